@@ -1,0 +1,98 @@
+"""tensorflow-datasets without TensorFlow: reads prepared data sets, and prepares `cycle_gan/*` from its archives."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.image_classification import cycle_gan
+
+from imgtrans_jax.types import UserError
+
+_LARGEST_PICTURE = 100 * 2**20  # bytes; an archive member that claims more is refused
+
+with tfds.core.registered.skip_registration():
+
+    class CycleGAN(cycle_gan.CycleGAN):
+        """The stock builder, but reading the pictures out of the archive itself, which needs no TensorFlow.
+
+        Nothing is extracted, so that no name in the archive can lead outside a folder. Sizes and sha256 sums are those that
+        tensorflow-datasets ships.
+        """
+
+        name = "cycle_gan"
+        pkg_dir_path = None
+
+        def _split_generators(self, dl_manager):
+            archive = dl_manager.download(cycle_gan._DL_URLS[self.builder_config.name])
+            splits = ("trainA", "trainB", "testA", "testB")
+            return {split: self._generate_examples(archive, split) for split in splits}
+
+        def _generate_examples(self, archive, split) -> Iterator[tuple[str, dict[str, Any]]]:  # pyright: ignore
+            with zipfile.ZipFile(archive) as pictures:
+                for member in pictures.infolist():
+                    parts = member.filename.split("/")
+                    if len(parts) < 2 or parts[-2] != split or not parts[-1] or parts[-1].startswith("."):
+                        continue
+                    if member.file_size > _LARGEST_PICTURE:
+                        raise UserError(f"{archive} holds a picture of {member.file_size} bytes; the archive is not sound.")
+                    yield parts[-1], {"image": io.BytesIO(pictures.read(member)), "label": split[-1]}
+
+
+def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
+    """The splits of a data set by name, each with random access to its examples; prepared first where it must be.
+
+    Raises UserError if there is no such data set, it cannot be downloaded, or it was prepared in a form that only
+    TensorFlow reads.
+    """
+    try:
+        builder = _builder(name, data_dir)
+        if not builder.info.splits:
+            print(f"Preparing {name} in {builder.data_dir} (once) …", flush=True)
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(force_checksums_validation=True),
+                file_format="array_record",
+            )
+        return {split: builder.as_data_source(split) for split in builder.info.splits}
+    except NonMatchingChecksumError:
+        raise UserError(
+            f"The archive of {name} is not the one that was published (its size or checksum differs); delete it from "
+            f"{_downloads(data_dir)} and try again."
+        ) from None
+    except tfds.core.DatasetNotFoundError:
+        raise UserError(f"tensorflow-datasets knows no '{name}'; see https://www.tensorflow.org/datasets/catalog.") from None
+    except (NotImplementedError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"{name} cannot be read without TensorFlow ({str(error).splitlines()[0]}); prepare it once where TensorFlow is "
+            "installed, with file_format='array_record', or use folders: --config.data.a=DIR --config.data.b=DIR."
+        ) from None
+    except OSError as error:
+        raise UserError(_not_downloaded(name, data_dir, error)) from None
+
+
+def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+    family, _, config = name.partition("/")
+    if family != "cycle_gan":
+        return tfds.builder(name, data_dir=data_dir)
+    if config not in CycleGAN.builder_configs:
+        raise UserError(f"cycle_gan has no '{config}'; choose one of {', '.join(CycleGAN.builder_configs)}.")
+    return CycleGAN(config=config, data_dir=data_dir, file_format="array_record")
+
+
+def _downloads(data_dir: str | None) -> str:
+    return os.path.join(data_dir or os.path.expanduser(os.path.join("~", "tensorflow_datasets")), "downloads")
+
+
+def _not_downloaded(name: str, data_dir: str | None, error: OSError) -> str:
+    config = name.partition("/")[2]
+    reason = type(error).__name__ if len(str(error)) > 200 else str(error)
+    url = cycle_gan._DL_URLS.get(config, "its address") if name.startswith("cycle_gan/") else "its address"
+    return (
+        f"{name} could not be downloaded or written ({reason}). Without a network: fetch {url} elsewhere and put the file in "
+        f"{os.path.join(_downloads(data_dir), 'manual')}, or use folders of your own: --config.data.a=DIR --config.data.b=DIR."
+    )

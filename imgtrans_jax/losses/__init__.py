@@ -1,0 +1,1 @@
+"""Losses as pure functions of arrays: adversarial, pixel, and how to join them."""

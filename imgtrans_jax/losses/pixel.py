@@ -1,0 +1,28 @@
+"""Distances between two image batches (N, H, W, C), each to a () float32 or wider."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def _difference(x: jax.Array, y: jax.Array) -> jax.Array:
+    if x.shape != y.shape:
+        raise ValueError(f"Two images of one shape are compared; these are {x.shape} and {y.shape}.")
+    wide = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    return x.astype(wide) - y.astype(wide)
+
+
+def l1(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean absolute difference over batch, pixels and channels."""
+    return jnp.mean(jnp.abs(_difference(x, y)))
+
+
+def l1_sum(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Absolute differences summed over pixels and channels, mean over the batch: the norm as the paper prints it."""
+    return jnp.sum(jnp.abs(_difference(x, y))) / x.shape[0]
+
+
+def l2(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean squared difference over batch, pixels and channels."""
+    return jnp.mean(jnp.square(_difference(x, y)))

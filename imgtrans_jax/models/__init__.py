@@ -1,0 +1,1 @@
+"""Networks as pure-function Flax modules: arrays in, arrays out, no config and no state of their own."""

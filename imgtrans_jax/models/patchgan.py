@@ -1,0 +1,53 @@
+"""PatchGAN critics: one logit for every overlapping patch (Isola et al. 2017, sections 3.2.2 and 6.1.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, NormKind, Normal, has_bias
+from imgtrans_jax.types import Dtype, Logits
+
+
+class PatchGAN(nn.Module):
+    """C64-C128-C256-C512 and a 1-channel convolution, 4x4, LeakyReLU 0.2, no norm on the first layer.
+
+    (N, H, W, C) in [-1, 1] -> logits (N, h, w, 1) float32.
+
+    layers: convolutions of stride 2; two of stride 1 follow. It sets the field of view of a logit in pixels: 0 -> 1 (the
+    paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3 -> 70 (the default, 2,764,737 parameters with instance norm
+    and RGB), 4 -> 142, 5 -> 286. Widths double up to 8 x `width`. Instance norm's statistics reach beyond this field.
+
+    Raises ValueError for an image too small to leave a map of patches.
+    """
+
+    width: int = 64
+    layers: int = 3
+    norm: NormKind = "instance"
+    kernel_init: Initializer = Normal()
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> Logits:
+        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        kernel, padding = (4, 1) if self.layers else (1, 0)
+        strides = [2] * self.layers + [1] if self.layers else [1, 1]
+        smallest = 3 * 2**self.layers if self.layers else 1
+        if min(x.shape[1:3]) < smallest:
+            raise ValueError(
+                f"A PatchGAN with layers={self.layers} needs {smallest} pixels a side, this is {x.shape[1]}x{x.shape[2]}: "
+                "use larger images or fewer layers."
+            )
+        y = x
+        for level, stride in enumerate(strides):
+            bias = level == 0 or has_bias(self.norm)
+            features = self.width * 2 ** min(level, 3)
+            y = Conv(features, kernel, stride, padding, bias=bias, **common, name=f"conv_{level}")(y)
+            if level:
+                y = Norm(self.norm, name=f"norm_{level}")(y, train)
+            y = nn.leaky_relu(y, 0.2)
+        y = Conv(1, kernel, 1, padding, **common, name="logits")(y)
+        return y.astype(jnp.promote_types(y.dtype, jnp.float32))

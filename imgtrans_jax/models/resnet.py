@@ -1,0 +1,86 @@
+"""The residual generator of Johnson et al. 2016 as CycleGAN uses it (Zhu et al. 2017, section 7.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, NormKind, Normal, Upsample, Upsampling, has_bias
+from imgtrans_jax.types import Dtype, SignedImages
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x))))), 3x3 with reflection padding; no ReLU after the sum."""
+
+    norm: NormKind
+    dropout: float
+    kernel_init: Initializer
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        def conv(name: str) -> Conv:
+            return Conv(
+                x.shape[-1],
+                3,
+                padding=1,
+                reflect=True,
+                bias=has_bias(self.norm),
+                kernel_init=self.kernel_init,
+                dtype=self.dtype,
+                name=name,
+            )
+
+        y = nn.relu(Norm(self.norm, name="norm_0")(conv("conv_0")(x), train))
+        if self.dropout:
+            y = nn.Dropout(self.dropout)(y, deterministic=not train)
+        return x + Norm(self.norm, name="norm_1")(conv("conv_1")(y), train)
+
+
+class ResNetGenerator(nn.Module):
+    """c7s1-w, d2w, d4w, R4w x blocks, u2w, uw, c7s1-channels, tanh.
+
+    (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 4 and at least 8. With width 64 and
+    RGB it has 7,837,699 parameters at 6 blocks (the paper's net for 128 px) and 11,378,179 at 9 (256 px and above).
+
+    width: channels after the first layer. upsample: the paper's `transposed`, or `nearest`, `bilinear`. norm: `instance`,
+    `batch` or `none`. dropout: the rate inside each block, 0 in the paper. kernel_init: any (key, shape, dtype) -> array.
+    dtype: `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay float32.
+
+    Raises ValueError for a size that it cannot take.
+    """
+
+    width: int = 64
+    blocks: int = 9
+    channels: int = 3
+    upsample: Upsampling = "transposed"
+    norm: NormKind = "instance"
+    dropout: float = 0.0
+    kernel_init: Initializer = Normal()
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, x: SignedImages, train: bool) -> SignedImages:
+        height, width = x.shape[1:3]
+        if height % 4 or width % 4 or min(height, width) < 8:
+            raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
+        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        inner = common | {"bias": has_bias(self.norm)}
+
+        def normed(y: jax.Array, name: str) -> jax.Array:
+            return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
+
+        y = normed(Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x), "head")
+        for level in range(2):
+            name = f"down_{level}"
+            y = normed(Conv(self.width * 2 ** (level + 1), 3, 2, 1, **inner, name=name)(y), name)
+        for block in range(self.blocks):
+            y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
+        for level in range(2):
+            name = f"up_{level}"
+            y = normed(Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y), name)
+        y = Conv(self.channels, 7, padding=3, reflect=True, **common, name="tail")(y)
+        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))

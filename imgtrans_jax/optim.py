@@ -1,0 +1,134 @@
+"""Learning-rate schedules by epoch, optimisers and the smoothed parameters. The only file that knows optax's calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from imgtrans_jax.types import Params
+
+
+class Schedule(Protocol):
+    """A learning rate as a function of the position in training."""
+
+    @property
+    def epochs(self) -> int | None:
+        """The length that the schedule is made for, or None if it has none."""
+        ...
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        """epoch: () int32, whole epochs done. part: () float32 in [0, 1), how much of the next. Returns a () float32."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """The same rate throughout."""
+
+    rate: float = 2e-4
+
+    @property
+    def epochs(self) -> int | None:
+        return None
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        return jnp.full((), self.rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearDecay:
+    """Constant, then linear towards zero; the rate changes once an epoch (Zhu et al. 2017, section 7.2).
+
+    In epoch e, from 0: rate * (1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)), the authors' code, which never
+    gets to zero; with `to_zero` rate * (1 - max(0, e - constant_epochs) / decay_epochs): the first decay epoch has the
+    full rate, and zero is where the last one ends.
+    """
+
+    rate: float = 2e-4
+    constant_epochs: int = 100
+    decay_epochs: int = 100
+    to_zero: bool = False
+
+    @property
+    def epochs(self) -> int | None:
+        return self.constant_epochs + self.decay_epochs
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        done = epoch - self.constant_epochs
+        gone = done / max(self.decay_epochs, 1) if self.to_zero else (done + 1) / (self.decay_epochs + 1)
+        return self.rate * (1 - jnp.clip(gone, 0, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDecay:
+    """The rate is multiplied by `factor` after every `every` epochs."""
+
+    rate: float = 2e-4
+    factor: float = 0.1
+    every: int = 50
+
+    @property
+    def epochs(self) -> int | None:
+        return None
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        return self.rate * jnp.float32(self.factor) ** (epoch // self.every)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponential:
+    """The rate falls smoothly by `factor` an epoch."""
+
+    rate: float = 2e-4
+    factor: float = 0.99
+
+    @property
+    def epochs(self) -> int | None:
+        return None
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        return self.rate * self.factor ** (epoch + part)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `rate` to `final` over `length` epochs (Loshchilov and Hutter 2017, equation 5)."""
+
+    rate: float = 2e-4
+    length: int = 200
+    final: float = 0.0
+
+    @property
+    def epochs(self) -> int | None:
+        return self.length
+
+    def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
+        done = jnp.clip((epoch + part) / self.length, 0, 1)
+        return self.final + (self.rate - self.final) * 0.5 * (1 + jnp.cos(jnp.pi * done))
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam:
+    """Kingma and Ba 2015, with the momentum of 0.5 that GANs like (Radford et al. 2016)."""
+
+    schedule: Schedule = LinearDecay()
+    b1: float = 0.5
+    b2: float = 0.999
+
+    def rate(self, step: jax.Array | int, steps_per_epoch: int) -> jax.Array:
+        """The rate that update number `step`, from 0, is made with: () float32."""
+        step = jnp.asarray(step, jnp.int32)
+        part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
+        return self.schedule.at(step // steps_per_epoch, part)
+
+    def transformation(self, steps_per_epoch: int) -> optax.GradientTransformation:
+        return optax.adam(lambda step: self.rate(step, steps_per_epoch), b1=self.b1, b2=self.b2, eps=1e-8)
+
+
+def smooth(smoothed: Params, params: Params, decay: float) -> Params:
+    """Exponential moving average of parameters (Yazici et al. 2019): decay * smoothed + (1 - decay) * params."""
+    return jax.tree.map(lambda s, p: decay * s + (1 - decay) * p, smoothed, params)

@@ -1,0 +1,77 @@
+"""The train state: arrays and nothing else, so that it can be donated, sharded, saved and compared bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from imgtrans_jax.game import Game
+from imgtrans_jax.pool import ImagePool, empty_pool
+from imgtrans_jax.types import Named, Params
+
+
+class Player(struct.PyTreeNode):
+    """All networks of one side. params, stats (batch statistics, {} without batch norm) and the optimiser's state."""
+
+    params: Params
+    stats: Any
+    opt: Any
+
+
+class TrainState(struct.PyTreeNode):
+    """step: () int32, completed updates. failed: () int32, the step whose loss or gradient was not finite, or -1; from
+    then on updates leave the state as it is. pool: by the critics' names, {} for methods without one. ema: the smoothed
+    generator parameters, or None. There is no random key: it follows from the seed and the step."""
+
+    step: jax.Array
+    failed: jax.Array
+    g: Player
+    d: Player
+    pool: Mapping[str, ImagePool]
+    ema: Params
+
+
+def apply(
+    module: nn.Module, params: Params, stats: Any, inputs: Any, key: jax.Array | None, train: bool = True
+) -> tuple[Any, Any]:
+    """The module's output and its new batch statistics. `key` drives dropout and may be None outside training."""
+    rngs = {} if key is None else {"dropout": key}
+    variables = {"params": params, "batch_stats": stats}
+    if not train:
+        return module.apply(variables, inputs, train=False, rngs=rngs), stats
+    outputs, updated = module.apply(variables, inputs, train=True, rngs=rngs, mutable=["batch_stats"])
+    return outputs, updated.get("batch_stats", {})
+
+
+def _new_player(module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any) -> tuple[Any, Player]:
+    if module is None:
+        return {}, Player({}, {}, tx.init({}))
+    params_key, dropout_key = jax.random.split(key)
+    outputs, variables = module.init_with_output({"params": params_key, "dropout": dropout_key}, inputs, train=True)
+    params = variables.get("params", {})
+    return outputs, Player(params, variables.get("batch_stats", {}), tx.init(params))
+
+
+def init_state(game: Game, batch: Named, key: jax.Array) -> TrainState:
+    """The state before the first update. `batch` gives the shapes alone. Call it under `jax.jit`: every leaf then has a
+    buffer of its own and can be donated, and the networks' outputs are never computed."""
+    g_key, d_key = jax.random.split(key)
+    samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
+    fakes = game.fakes(batch, samples)
+    _, d = _new_player(game.critic, fakes, d_key, game.d_tx)
+    pool = {}
+    if game.pool_size and game.critic is not None:
+        pool = {name: empty_pool(game.pool_size, game.pool_groups, fake.shape[1:]) for name, fake in fakes.items()}
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        failed=jnp.full((), -1, jnp.int32),
+        g=g,
+        d=d,
+        pool=pool,
+        ema=jax.tree.map(jnp.copy, g.params) if game.ema else None,
+    )
