@@ -37,7 +37,9 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         if p.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     ]
     if not found:
-        raise UserError(f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path.")
+        raise UserError(
+            f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
+        )
     return found
 
 

@@ -12,7 +12,7 @@ from flax import struct
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.pool import ImagePool, empty_pool
-from imgtrans_jax.types import Named, Params
+from imgtrans_jax.types import Params
 
 
 class Player(struct.PyTreeNode):
@@ -57,10 +57,11 @@ def _new_player(module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any) 
     return outputs, Player(params, variables.get("batch_stats", {}), tx.init(params))
 
 
-def init_state(game: Game, batch: Named, key: jax.Array) -> TrainState:
-    """The state before the first update. `batch` gives the shapes alone. Call it under `jax.jit`: every leaf then has a
+def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainState:
+    """The state before the first update. `batch` gives the shapes alone, as arrays or jax.ShapeDtypeStruct. Call it under `jax.jit`: every leaf then has a
     buffer of its own and can be donated, and the networks' outputs are never computed."""
     g_key, d_key = jax.random.split(key)
+    batch = {name: jnp.zeros(x.shape, x.dtype) for name, x in batch.items()}
     samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
     fakes = game.fakes(batch, samples)
     _, d = _new_player(game.critic, fakes, d_key, game.d_tx)

@@ -96,9 +96,7 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
     import resvg_py
 
     hidden = {"style_sheet": _HIDE_COLOUR} if sketch else {}
-    png = resvg_py.svg_to_bytes(
-        svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True, **hidden
-    )
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True, **hidden)
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 
 

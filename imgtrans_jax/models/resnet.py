@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, NormKind, Normal, Upsample, Upsampling, has_bias
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, Upsampling, has_bias
 from imgtrans_jax.types import Dtype, SignedImages
 
 

@@ -1,0 +1,36 @@
+"""Prints the four numbers of a run that colours the embedded drawings, on its held-out sketches.
+
+  python examples/score_colouring.py --run=runs/quickstart
+
+Exit code 0 if all four pass, 1 if not.
+"""
+
+import numpy as np
+from absl import flags
+
+from imgtrans_jax import cli
+
+RUN = flags.DEFINE_string("run", "runs/quickstart", "The folder of the run.")
+
+
+def main(_: cli.Overrides) -> int:
+    from imgtrans_jax import loop
+    from imgtrans_jax.data.openmoji import TEST, load_openmoji
+    from imgtrans_jax.images import to_signed
+    from imgtrans_jax.metrics.colouring import score_colouring
+
+    apply, experiment = loop.generator(RUN.value, "a2b")
+    drawings = load_openmoji(experiment.data.cut.crop_size)
+    held_out = drawings["split"] == TEST
+    sketches, coloured = (to_signed(drawings[kind][held_out]) for kind in ("sketch", "colour"))
+    translated = np.concatenate([np.asarray(apply(sketch[None])) for sketch in sketches])
+    score = score_colouring(sketches, translated, coloured)
+    print(f"kernel distance to real drawings, of the sketches' own  {score.distance_ratio:.3f}  (at most 0.5)")
+    print(f"change of the background, of the range                  {score.background_change:.3f}  (under 0.05)")
+    print(f"mean luminance of the lines                             {score.line_luminance:.3f}  (under 0.35)")
+    print(f"hue groups                                              {score.hue_groups}      (at least 3)")
+    return 0 if score.passes() else 1
+
+
+if __name__ == "__main__":
+    cli.run(main)

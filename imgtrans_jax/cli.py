@@ -1,0 +1,69 @@
+"""What both scripts share: `--config.*` overrides, and mistakes answered by one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from imgtrans_jax import config
+from imgtrans_jax.types import UserError
+
+Overrides = list[tuple[str, str]]
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
+    """argv without its `--config.NAME=VALUE` (or `--config.NAME VALUE`) arguments, and these as (name, value).
+
+    They are taken out before absl parses, so that any other unknown flag still fails. Raises UserError for one without a
+    value.
+    """
+    rest, overrides = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        name, given, value = argument.lstrip("-").partition("=")
+        if not (argument.startswith("-") and name.startswith("config.")):
+            rest.append(argument)
+            continue
+        if not given:
+            value = next(arguments, "")
+            if not value or value.startswith("--"):
+                raise UserError(f"{argument} needs a value: {argument}=VALUE.")
+        overrides.append((name.removeprefix("config."), value))
+    return rest, overrides
+
+
+def load_config(path: str, overrides: Overrides) -> config.Experiment:
+    """The config file's experiment with the overrides of the command line. Raises UserError if either does not fit."""
+    experiment = config.load(path)
+    for name, text in overrides:
+        experiment = config.override(experiment, name, text)
+    return experiment
+
+
+def run(main: Callable[[Overrides], int | None]) -> None:
+    """Runs a script's `main` with the overrides; a UserError ends it with its sentence and exit code 2, Ctrl-C with 130."""
+    try:
+        argv, overrides = split_overrides(sys.argv)
+    except UserError as error:
+        sys.exit(_said(error))
+
+    def guarded(rest: list[str]) -> int:
+        try:
+            if len(rest) > 1:
+                raise UserError(f"'{rest[1]}' was not understood; flags are written --name=value, see --help.")
+            return main(overrides) or 0
+        except UserError as error:
+            return _said(error)
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return 130
+
+    flags.FLAGS.set_default("verbosity", -1)  # jax and orbax narrate at INFO
+    app.run(guarded, argv=argv)
+
+
+def _said(error: UserError) -> int:
+    print(f"Error: {error}", file=sys.stderr, flush=True)
+    return 2

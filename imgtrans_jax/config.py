@@ -1,0 +1,303 @@
+"""Experiments as typed values: loading a config file, overriding a field by its dotted name, and a form that can be stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from flax import linen as nn
+
+from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.optim import Adam
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.types import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that defines a run.
+
+    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. seed: all randomness
+    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs.
+    log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
+    matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
+    """
+
+    data: Unpaired = Unpaired()
+    recipe: CycleGAN = CycleGAN()
+    optimizer: Adam = Adam()
+    batch_size: int = 1
+    seed: int = 0
+    steps: int | None = None
+    log_every: int = 50
+    sample_every: int = 1000
+    save_every: int = 1000
+    keep: int = 3
+    samples: int = 8
+    matmul_precision: Literal["default", "high", "highest"] = "default"
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def load(path: str) -> Experiment:
+    """The experiment that `get_config()` of a Python file returns.
+
+    The file is code and is run: load only files that you trust. Raises UserError if it cannot be used.
+    """
+    file = Path(path)
+    if not file.is_file():
+        near = [str(p) for p in sorted(Path("configs").glob("*.py"))]
+        guess = difflib.get_close_matches(path, near, 3, 0.4)
+        hint = (
+            f"did you mean {' or '.join(guess)}?" if guess else "give the path of a Python file, such as configs/quickstart.py."
+        )
+        raise UserError(f"There is no config file {path}; {hint}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"The config {path} is no Python file; its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(file.stem, module)
+    try:
+        spec.loader.exec_module(module)
+        experiment = module.get_config()
+    except UserError:
+        raise
+    except Exception as error:
+        line = next((f.lineno for f in inspect.trace()[::-1] if f.filename == str(file)), None)
+        where = f"{path}, line {line}" if line else path
+        raise UserError(f"The config {where} does not load: {type(error).__name__}: {error}") from error
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"get_config() of {path} must return an Experiment; it returned {type(experiment).__name__}.")
+    return experiment
+
+
+# ---------------------------------------------------------------------------------------------- overrides
+
+
+def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
+    """A copy of a dataclass with the field of the dotted `name` set to what `text` says, read by the field's type.
+
+    Where the present value is a function, a loss or a dataclass, the name of a sibling in its module is accepted. Raises
+    UserError, with the nearest names or both types, for what does not fit.
+    """
+    head, _, rest = name.partition(".")
+    where = f"{prefix}.{head}"
+    fields = [f.name for f in _fields(config)] if dataclasses.is_dataclass(config) else []
+    if head not in fields:
+        near = difflib.get_close_matches(head, fields, 3, 0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Its fields: {', '.join(fields) or 'none'}."
+        raise UserError(f"{prefix} ({type(config).__name__}) has no field '{head}'. {hint}")
+    present = getattr(config, head)
+    if rest:
+        value = override(present, rest, text, where)
+    else:
+        hint = typing.get_type_hints(type(config)).get(head, Any)
+        try:
+            value = _parse(text, hint, present)
+        except ValueError:
+            shown = _short(present)
+            raise UserError(f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none.") from None
+    if isinstance(config, nn.Module):
+        return config.clone(**{head: value})
+    return dataclasses.replace(config, **{head: value})
+
+
+def _parse(text: str, hint: Any, present: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        for choice in sorted(args, key=lambda a: (a is str, a is float)):
+            try:
+                return _parse(text, choice, present)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if hint is type(None):
+        return _only(None, text.lower() in ("none", "null"))
+    if origin is Literal:
+        return _only(text, text in args)
+    if hint is bool:
+        return _only(text.lower() in ("true", "1", "yes"), text.lower() in ("true", "false", "1", "0", "yes", "no"))
+    if hint in (int, float):
+        return hint(text)
+    if hint is str:
+        return text
+    if origin is tuple:
+        return _parse_tuple(text, args, present)
+    return _sibling(text, present)
+
+
+def _parse_tuple(text: str, args: tuple[Any, ...], present: Any) -> tuple[Any, ...]:
+    items = [item.strip() for item in text.strip("()[] ").split(",") if item.strip()]
+    kinds = [args[0]] * len(items) if len(args) == 2 and args[1] is Ellipsis else list(args)
+    if len(kinds) != len(items) or not items:
+        raise ValueError(text)
+    return tuple(_parse(item, kind, present) for item, kind in zip(items, kinds, strict=True))
+
+
+def _only(value: Any, allowed: bool) -> Any:
+    if not allowed:
+        raise ValueError(value)
+    return value
+
+
+def _siblings(present: Any) -> dict[str, Any]:
+    """What may stand in the place of `present`: constants of its type, functions beside a function, or classes with
+    defaults beside an instance."""
+    module = sys.modules.get(present.__module__ if inspect.isfunction(present) else type(present).__module__)
+    public = {k: v for k, v in vars(module or object()).items() if not k.startswith("_")} if module else {}
+    if inspect.isfunction(present):
+        return {k: v for k, v in public.items() if inspect.isfunction(v) and v.__module__ == present.__module__}
+    constants = {k: v for k, v in public.items() if type(v) is type(present) and not inspect.isclass(v)}
+    if constants:
+        return constants
+    return {
+        k: v
+        for k, v in public.items()
+        if inspect.isclass(v) and dataclasses.is_dataclass(v) and v.__module__ == type(present).__module__
+    }
+
+
+def _sibling(text: str, present: Any) -> Any:
+    if present is None or isinstance(present, (int, float, str, tuple)) or text not in _siblings(present):
+        raise ValueError(text)
+    found = _siblings(present)[text]
+    try:
+        return found() if inspect.isclass(found) else found
+    except TypeError:
+        raise ValueError(text) from None
+
+
+def _describe(hint: Any, present: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(choice, present) for choice in args)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, args))}"
+    if origin is tuple:
+        return "numbers joined by commas" if args and args[-1] is not Ellipsis else "a tuple that a config file sets"
+    simple = {int: "an int", float: "a float", bool: "true or false", str: "a text", type(None): "none"}
+    if hint in simple:
+        return simple[hint]
+    siblings = {} if isinstance(present, (int, float, str, tuple, type(None))) else _siblings(present)
+    return f"one of {', '.join(siblings)}" if siblings else "a value that a config file sets"
+
+
+def _short(value: Any) -> str:
+    name = _name_of(value)
+    if name:
+        return name.partition(":")[2]
+    return f"{type(value).__name__}(…)" if dataclasses.is_dataclass(value) else repr(value)
+
+
+# ---------------------------------------------------------------------------------------------- storing
+
+
+def to_json(value: Any, where: str = "config") -> Any:
+    """A config as plain JSON values: dataclasses by the name of their type, functions by their own.
+
+    Raises UserError for a lambda, a local function, or anything else that has no name to be found by again.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [to_json(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    name = _name_of(value)
+    if name:
+        return {"name": name}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)}
+        return {"type": f"{type(value).__module__}:{type(value).__qualname__}", **fields}
+    raise UserError(
+        f"{where} is {value!r}, which cannot be stored with the run; write it as a named function or a dataclass in a module."
+    )
+
+
+def from_json(stored: Any, trust_code: bool = False) -> Any:
+    """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a stranger's run cannot make
+    this program execute code; `trust_code` allows others. Raises UserError for anything else."""
+    if isinstance(stored, list):
+        return tuple(from_json(item, trust_code) for item in stored)
+    if not isinstance(stored, dict):
+        return stored
+    found = _look_up(stored.get("name") or stored.get("type"), trust_code)
+    if "name" in stored:
+        return found
+    if not dataclasses.is_dataclass(found):
+        raise UserError(f"The stored config names {stored['type']}, which is no configurable type; the run is damaged.")
+    known = {f.name for f in _fields(found)}
+    unknown = set(stored) - known - {"type"}
+    if unknown:
+        raise UserError(f"The stored config has fields that this version does not know: {', '.join(sorted(unknown))}.")
+    return found(**{key: from_json(item, trust_code) for key, item in stored.items() if key != "type"})  # type: ignore[operator]
+
+
+def differences(old: Any, new: Any, where: str = "config") -> list[str]:
+    """One line for each field in which two stored configs differ, as `config.batch_size: 1 -> 4`."""
+    if isinstance(old, dict) and isinstance(new, dict) and old.get("type") == new.get("type") and old.keys() == new.keys():
+        return [line for key in old for line in differences(old[key], new[key], f"{where}.{key}")]
+    if old == new:
+        return []
+    return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]
+
+
+def _stored_text(stored: Any) -> str:
+    if isinstance(stored, dict):
+        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "name"))
+        name = str(stored.get("name") or stored.get("type")).partition(":")[2]
+        return name if "name" in stored else f"{name}({fields})"
+    if isinstance(stored, list):
+        return f"({', '.join(map(_stored_text, stored))})"
+    return repr(stored)
+
+
+def _fields(config: Any) -> list[dataclasses.Field[Any]]:
+    own = (
+        ("parent", "name")
+        if isinstance(config, nn.Module) or (isinstance(config, type) and issubclass(config, nn.Module))
+        else ()
+    )
+    return [f for f in dataclasses.fields(config) if f.init and f.name not in own]
+
+
+def _name_of(value: Any) -> str | None:
+    """`module:name` of a function or of a module's constant, if it is found there again."""
+    if inspect.isfunction(value) or inspect.isclass(value):
+        module, name = value.__module__, value.__qualname__
+    elif (
+        dataclasses.is_dataclass(value)
+        and all(callable(getattr(value, f.name)) for f in dataclasses.fields(value))
+        and dataclasses.fields(value)
+    ):
+        module = type(value).__module__
+        name = next((k for k, v in vars(sys.modules[module]).items() if v is value), "")
+    else:
+        return None
+    return f"{module}:{name}" if name and getattr(sys.modules.get(module), name, None) is value else None
+
+
+def _look_up(name: Any, trust_code: bool) -> Any:
+    module, _, attribute = str(name).partition(":")
+    if not attribute:
+        raise UserError("The stored config is damaged: a value has neither a type nor a name.")
+    if not trust_code and module.split(".")[0] != "imgtrans_jax":
+        raise UserError(
+            f"The run was made with {name}, which is code outside imgtrans_jax and is not run unasked; if you trust it, add "
+            "--trust_code."
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError):
+        raise UserError(f"The run was made with {name}, which this installation does not have.") from None
+    defined_here = getattr(found, "__module__", module).split(".")[0] == "imgtrans_jax" or not callable(found)
+    if not trust_code and not defined_here:
+        raise UserError(f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to be trusted.")
+    return found

@@ -1,0 +1,449 @@
+"""Training and translating, read from top to bottom. No arithmetic lives here."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import math
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from imgtrans_jax import config, images, sharding
+from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.pipeline import Batch, Batches, UnpairedPictures
+from imgtrans_jax.report import Report, duration, timestamp
+from imgtrans_jax.state import TrainState, init_state
+from imgtrans_jax.step import gan_step
+from imgtrans_jax.types import Direction, UserError
+
+SAY_EVERY = 10.0  # seconds between console lines on a slow machine
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+def train(experiment: Experiment, workdir: str | Path, steps: int | None = None) -> TrainState:
+    """Trains, or goes on training, in the folder `workdir`, and returns the last state.
+
+    steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
+    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`.
+
+    Raises UserError for anything the user can mend, a loss that is no longer finite among them.
+    """
+    began = time.monotonic()
+    stored = config.to_json(experiment)
+    folder = Path(workdir)
+    _make_folder(folder)
+
+    # ---- data
+    pictures = _open_data(experiment)
+    per_epoch = pictures.steps_per_epoch(experiment.batch_size)
+    total = _total_steps(experiment, per_epoch, steps)
+    batches = pictures.batches(experiment.batch_size, experiment.seed, jax.process_index(), jax.process_count())
+    _say(_described(pictures, experiment, per_epoch, total))
+
+    # ---- programs and state
+    mesh = sharding.data_mesh(experiment.batch_size, experiment.recipe.pool_groups)
+    program = Program(experiment, mesh, batches[0], per_epoch)
+    checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
+    state, metadata = _restore_or_init(program, checkpoints, stored)
+    first = int(state.step)
+    if first >= total:
+        _say(f"{folder} has already been trained for {first} steps; --steps={2 * first} goes on.")
+        return state
+    _write_json(folder / "config.json", stored)
+    report = Report(folder, stored, _versions(), first) if jax.process_index() == 0 else None
+    iterator = batches.iterator()
+    if metadata:
+        iterator.set_state(metadata["data"])
+    compiled, compile_seconds = program.compile()
+
+    # ---- the loop
+    samples = pictures.samples(experiment.samples)
+    clock = Clock(first, total, experiment.batch_size, compile_seconds)
+    pending: list[dict[str, jax.Array]] = []
+
+    def save(step: int) -> None:
+        record = {"config": stored, "data": iterator.get_state(), "batch": program.batch_shapes(), "versions": _versions()}
+        checkpoints.save(step, state, record)
+
+    def show(step: int, running: bool) -> None:
+        if report:
+            report.samples(step, program.sampled(state, samples))
+            report.page(clock.status(step, running), running)
+
+    with Stop() as stop:
+        for step in range(first + 1, total + 1):
+            with clock.waiting():
+                batch = sharding.to_devices(next(iterator), mesh)
+            state, metrics = compiled(state, batch)
+            pending.append(metrics)
+            jax.block_until_ready(pending[max(0, len(pending) - 3)])  # so that a stop is obeyed within three steps
+
+            last = step == total
+            stopping = stop.asked(step)
+            saving = last or stopping or step % experiment.save_every == 0
+            showing = last or stopping or step % experiment.sample_every == 0
+            logging = showing or saving or step % experiment.log_every == 0
+            if logging or clock.due():
+                values = _means(pending)
+                _raise_if_failed(int(state.failed), values, batches, folder)
+                _say(clock.line(step, values))
+            if logging:
+                pending = []
+                if report:
+                    rate = float(experiment.optimizer.rate(step - 1, per_epoch))
+                    report.metrics(step, values | {"rate": rate} | clock.figures())
+            if saving:
+                save(step)
+            if showing:
+                show(step, running=not (last or stopping))
+            elif logging and report:
+                report.page(clock.status(step, True), True)
+            if stopping:
+                raise Interrupted(f"Stopped at step {step} of {total} and saved; the same command goes on from there.")
+
+    if report:
+        report.close()
+        _say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
+    return state
+
+
+class Interrupted(Exception):
+    """Training was stopped by a signal after its state had been saved."""
+
+
+class Program:
+    """The jitted functions of an experiment, for batches of the shape of `example` (this process's rows)."""
+
+    def __init__(self, experiment: Experiment, mesh: Mesh, example: Batch, per_epoch: int) -> None:
+        self.experiment, self.mesh = experiment, mesh
+        tx = experiment.optimizer.transformation(per_epoch)
+        self.game = experiment.recipe.game(tx, tx)
+        rows = sharding.split_rows(mesh)
+        self.batch = {
+            side: jax.ShapeDtypeStruct((experiment.batch_size, *x.shape[1:]), x.dtype, sharding=rows)
+            for side, x in example.items()
+        }
+        initialise = functools.partial(init_state, self.game, self.batch)
+        try:
+            shapes = jax.eval_shape(initialise, jax.random.key(0))
+        except ValueError as error:  # a size or a pool that the networks refuse
+            raise UserError(str(error)) from None
+        self.shardings = sharding.state_shardings(shapes, mesh)
+        self.like: TrainState = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, self.shardings
+        )
+        # On a CPU the many random draws take 14 s to optimise and 20 ms to run; unoptimised it is 3 s in all.
+        options = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else None
+        self._initialise = jax.jit(
+            lambda: initialise(jax.random.key(experiment.seed)), out_shardings=self.shardings, compiler_options=options
+        )
+        self._samples = jax.jit(experiment.recipe.samples)
+
+    def batch_shapes(self) -> dict[str, list[int]]:
+        return {side: list(x.shape) for side, x in self.batch.items()}
+
+    def initial(self) -> TrainState:
+        """The state that follows from the seed."""
+        return self._initialise()
+
+    def step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One update; to be traced."""
+        return gan_step(self.game, state, batch, None, jax.random.key(self.experiment.seed))
+
+    def compile(self) -> tuple[Callable[..., Any], float]:
+        """The compiled step, which takes its state's memory over, and the seconds it took to compile."""
+        _say("Compiling the training step …")
+        began = time.monotonic()
+        jitted = jax.jit(self.step, donate_argnums=0, out_shardings=(self.shardings, sharding.replicated(self.mesh)))
+        with jax.default_matmul_precision(self.experiment.matmul_precision):
+            compiled = jitted.lower(self.like, self.batch).compile()
+        seconds = time.monotonic() - began
+        _say(f"Compiled in {duration(seconds)}.")
+        return compiled, seconds
+
+    def sampled(self, state: TrainState, batch: Batch) -> dict[str, tuple[np.ndarray, ...]]:
+        """(inputs, outputs, reconstructions) by direction, by the smoothed generators if there are any."""
+        params = jax.device_get(state.g.params if state.ema is None else state.ema)
+        out = jax.device_get(self._samples(params, jax.device_get(state.g.stats), batch))
+        return {"a2b": (batch["a"], out["fake_b"], out["rec_a"]), "b2a": (batch["b"], out["fake_a"], out["rec_b"])}
+
+
+class Clock:
+    """Rate, time left and input wait of one run of the loop."""
+
+    def __init__(self, first: int, total: int, batch_size: int, compile_seconds: float) -> None:
+        self.first, self.total, self.batch_size, self.compile_seconds = first, total, batch_size, compile_seconds
+        self.start = self.said = time.monotonic()
+        self.waited = 0.0
+        self.promised = False
+        self.rate = math.nan  # steps per second
+        self._wait_began = 0.0
+
+    def waiting(self) -> Clock:
+        """A context in which time counts as waiting for input."""
+        return self
+
+    def __enter__(self) -> None:
+        self._wait_began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.waited += time.monotonic() - self._wait_began
+
+    def due(self) -> bool:
+        """Whether the console has been silent for long."""
+        return time.monotonic() - self.said > SAY_EVERY
+
+    def line(self, step: int, values: dict[str, float]) -> str:
+        """One line of progress; call it right after the device has been waited for."""
+        now = time.monotonic()
+        self.said = now
+        self.rate = (step - self.first) / (now - self.start)
+        terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if not name.startswith("norm/"))
+        left = duration((self.total - step) / self.rate)
+        text = (
+            f"step {step}/{self.total}  {self.rate * self.batch_size:.3g} images/s  {left} left  "
+            f"input wait {100 * self.waited / (now - self.start):.0f} %  {terms}"
+        )
+        if not self.promised and step - self.first >= 5:
+            self.promised = True
+            whole = duration((self.total - self.first) / self.rate)
+            text += f"\nThis config needs about {whole} here for {self.total - self.first} steps."
+        return text
+
+    def figures(self) -> dict[str, float]:
+        """For the log: seconds a step, the share of waiting, and the compile time."""
+        elapsed = time.monotonic() - self.start
+        return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed, "time/compile_s": self.compile_seconds}
+
+    def status(self, step: int, running: bool) -> str:
+        """One sentence for the page."""
+        if step >= self.total:
+            return f"Finished: {step} steps ({timestamp()})."
+        left = "" if math.isnan(self.rate) else f", about {duration((self.total - step) / self.rate)} left"
+        return f"{'Training' if running else 'Stopped'}: step {step} of {self.total}{left} ({timestamp()})."
+
+
+class Stop:
+    """Turns Ctrl-C and SIGTERM into a question that the loop asks after each step; a second Ctrl-C stops at once."""
+
+    def __enter__(self) -> Stop:
+        self.signal: int | None = None
+        self.before: dict[int, Any] = {}
+        # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
+        wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._note) for number in wanted}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def asked(self, step: int) -> bool:
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self.signal is not None
+
+    def _note(self, number: int, _: object) -> None:
+        if self.signal is not None or jax.process_count() > 1:
+            raise KeyboardInterrupt
+        self.signal = number
+        _say("Stopping after this step; saving …")
+
+
+def _open_data(experiment: Experiment) -> UnpairedPictures:
+    """Process 0 first, since it may have to prepare what the others then read."""
+    if jax.process_count() == 1:
+        return experiment.data.open()
+    opened = experiment.data.open() if jax.process_index() == 0 else None
+    multihost_utils.sync_global_devices("data prepared")
+    return opened or experiment.data.open()
+
+
+def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> int:
+    _positive(experiment)
+    if steps is None:
+        steps = experiment.steps
+    if steps is None and experiment.optimizer.schedule.epochs is not None:
+        steps = experiment.optimizer.schedule.epochs * per_epoch
+    if steps is None:
+        raise UserError("Neither the config nor its schedule says how long to train; give --steps or config.steps.")
+    if steps < 1:
+        raise UserError(f"{steps} steps are none; give 1 or more.")
+    return steps
+
+
+def _positive(experiment: Experiment) -> None:
+    for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
+        if getattr(experiment, name) < 1:
+            raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
+
+
+def _described(pictures: UnpairedPictures, experiment: Experiment, per_epoch: int, total: int) -> str:
+    counts = ", ".join(f"{side}: {len(p)} training and {len(pictures.test[side])} test" for side, p in pictures.train.items())
+    return f"Pictures of {counts}. {total} steps of {experiment.batch_size}, {per_epoch} steps an epoch."
+
+
+def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) -> tuple[TrainState, dict[str, Any] | None]:
+    try:
+        restored = checkpoints.restore(program.like)
+    except OtherArraysError as error:
+        changed = config.differences(error.metadata["config"], stored) or ["the program itself"]
+        raise UserError(
+            f"The checkpoint in {checkpoints.folder} has other networks than this config ({'; '.join(changed)}): undo the "
+            "change, or give another --workdir to train anew."
+        ) from None
+    if restored is None:
+        _say("Drawing the first parameters …")
+        return program.initial(), None
+    state, metadata = restored
+    step = int(state.step)
+    _say(f"Going on from step {step}.")
+    changed = config.differences(metadata["config"], stored)
+    if changed:
+        _say(f"The config has changed since; from step {step} on the new values hold:\n  " + "\n  ".join(changed))
+    return state, metadata
+
+
+def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:
+    fetched = jax.device_get(pending)
+    return {name: float(np.mean([row[name] for row in fetched])) for name in fetched[0]}
+
+
+def _raise_if_failed(failed: int, values: dict[str, float], batches: Batches, folder: Path) -> None:
+    """The step left the state as it was before the failure; the batch is made again from its number and kept."""
+    if failed < 0:
+        return
+    path = folder / f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
+    np.savez_compressed(path, **batches[failed])
+    names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+    raise UserError(
+        f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept in {path}, and the newest "
+        "checkpoint is sound. Look at the batch for broken pictures, then try a lower rate "
+        "(--config.optimizer.schedule.rate=1e-4), float32 instead of bfloat16, or another --config.seed."
+    )
+
+
+# ------------------------------------------------------------------------------------------------ translating
+
+
+def translate(
+    run: str | Path, source: str | Path, out: str | Path, direction: Direction = "a2b", trust_code: bool = False
+) -> list[Path]:
+    """Applies a trained generator to a picture or to every picture of a folder; returns the PNG files written in `out`.
+
+    The result has the size of its input. The smoothed generator is used if the run has one. Raises UserError if the run or
+    the input cannot be used; pictures that cannot be read are named at the end, after all others are done.
+    """
+    apply, experiment = generator(run, direction, trust_code)
+    source, out = Path(source), Path(out)
+    paths = [source] if source.is_file() else images.list_pictures(source)
+    targets = _targets(paths, source, out)
+    sizes: set[tuple[int, ...]] = set()
+    written, refused = [], []
+    for path, target in tqdm(list(zip(paths, targets, strict=True)), unit="picture", delay=2):
+        try:
+            picture = images.to_signed(images.read_picture(path, experiment.data.channels))[None]
+        except UserError as error:
+            refused.append(str(error))
+            continue
+        padded = images.pad_to_multiple(picture, 4, 16)
+        if padded.shape not in sizes:
+            sizes.add(padded.shape)
+            tqdm.write(f"Compiling for {picture.shape[2]}x{picture.shape[1]} …")
+        result = np.asarray(apply(padded))[0, : picture.shape[1], : picture.shape[2]]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images.write_png(target, images.to_bytes(result))
+        written.append(target)
+    if refused:
+        raise UserError(f"{len(refused)} of {len(paths)} pictures were left out: {' '.join(refused)}")
+    return written
+
+
+def generator(
+    run: str | Path, direction: Direction, trust_code: bool = False
+) -> tuple[Callable[[np.ndarray], jax.Array], Experiment]:
+    """A run's trained generator, (N, H, W, C) -> the same in [-1, 1], compiled once for every shape, and its experiment.
+
+    Raises UserError if the run is missing or damaged, or names code outside imgtrans_jax and `trust_code` is not set.
+    """
+    run = Path(run)
+    if not (run / "checkpoints").is_dir():
+        raise UserError(
+            f"{run} is no trained run (it has no checkpoints); train one with train.py --workdir={run}, or check --run."
+        )
+    checkpoints = Checkpoints(run / "checkpoints")
+    metadata = checkpoints.metadata()
+    if metadata is None:
+        raise UserError(f"{run} has no checkpoint yet, or none that is sound; train it for longer.")
+    stored = metadata["config"]
+    stored["recipe"].pop("extra", None)  # the user's own losses are not needed here, so their code is not asked for
+    experiment = config.from_json(stored, trust_code)
+    example = {side: np.zeros(shape, np.float32) for side, shape in metadata["batch"].items()}
+    mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
+    restored = checkpoints.restore(Program(experiment, mesh, example, 1).like)
+    assert restored is not None, "there is metadata, so there is a step"
+    state, _ = restored
+    params = state.g.params if state.ema is None else state.ema
+    apply = jax.jit(lambda x: experiment.recipe.translate(params, state.g.stats, x, direction))
+    return apply, experiment
+
+
+def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
+    if source.is_file() and out.suffix.lower() == ".png":
+        return [out]
+    root = source.parent if source.is_file() else source
+    if out.resolve() == root.resolve():
+        raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
+    targets = [out / path.relative_to(root).with_suffix(".png") for path in paths]
+    # Two inputs that differ in their suffix alone keep it in the result's name.
+    return [
+        out / f"{path.relative_to(root)}.png" if targets.count(target) > 1 else target
+        for path, target in zip(paths, targets, strict=True)
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ small things
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); choose another --workdir.") from None
+
+
+def _versions() -> dict[str, str]:
+    names = ("imgtrans_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow")
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed as a package"
+    device = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    return found | {"python": platform.python_version(), "platform": platform.platform(), "devices": device}
+
+
+def _write_json(path: Path, value: Any) -> None:
+    if jax.process_index() == 0:
+        path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, flush=True)

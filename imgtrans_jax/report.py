@@ -1,0 +1,211 @@
+"""What a run shows: console lines, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from imgtrans_jax.images import grid, to_bytes, write_png
+
+REFRESH_SECONDS = 15
+_COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+
+
+def duration(seconds: float) -> str:
+    """'42 s', '3 min 20 s', '5 h 10 min', '2 d 3 h'."""
+    seconds = round(seconds)
+    for size, unit, smaller, smaller_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} {seconds % size // smaller} {smaller_unit}"
+    return f"{seconds} s"
+
+
+class Report:
+    """The files of one run in `folder`: metrics.jsonl, events.out.tfevents.*, samples/*.png and index.html.
+
+    config: its stored JSON form. versions: name -> version, shown on the page. After a resume at `step`, what was logged
+    later than it is dropped.
+    """
+
+    def __init__(self, folder: Path, config: Any, versions: Mapping[str, str], step: int) -> None:
+        self.folder, self.config, self.versions = folder, config, versions
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        self.rows = [row for row in read_metrics(folder) if row["step"] <= step]
+        _write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
+        for picture in folder.glob("samples/*.png"):
+            if int(picture.stem.split("_")[0]) > step:
+                picture.unlink()
+        self.events = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Records scalars by name at a step."""
+        row = {"step": step, **values}
+        self.rows.append(row)
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        for name, value in values.items():
+            self.events.add_scalar(name, value, step)
+
+    def samples(self, step: int, directions: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Writes one sheet a direction; each is (inputs, outputs, reconstructions), signed (N, H, W, C)."""
+        for name, columns in directions.items():
+            pictures = [to_bytes(_three_channels(column)) for column in columns]
+            sheet = grid(list(zip(*pictures, strict=True)))
+            write_png(self.folder / "samples" / f"{step:07d}_{name}.png", sheet)
+            self.events.add_image(name, sheet, step, dataformats="HWC")
+
+    def page(self, status: str, running: bool) -> None:
+        """Writes index.html. While `running` the page loads itself anew every few seconds."""
+        refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
+        name = html.escape(self.folder.name)
+        body = "\n".join((self._samples_html(), self._curves_html(), self._facts_html()))
+        _write_text(
+            self.folder / "index.html",
+            _PAGE.format(refresh=refresh, name=name, status=html.escape(status), style=_STYLE, body=body),
+        )
+        self.events.flush()
+
+    def close(self) -> None:
+        self.events.close()
+
+    def _samples_html(self) -> str:
+        sheets: dict[str, list[Path]] = {}
+        for path in sorted(self.folder.glob("samples/*.png")):
+            sheets.setdefault(path.stem.split("_", 1)[1], []).append(path)
+        parts = []
+        for direction, paths in sheets.items():
+            shown = paths[-1:-7:-1]
+            figures = "".join(_figure(path) for path in shown)
+            older = "".join(_figure(path) for path in paths[:-6])
+            more = (
+                f"<details><summary>{len(paths) - 6} earlier</summary><div class=row>{older}</div></details>" if older else ""
+            )
+            parts.append(
+                f"<h2>{_DIRECTIONS.get(direction, direction)}</h2><p>Each row: input, output, reconstruction. Newest first.</p>"
+                f"<div class=row>{figures}</div>{more}"
+            )
+        return "".join(parts) or "<p>The first samples come with the first report.</p>"
+
+    def _curves_html(self) -> str:
+        names = sorted({name for row in self.rows for name in row if name != "step"})
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            groups.setdefault(_group(name), []).append(name)
+        charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
+        return f"<h2>Curves</h2><div class=row>{charts}</div>" if self.rows else ""
+
+    def _facts_html(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
+        config = html.escape(json.dumps(self.config, indent=1))
+        return f"<h2>Run</h2><table>{rows}</table><details><summary>Config</summary><pre>{config}</pre></details>"
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl; a line that a kill cut short is passed over."""
+    rows = []
+    try:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420) -> str:
+    """One chart of the named values over the steps, with axes from the smallest to the largest finite value."""
+    height, left, bottom = 220, 56, 24
+    points = {n: [(r["step"], r[n]) for r in rows if n in r and np.isfinite(r[n])] for n in names}
+    points = {n: _thinned(p) for n, p in points.items() if p}
+    if not points:
+        return ""
+    xs = [x for p in points.values() for x, _ in p]
+    ys = [y for p in points.values() for _, y in p]
+    low, high = min(ys), max(ys)
+    low, high = (min(0.0, low), high) if low > -high else (low, high)
+    x_span, y_span = max(max(xs) - min(xs), 1), (high - low) or 1.0
+
+    def place(x: float, y: float) -> str:
+        across = left + (x - min(xs)) / x_span * (width - left - 8)
+        return f"{across:.1f},{(height - bottom) - (y - low) / y_span * (height - bottom - 10):.1f}"
+
+    lines, legend = [], []
+    for number, (name, values) in enumerate(points.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        path = " ".join(place(x, y) for x, y in values)
+        lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        legend.append(f'<span style="color:{colour}">{html.escape(name)} {values[-1][1]:.4g}</span>')
+    axes = (
+        f'<path d="M{left},10V{height - bottom}H{width - 8}" stroke="#999" fill="none"/>'
+        f'<text x="{left - 4}" y="16" text-anchor="end">{high:.3g}</text>'
+        f'<text x="{left - 4}" y="{height - bottom}" text-anchor="end">{low:.3g}</text>'
+        f'<text x="{left}" y="{height - 6}">{min(xs)}</text>'
+        f'<text x="{width - 8}" y="{height - 6}" text-anchor="end">step {max(xs)}</text>'
+    )
+    return (
+        f"<figure><figcaption>{html.escape(title)}</figcaption>"
+        f'<svg viewBox="0 0 {width} {height}" width="{width}">{axes}{"".join(lines)}</svg>'
+        f"<div class=legend>{' '.join(legend)}</div></figure>"
+    )
+
+
+def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
+    return points[:: max(1, len(points) // most)]
+
+
+def _group(name: str) -> str:
+    for start, group in (("d_", "critics"), ("norm/", "norms"), ("rate", "learning rate"), ("time/", "time")):
+        if name.startswith(start):
+            return group
+    return "generators"
+
+
+def _figure(path: Path) -> str:
+    step = int(path.stem.split("_")[0])
+    source = f"samples/{path.name}"
+    return f'<figure><a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a><figcaption>step {step}</figcaption></figure>'
+
+
+def _three_channels(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) -> RGB for showing: grey repeated, of more channels the first three."""
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images[..., :3]
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def timestamp() -> str:
+    """Now, in the machine's own time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+_DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"
+    "h1,h2{font-weight:600;margin:1.2em 0 .3em}.row{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}"
+    "figcaption{color:#666;font-size:13px}img{max-width:100%;image-rendering:auto;border:1px solid #eee}"
+    "svg{max-width:100%;font:11px system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}"
+    ".legend span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em .1em;margin-left:-1em}"
+    "pre{background:#f6f6f6;padding:1em;overflow:auto}summary{cursor:pointer;color:#666}.status{font-size:17px}"
+)
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{name}</title>{refresh}
+<meta name="viewport" content="width=device-width"><style>{style}</style></head>
+<body><h1>{name}</h1><p class="status">{status}</p>
+{body}
+</body></html>
+"""

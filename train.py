@@ -1,0 +1,44 @@
+"""Trains an image-to-image translation, or goes on with one.
+
+  python train.py --config=configs/quickstart.py
+  python train.py --config=configs/cyclegan_horse2zebra.py --workdir=runs/zebra --config.batch_size=4
+  python train.py --config=configs/quickstart.py --config.data.a=my/sketches --config.data.b=my/paintings
+
+Everything goes to --workdir: index.html (open it, it follows the training), samples, metrics.jsonl, TensorBoard files and
+checkpoints. Ctrl-C saves and leaves; the same command goes on from the newest checkpoint.
+
+Any field of the config can be set by its dotted name, --config.recipe.generator.blocks=6. A mistake there, or elsewhere,
+is answered by one sentence and exit code 2.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from imgtrans_jax import cli
+
+CONFIG = flags.DEFINE_string("config", None, "The experiment: a Python file, see configs/.")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder. Default: runs/NAME, with the config file's name.")
+STEPS = flags.DEFINE_integer("steps", None, "Stop after this many steps in all. Default: as the config says.", lower_bound=1)
+DISTRIBUTED = flags.DEFINE_bool("distributed", False, "This is one of several processes (hosts) that train together.")
+
+
+def main(overrides: cli.Overrides) -> int:
+    from imgtrans_jax import loop, sharding  # after the flags, so that --help is fast
+    from imgtrans_jax.types import UserError
+
+    if DISTRIBUTED.value:
+        sharding.start_processes()
+    if CONFIG.value is None:
+        raise UserError("Which experiment? Give --config=configs/quickstart.py, or another of configs/.")
+    experiment = cli.load_config(CONFIG.value, overrides)
+    try:
+        loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value)
+    except loop.Interrupted as stopped:
+        print(stopped)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
