@@ -7,6 +7,8 @@ Every result is a PNG file of the size of its input. Transparent parts are laid 
 named at the end, after all others are done.
 """
 
+from typing import cast
+
 from absl import flags
 
 from imgtrans_jax import cli
@@ -20,13 +22,13 @@ TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's con
 
 def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import loop  # after the flags, so that --help is fast
-    from imgtrans_jax.types import UserError
+    from imgtrans_jax.types import Direction, UserError
 
     if overrides:
         raise UserError("stylize.py --run takes its config from the run; leave --config.* out.")
     if RUN.value is None or INPUT.value is None:
         raise UserError("Give --run=RUN_FOLDER and --input=PICTURE_OR_FOLDER; see --help.")
-    written = loop.translate(RUN.value, INPUT.value, OUT.value, DIRECTION.value, TRUST_CODE.value)
+    written = loop.translate(RUN.value, INPUT.value, OUT.value, cast("Direction", DIRECTION.value), TRUST_CODE.value)
     print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
     return 0
 

@@ -91,7 +91,8 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     """
     head, _, rest = name.partition(".")
     where = f"{prefix}.{head}"
-    fields = [f.name for f in _fields(config)] if dataclasses.is_dataclass(config) else []
+    is_config = dataclasses.is_dataclass(config) and not isinstance(config, type)
+    fields = [f.name for f in _fields(config)] if is_config else []
     if head not in fields:
         near = difflib.get_close_matches(head, fields, 3, 0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Its fields: {', '.join(fields) or 'none'}."
@@ -108,7 +109,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
             raise UserError(f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none.") from None
     if isinstance(config, nn.Module):
         return config.clone(**{head: value})
-    return dataclasses.replace(config, **{head: value})
+    return dataclasses.replace(typing.cast(Any, config), **{head: value})
 
 
 def _parse(text: str, hint: Any, present: Any) -> Any:

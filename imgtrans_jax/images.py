@@ -19,7 +19,10 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", "
 MIN_SIDE = 8
 """A picture with a side under this many pixels is no training picture."""
 
-Image.MAX_IMAGE_PIXELS = 400_000_000
+LARGEST = 400_000_000
+"""Pixels; a file that claims over twice as many is refused before it fills the memory."""
+
+Image.MAX_IMAGE_PIXELS = LARGEST
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
@@ -70,7 +73,7 @@ def read_picture(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
     except UnidentifiedImageError:
         raise UserError(f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or remove it.") from None
     except Image.DecompressionBombError:
-        raise UserError(f"The picture {path} has over {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from None
+        raise UserError(f"The picture {path} has over {2 * LARGEST:,} pixels; make it smaller.") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         raise UserError(f"The picture {path} is damaged or cut off ({error}); replace or remove it.") from None
 

@@ -74,6 +74,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     samples = pictures.samples(experiment.samples)
     clock = Clock(first, total, experiment.batch_size, compile_seconds)
     pending: list[dict[str, jax.Array]] = []
+    values: dict[str, float] = {}
 
     def save(step: int) -> None:
         record = {"config": stored, "data": iterator.get_state(), "batch": program.batch_shapes(), "versions": _versions()}
@@ -329,7 +330,7 @@ def _raise_if_failed(failed: int, values: dict[str, float], batches: Batches, fo
     if failed < 0:
         return
     path = folder / f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
-    np.savez_compressed(path, **batches[failed])
+    np.savez_compressed(path, allow_pickle=False, **batches[failed])
     names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
     raise UserError(
         f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept in {path}, and the newest "

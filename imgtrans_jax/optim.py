@@ -119,7 +119,7 @@ class Adam:
     b1: float = 0.5
     b2: float = 0.999
 
-    def rate(self, step: jax.Array | int, steps_per_epoch: int) -> jax.Array:
+    def rate(self, step: jax.typing.ArrayLike, steps_per_epoch: int) -> jax.Array:
         """The rate that update number `step`, from 0, is made with: () float32."""
         step = jnp.asarray(step, jnp.int32)
         part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
@@ -127,6 +127,14 @@ class Adam:
 
     def transformation(self, steps_per_epoch: int) -> optax.GradientTransformation:
         return optax.adam(lambda step: self.rate(step, steps_per_epoch), b1=self.b1, b2=self.b2, eps=1e-8)
+
+
+def update(
+    tx: optax.GradientTransformation, params: Params, opt: optax.OptState, grads: Params
+) -> tuple[Params, optax.OptState, jax.Array, jax.Array]:
+    """One step of an optimiser: the new parameters and state, and the global L2 norms of gradients and update."""
+    updates, opt = tx.update(grads, opt, params)
+    return optax.apply_updates(params, updates), opt, optax.tree.norm(grads), optax.tree.norm(updates)
 
 
 def smooth(smoothed: Params, params: Params, decay: float) -> Params:

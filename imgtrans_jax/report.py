@@ -174,7 +174,8 @@ def _group(name: str) -> str:
 def _figure(path: Path) -> str:
     step = int(path.stem.split("_")[0])
     source = f"samples/{path.name}"
-    return f'<figure><a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a><figcaption>step {step}</figcaption></figure>'
+    picture = f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
+    return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
 
 
 def _three_channels(images: np.ndarray) -> np.ndarray:

@@ -58,8 +58,11 @@ def _new_player(module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any) 
 
 
 def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainState:
-    """The state before the first update. `batch` gives the shapes alone, as arrays or jax.ShapeDtypeStruct. Call it under `jax.jit`: every leaf then has a
-    buffer of its own and can be donated, and the networks' outputs are never computed."""
+    """The state before the first update. `batch` gives the shapes alone, as arrays or jax.ShapeDtypeStruct.
+
+    Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the networks' outputs are never
+    computed.
+    """
     g_key, d_key = jax.random.split(key)
     batch = {name: jnp.zeros(x.shape, x.dtype) for name, x in batch.items()}
     samples, g = _new_player(game.generator, batch, g_key, game.g_tx)

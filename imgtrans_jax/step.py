@@ -6,11 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.losses.compose import join, total
-from imgtrans_jax.optim import smooth
+from imgtrans_jax.optim import smooth, update
 from imgtrans_jax.pool import swap
 from imgtrans_jax.state import Player, TrainState, apply
 from imgtrans_jax.types import Named, Params, Terms
@@ -37,12 +36,13 @@ def gan_step(
     shown, pool = _through_the_pools(state, k_pool, game.fakes(batch, samples))
 
     def critic_turn(d: Player) -> tuple[Player, Terms]:
-        if game.critic is None:
+        critic = game.critic
+        if critic is None:
             return d, {}
 
         def objective(params: Params):
-            real, stats = apply(game.critic, params, d.stats, game.reals(batch), k_real)
-            fake, stats = apply(game.critic, params, stats, shown, k_fake)
+            real, stats = apply(critic, params, d.stats, game.reals(batch), k_real)
+            fake, stats = apply(critic, params, stats, shown, k_fake)
             terms = game.d_objective(real, fake)
             return total(terms), (terms, stats)
 
@@ -84,9 +84,8 @@ def _through_the_pools(state: TrainState, key: jax.Array, fakes: Named):
 
 
 def _move(player: Player, grads: Params, stats: Any, tx: Any, terms: Terms, name: str) -> tuple[Player, Terms]:
-    updates, opt = tx.update(grads, player.opt, player.params)
-    norms = {f"norm/{name}_grad": optax.global_norm(grads), f"norm/{name}_update": optax.global_norm(updates)}
-    return Player(optax.apply_updates(player.params, updates), stats, opt), join(terms, norms)
+    params, opt, grad_norm, update_norm = update(tx, player.params, player.opt, grads)
+    return Player(params, stats, opt), join(terms, {f"norm/{name}_grad": grad_norm, f"norm/{name}_update": update_norm})
 
 
 def _unless_failed(before: TrainState, after: TrainState, metrics: Terms) -> TrainState:

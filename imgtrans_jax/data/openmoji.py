@@ -62,7 +62,7 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         os.replace(partial, path)
     except OSError as error:  # without a cache the next start only takes a little longer
         partial.unlink(missing_ok=True)
@@ -95,8 +95,14 @@ def _drawings() -> Iterator[tuple[str, str]]:
 def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
     import resvg_py
 
-    hidden = {"style_sheet": _HIDE_COLOUR} if sketch else {}
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True, **hidden)
+    png = resvg_py.svg_to_bytes(
+        svg_string=svg,
+        width=size,
+        height=size,
+        background="white",
+        skip_system_fonts=True,
+        style_sheet=_HIDE_COLOUR if sketch else None,
+    )
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 import grain
 import numpy as np
@@ -33,14 +34,13 @@ class Unpaired:
     def open(self) -> UnpairedPictures:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
         self.cut.check()
-        sides = {}
-        for side, source in (("a", self.a), ("b", self.b)):
-            if isinstance(source, str):
-                source = Folder(source)
-            sides[side] = source.open(side, self.cut.load_size, self.channels)
-        return UnpairedPictures(
-            {side: train for side, (train, _) in sides.items()}, {side: test for side, (_, test) in sides.items()}, self.cut
-        )
+        train_a, test_a = self._source(self.a).open("a", self.cut.load_size, self.channels)
+        train_b, test_b = self._source(self.b).open("b", self.cut.load_size, self.channels)
+        return UnpairedPictures({"a": train_a, "b": train_b}, {"a": test_a, "b": test_b}, self.cut)
+
+    @staticmethod
+    def _source(source: Source | str) -> Source:
+        return Folder(source) if isinstance(source, str) else source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class UnpairedPictures:
         rows = range(process * batch_size // processes, (process + 1) * batch_size // processes)
         streams = {}
         for number, (side, pictures) in enumerate(self.train.items()):
-            stream = grain.MapDataset.source(pictures).seed(2 * seed + number).shuffle().repeat()
+            stream = grain.MapDataset.source(cast(Sequence[np.ndarray], pictures)).seed(2 * seed + number).shuffle().repeat()
             streams[side] = stream.random_map(self.cut.train)
         return Batches(streams, batch_size, rows)
 
@@ -79,7 +79,7 @@ class UnpairedPictures:
         return {side: np.stack(pictures[:fewest]) for side, pictures in chosen.items()}
 
 
-class Batches(Sequence[Batch]):
+class Batches:
     """Batch n by its number, without end."""
 
     def __init__(self, streams: dict[str, grain.MapDataset], batch_size: int, rows: range) -> None:
@@ -88,11 +88,11 @@ class Batches(Sequence[Batch]):
     def __len__(self) -> int:
         return sys.maxsize // self.batch_size
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> Batch:
         return {side: self._stack(stream, number) for side, stream in self.streams.items()}
 
     def _stack(self, stream: grain.MapDataset, number: int) -> np.ndarray:
-        pictures = [stream[number * self.batch_size + row] for row in self.rows]
+        pictures = [np.asarray(stream[number * self.batch_size + row]) for row in self.rows]
         if len({picture.shape for picture in pictures}) > 1:
             raise UserError(
                 "The pictures of one batch have different sizes; set --config.data.cut.crop_size, or --config.batch_size=1."
@@ -104,4 +104,4 @@ class Batches(Sequence[Batch]):
         if not flags.FLAGS.is_parsed():  # grain reads its own flags; in a notebook nobody has parsed any
             flags.FLAGS.mark_as_parsed()
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-        return iter(grain.MapDataset.source(self).to_iter_dataset(options))
+        return iter(grain.MapDataset.source(cast(Sequence[Batch], self)).to_iter_dataset(options))

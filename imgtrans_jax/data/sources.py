@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,14 +16,20 @@ from imgtrans_jax import images
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
 from imgtrans_jax.types import UserError
 
-Pictures = Sequence[np.ndarray]
-"""Random access to (H, W, C) pictures, uint8 or float32 in [0, 1]."""
+Side: TypeAlias = Literal["a", "b"]
+
+
+class Pictures(Protocol):
+    """Random access to (H, W, C) pictures, uint8 or float32 in [0, 1]."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> np.ndarray: ...
 
 
 class Source(Protocol):
     """One domain's pictures."""
 
-    def open(self, side: Literal["a", "b"], size: int, channels: int) -> tuple[Pictures, Pictures]:
+    def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         """Training and test pictures. `size` is what they will be resized to, for sources that can draw at any size.
 
         Raises UserError if they are not to be had.
@@ -40,7 +46,7 @@ class OpenMoji:
 
     kind: Literal["sketch", "colour"] = "sketch"
 
-    def open(self, side: Literal["a", "b"], size: int, channels: int) -> tuple[Pictures, Pictures]:
+    def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         if channels != 3:
             raise UserError(f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own.")
         drawings = load_openmoji(size)
@@ -59,7 +65,7 @@ class Folder:
 
     path: str
 
-    def open(self, side: Literal["a", "b"], size: int, channels: int) -> tuple[Pictures, Pictures]:
+    def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         train_path, test_path = self._find(Path(self.path).expanduser(), side)
         train = FilePictures(train_path, channels)
         return train, FilePictures(test_path, channels) if test_path else train
@@ -88,7 +94,7 @@ class Tfds:
     key: str = "image"
     data_dir: str = ""
 
-    def open(self, side: Literal["a", "b"], size: int, channels: int) -> tuple[Pictures, Pictures]:
+    def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         from imgtrans_jax.data.tfds_builder import prepared  # tensorflow-datasets is slow to import
 
         splits = prepared(self.name, self.data_dir or None)
@@ -97,10 +103,10 @@ class Tfds:
         for field, split in (("train", train), ("test", test)):
             if split not in splits:
                 raise UserError(f"{self.name} has no split '{split}'; set data.{side}.{field} to one of {sorted(splits)}.")
-        return tuple(TfdsPictures(splits[split], self.key, channels) for split in (train, test))  # type: ignore[return-value]
+        return TfdsPictures(splits[train], self.key, channels), TfdsPictures(splits[test], self.key, channels)
 
 
-class FilePictures(Sequence[np.ndarray]):
+class FilePictures:
     """The sound pictures of a folder, decoded when asked for.
 
     Every file is decoded once at the start; what is damaged, or smaller than 8 pixels, is named and left out, so that the
@@ -128,7 +134,7 @@ class FilePictures(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> np.ndarray:
         return images.read_picture(self.paths[index], self.channels)
 
 
@@ -150,7 +156,7 @@ def _what_is_wrong(path: Path, channels: int) -> str | None:
     return None
 
 
-class TfdsPictures(Sequence[np.ndarray]):
+class TfdsPictures:
     """One split of a prepared data set; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
 
     def __init__(self, split: Sequence, key: str, channels: int) -> None:
@@ -161,5 +167,5 @@ class TfdsPictures(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> np.ndarray:
         return images.with_channels(np.asarray(self.split[index][self.key]), self.channels, self.key)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 from tensorflow_datasets.image_classification import cycle_gan
 
@@ -16,7 +17,7 @@ from imgtrans_jax.types import UserError
 
 _LARGEST_PICTURE = 100 * 2**20  # bytes; an archive member that claims more is refused
 
-with tfds.core.registered.skip_registration():
+with registered.skip_registration():
 
     class CycleGAN(cycle_gan.CycleGAN):
         """The stock builder, but reading the pictures out of the archive itself, which needs no TensorFlow.
@@ -28,7 +29,8 @@ with tfds.core.registered.skip_registration():
         name = "cycle_gan"
         pkg_dir_path = None
 
-        def _split_generators(self, dl_manager):
+        def _split_generators(self, dl_manager):  # pyright: ignore[reportIncompatibleMethodOverride]
+            assert self.builder_config is not None
             archive = dl_manager.download(cycle_gan._DL_URLS[self.builder_config.name])
             splits = ("trainA", "trainB", "testA", "testB")
             return {split: self._generate_examples(archive, split) for split in splits}

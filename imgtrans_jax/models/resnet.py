@@ -68,7 +68,7 @@ class ResNetGenerator(nn.Module):
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner = common | {"bias": has_bias(self.norm)}
+        inner: dict[str, Any] = common | {"bias": has_bias(self.norm)}
 
         def normed(y: jax.Array, name: str) -> jax.Array:
             return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))

@@ -19,6 +19,7 @@ from imgtrans_jax.losses.compose import join, plus
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.state import apply
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
 PerDirection = float | tuple[float, float]
@@ -120,16 +121,15 @@ class CycleGAN:
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """Translations and reconstructions of both domains, as for a report: no dropout, running statistics."""
-        return self._generators().apply({"params": params, "batch_stats": stats}, batch, train=False)
+        return apply(self._generators(), params, stats, batch, None, train=False)[0]
 
     def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
         """(N, H, W, C) of one domain -> the other; `params` and `stats` are the whole generator player's."""
         name = "g_ab" if direction == "a2b" else "g_ba"
-        variables = {"params": params[name], "batch_stats": stats.get(name, {})}
-        return self.generator.clone().apply(variables, images, train=False)
+        return apply(self.generator.clone(), params[name], stats.get(name, {}), images, None, train=False)[0]
 
-    def _generators(self, **images: bool) -> Generators:
-        return Generators(self.generator.clone(), self.generator.clone(), **images)
+    def _generators(self, rec_a: bool = True, rec_b: bool = True, idt_a: bool = False, idt_b: bool = False) -> Generators:
+        return Generators(self.generator.clone(), self.generator.clone(), rec_a, rec_b, idt_a, idt_b)
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         ab, ba = _pair(self.adversarial)
