@@ -1,4 +1,12 @@
-"""Line drawings become coloured drawings, learned without a single pair, in about five minutes on two CPU cores."""
+"""Line drawings become coloured drawings, learned without a single pair.
+
+Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed for a laptop: 64 px, width 16, 3 residual blocks.
+Command:  python train.py --config=configs/quickstart.py
+Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
+Expected: yellow faces, coloured clothes, grey and blue things, white paper, black lines. Held out, by
+          examples/score_colouring.py: kernel distance at most 0.5 of the sketches' own (MEASURED).
+Needs:    TIME on two CPU cores.
+"""
 
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
@@ -17,11 +25,11 @@ def get_config() -> Experiment:
             generator=ResNetGenerator(width=16, blocks=3, upsample="nearest"),
             critic=PatchGAN(width=16),
             identity=0.2,
-            ema=0.99,
+            ema=0.995,
         ),
         optimizer=Adam(LinearDecay(4e-4, constant_epochs=4, decay_epochs=2)),
-        batch_size=8,
-        log_every=20,
-        sample_every=100,
-        save_every=100,
+        batch_size=4,
+        log_every=25,
+        sample_every=150,
+        save_every=150,
     )

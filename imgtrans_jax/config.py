@@ -66,6 +66,9 @@ def load(path: str) -> Experiment:
         raise UserError(f"The config {path} is no Python file; its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(file.stem, module)
+    # So that a config can build on another (`from configs.quickstart import …`), wherever the program was started.
+    root = str(file.resolve().parent.parent)
+    sys.path.insert(0, root)
     try:
         spec.loader.exec_module(module)
         experiment = module.get_config()
@@ -75,6 +78,8 @@ def load(path: str) -> Experiment:
         line = next((f.lineno for f in inspect.trace()[::-1] if f.filename == str(file)), None)
         where = f"{path}, line {line}" if line else path
         raise UserError(f"The config {where} does not load: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(root)
     if not isinstance(experiment, Experiment):
         raise UserError(f"get_config() of {path} must return an Experiment; it returned {type(experiment).__name__}.")
     return experiment

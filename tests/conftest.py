@@ -6,7 +6,9 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_opti
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,3 +16,47 @@ def compiled_once(tmp_path_factory):
     """Programs that several tests share are compiled once."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two folders of drawn pictures, trainA and trainB, and two for testing; returns their parent."""
+    rng = np.random.default_rng(0)
+    for name, count in (("trainA", 6), ("trainB", 5), ("testA", 2), ("testB", 2)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            colour = rng.integers(0, 255, 3)
+            picture = np.full((20, 24, 3), 255, np.uint8)
+            picture[4:16, 4 + number : 16 + number] = colour if name.endswith("B") else 0
+            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+TINY_CONFIG = '''
+"""A run of seconds, for tests."""
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.optim import Adam, LinearDecay
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+
+def get_config():
+    return Experiment(
+        data=Unpaired("{a}", "{b}", Cut(load_size=20, crop_size=16)),
+        recipe=CycleGAN(
+            generator=ResNetGenerator(width=2, blocks=1), critic=PatchGAN(width=2, layers=1), pool_size=4, ema=0.9
+        ),
+        optimizer=Adam(LinearDecay(1e-3, constant_epochs=2, decay_epochs=4)),
+        batch_size=2, log_every=2, sample_every=10, save_every=5, samples=2,
+    )
+'''
+
+
+@pytest.fixture
+def tiny_config(pictures):
+    """The path of a config that trains on `pictures`."""
+    path = pictures / "tiny.py"
+    path.write_text(TINY_CONFIG.format(a=pictures, b=pictures))
+    return path

@@ -34,13 +34,13 @@ def draws(key, groups: int, count: int, capacity: int):
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**31 - 1),
-    batch=st.sampled_from([1, 2, 3]),
-    capacity=st.sampled_from([1, 2, 5]),
+    batch=st.sampled_from([1, 3]),
+    capacity=st.sampled_from([1, 5]),
     groups=st.sampled_from([1, 2]),
-    turns=st.integers(1, 8),
+    turns=st.integers(1, 6),
 )
 def test_the_pool_is_the_list_algorithm(seed, batch, capacity, groups, turns):
     pool = empty_pool(capacity * groups, groups, (1, 1, 1))

@@ -1,0 +1,111 @@
+"""`cycle_gan/*` through tensorflow-datasets without TensorFlow, from a small archive of the same layout on loopback."""
+
+import hashlib
+import http.server
+import io
+import sys
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorflow_datasets.core.download import checksums
+from tensorflow_datasets.image_classification import cycle_gan
+
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.sources import Tfds
+from imgtrans_jax.data.tfds_builder import CycleGAN
+from imgtrans_jax.types import UserError
+
+COUNTS = {"trainA": 5, "trainB": 4, "testA": 2, "testB": 3}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning")
+
+
+def archive() -> bytes:
+    file = io.BytesIO()
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(file, "w") as pictures:
+        pictures.writestr("horse2zebra/../../evil.txt", "not a picture, and never written")
+        for split, count in COUNTS.items():
+            pictures.writestr(f"horse2zebra/{split}/", "")
+            for number in range(count):
+                picture = io.BytesIO()
+                Image.fromarray(rng.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(picture, "JPEG")
+                pictures.writestr(f"horse2zebra/{split}/n{number}.jpg", picture.getvalue())
+    return file.getvalue()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The archive on loopback, under an address whose size and checksum tensorflow-datasets is told."""
+    content = archive()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/horse2zebra.zip"
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setitem(cycle_gan._DL_URLS, "horse2zebra", url)
+    yield url, content
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def tell_checksum(monkeypatch, url: str, content: bytes) -> None:
+    info = checksums.UrlInfo(size=len(content), checksum=hashlib.sha256(content).hexdigest(), filename="horse2zebra.zip")
+    monkeypatch.setattr(CycleGAN, "url_infos", {url: info})
+
+
+def data(tmp_path) -> Unpaired:
+    source = Tfds("cycle_gan/horse2zebra", data_dir=str(tmp_path / "data"))
+    return Unpaired(source, source, Cut(20, 16))
+
+
+def test_it_prepares_and_reads_without_tensorflow(served, monkeypatch, tmp_path):
+    tell_checksum(monkeypatch, *served)
+    opened = data(tmp_path).open()
+    assert [len(opened.train[s]) for s in "ab"] == [5, 4]
+    assert [len(opened.test[s]) for s in "ab"] == [2, 3]
+    batch = opened.batches(2, seed=0)[0]
+    assert batch["a"].shape == (2, 16, 16, 3)
+    assert "tensorflow" not in sys.modules
+    monkeypatch.setitem(cycle_gan._DL_URLS, "horse2zebra", "http://127.0.0.1:9/gone.zip")
+    again = data(tmp_path).open()  # prepared once; nothing is fetched again
+    np.testing.assert_array_equal(again.batches(2, seed=0)[0]["a"], batch["a"])
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_another_archive_than_the_published_is_refused(served, monkeypatch, tmp_path):
+    url, content = served
+    tell_checksum(monkeypatch, url, content[:-1] + b"x")
+    with pytest.raises(UserError, match="is not the one that was published"):
+        data(tmp_path).open()
+
+
+def test_without_a_network_it_says_what_to_do(monkeypatch, tmp_path):
+    url = "http://127.0.0.1:9/horse2zebra.zip"
+    monkeypatch.setitem(cycle_gan._DL_URLS, "horse2zebra", url)
+    tell_checksum(monkeypatch, url, b"x")
+    with pytest.raises(UserError, match=r"could not be downloaded.*Without a network: .*manual.*--config\.data\.a=DIR"):
+        data(tmp_path).open()
+
+
+def test_names_that_do_not_exist():
+    for name, words in (("cycle_gan/unicorn2zebra", "choose one of"), ("no_such_dataset_at_all", "knows no")):
+        with pytest.raises(UserError, match=words):
+            Tfds(name).open("a", 20, 3)

@@ -1,0 +1,213 @@
+"""Training as a user meets it: resumed, killed, failing, and its results used."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgtrans_jax import config, loop
+from imgtrans_jax.images import read_picture
+from imgtrans_jax.report import read_metrics
+from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def checksums(run: Path) -> dict:
+    steps = sorted((int(p.name), p) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
+    record = json.loads((steps[-1][1] / "metadata" / "metadata").read_text())
+    return {key: record[key] for key in ("step", "checksums", "data")}
+
+
+@pytest.fixture
+def experiment(tiny_config):
+    return config.load(str(tiny_config))
+
+
+def test_twenty_steps_are_ten_and_ten(experiment, tmp_path):
+    whole = loop.train(experiment, tmp_path / "whole", steps=20)
+    loop.train(experiment, tmp_path / "parts", steps=10)
+    parts = loop.train(experiment, tmp_path / "parts", steps=20)
+    for x, y in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert checksums(tmp_path / "whole") == checksums(tmp_path / "parts")
+    rows = [read_metrics(tmp_path / name) for name in ("whole", "parts")]
+    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == [2, 4, 5, 6, 8, 10, 12, 14, 15, 16, 18, 20]
+    for first, second in zip(*rows, strict=True):
+        assert {k: v for k, v in first.items() if "time" not in k} == {k: v for k, v in second.items() if "time" not in k}
+    _check_the_run(tmp_path / "whole", experiment)
+    _check_translations(tmp_path / "whole", tmp_path)
+
+
+def _check_the_run(run: Path, experiment):
+    page = (run / "index.html").read_text()
+    assert "Finished: 20 steps" in page and "refresh" not in page
+    for name in ("0000010_a2b.png", "0000020_b2a.png"):
+        assert f"samples/{name}" in page
+        assert read_picture(run / "samples" / name).shape == (2 * 16 + 2, 3 * 16 + 4, 3)
+    assert list(run.glob("events.out.tfevents.*"))
+    row = read_metrics(run)[-1]
+    expected = {"step", "rate", "norm/g_grad", "norm/d_update", "cycle_a", "identity_b", "gan_ab", "d_a_real", "d_b_fake"}
+    assert expected <= set(row)
+    assert config.from_json(json.loads((run / "config.json").read_text())) == experiment
+
+
+def _check_translations(run: Path, tmp_path: Path):
+    inputs, out = tmp_path / "inputs", tmp_path / "out"
+    inputs.mkdir()
+    rng = np.random.default_rng(0)
+    for name, shape in (("odd.png", (37, 22, 3)), ("grey.jpg", (16, 50)), ("two.png", (2, 2, 3)), ("rgba.png", (20, 20, 4))):
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(inputs / name)
+    Image.fromarray(rng.integers(0, 65536, (18, 21), dtype=np.uint16)).save(inputs / "deep.png")
+    written = loop.translate(run, inputs, out)
+    assert {p.name: Image.open(p).size for p in written} == {
+        "odd.png": (22, 37),
+        "grey.png": (50, 16),
+        "two.png": (2, 2),
+        "rgba.png": (20, 20),
+        "deep.png": (21, 18),
+    }
+    back = loop.translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
+    assert back == [tmp_path / "back.png"]
+    assert not np.array_equal(read_picture(back[0]), read_picture(out / "odd.png"))
+
+    (inputs / "broken.png").write_text("no")
+    with pytest.raises(UserError, match=r"1 of 6 pictures were left out: .*broken\.png"):
+        loop.translate(run, inputs, out)
+    for wrong, words in (
+        ((tmp_path / "nowhere", inputs, out), "is no trained run"),
+        ((run, tmp_path / "nothing", out), "does not exist"),
+        ((run, inputs, inputs), "would be overwritten"),
+    ):
+        with pytest.raises(UserError, match=words):
+            loop.translate(*wrong)
+
+
+def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
+    loop.train(experiment, tmp_path / "run", steps=2)
+    apply, restored = loop.generator(tmp_path / "run", "a2b")
+    assert restored == experiment
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
+    state = loop.train(experiment, tmp_path / "run", steps=2)  # finished: only restores
+    recipe = experiment.recipe
+    np.testing.assert_allclose(apply(x), recipe.translate(state.ema, {}, x, "a2b"), atol=1e-5)
+    assert np.abs(apply(x) - recipe.translate(state.g.params, {}, x, "a2b")).max() > 1e-4
+
+
+def test_another_config_says_what_differs(experiment, tmp_path, capsys):
+    loop.train(experiment, tmp_path / "run", steps=2)
+    slower = config.override(experiment, "optimizer.schedule.rate", "5e-4")
+    loop.train(slower, tmp_path / "run", steps=4)
+    said = capsys.readouterr().out
+    assert "from step 2 on the new values hold" in said
+    assert "config.optimizer.schedule.rate: 0.001 -> 0.0005" in said
+    wider = config.override(experiment, "recipe.generator.width", "3")
+    with pytest.raises(UserError, match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another --workdir"):
+        loop.train(wider, tmp_path / "run", steps=6)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch(experiment, tmp_path):
+    wild = config.override(experiment, "optimizer.schedule.rate", "1e30")
+    with pytest.raises(UserError, match=r"Training stopped at step \d+: .* became NaN or infinite.*lower rate") as error:
+        loop.train(wild, tmp_path / "run", steps=20)
+    (kept,) = (tmp_path / "run").glob("failed_step_*.npz")
+    assert kept.name in str(error.value)
+    number = int(kept.name.split("_")[2]) - 1
+    with np.load(kept) as batch:
+        np.testing.assert_array_equal(batch["a"], experiment.data.open().batches(2, 0)[number]["a"])
+
+
+def test_every_kind_of_wrong_number_is_refused(experiment, tmp_path):
+    for name, value, words in (
+        ("batch_size", "0", r"config\.batch_size is 0"),
+        ("data.cut.crop_size", "18", "multiple of 4"),
+        ("data.cut.crop_size", "8", r"needs .* pixels|Instance norm|larger image"),
+        ("recipe.pool_groups", "3", "does not divide"),
+        ("data.a", str(tmp_path / "no"), "does not exist"),
+    ):
+        broken = config.override(experiment, name, value)
+        if name == "data.cut.crop_size" and value == "8":
+            broken = config.override(broken, "recipe.critic.layers", "3")
+        with pytest.raises(UserError, match=words):
+            loop.train(broken, tmp_path / "run", steps=1)
+
+
+def start(arguments: list[str], **options) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
+
+
+def wait_for(process: subprocess.Popen, words: str) -> str:
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"'{words}' was never said:\n{said}")
+
+
+def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config, experiment, tmp_path):
+    loop.train(experiment, tmp_path / "whole")
+    command = ["train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'killed'}"]
+
+    process = start(command)
+    wait_for(process, "step 6/18")
+    process.kill()
+    process.wait()
+
+    process = start(command)
+    said = wait_for(process, "step 8/18")
+    assert "Going on from step 5" in said
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=120)[0]
+    assert process.returncode == 130
+    assert "saved; the same command goes on from there" in rest
+
+    process = start(command)
+    rest = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, rest
+    assert "Going on from step" in rest and "Finished 18 steps" in rest
+    assert checksums(tmp_path / "killed") == checksums(tmp_path / "whole")
+
+
+def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        ([f"--config={tiny_config}", "--config.recipe.generator.blocks=banana"], "needs an int (now 1); 'banana' is none"),
+        ([f"--config={tiny_config}", "--config.recipe.generatr.blocks=6"], "Did you mean generator?"),
+        (["--config=missing.py"], "There is no config file missing.py"),
+        ([f"--config={tiny_config}", f"--config.data.a={tmp_path / 'empty'}"], "holds no picture"),
+        ([], "Give --config=configs/quickstart.py"),
+    ):
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+        assert time.monotonic() - began < 60
+
+
+def test_training_starts_from_python_with_a_loss_of_ones_own(experiment, tmp_path):
+    sys.path.insert(0, str(ROOT))
+    try:
+        from examples.my_loss import warm
+
+        mine = dataclasses.replace(experiment, recipe=dataclasses.replace(experiment.recipe, extra=(warm,)))
+        loop.train(mine, tmp_path / "run", steps=2)
+        assert read_metrics(tmp_path / "run")[-1]["warm"] > 0
+        apply, _ = loop.generator(tmp_path / "run", "a2b")  # a loss of one's own is not needed to translate
+        assert np.isfinite(apply(np.zeros((1, 16, 16, 3), np.float32))).all()
+    finally:
+        sys.path.remove(str(ROOT))

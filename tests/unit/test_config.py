@@ -1,0 +1,170 @@
+"""Configs: overrides by name, mistakes answered by a sentence, and a stored form that executes nothing."""
+
+import dataclasses
+import json
+
+import pytest
+from flax import linen as nn
+
+from imgtrans_jax import cli
+from imgtrans_jax.config import Experiment, differences, from_json, load, override, to_json
+from imgtrans_jax.losses.adversarial import hinge, vanilla
+from imgtrans_jax.losses.pixel import l1_sum
+from imgtrans_jax.models.layers import Xavier
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.optim import Cosine, LinearDecay
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.types import UserError
+
+PLAIN = Experiment()
+
+
+def field(experiment, name):
+    for part in name.split("."):
+        experiment = getattr(experiment, part)
+    return experiment
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("batch_size", "4", 4),
+        ("steps", "none", None),
+        ("steps", "100", 100),
+        ("matmul_precision", "highest", "highest"),
+        ("recipe.generator.blocks", "6", 6),
+        ("recipe.generator.upsample", "nearest", "nearest"),
+        ("recipe.generator.dtype", "bfloat16", "bfloat16"),
+        ("recipe.generator.kernel_init", "Xavier", Xavier()),
+        ("recipe.generator.kernel_init.stddev", "0.1", None),
+        ("recipe.gan", "vanilla", vanilla),
+        ("recipe.gan", "hinge", hinge),
+        ("recipe.distance", "l1_sum", l1_sum),
+        ("recipe.halve_critic", "false", False),
+        ("recipe.cycle", "5", 5.0),
+        ("recipe.cycle", "10,0", (10.0, 0.0)),
+        ("optimizer.schedule.rate", "1e-4", 1e-4),
+        ("optimizer.schedule", "Cosine", Cosine()),
+        ("data.a", "some/folder", "some/folder"),
+        ("data.cut.resize", "short", "short"),
+    ],
+)
+def test_overrides_are_read_by_the_fields_type(name, text, value):
+    changed = field(override(PLAIN, name, text), name)
+    if value is not None or text == "none":
+        assert changed == value
+        assert type(changed) is type(value)
+    else:
+        assert changed == float(text)
+    assert Experiment() == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("recipe.generator.blocks", "banana", r"config\.recipe\.generator\.blocks needs an int \(now 9\); 'banana' is none"),
+        ("recipe.generatr.blocks", "6", r"config\.recipe \(CycleGAN\) has no field 'generatr'\. Did you mean generator\?"),
+        ("recipe.generator.blocks.more", "6", r"has no field 'more'"),
+        ("recipe.gan", "wgan", r"needs one of lsgan, vanilla, hinge \(now lsgan\)"),
+        ("recipe.halve_critic", "maybe", "needs true or false"),
+        ("recipe.cycle", "1,2,3", "needs a float or numbers joined by commas"),
+        ("matmul_precision", "fast", "needs one of default, high, highest"),
+        ("recipe.extra", "x", "a tuple that a config file sets"),
+        ("optimizer.schedule", "Adam", "needs one of"),
+        ("data.cut.zoom", "2", "Its fields: load_size, crop_size, resize, flip"),
+        ("recipe.generator.parent", "x", "has no field 'parent'"),
+        ("recipe", "x", "needs one of CycleGAN"),
+    ],
+)
+def test_mistakes_get_a_sentence(name, text, words):
+    with pytest.raises(UserError, match=words):
+        override(PLAIN, name, text)
+
+
+def test_a_config_is_stored_and_read_back():
+    recipe = CycleGAN(generator=ResNetGenerator(blocks=6, kernel_init=Xavier(2.0)), gan=hinge, cycle=(10.0, 0.0))
+    experiment = dataclasses.replace(PLAIN, recipe=recipe, steps=None)
+    stored = json.loads(json.dumps(to_json(experiment)))
+    assert stored["recipe"]["gan"] == {"name": "imgtrans_jax.losses.adversarial:hinge"}
+    assert "parent" not in stored["recipe"]["generator"]
+    assert from_json(stored) == experiment
+
+
+def test_differences_name_the_fields():
+    changed = override(override(PLAIN, "batch_size", "4"), "recipe.gan", "vanilla")
+    assert differences(to_json(PLAIN), to_json(changed)) == ["config.recipe.gan: lsgan -> vanilla", "config.batch_size: 1 -> 4"]
+    other = dataclasses.replace(PLAIN, optimizer=dataclasses.replace(PLAIN.optimizer, schedule=Cosine()))
+    (line,) = differences(to_json(PLAIN), to_json(other))
+    assert line.startswith("config.optimizer.schedule: LinearDecay(") and "Cosine(" in line
+    assert differences(to_json(PLAIN), to_json(Experiment())) == []
+
+
+def my_loss(batch, samples, logits, frozen):
+    return {}
+
+
+def test_what_has_no_name_is_refused():
+    for extra in ((lambda *_: {},), (print,)):
+        experiment = dataclasses.replace(PLAIN, recipe=CycleGAN(extra=extra))
+        with pytest.raises(UserError, match=r"config\.recipe\.extra\[0\] is .* cannot be stored"):
+            to_json(experiment)
+
+
+@pytest.mark.parametrize(
+    "name", ["os:system", "builtins:eval", "imgtrans_jax.config:importlib", "imgtrans_jax.report:os", "imgtrans_jax.cli:app"]
+)
+def test_a_strangers_run_executes_nothing(name):
+    stored = to_json(PLAIN)
+    stored["recipe"]["distance"] = {"name": name}
+    with pytest.raises(UserError):
+        from_json(stored)
+    stored = to_json(PLAIN) | {"type": name}
+    with pytest.raises(UserError):
+        from_json(stored)
+
+
+def test_ones_own_code_needs_trust():
+    stored = {"name": f"{my_loss.__module__}:my_loss"}
+    with pytest.raises(UserError, match="--trust_code"):
+        from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def get_config(: pass", "line 1 does not load: SyntaxError"),
+        ("import no_such_module", "line 1 does not load: ModuleNotFoundError"),
+        ("x = 1", "does not load: AttributeError"),
+        ("def get_config(): return 3", "must return an Experiment; it returned int"),
+        ("\n\ndef get_config():\n    return 1 / 0", "line 4 does not load: ZeroDivisionError"),
+    ],
+)
+def test_broken_config_files(tmp_path, text, words):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=words):
+        load(str(path))
+
+
+def test_a_missing_config_names_the_nearest(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "quickstart.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"did you mean configs/quickstart\.py\?"):
+        load("configs/quikstart.py")
+    with pytest.raises(UserError, match="give the path of a Python file"):
+        load("zzz")
+
+
+def test_overrides_are_split_from_other_flags():
+    argv = ["train.py", "--config=x.py", "--config.a.b=1", "--steps=3", "-config.c", "2"]
+    assert cli.split_overrides(argv) == (["train.py", "--config=x.py", "--steps=3"], [("a.b", "1"), ("c", "2")])
+    with pytest.raises(UserError, match="needs a value"):
+        cli.split_overrides(["train.py", "--config.a"])
+
+
+def test_modules_are_replaced_not_bound():
+    changed = override(PLAIN, "recipe.critic.layers", "5")
+    assert isinstance(changed.recipe.critic, nn.Module)
+    assert changed.recipe.critic.parent is None
+    assert isinstance(PLAIN.optimizer.schedule, LinearDecay)

@@ -1,0 +1,75 @@
+"""The page, the curves and the files beside them."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from imgtrans_jax.images import read_picture
+from imgtrans_jax.report import Report, curves_svg, duration, read_metrics
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (18600, "5 h 10 min"), (183600, "2 d 3 h")],
+)
+def test_durations_are_read_by_people(seconds, text):
+    assert duration(seconds) == text
+
+
+def filled(folder, step=0):
+    report = Report(folder, {"type": "x", "note": "<b>"}, {"jax": "1"}, step)
+    column = np.zeros((2, 8, 8, 3), np.float32)
+    for step in range(step + 10, step + 40, 10):
+        report.metrics(step, {"cycle_a": 1 / step, "d_a_real": 0.5, "norm/g_grad": 2.0})
+        report.samples(step, {"a2b": (column, column + 1, column - 1), "b2a": (column, column, column)})
+    report.page("Training: step 30.", running=True)
+    return report
+
+
+def test_the_page_opens_from_disk_and_refreshes_while_training(tmp_path):
+    report = filled(tmp_path / "run")
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert 'http-equiv="refresh"' in page
+    assert "http://" not in page and "https://" not in page  # nothing is fetched
+    for source in ("samples/0000030_a2b.png", "samples/0000010_b2a.png"):
+        assert f'src="{source}"' in page
+        assert read_picture(tmp_path / "run" / source).shape == (18, 28, 3)
+    assert "&lt;b&gt;" in page
+    report.page("Finished.", running=False)
+    assert 'http-equiv="refresh"' not in (tmp_path / "run" / "index.html").read_text()
+    report.close()
+
+
+def test_samples_have_input_output_and_reconstruction_in_a_row(tmp_path):
+    filled(tmp_path).close()
+    sheet = read_picture(tmp_path / "samples" / "0000010_a2b.png")
+    assert (sheet[0, 0], sheet[0, 10], sheet[0, 20]) != ()
+    assert sheet[0, 0, 0] == 128 and sheet[0, 10, 0] == 255 and sheet[0, 20, 0] == 0
+
+
+def test_a_resume_drops_what_came_after_the_checkpoint(tmp_path):
+    filled(tmp_path).close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 35, "cyc')  # a kill in the middle of a line
+    Report(tmp_path, {}, {}, step=20).close()
+    assert [row["step"] for row in read_metrics(tmp_path)] == [10, 20]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir())[-1] == "0000020_b2a.png"
+    assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+def test_tensorboard_files_hold_the_scalars(tmp_path):
+    filled(tmp_path).close()
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    assert b"cycle_a" in events.read_bytes()
+
+
+def test_curves_are_well_formed_and_survive_odd_values():
+    rows = [{"step": s, "x": v} for s, v in ((1, 1.0), (2, float("nan")), (3, 3.0), (4, float("inf")))]
+    svg = curves_svg("a & b", ["x", "missing"], rows)
+    root = ElementTree.fromstring(svg)
+    (line,) = root.iter("polyline")
+    assert len(line.attrib["points"].split()) == 2
+    assert curves_svg("none", ["x"], []) == ""
+    assert "polyline" in curves_svg("flat", ["x"], [{"step": 1, "x": 0.0}])
