@@ -27,9 +27,9 @@ def get_config() -> Experiment:
             identity=0.2,
             ema=0.995,
         ),
-        optimizer=Adam(LinearDecay(4e-4, constant_epochs=4, decay_epochs=2)),
+        optimizer=Adam(LinearDecay(4e-4, constant_epochs=3, decay_epochs=2)),
         batch_size=4,
         log_every=25,
-        sample_every=150,
-        save_every=150,
+        sample_every=125,
+        save_every=125,
     )

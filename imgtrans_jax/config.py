@@ -10,6 +10,7 @@ import inspect
 import sys
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,8 @@ def load(path: str) -> Experiment:
     except UserError:
         raise
     except Exception as error:
-        line = next((f.lineno for f in inspect.trace()[::-1] if f.filename == str(file)), None)
+        frames = [frame.lineno for frame in inspect.trace() if frame.filename == str(file)]
+        line = frames[-1] if frames else getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else path
         raise UserError(f"The config {where} does not load: {type(error).__name__}: {error}") from error
     finally:
@@ -114,7 +116,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
             raise UserError(f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none.") from None
     if isinstance(config, nn.Module):
         return config.clone(**{head: value})
-    return dataclasses.replace(typing.cast(Any, config), **{head: value})
+    return dataclasses.replace(typing.cast("Any", config), **{head: value})
 
 
 def _parse(text: str, hint: Any, present: Any) -> Any:
@@ -138,7 +140,7 @@ def _parse(text: str, hint: Any, present: Any) -> Any:
         return text
     if origin is tuple:
         return _parse_tuple(text, args, present)
-    return _sibling(text, present)
+    return _sibling(text, hint, present)
 
 
 def _parse_tuple(text: str, args: tuple[Any, ...], present: Any) -> tuple[Any, ...]:
@@ -155,31 +157,36 @@ def _only(value: Any, allowed: bool) -> Any:
     return value
 
 
-def _siblings(present: Any) -> dict[str, Any]:
-    """What may stand in the place of `present`: constants of its type, functions beside a function, or classes with
-    defaults beside an instance."""
-    module = sys.modules.get(present.__module__ if inspect.isfunction(present) else type(present).__module__)
-    public = {k: v for k, v in vars(module or object()).items() if not k.startswith("_")} if module else {}
+def _siblings(present: Any, hint: Any) -> dict[str, Any]:
+    """What may stand in the place of `present`: functions beside a function, constants of its type, or instances with
+    defaults of the classes beside its own that are of the hinted type."""
+    if present is None or isinstance(present, (int, float, str, tuple)):
+        return {}
+    home = present.__module__ if inspect.isfunction(present) else type(present).__module__
+    public = {k: v for k, v in vars(sys.modules[home]).items() if not k.startswith("_")}
     if inspect.isfunction(present):
-        return {k: v for k, v in public.items() if inspect.isfunction(v) and v.__module__ == present.__module__}
-    constants = {k: v for k, v in public.items() if type(v) is type(present) and not inspect.isclass(v)}
+        return {k: v for k, v in public.items() if inspect.isfunction(v) and v.__module__ == home}
+    constants = {k: v for k, v in public.items() if type(v) is type(present)}
     if constants:
         return constants
-    return {
-        k: v
-        for k, v in public.items()
-        if inspect.isclass(v) and dataclasses.is_dataclass(v) and v.__module__ == type(present).__module__
-    }
+    found = dict(_instances(public, home, hint if inspect.isclass(hint) else object))
+    return {k: v for k, v in found.items() if isinstance(v, nn.Module) == isinstance(present, nn.Module)}
 
 
-def _sibling(text: str, present: Any) -> Any:
-    if present is None or isinstance(present, (int, float, str, tuple)) or text not in _siblings(present):
-        raise ValueError(text)
-    found = _siblings(present)[text]
-    try:
-        return found() if inspect.isclass(found) else found
-    except TypeError:
-        raise ValueError(text) from None
+def _instances(public: dict[str, Any], home: str, wanted: type) -> Iterator[tuple[str, Any]]:
+    for name, kind in public.items():
+        if inspect.isclass(kind) and dataclasses.is_dataclass(kind) and kind.__module__ == home:
+            try:
+                instance = kind()
+            except TypeError:  # it has fields without defaults
+                continue
+            if isinstance(instance, wanted):
+                yield name, instance
+
+
+def _sibling(text: str, hint: Any, present: Any) -> Any:
+    siblings = _siblings(present, hint)
+    return _only(siblings.get(text), text in siblings)
 
 
 def _describe(hint: Any, present: Any) -> str:
@@ -193,7 +200,7 @@ def _describe(hint: Any, present: Any) -> str:
     simple = {int: "an int", float: "a float", bool: "true or false", str: "a text", type(None): "none"}
     if hint in simple:
         return simple[hint]
-    siblings = {} if isinstance(present, (int, float, str, tuple, type(None))) else _siblings(present)
+    siblings = _siblings(present, hint)
     return f"one of {', '.join(siblings)}" if siblings else "a value that a config file sets"
 
 
@@ -218,7 +225,7 @@ def to_json(value: Any, where: str = "config") -> Any:
         return [to_json(item, f"{where}[{i}]") for i, item in enumerate(value)]
     name = _name_of(value)
     if name:
-        return {"name": name}
+        return {"ref": name}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)}
         return {"type": f"{type(value).__module__}:{type(value).__qualname__}", **fields}
@@ -234,8 +241,8 @@ def from_json(stored: Any, trust_code: bool = False) -> Any:
         return tuple(from_json(item, trust_code) for item in stored)
     if not isinstance(stored, dict):
         return stored
-    found = _look_up(stored.get("name") or stored.get("type"), trust_code)
-    if "name" in stored:
+    found = _look_up(stored.get("ref") or stored.get("type"), trust_code)
+    if "ref" in stored:
         return found
     if not dataclasses.is_dataclass(found):
         raise UserError(f"The stored config names {stored['type']}, which is no configurable type; the run is damaged.")
@@ -248,7 +255,8 @@ def from_json(stored: Any, trust_code: bool = False) -> Any:
 
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
     """One line for each field in which two stored configs differ, as `config.batch_size: 1 -> 4`."""
-    if isinstance(old, dict) and isinstance(new, dict) and old.get("type") == new.get("type") and old.keys() == new.keys():
+    both = isinstance(old, dict) and isinstance(new, dict) and "type" in old
+    if both and old["type"] == new.get("type") and old.keys() == new.keys():
         return [line for key in old for line in differences(old[key], new[key], f"{where}.{key}")]
     if old == new:
         return []
@@ -257,9 +265,9 @@ def differences(old: Any, new: Any, where: str = "config") -> list[str]:
 
 def _stored_text(stored: Any) -> str:
     if isinstance(stored, dict):
-        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "name"))
-        name = str(stored.get("name") or stored.get("type")).partition(":")[2]
-        return name if "name" in stored else f"{name}({fields})"
+        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref"))
+        name = str(stored.get("ref") or stored.get("type")).partition(":")[2]
+        return name if "ref" in stored else f"{name}({fields})"
     if isinstance(stored, list):
         return f"({', '.join(map(_stored_text, stored))})"
     return repr(stored)
@@ -293,7 +301,7 @@ def _name_of(value: Any) -> str | None:
 def _look_up(name: Any, trust_code: bool) -> Any:
     module, _, attribute = str(name).partition(":")
     if not attribute:
-        raise UserError("The stored config is damaged: a value has neither a type nor a name.")
+        raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
     if not trust_code and module.split(".")[0] != "imgtrans_jax":
         raise UserError(
             f"The run was made with {name}, which is code outside imgtrans_jax and is not run unasked; if you trust it, add "
@@ -303,7 +311,13 @@ def _look_up(name: Any, trust_code: bool) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError):
         raise UserError(f"The run was made with {name}, which this installation does not have.") from None
-    defined_here = getattr(found, "__module__", module).split(".")[0] == "imgtrans_jax" or not callable(found)
-    if not trust_code and not defined_here:
+    if not trust_code and not _is_own(found):
         raise UserError(f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to be trusted.")
     return found
+
+
+def _is_own(found: Any) -> bool:
+    """Whether it is a function or a class that imgtrans_jax defines, or a constant of such a class."""
+    if not (inspect.isfunction(found) or inspect.isclass(found)):
+        found = type(found)
+    return found.__module__.split(".")[0] == "imgtrans_jax"

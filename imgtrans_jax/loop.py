@@ -48,6 +48,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     _make_folder(folder)
 
     # ---- data
+    _check_numbers(experiment)
     pictures = _open_data(experiment)
     per_epoch = pictures.steps_per_epoch(experiment.batch_size)
     total = _total_steps(experiment, per_epoch, steps)
@@ -276,7 +277,6 @@ def _open_data(experiment: Experiment) -> UnpairedPictures:
 
 
 def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> int:
-    _positive(experiment)
     if steps is None:
         steps = experiment.steps
     if steps is None and experiment.optimizer.schedule.epochs is not None:
@@ -288,7 +288,7 @@ def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> i
     return steps
 
 
-def _positive(experiment: Experiment) -> None:
+def _check_numbers(experiment: Experiment) -> None:
     for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")

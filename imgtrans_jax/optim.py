@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import optax
 from imgtrans_jax.types import Params
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A learning rate as a function of the position in training."""
 

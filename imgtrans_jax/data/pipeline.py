@@ -63,7 +63,7 @@ class UnpairedPictures:
         rows = range(process * batch_size // processes, (process + 1) * batch_size // processes)
         streams = {}
         for number, (side, pictures) in enumerate(self.train.items()):
-            stream = grain.MapDataset.source(cast(Sequence[np.ndarray], pictures)).seed(2 * seed + number).shuffle().repeat()
+            stream = grain.MapDataset.source(cast("Sequence[np.ndarray]", pictures)).seed(2 * seed + number).shuffle().repeat()
             streams[side] = stream.random_map(self.cut.train)
         return Batches(streams, batch_size, rows)
 
@@ -104,4 +104,4 @@ class Batches:
         if not flags.FLAGS.is_parsed():  # grain reads its own flags; in a notebook nobody has parsed any
             flags.FLAGS.mark_as_parsed()
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-        return iter(grain.MapDataset.source(cast(Sequence[Batch], self)).to_iter_dataset(options))
+        return iter(grain.MapDataset.source(cast("Sequence[Batch]", self)).to_iter_dataset(options))

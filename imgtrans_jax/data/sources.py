@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,7 @@ class Pictures(Protocol):
     def __getitem__(self, index: int, /) -> np.ndarray: ...
 
 
+@runtime_checkable
 class Source(Protocol):
     """One domain's pictures."""
 

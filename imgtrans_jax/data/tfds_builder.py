@@ -10,10 +10,13 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
+from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 from tensorflow_datasets.image_classification import cycle_gan
 
 from imgtrans_jax.types import UserError
+
+downloader.MAX_RETRIES = 5  # 6 seconds; its own 10 make a user without a network wait for minutes
 
 _LARGEST_PICTURE = 100 * 2**20  # bytes; an archive member that claims more is refused
 
@@ -60,7 +63,7 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
                 download_config=tfds.download.DownloadConfig(force_checksums_validation=True),
                 file_format="array_record",
             )
-        return {split: builder.as_data_source(split) for split in builder.info.splits}
+        return {split: builder.as_data_source(split) for split in builder.info.splits}  # pyright: ignore[reportCallIssue]
     except NonMatchingChecksumError:
         raise UserError(
             f"The archive of {name} is not the one that was published (its size or checksum differs); delete it from "

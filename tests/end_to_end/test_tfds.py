@@ -105,6 +105,16 @@ def test_without_a_network_it_says_what_to_do(monkeypatch, tmp_path):
         data(tmp_path).open()
 
 
+def test_an_archive_put_there_by_hand_needs_no_network(monkeypatch, tmp_path):
+    url, content = "http://127.0.0.1:9/horse2zebra.zip", archive()
+    monkeypatch.setitem(cycle_gan._DL_URLS, "horse2zebra", url)
+    tell_checksum(monkeypatch, url, content)
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "horse2zebra.zip").write_bytes(content)
+    assert len(data(tmp_path).open().train["a"]) == 5
+
+
 def test_names_that_do_not_exist():
     for name, words in (("cycle_gan/unicorn2zebra", "choose one of"), ("no_such_dataset_at_all", "knows no")):
         with pytest.raises(UserError, match=words):

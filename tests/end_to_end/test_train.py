@@ -50,7 +50,8 @@ def test_twenty_steps_are_ten_and_ten(experiment, tmp_path):
 
 def _check_the_run(run: Path, experiment):
     page = (run / "index.html").read_text()
-    assert "Finished: 20 steps" in page and "refresh" not in page
+    assert "Finished: 20 steps" in page
+    assert "refresh" not in page
     for name in ("0000010_a2b.png", "0000020_b2a.png"):
         assert f"samples/{name}" in page
         assert read_picture(run / "samples" / name).shape == (2 * 16 + 2, 3 * 16 + 4, 3)
@@ -144,7 +145,13 @@ def test_every_kind_of_wrong_number_is_refused(experiment, tmp_path):
 def start(arguments: list[str], **options) -> subprocess.Popen:
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
     )
 
 
@@ -178,7 +185,8 @@ def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config,
     process = start(command)
     rest = process.communicate(timeout=240)[0]
     assert process.returncode == 0, rest
-    assert "Going on from step" in rest and "Finished 18 steps" in rest
+    assert "Going on from step" in rest
+    assert "Finished 18 steps" in rest
     assert checksums(tmp_path / "killed") == checksums(tmp_path / "whole")
 
 

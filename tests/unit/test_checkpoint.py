@@ -30,12 +30,18 @@ def saved(tmp_path):
     return checkpoints
 
 
+def restore(checkpoints: Checkpoints):
+    restored = checkpoints.restore(like())
+    assert restored is not None
+    return restored
+
+
 def same(x, y) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
 
 
 def test_the_newest_comes_back_with_its_metadata(saved):
-    restored, metadata = Checkpoints(saved.folder).restore(like())
+    restored, metadata = restore(Checkpoints(saved.folder))
     assert same(restored, state(30))
     assert (metadata["step"], metadata["data"], metadata["config"]) == (30, {"next_index": 30}, {"x": 1})
     assert metadata == saved.metadata() | {"step": 30}
@@ -84,11 +90,12 @@ def lose_arrays(folder):
             file.unlink()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorstore's, of the damaged file
 @pytest.mark.parametrize("damage", [flip_bytes, cut_in_half, lose_metadata, lie_about_the_position, lose_arrays])
 def test_a_damaged_step_is_set_aside_and_the_one_before_is_used(saved, damage, capsys):
     damage(saved.folder / "30")
     again = Checkpoints(saved.folder)
-    restored, metadata = again.restore(like())
+    restored, metadata = restore(again)
     assert metadata["step"] == 20
     assert same(restored, state(20))
     assert "step 30 is damaged" in capsys.readouterr().out

@@ -85,7 +85,7 @@ def test_a_config_is_stored_and_read_back():
     recipe = CycleGAN(generator=ResNetGenerator(blocks=6, kernel_init=Xavier(2.0)), gan=hinge, cycle=(10.0, 0.0))
     experiment = dataclasses.replace(PLAIN, recipe=recipe, steps=None)
     stored = json.loads(json.dumps(to_json(experiment)))
-    assert stored["recipe"]["gan"] == {"name": "imgtrans_jax.losses.adversarial:hinge"}
+    assert stored["recipe"]["gan"] == {"ref": "imgtrans_jax.losses.adversarial:hinge"}
     assert "parent" not in stored["recipe"]["generator"]
     assert from_json(stored) == experiment
 
@@ -95,7 +95,8 @@ def test_differences_name_the_fields():
     assert differences(to_json(PLAIN), to_json(changed)) == ["config.recipe.gan: lsgan -> vanilla", "config.batch_size: 1 -> 4"]
     other = dataclasses.replace(PLAIN, optimizer=dataclasses.replace(PLAIN.optimizer, schedule=Cosine()))
     (line,) = differences(to_json(PLAIN), to_json(other))
-    assert line.startswith("config.optimizer.schedule: LinearDecay(") and "Cosine(" in line
+    assert line.startswith("config.optimizer.schedule: LinearDecay(")
+    assert "Cosine(" in line
     assert differences(to_json(PLAIN), to_json(Experiment())) == []
 
 
@@ -115,7 +116,7 @@ def test_what_has_no_name_is_refused():
 )
 def test_a_strangers_run_executes_nothing(name):
     stored = to_json(PLAIN)
-    stored["recipe"]["distance"] = {"name": name}
+    stored["recipe"]["distance"] = {"ref": name}
     with pytest.raises(UserError):
         from_json(stored)
     stored = to_json(PLAIN) | {"type": name}
@@ -124,7 +125,7 @@ def test_a_strangers_run_executes_nothing(name):
 
 
 def test_ones_own_code_needs_trust():
-    stored = {"name": f"{my_loss.__module__}:my_loss"}
+    stored = {"ref": f"{my_loss.__module__}:my_loss"}
     with pytest.raises(UserError, match="--trust_code"):
         from_json(stored)
 

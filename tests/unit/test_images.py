@@ -12,7 +12,9 @@ RGB = RNG.integers(0, 256, (12, 10, 3), dtype=np.uint8)
 
 
 def save(path, array, mode=None, **options):
-    Image.fromarray(array, mode).save(path, **options) if mode is None else Image.fromarray(array).convert(mode).save(path, **options)
+    Image.fromarray(array, mode).save(path, **options) if mode is None else Image.fromarray(array).convert(mode).save(
+        path, **options
+    )
     return path
 
 

@@ -25,7 +25,9 @@ def transpose_by_hand(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     y = np.zeros((n, 2 * height + 2, 2 * width + 2, kernel.shape[3]))
     for u in range(3):
         for v in range(3):
-            y[:, u : u + 2 * height : 2, v : v + 2 * width : 2] += np.einsum("nhwi,io->nhwo", x.astype(np.float64), kernel[u, v])
+            y[:, u : u + 2 * height : 2, v : v + 2 * width : 2] += np.einsum(
+                "nhwi,io->nhwo", x.astype(np.float64), kernel[u, v]
+            )
     return y[:, 1 : 2 * height + 1, 1 : 2 * width + 1]
 
 

@@ -31,9 +31,7 @@ def golden_params(name: str, net: nn.Module, suffix: str = "") -> dict:
         for part in path:
             wanted = wanted[part]
         kernel = {"scale": "weight"} if "scale" in wanted else {"kernel": "weight"}
-        here[path[-1]] = {
-            field: jnp.asarray(GOLDEN[f"{name}/{number}/{kernel.get(field, field)}{suffix}"]) for field in wanted
-        }
+        here[path[-1]] = {field: jnp.asarray(GOLDEN[f"{name}/{number}/{kernel.get(field, field)}{suffix}"]) for field in wanted}
         for field, value in here[path[-1]].items():
             assert value.shape == wanted[field].shape
     return params

@@ -21,9 +21,9 @@ def test_durations_are_read_by_people(seconds, text):
 def filled(folder, step=0):
     report = Report(folder, {"type": "x", "note": "<b>"}, {"jax": "1"}, step)
     column = np.zeros((2, 8, 8, 3), np.float32)
-    for step in range(step + 10, step + 40, 10):
-        report.metrics(step, {"cycle_a": 1 / step, "d_a_real": 0.5, "norm/g_grad": 2.0})
-        report.samples(step, {"a2b": (column, column + 1, column - 1), "b2a": (column, column, column)})
+    for now in range(step + 10, step + 40, 10):
+        report.metrics(now, {"cycle_a": 1 / now, "d_a_real": 0.5, "norm/g_grad": 2.0})
+        report.samples(now, {"a2b": (column, column + 1, column - 1), "b2a": (column, column, column)})
     report.page("Training: step 30.", running=True)
     return report
 
@@ -32,7 +32,8 @@ def test_the_page_opens_from_disk_and_refreshes_while_training(tmp_path):
     report = filled(tmp_path / "run")
     page = (tmp_path / "run" / "index.html").read_text()
     assert 'http-equiv="refresh"' in page
-    assert "http://" not in page and "https://" not in page  # nothing is fetched
+    assert "http://" not in page
+    assert "https://" not in page
     for source in ("samples/0000030_a2b.png", "samples/0000010_b2a.png"):
         assert f'src="{source}"' in page
         assert read_picture(tmp_path / "run" / source).shape == (18, 28, 3)
@@ -46,7 +47,9 @@ def test_samples_have_input_output_and_reconstruction_in_a_row(tmp_path):
     filled(tmp_path).close()
     sheet = read_picture(tmp_path / "samples" / "0000010_a2b.png")
     assert (sheet[0, 0], sheet[0, 10], sheet[0, 20]) != ()
-    assert sheet[0, 0, 0] == 128 and sheet[0, 10, 0] == 255 and sheet[0, 20, 0] == 0
+    assert sheet[0, 0, 0] == 128
+    assert sheet[0, 10, 0] == 255
+    assert sheet[0, 20, 0] == 0
 
 
 def test_a_resume_drops_what_came_after_the_checkpoint(tmp_path):
@@ -68,7 +71,7 @@ def test_tensorboard_files_hold_the_scalars(tmp_path):
 def test_curves_are_well_formed_and_survive_odd_values():
     rows = [{"step": s, "x": v} for s, v in ((1, 1.0), (2, float("nan")), (3, 3.0), (4, float("inf")))]
     svg = curves_svg("a & b", ["x", "missing"], rows)
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(svg[svg.index("<svg") : svg.index("</svg>") + 6])
     (line,) = root.iter("polyline")
     assert len(line.attrib["points"].split()) == 2
     assert curves_svg("none", ["x"], []) == ""

@@ -1,0 +1,84 @@
+"""Every config loads, is stored and read back, and its training step can be traced; shrunk, it trains."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from imgtrans_jax import config, loop, sharding
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.report import read_metrics
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "my_loss"}
+TASKS = {"cezanne2photo", "monet2photo", "vangogh2photo", "ukiyoe2photo", "apple2orange", "summer2winter", "iphone2dslr"}
+TASKS |= {"maps", "facades", "cityscapes"}
+ABLATIONS = {"cycle", "gan", "gan_forward", "gan_backward", "full"}
+
+
+def shrunk(path: Path, pictures: Path) -> config.Experiment:
+    """The config with small pictures and networks, and otherwise as it is."""
+    experiment = config.load(str(path))
+    cut = dataclasses.replace(experiment.data.cut, load_size=20, crop_size=16)
+    recipe = experiment.recipe
+    recipe = dataclasses.replace(
+        recipe, generator=recipe.generator.clone(width=2, blocks=1), critic=PatchGAN(width=2, layers=1), pool_size=2
+    )
+    data = dataclasses.replace(experiment.data, a=str(pictures), b=str(pictures), cut=cut)
+    return dataclasses.replace(experiment, data=data, recipe=recipe, batch_size=1)
+
+
+def test_all_that_is_promised_is_there():
+    names = {path.stem for path in CONFIGS}
+    wanted = NAMED | {f"cyclegan_{task}" for task in TASKS} | {f"cyclegan_ablation_{name}" for name in ABLATIONS}
+    assert wanted <= names
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_loads_and_its_step_is_traced(path):
+    experiment = config.load(str(path))
+    if not experiment.recipe.extra:
+        assert config.from_json(config.to_json(experiment)) == experiment
+    cut = experiment.data.cut
+    cut.check()
+    example = {side: np.zeros((experiment.batch_size, cut.crop_size, cut.crop_size, 3), np.float32) for side in "ab"}
+    mesh = sharding.data_mesh(1, 1)
+    program = loop.Program(experiment, mesh, example, per_epoch=100)
+    state, metrics = jax.eval_shape(program.step, program.like, program.batch)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(lambda x: (x.shape, x.dtype), program.like)
+    assert all(value.shape == () for value in metrics.values())
+
+
+@pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "my_loss"], ids=lambda p: p.stem)
+def test_every_header_says_what_a_user_needs(path):
+    header = ast.get_docstring(ast.parse(path.read_text())) or ""
+    for word in ("Paper:", "Command:", "Data:", "Expected:", "Needs:"):
+        assert word in header
+    assert f"--config=configs/{path.name}" in header
+
+
+def test_the_paper_s_values_are_the_config_s():
+    experiment = config.load(str(ROOT / "configs" / "cyclegan_horse2zebra.py"))
+    recipe, schedule = experiment.recipe, experiment.optimizer.schedule
+    assert (recipe.generator.width, recipe.generator.blocks, recipe.critic.layers) == (64, 9, 3)
+    assert (recipe.cycle, recipe.identity, recipe.pool_size, recipe.halve_critic) == (10.0, 0.5, 50, True)
+    assert (schedule.rate, schedule.epochs) == (2e-4, 200)
+    assert (experiment.optimizer.b1, experiment.optimizer.b2, experiment.batch_size) == (0.5, 0.999, 1)
+    assert (experiment.data.cut.load_size, experiment.data.cut.crop_size, experiment.data.cut.flip) == (286, 256, True)
+
+
+def test_one_config_of_the_recipe_trains_two_steps(pictures, tmp_path):
+    experiment = shrunk(ROOT / "configs" / "cyclegan_horse2zebra.py", pictures)
+    assert int(loop.train(experiment, tmp_path / "run", steps=2).step) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_trains_two_steps(path, pictures, tmp_path):
+    experiment = shrunk(path, pictures)
+    assert int(loop.train(experiment, tmp_path / "run", steps=2).step) == 2
+    assert np.isfinite(list(read_metrics(tmp_path / "run")[-1].values())).all()

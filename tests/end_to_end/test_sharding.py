@@ -1,0 +1,64 @@
+"""Results depend on the config, never on the number of devices or processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgtrans_jax.images import read_picture
+from imgtrans_jax.report import read_metrics
+
+ROOT = Path(__file__).parents[2]
+SHARED = ["--config.batch_size=4", "--config.recipe.pool_groups=4", "--config.log_every=1", "--steps=4"]
+
+
+def start(config: Path, run: Path, devices: int, *arguments: str, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "train.py", f"--config={config}", f"--workdir={run}", *SHARED, *arguments]
+    changed = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), **environment}
+    return subprocess.Popen(command, cwd=ROOT, env=changed, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finished(process: subprocess.Popen) -> str:
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    return said
+
+
+def assert_same_training(first: Path, second: Path):
+    rows = [read_metrics(run) for run in (first, second)]
+    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == [1, 2, 3, 4]
+    for x, y in zip(*rows, strict=True):
+        for name in x:
+            if not name.startswith("time/"):
+                np.testing.assert_allclose(x[name], y[name], rtol=2e-3, err_msg=name)  # Adam amplifies rounding
+    sheets = [read_picture(run / "samples" / "0000004_a2b.png").astype(int) for run in (first, second)]
+    assert np.abs(sheets[0] - sheets[1]).max() <= 1
+
+
+def test_four_devices_train_as_one_does(tiny_config, tmp_path):
+    one = start(tiny_config, tmp_path / "one", 1)
+    assert "of 4 devices" not in finished(start(tiny_config, tmp_path / "four", 4))
+    finished(one)
+    assert_same_training(tmp_path / "one", tmp_path / "four")
+    # A run that was made on four devices goes on with one.
+    process = start(tiny_config, tmp_path / "four", 1, "--steps=6")
+    assert "Going on from step 4" in finished(process)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(tiny_config, tmp_path):
+    finished(start(tiny_config, tmp_path / "one", 1))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    processes = [
+        start(tiny_config, tmp_path / "two", 2, "--distributed", JAX_PROCESS_ID=str(index), **together) for index in range(2)
+    ]
+    said = [finished(process) for process in processes]
+    assert "Finished 4 steps" in said[0]
+    assert_same_training(tmp_path / "one", tmp_path / "two")
