@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 
@@ -56,6 +57,13 @@ def run(main: Callable[[Overrides], int | None]) -> None:
             return main(overrides) or 0
         except UserError as error:
             return _said(error)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            return _said(
+                UserError(f"{error.strerror}{where}: make room or choose another folder, then run the same command again.")
+            )
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr)
             return 130

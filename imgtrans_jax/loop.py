@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
 import json
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -62,7 +64,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
     if first >= total:
-        _say(f"{folder} has already been trained for {first} steps; --steps={2 * first} goes on.")
+        _say(f"{folder} has already been trained for {first} steps (see its index.html); --steps={2 * first} goes on.")
         return state
     _write_json(folder / "config.json", stored)
     report = Report(folder, stored, _versions(), first) if jax.process_index() == 0 else None
@@ -72,55 +74,78 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     compiled, compile_seconds = program.compile()
 
     # ---- the loop
-    samples = pictures.samples(experiment.samples)
     clock = Clock(first, total, experiment.batch_size, compile_seconds)
-    pending: list[dict[str, jax.Array]] = []
-    values: dict[str, float] = {}
-
-    def save(step: int) -> None:
-        record = {"config": stored, "data": iterator.get_state(), "batch": program.batch_shapes(), "versions": _versions()}
-        checkpoints.save(step, state, record)
-
-    def show(step: int, running: bool) -> None:
-        if report:
-            report.samples(step, program.sampled(state, samples))
-            report.page(clock.status(step, running), running)
-
-    with Stop() as stop:
+    records = Records(experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock)
+    with Stop() as stop, records:
         for step in range(first + 1, total + 1):
             with clock.waiting():
                 batch = sharding.to_devices(next(iterator), mesh)
             state, metrics = compiled(state, batch)
-            pending.append(metrics)
-            jax.block_until_ready(pending[max(0, len(pending) - 3)])  # so that a stop is obeyed within three steps
-
-            last = step == total
             stopping = stop.asked(step)
-            saving = last or stopping or step % experiment.save_every == 0
-            showing = last or stopping or step % experiment.sample_every == 0
-            logging = showing or saving or step % experiment.log_every == 0
-            if logging or clock.due():
-                values = _means(pending)
-                _raise_if_failed(int(state.failed), values, batches, folder)
-                _say(clock.line(step, values))
-            if logging:
-                pending = []
-                if report:
-                    rate = float(experiment.optimizer.rate(step - 1, per_epoch))
-                    report.metrics(step, values | {"rate": rate} | clock.figures())
-            if saving:
-                save(step)
-            if showing:
-                show(step, running=not (last or stopping))
-            elif logging and report:
-                report.page(clock.status(step, True), True)
+            records.after(step, state, metrics, ending=stopping or step == total)
             if stopping:
                 raise Interrupted(f"Stopped at step {step} of {total} and saved; the same command goes on from there.")
 
-    if report:
-        report.close()
-        _say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
+    _say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
     return state
+
+
+@dataclasses.dataclass
+class Records:
+    """What a run leaves behind as it goes: console lines, metrics, samples, the page and checkpoints."""
+
+    experiment: Experiment
+    stored: Any
+    folder: Path
+    pictures: UnpairedPictures
+    batches: Batches
+    program: Program
+    iterator: grain.DatasetIterator
+    checkpoints: Checkpoints
+    report: Report | None  # on process 0
+    clock: Clock
+
+    def __enter__(self) -> Records:
+        self.pending: list[dict[str, jax.Array]] = []
+        self.samples = self.pictures.samples(self.experiment.samples)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self.report and isinstance(error, UserError):
+            self.report.page(f"Stopped: {error}", running=False)
+        if self.report:
+            self.report.close()
+
+    def after(self, step: int, state: TrainState, metrics: dict[str, jax.Array], ending: bool) -> None:
+        """Does what is due after a step. Raises UserError if its loss was not finite, or the disk is full."""
+        self.pending.append(metrics)
+        jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])  # so that a stop is obeyed within three steps
+        saving = ending or step % self.experiment.save_every == 0
+        showing = ending or step % self.experiment.sample_every == 0
+        logging = saving or showing or step % self.experiment.log_every == 0
+        if logging or self.clock.due():
+            self._log(step, state, keep=logging)
+        if saving:
+            self._save(step, state)
+        if self.report and showing:
+            self.report.samples(step, self.program.sampled(state, self.samples))
+        if self.report and logging:
+            self.report.page(self.clock.status(step, running=not ending), running=not ending)
+
+    def _log(self, step: int, state: TrainState, keep: bool) -> None:
+        values = _means(self.pending)
+        _raise_if_failed(int(state.failed), values, self.batches, self.folder)
+        _say(self.clock.line(step, values))
+        if keep:
+            self.pending = []
+            if self.report:
+                rate = self.program.rate(step - 1)
+                self.report.metrics(step, values | {"rate": rate} | self.clock.figures())
+
+    def _save(self, step: int, state: TrainState) -> None:
+        position, shapes = self.iterator.get_state(), self.program.batch_shapes()
+        record = {"config": self.stored, "data": position, "batch": shapes, "versions": _versions()}
+        self.checkpoints.save(step, state, record)
 
 
 class Interrupted(Exception):
@@ -131,18 +156,18 @@ class Program:
     """The jitted functions of an experiment, for batches of the shape of `example` (this process's rows)."""
 
     def __init__(self, experiment: Experiment, mesh: Mesh, example: Batch, per_epoch: int) -> None:
-        self.experiment, self.mesh = experiment, mesh
+        self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
         tx = experiment.optimizer.transformation(per_epoch)
-        self.game = experiment.recipe.game(tx, tx)
         rows = sharding.split_rows(mesh)
         self.batch = {
             side: jax.ShapeDtypeStruct((experiment.batch_size, *x.shape[1:]), x.dtype, sharding=rows)
             for side, x in example.items()
         }
-        initialise = functools.partial(init_state, self.game, self.batch)
         try:
+            self.game = experiment.recipe.game(tx, tx)
+            initialise = functools.partial(init_state, self.game, self.batch)
             shapes = jax.eval_shape(initialise, jax.random.key(0))
-        except ValueError as error:  # a size or a pool that the networks refuse
+        except ValueError as error:  # a size, a weight or a pool that recipe and networks refuse
             raise UserError(str(error)) from None
         self.shardings = sharding.state_shardings(shapes, mesh)
         self.like: TrainState = jax.tree.map(
@@ -154,6 +179,10 @@ class Program:
             lambda: initialise(jax.random.key(experiment.seed)), out_shardings=self.shardings, compiler_options=options
         )
         self._samples = jax.jit(experiment.recipe.samples)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of update number `step`, from 0."""
+        return float(self.experiment.optimizer.rate(step, self.per_epoch))
 
     def batch_shapes(self) -> dict[str, list[int]]:
         return {side: list(x.shape) for side, x in self.batch.items()}
@@ -289,6 +318,8 @@ def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> i
 
 
 def _check_numbers(experiment: Experiment) -> None:
+    if not 0 <= experiment.seed < 2**31:
+        raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
     for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
@@ -309,7 +340,7 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             "change, or give another --workdir to train anew."
         ) from None
     if restored is None:
-        _say("Drawing the first parameters …")
+        _say("Initialising the networks …")
         return program.initial(), None
     state, metadata = restored
     step = int(state.step)

@@ -71,7 +71,8 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def _draw(size: int) -> dict[str, np.ndarray]:
     names, sketches, colours, designs = [], [], [], []
-    for name, svg in tqdm(list(_drawings()), desc=f"drawing OpenMoji at {size} px", unit="emoji", leave=False):
+    print(f"Drawing the OpenMoji at {size} px (once) …", flush=True)
+    for name, svg in tqdm(list(_drawings()), unit="emoji", leave=False, disable=None):
         sketch, colour = _render(svg, size, sketch=True), _render(svg, size, sketch=False)
         if _is_kept(sketch, colour):
             names.append(name)

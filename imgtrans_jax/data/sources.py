@@ -123,7 +123,7 @@ class FilePictures:
         listed = images.list_pictures(path)
         with ThreadPoolExecutor() as threads:
             checks = threads.map(lambda p: _what_is_wrong(p, channels), listed)
-            wrong = list(tqdm(checks, f"checking {path}", len(listed), leave=False, delay=2, unit="picture"))
+            wrong = list(tqdm(checks, f"checking {path}", len(listed), leave=False, delay=2, unit="picture", disable=None))
         self.paths = [p for p, reason in zip(listed, wrong, strict=True) if not reason]
         for reason in [reason for reason in wrong if reason][:20]:
             print(f"Left out: {reason}")

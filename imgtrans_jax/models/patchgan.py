@@ -32,6 +32,8 @@ class PatchGAN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> Logits:
+        if self.width < 1 or self.layers < 0:
+            raise ValueError(f"A PatchGAN of width={self.width} and layers={self.layers} cannot be built; use 1 and 0 or more.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         kernel, padding = (4, 1) if self.layers else (1, 0)
         strides = [2] * self.layers + [1] if self.layers else [1, 1]

@@ -64,6 +64,10 @@ class ResNetGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> SignedImages:
+        if self.width < 1 or self.blocks < 0:
+            raise ValueError(
+                f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use 1 and 0 or more."
+            )
         height, width = x.shape[1:3]
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")

@@ -122,6 +122,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch(experiment, tmp_
         loop.train(wild, tmp_path / "run", steps=20)
     (kept,) = (tmp_path / "run").glob("failed_step_*.npz")
     assert kept.name in str(error.value)
+    assert "Stopped: Training stopped at step" in (tmp_path / "run" / "index.html").read_text()
     number = int(kept.name.split("_")[2]) - 1
     with np.load(kept) as batch:
         np.testing.assert_array_equal(batch["a"], experiment.data.open().batches(2, 0)[number]["a"])
@@ -133,6 +134,10 @@ def test_every_kind_of_wrong_number_is_refused(experiment, tmp_path):
         ("data.cut.crop_size", "18", "multiple of 4"),
         ("data.cut.crop_size", "8", r"needs .* pixels|Instance norm|larger image"),
         ("recipe.pool_groups", "3", "does not divide"),
+        ("recipe.cycle", "-1", "must not be negative"),
+        ("recipe.ema", "1.5", "decay under 1"),
+        ("recipe.generator.width", "0", "cannot be built"),
+        ("seed", "-1", r"config\.seed is -1"),
         ("data.a", str(tmp_path / "no"), "does not exist"),
     ):
         broken = config.override(experiment, name, value)
