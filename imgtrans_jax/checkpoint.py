@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,6 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from imgtrans_jax.types import UserError
-
-logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every save at INFO and WARNING
 
 
 class OtherArraysError(Exception):
@@ -36,7 +36,8 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder = folder.absolute()
         options = ocp.CheckpointManagerOptions(max_to_keep=max(keep, 1), enable_async_checkpointing=False, create=True)
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        with _quiet():
+            self.manager = ocp.CheckpointManager(self.folder, options=options)
 
     def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
         """Saves `state`, a pytree of arrays, with JSON metadata. Raises UserError if the disk refuses it; earlier
@@ -47,7 +48,8 @@ class Checkpoints:
         record["digest"] = _digest(record)
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record))
         try:
-            self.manager.save(step, args=items, force=True)
+            with _quiet():
+                self.manager.save(step, args=items, force=True)
         except (OSError, ValueError) as error:
             shutil.rmtree(self.folder / f"{step}.orbax-checkpoint-tmp", ignore_errors=True)
             if not isinstance(error, OSError) and not _speaks_of_the_disk(error):
@@ -93,7 +95,8 @@ class Checkpoints:
             raise OtherArraysError(record)
         try:
             items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-            state = self.manager.restore(step, args=items)["state"]
+            with _quiet():
+                state = self.manager.restore(step, args=items)["state"]
         except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
             logging.getLogger(__name__).debug("step %d", step, exc_info=error)
             return None
@@ -116,6 +119,18 @@ class Checkpoints:
             target.parent.mkdir(exist_ok=True)
             shutil.move(self.folder / str(step), target)
         self.manager.reload()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """orbax narrates every step, and logs with a traceback what it then raises; what is raised is said by this module."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _speaks_of_the_disk(error: Exception) -> bool:

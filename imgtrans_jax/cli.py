@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import app
 
 from imgtrans_jax import config
 from imgtrans_jax.types import UserError
@@ -68,7 +69,7 @@ def run(main: Callable[[Overrides], int | None]) -> None:
             print("\nStopped.", file=sys.stderr)
             return 130
 
-    flags.FLAGS.set_default("verbosity", -1)  # jax and orbax narrate at INFO
+    logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     app.run(guarded, argv=argv)
 
 
