@@ -4,9 +4,8 @@ import dataclasses
 
 from configs.quickstart import get_config as quickstart
 from examples.my_loss import warm
-from imgtrans_jax.config import Experiment
 
 
-def get_config() -> Experiment:
+def get_config():
     base = quickstart()
     return dataclasses.replace(base, recipe=dataclasses.replace(base.recipe, extra=(warm,)))

@@ -4,6 +4,5 @@ import jax.numpy as jnp
 
 
 def warm(batch, samples, logits, frozen):
-    """Asks for more red than blue in the translations: samples are (N, H, W, 3) in [-1, 1]."""
-    blue_over_red = jnp.maximum(0, samples["fake_b"][..., 2] - samples["fake_b"][..., 0])
-    return {"warm": 2.0 * jnp.mean(blue_over_red)}
+    """Asks for no more blue than red in the translations: samples are (N, H, W, 3) in [-1, 1]."""
+    return {"warm": 2.0 * jnp.mean(jnp.maximum(0, samples["fake_b"][..., 2] - samples["fake_b"][..., 0]))}

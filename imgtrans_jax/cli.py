@@ -65,6 +65,12 @@ def run(main: Callable[[Overrides], int | None]) -> None:
             return _said(
                 UserError(f"{error.strerror}{where}: make room or choose another folder, then run the same command again.")
             )
+        except RuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return _said(
+                UserError("The device's memory is full: smaller pictures, a smaller batch or a narrower network need less.")
+            )
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr)
             return 130

@@ -47,7 +47,6 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     began = time.monotonic()
     stored = config.to_json(experiment)
     folder = Path(workdir)
-    _make_folder(folder)
 
     # ---- data
     _check_numbers(experiment)
@@ -60,6 +59,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     # ---- programs and state
     mesh = sharding.data_mesh(experiment.batch_size, experiment.recipe.pool_groups)
     program = Program(experiment, mesh, batches[0], per_epoch)
+    _make_folder(folder)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from tensorflow_datasets.image_classification import cycle_gan
 
 from imgtrans_jax.types import UserError
 
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry
 downloader.MAX_RETRIES = 5  # 6 seconds; its own 10 make a user without a network wait for minutes
 
 _LARGEST_PICTURE = 100 * 2**20  # bytes; an archive member that claims more is refused
