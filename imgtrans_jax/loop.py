@@ -26,12 +26,10 @@ from imgtrans_jax import config, images, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batch, Batches, UnpairedPictures
-from imgtrans_jax.report import Report, duration, timestamp
+from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState, init_state
 from imgtrans_jax.step import gan_step
 from imgtrans_jax.types import Direction, UserError
-
-SAY_EVERY = 10.0  # seconds between console lines on a slow machine
 
 # ------------------------------------------------------------------------------------------------ training
 
@@ -211,61 +209,6 @@ class Program:
         params = jax.device_get(state.g.params if state.ema is None else state.ema)
         out = jax.device_get(self._samples(params, jax.device_get(state.g.stats), batch))
         return {"a2b": (batch["a"], out["fake_b"], out["rec_a"]), "b2a": (batch["b"], out["fake_a"], out["rec_b"])}
-
-
-class Clock:
-    """Rate, time left and input wait of one run of the loop."""
-
-    def __init__(self, first: int, total: int, batch_size: int, compile_seconds: float) -> None:
-        self.first, self.total, self.batch_size, self.compile_seconds = first, total, batch_size, compile_seconds
-        self.start = self.said = time.monotonic()
-        self.waited = 0.0
-        self.promised = False
-        self.rate = math.nan  # steps per second
-        self._wait_began = 0.0
-
-    def waiting(self) -> Clock:
-        """A context in which time counts as waiting for input."""
-        return self
-
-    def __enter__(self) -> None:
-        self._wait_began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.waited += time.monotonic() - self._wait_began
-
-    def due(self) -> bool:
-        """Whether the console has been silent for long."""
-        return time.monotonic() - self.said > SAY_EVERY
-
-    def line(self, step: int, values: dict[str, float]) -> str:
-        """One line of progress; call it right after the device has been waited for."""
-        now = time.monotonic()
-        self.said = now
-        self.rate = (step - self.first) / (now - self.start)
-        terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if not name.startswith("norm/"))
-        left = duration((self.total - step) / self.rate)
-        text = (
-            f"step {step}/{self.total}  {self.rate * self.batch_size:.3g} images/s  {left} left  "
-            f"input wait {100 * self.waited / (now - self.start):.0f} %  {terms}"
-        )
-        if not self.promised and step - self.first >= 5:
-            self.promised = True
-            whole = duration((self.total - self.first) / self.rate)
-            text += f"\nThis config needs about {whole} here for {self.total - self.first} steps."
-        return text
-
-    def figures(self) -> dict[str, float]:
-        """For the log: seconds a step, the share of waiting, and the compile time."""
-        elapsed = time.monotonic() - self.start
-        return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed, "time/compile_s": self.compile_seconds}
-
-    def status(self, step: int, running: bool) -> str:
-        """One sentence for the page."""
-        if step >= self.total:
-            return f"Finished: {step} steps ({timestamp()})."
-        left = "" if math.isnan(self.rate) else f", about {duration((self.total - step) / self.rate)} left"
-        return f"{'Training' if running else 'Stopped'}: step {step} of {self.total}{left} ({timestamp()})."
 
 
 class Stop:

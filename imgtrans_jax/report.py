@@ -1,9 +1,10 @@
-"""What a run shows: console lines, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
+"""What a run shows: rate and time left on the console, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
 
 from __future__ import annotations
 
 import html
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from tensorboardX import SummaryWriter
 from imgtrans_jax.images import grid, to_bytes, write_png
 
 REFRESH_SECONDS = 15
+SAY_EVERY = 10.0  # seconds between console lines on a slow machine
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 
 
@@ -26,6 +28,66 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit} {seconds % size // smaller} {smaller_unit}"
     return f"{seconds} s"
+
+
+def timestamp() -> str:
+    """Now, in the machine's own time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Clock:
+    """Rate, time left and input wait of one run of the loop."""
+
+    def __init__(self, first: int, total: int, batch_size: int, compile_seconds: float) -> None:
+        self.first, self.total, self.batch_size, self.compile_seconds = first, total, batch_size, compile_seconds
+        self.start = self.said = time.monotonic()
+        self.waited = 0.0
+        self.promised = False
+        self.rate = math.nan  # steps per second
+        self._wait_began = 0.0
+
+    def waiting(self) -> Clock:
+        """A context in which time counts as waiting for input."""
+        return self
+
+    def __enter__(self) -> None:
+        self._wait_began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.waited += time.monotonic() - self._wait_began
+
+    def due(self) -> bool:
+        """Whether the console has been silent for long."""
+        return time.monotonic() - self.said > SAY_EVERY
+
+    def line(self, step: int, values: dict[str, float]) -> str:
+        """One line of progress; call it right after the device has been waited for."""
+        now = time.monotonic()
+        self.said = now
+        self.rate = (step - self.first) / (now - self.start)
+        terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if not name.startswith("norm/"))
+        left = duration((self.total - step) / self.rate)
+        text = (
+            f"step {step}/{self.total}  {self.rate * self.batch_size:.3g} images/s  {left} left  "
+            f"input wait {100 * self.waited / (now - self.start):.0f} %  {terms}"
+        )
+        if not self.promised and step - self.first >= 5:
+            self.promised = True
+            whole = duration((self.total - self.first) / self.rate)
+            text += f"\nThis config needs about {whole} here for {self.total - self.first} steps."
+        return text
+
+    def figures(self) -> dict[str, float]:
+        """For the log: seconds a step, the share of waiting, and the compile time."""
+        elapsed = time.monotonic() - self.start
+        return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed, "time/compile_s": self.compile_seconds}
+
+    def status(self, step: int, running: bool) -> str:
+        """One sentence for the page."""
+        if step >= self.total:
+            return f"Finished: {step} steps ({timestamp()})."
+        left = "" if math.isnan(self.rate) else f", about {duration((self.total - step) / self.rate)} left"
+        return f"{'Training' if running else 'Stopped'}: step {step} of {self.total}{left} ({timestamp()})."
 
 
 class Report:
@@ -187,11 +249,6 @@ def _write_text(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
-
-
-def timestamp() -> str:
-    """Now, in the machine's own time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
