@@ -1,4 +1,4 @@
-"""What a run shows: rate and time left on the console, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
+"""What a run shows: rate and time left, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
 
 from __future__ import annotations
 
