@@ -205,3 +205,14 @@ def test_batch_norm_keeps_the_statistics_of_real_then_fake():
     for x, y in zip(jax.tree.leaves(after.d.stats["d_a"]), jax.tree.leaves(stats), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
     assert after.g.stats["g_ab"]
+
+
+def test_bfloat16_trains_with_float32_parameters_and_losses():
+    half = dataclasses.replace(
+        TINY, generator=TINY.generator.clone(dtype="bfloat16"), critic=TINY.critic.clone(dtype="bfloat16")
+    )
+    states, logs = run(half, [new_batch(0)])
+    _, exact = run(TINY, [new_batch(0)])
+    assert {leaf.dtype for leaf in jax.tree.leaves((states[1].g, states[1].d, states[1].pool))} == {jnp.dtype("float32")}
+    for name, value in exact[0].items():
+        np.testing.assert_allclose(logs[0][name], value, rtol=0.1, err_msg=name)
