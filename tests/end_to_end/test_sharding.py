@@ -44,9 +44,12 @@ def test_four_devices_train_as_one_does(tiny_config, tmp_path):
     assert "of 4 devices" not in finished(start(tiny_config, tmp_path / "four", 4))
     finished(one)
     assert_same_training(tmp_path / "one", tmp_path / "four")
-    # A run that was made on four devices goes on with one.
-    process = start(tiny_config, tmp_path / "four", 1, "--steps=6")
-    assert "Going on from step 4" in finished(process)
+
+
+@pytest.mark.slow
+def test_a_run_made_on_four_devices_goes_on_with_one(tiny_config, tmp_path):
+    finished(start(tiny_config, tmp_path / "four", 4))
+    assert "Going on from step 4" in finished(start(tiny_config, tmp_path / "four", 1, "--steps=6"))
 
 
 @pytest.mark.slow
