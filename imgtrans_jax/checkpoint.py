@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import logging
@@ -68,10 +69,11 @@ class Checkpoints:
                 return record
         return None
 
-    def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
+    def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound state and its metadata, or None if nothing was ever saved.
 
-        like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is moved to the folder `damaged`, and said.
+        like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is said, and with `set_aside` moved to the folder
+        `damaged`, so that its step can be saved again.
         Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing sound is left.
         """
         steps = sorted(self.manager.all_steps(), reverse=True)
@@ -79,11 +81,14 @@ class Checkpoints:
             restored = self._restore_step(step, like)
             if restored is not None:
                 return restored
-            self._set_aside(step)
+            print(f"The checkpoint of step {step} is damaged.", flush=True)
+            if set_aside:
+                self._set_aside(step)
         if steps:
+            where = self.folder / "damaged" if set_aside else self.folder
             raise UserError(
-                f"None of the {len(steps)} checkpoints in {self.folder} is sound (they are now in {self.folder / 'damaged'}); "
-                "bring back a copy of them, or run the same command again to train from the start."
+                f"No checkpoint of {self.folder} is sound (the damaged ones are in {where}); bring back a copy, or train anew "
+                "with train.py."
             )
         return None
 
@@ -93,14 +98,18 @@ class Checkpoints:
             return None
         if record["arrays"] != _shapes(like):
             raise OtherArraysError(record)
-        try:
-            items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-            with _quiet():
-                state = self.manager.restore(step, args=items)["state"]
-        except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
-            logging.getLogger(__name__).debug("step %d", step, exc_info=error)
-            return None
-        return (state, record) if _checksums(state) == record["checksums"] else None
+        state = self._read_state(step, like)
+        return (state, record) if state is not None and _checksums(state) == record["checksums"] else None
+
+    def _read_state(self, step: int, like: Any) -> Any:
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+        with _quiet():
+            try:
+                return self.manager.restore(step, args=items)["state"]
+            except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
+                logging.getLogger(__name__).debug("step %d", step, exc_info=error)
+            gc.collect()  # what failed beside it is told when it is collected: now, not later
+        return None
 
     def _read_metadata(self, step: int) -> dict[str, Any] | None:
         try:
@@ -112,7 +121,6 @@ class Checkpoints:
         return record if digest == _digest(record) else None
 
     def _set_aside(self, step: int) -> None:
-        print(f"The checkpoint of step {step} is damaged; it is set aside and the one before it is tried.", flush=True)
         if jax.process_index() == 0:
             target = self.folder / "damaged" / str(step)
             shutil.rmtree(target, ignore_errors=True)
@@ -124,13 +132,14 @@ class Checkpoints:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """orbax narrates every step, and logs with a traceback what it then raises; what is raised is said by this module."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = {logging.getLogger(name): logging.getLogger(name).level for name in ("absl", "asyncio")}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in loggers.items():
+            logger.setLevel(level)
 
 
 def _speaks_of_the_disk(error: Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -73,7 +74,9 @@ def run(main: Callable[[Overrides], int | None]) -> None:
             )
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr)
-            return 130
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)  # a compilation may still run in XLA's threads, and the interpreter's own end would crash in it
 
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     app.run(guarded, argv=argv)

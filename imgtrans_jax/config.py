@@ -72,6 +72,8 @@ def load(path: str) -> Experiment:
     sys.path.insert(0, root)
     try:
         spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise UserError(f"The config {path} has no function get_config(); see configs/quickstart.py for the form.")
         experiment = module.get_config()
     except UserError:
         raise

@@ -57,22 +57,26 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     # ---- programs and state
     mesh = sharding.data_mesh(experiment.batch_size, experiment.recipe.pool_groups)
     program = Program(experiment, mesh, batches[0], per_epoch)
-    _make_folder(folder)
+    _make_folder(folder, "--workdir")
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
     if first >= total:
-        _say(f"{folder} has already been trained for {first} steps (see its index.html); --steps={2 * first} goes on.")
+        _say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
         return state
-    _write_json(folder / "config.json", stored)
-    report = Report(folder, stored, _versions(), first) if jax.process_index() == 0 else None
     iterator = batches.iterator()
     if metadata:
         iterator.set_state(metadata["data"])
-    compiled, compile_seconds = program.compile()
+        _say(_resumed(first, metadata["config"], stored))
+    if program.rate(total - 1) == 0:
+        _say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
+    _write_json(folder / "config.json", stored)
+    compiled, compile_time = program.compile()
+    facts = _versions() | {"compiled in": compile_time}
+    report = Report(folder, stored, facts, first) if jax.process_index() == 0 else None
 
     # ---- the loop
-    clock = Clock(first, total, experiment.batch_size, compile_seconds)
+    clock = Clock(first, total, experiment.batch_size)
     records = Records(experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock)
     with Stop() as stop, records:
         for step in range(first + 1, total + 1):
@@ -193,16 +197,16 @@ class Program:
         """One update; to be traced."""
         return gan_step(self.game, state, batch, None, jax.random.key(self.experiment.seed))
 
-    def compile(self) -> tuple[Callable[..., Any], float]:
-        """The compiled step, which takes its state's memory over, and the seconds it took to compile."""
+    def compile(self) -> tuple[Callable[..., Any], str]:
+        """The compiled step, which takes its state's memory over, and how long it took to compile."""
         _say("Compiling the training step …")
         began = time.monotonic()
         jitted = jax.jit(self.step, donate_argnums=0, out_shardings=(self.shardings, sharding.replicated(self.mesh)))
         with jax.default_matmul_precision(self.experiment.matmul_precision):
             compiled = jitted.lower(self.like, self.batch).compile()
-        seconds = time.monotonic() - began
-        _say(f"Compiled in {duration(seconds)}.")
-        return compiled, seconds
+        taken = duration(time.monotonic() - began)
+        _say(f"Compiled in {taken}.")
+        return compiled, taken
 
     def sampled(self, state: TrainState, batch: Batch) -> dict[str, tuple[np.ndarray, ...]]:
         """(inputs, outputs, reconstructions) by direction, by the smoothed generators if there are any."""
@@ -285,13 +289,15 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     if restored is None:
         _say("Initialising the networks …")
         return program.initial(), None
-    state, metadata = restored
-    step = int(state.step)
-    _say(f"Going on from step {step}.")
-    changed = config.differences(metadata["config"], stored)
+    return restored
+
+
+def _resumed(step: int, before: Any, now: Any) -> str:
+    changed = config.differences(before, now)
+    text = f"Going on from step {step}."
     if changed:
-        _say(f"The config has changed since; from step {step} on the new values hold:\n  " + "\n  ".join(changed))
-    return state, metadata
+        text += f" The config has changed since; from step {step} on the new values hold:\n  " + "\n  ".join(changed)
+    return text
 
 
 def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:
@@ -317,35 +323,50 @@ def _raise_if_failed(failed: int, values: dict[str, float], batches: Batches, fo
 
 
 def translate(
-    run: str | Path, source: str | Path, out: str | Path, direction: Direction = "a2b", trust_code: bool = False
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    direction: Direction = "a2b",
+    size: int | None = None,
+    trust_code: bool = False,
 ) -> list[Path]:
     """Applies a trained generator to a picture or to every picture of a folder; returns the PNG files written in `out`.
 
-    The result has the size of its input. The smoothed generator is used if the run has one. Raises UserError if the run or
-    the input cannot be used; pictures that cannot be read are named at the end, after all others are done.
+    The result has the size of its input. With `size` the network sees the picture with its shorter side at that many
+    pixels, near those that it was trained on, and the result is enlarged again. The smoothed generator is used if the run
+    has one. Raises UserError if the run or the input cannot be used; pictures that cannot be read are named at the end,
+    after all others are done.
     """
     apply, experiment = generator(run, direction, trust_code)
     source, out = Path(source), Path(out)
+    if not source.exists():
+        raise UserError(f"There is no {source}; give a picture or a folder of pictures.")
+    if size is not None and size < images.MIN_SIDE:
+        raise UserError(f"A size of {size} pixels is too small; give {images.MIN_SIDE} or more.")
     paths = [source] if source.is_file() else images.list_pictures(source)
     targets = _targets(paths, source, out)
     sizes: set[tuple[int, ...]] = set()
     written, refused = [], []
     for path, target in tqdm(list(zip(paths, targets, strict=True)), unit="picture", delay=2):
         try:
-            picture = images.to_signed(images.read_picture(path, experiment.data.channels))[None]
+            picture = images.read_picture(path, experiment.data.channels)
         except UserError as error:
             refused.append(str(error))
             continue
-        padded = images.pad_to_multiple(picture, 4, 16)
+        height, width = picture.shape[:2]
+        scale = size / min(height, width) if size else 1.0
+        seen = images.to_signed(images.resize(picture, round(height * scale), round(width * scale)))
+        padded = images.pad_to_multiple(seen[None], 4, 16)
         if padded.shape not in sizes:
             sizes.add(padded.shape)
-            tqdm.write(f"Compiling for {picture.shape[2]}x{picture.shape[1]} …")
-        result = np.asarray(apply(padded))[0, : picture.shape[1], : picture.shape[2]]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        images.write_png(target, images.to_bytes(result))
+            tqdm.write(f"Compiling for {seen.shape[1]}x{seen.shape[0]} …")
+        result = images.to_bytes(np.asarray(apply(padded))[0, : seen.shape[0], : seen.shape[1]])
+        _make_folder(target.parent, "--out")
+        images.write_png(target, images.resize(result, height, width))
         written.append(target)
     if refused:
-        raise UserError(f"{len(refused)} of {len(paths)} pictures were left out: {' '.join(refused)}")
+        done = f"{len(written)} of {len(paths)} pictures were written to {out}. Left out: " if len(paths) > 1 else ""
+        raise UserError(done + " ".join(refused))
     return written
 
 
@@ -370,7 +391,7 @@ def generator(
     experiment = config.from_json(stored, trust_code)
     example = {side: np.zeros(shape, np.float32) for side, shape in metadata["batch"].items()}
     mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
-    restored = checkpoints.restore(Program(experiment, mesh, example, 1).like)
+    restored = checkpoints.restore(Program(experiment, mesh, example, 1).like, set_aside=False)
     assert restored is not None, "there is metadata, so there is a step"
     state, _ = restored
     params = state.g.params if state.ema is None else state.ema
@@ -381,6 +402,8 @@ def generator(
 def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
     if source.is_file() and out.suffix.lower() == ".png":
         return [out]
+    if source.is_file() and out.suffix.lower() in images.SUFFIXES:
+        raise UserError(f"Results are PNG files: --out={out.with_suffix('.png')}, or a folder.")
     root = source.parent if source.is_file() else source
     if out.resolve() == root.resolve():
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
@@ -395,11 +418,11 @@ def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
 # ------------------------------------------------------------------------------------------------ small things
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, flag: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); choose another --workdir.") from None
+        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); choose another {flag}.") from None
 
 
 def _versions() -> dict[str, str]:

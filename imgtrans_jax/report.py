@@ -38,8 +38,8 @@ def timestamp() -> str:
 class Clock:
     """Rate, time left and input wait of one run of the loop."""
 
-    def __init__(self, first: int, total: int, batch_size: int, compile_seconds: float) -> None:
-        self.first, self.total, self.batch_size, self.compile_seconds = first, total, batch_size, compile_seconds
+    def __init__(self, first: int, total: int, batch_size: int) -> None:
+        self.first, self.total, self.batch_size = first, total, batch_size
         self.start = self.said = time.monotonic()
         self.waited = 0.0
         self.promised = False
@@ -71,16 +71,16 @@ class Clock:
             f"step {step}/{self.total}  {self.rate * self.batch_size:.3g} images/s  {left} left  "
             f"input wait {100 * self.waited / (now - self.start):.0f} %  {terms}"
         )
-        if not self.promised and step - self.first >= 5:
+        if not self.promised and step - self.first >= 5 and step < self.total:
             self.promised = True
             whole = duration((self.total - self.first) / self.rate)
             text += f"\nThis config needs about {whole} here for {self.total - self.first} steps."
         return text
 
     def figures(self) -> dict[str, float]:
-        """For the log: seconds a step, the share of waiting, and the compile time."""
+        """For the log: seconds a step, and the share of them spent waiting for input."""
         elapsed = time.monotonic() - self.start
-        return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed, "time/compile_s": self.compile_seconds}
+        return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed}
 
     def status(self, step: int, running: bool) -> str:
         """One sentence for the page."""
@@ -162,7 +162,7 @@ class Report:
         for name in names:
             groups.setdefault(_group(name), []).append(name)
         charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
-        return f"<h2>Curves</h2><div class='row'>{charts}</div>" if self.rows else ""
+        return f"<h2>Curves</h2><p>{_TERMS}</p><div class='row'>{charts}</div>" if self.rows else ""
 
     def _facts_html(self) -> str:
         rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
@@ -251,6 +251,11 @@ def _write_text(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
+_TERMS = (
+    "All terms carry their weights. cycle_a: how far the way to b and back ends from where it began. identity_b: how much the "
+    "translation to b changes a picture of b. gan_ab: how little the translations to b convince the critic. d_b_real, "
+    "d_b_fake: the critic of b on real pictures and on translations; with lsgan it guesses where both are near 0.125."
+)
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"

@@ -14,7 +14,7 @@ from imgtrans_jax.report import read_metrics
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
-NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "my_loss"}
+NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "cyclegan_sketches_small", "my_loss"}
 TASKS = {"cezanne2photo", "monet2photo", "vangogh2photo", "ukiyoe2photo", "apple2orange", "summer2winter", "iphone2dslr"}
 TASKS |= {"maps", "facades", "cityscapes"}
 ABLATIONS = {"cycle", "gan", "gan_forward", "gan_backward", "full"}
@@ -58,7 +58,7 @@ def test_every_header_says_what_a_user_needs(path):
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
     for word in ("Paper:", "Command:", "Data:", "Expected:", "Needs:"):
         assert word in header
-    assert f"--config=configs/{path.name}" in header
+    assert f"python train.py --config=configs/{path.name}" in header
 
 
 def test_the_paper_s_values_are_the_config_s():

@@ -80,14 +80,20 @@ def _check_translations(run: Path, tmp_path: Path):
     back = loop.translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
     assert back == [tmp_path / "back.png"]
     assert not np.array_equal(read_picture(back[0]), read_picture(out / "odd.png"))
+    (small,) = loop.translate(run, inputs / "odd.png", tmp_path / "small.png", size=16)
+    assert Image.open(small).size == (22, 37)
+    assert not np.array_equal(read_picture(small), read_picture(out / "odd.png"))
 
     (inputs / "broken.png").write_text("no")
-    with pytest.raises(UserError, match=r"1 of 6 pictures were left out: .*broken\.png"):
+    with pytest.raises(UserError, match=r"5 of 6 pictures were written to .*Left out: .*broken\.png"):
         loop.translate(run, inputs, out)
     for wrong, words in (
         ((tmp_path / "nowhere", inputs, out), "is no trained run"),
         ((run, tmp_path / "nothing", out), "does not exist"),
         ((run, inputs, inputs), "would be overwritten"),
+        ((run, inputs / "odd.png", tmp_path / "x.jpg"), "Results are PNG files"),
+        ((run, inputs / "odd.png", inputs / "two.png" / "deeper"), "cannot be made"),
+        ((run, inputs / "broken.png", out), "broken.png is no picture"),
     ):
         with pytest.raises(UserError, match=words):
             loop.translate(*wrong)
@@ -193,6 +199,25 @@ def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config,
     assert "Going on from step" in rest
     assert "Finished 18 steps" in rest
     assert checksums(tmp_path / "killed") == checksums(tmp_path / "whole")
+
+
+def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path):
+    process = start(["train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'run'}"])
+    wait_for(process, "Compiling the training step")
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, rest
+    assert "Stopped." in rest
+    assert "Traceback" not in rest
+    assert "Fatal" not in rest
+
+
+def test_a_run_past_its_schedule_says_so(experiment, tmp_path, capsys):
+    loop.train(experiment, tmp_path / "run", steps=2)
+    assert "rate of 0" not in capsys.readouterr().out
+    loop.train(experiment, tmp_path / "run", steps=19)
+    assert "The last steps have a learning rate of 0" in capsys.readouterr().out
 
 
 def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):

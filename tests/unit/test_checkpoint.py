@@ -107,7 +107,7 @@ def test_a_damaged_step_is_set_aside_and_the_one_before_is_used(saved, damage, c
 def test_if_all_are_damaged_it_says_so_and_keeps_them(saved):
     for step in (10, 20, 30):
         flip_bytes(saved.folder / str(step))
-    with pytest.raises(UserError, match="None of the 3 checkpoints"):
+    with pytest.raises(UserError, match=r"No checkpoint of .* is sound"):
         Checkpoints(saved.folder).restore(like())
     assert sorted(p.name for p in (saved.folder / "damaged").iterdir()) == ["10", "20", "30"]
 

@@ -25,7 +25,6 @@ def parsed_anew(monkeypatch):
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 2, "No space left on device (runs/x): make room"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "Permission denied (/x)"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 2, "memory is full"),
-        (KeyboardInterrupt(), 130, "Stopped."),
     ],
 )
 def test_mistakes_get_a_sentence_and_a_code(error, code, words, parsed_anew, capsys):
