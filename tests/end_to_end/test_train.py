@@ -89,7 +89,7 @@ def _check_translations(run: Path, tmp_path: Path):
         loop.translate(run, inputs, out)
     for wrong, words in (
         ((tmp_path / "nowhere", inputs, out), "is no trained run"),
-        ((run, tmp_path / "nothing", out), "does not exist"),
+        ((run, tmp_path / "nothing", out), "There is no .*nothing"),
         ((run, inputs, inputs), "would be overwritten"),
         ((run, inputs / "odd.png", tmp_path / "x.jpg"), "Results are PNG files"),
         ((run, inputs / "odd.png", inputs / "two.png" / "deeper"), "cannot be made"),
