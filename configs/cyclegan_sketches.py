@@ -7,7 +7,7 @@ Data:     data/sketches (a) and data/coloured (b), or elsewhere: --config.data.a
           --config.data.cut.crop_size=64 --config.recipe.generator.width=16 --config.recipe.generator.blocks=3
 Expected: lines kept, areas filled with the colours of side b. Colours that side b never has are not invented.
 Needs:    200 epochs of the larger folder at 128 px: with 500 pictures 100,000 steps. Estimate, not measured: 1 to 2 hours on a
-          data-centre GPU; on two CPU cores S128 s a step (measured).
+          data-centre GPU; on two CPU cores 1.8 s a step (measured).
 """
 
 from imgtrans_jax.config import Experiment
