@@ -1,7 +1,7 @@
 """Turns a photo, a sketch or a folder of them into another look, with a generator trained by train.py.
 
   python stylize.py --run=runs/quickstart --input=sketch.png --out=coloured
-  python stylize.py --run=runs/quickstart --input=large_sketch.png --out=coloured.png --size=96
+  python stylize.py --run=runs/quickstart --input=large_sketch.png --out=coloured.png --size=64
   python stylize.py --run=runs/zebra --input=photos/ --out=horses --direction=b2a
 
 Every result is a PNG file of the size of its input. A network works best near the size it was trained at: give larger

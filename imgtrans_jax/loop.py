@@ -347,7 +347,7 @@ def translate(
     targets = _targets(paths, source, out)
     sizes: set[tuple[int, ...]] = set()
     written, refused = [], []
-    for path, target in tqdm(list(zip(paths, targets, strict=True)), unit="picture", delay=2):
+    for path, target in tqdm(list(zip(paths, targets, strict=True)), unit="picture", delay=2, disable=None):
         try:
             picture = images.read_picture(path, experiment.data.channels)
         except UserError as error:
