@@ -6,7 +6,7 @@
 
 Every result is a PNG file of the size of its input. A network works best near the size it was trained at: give larger
 pictures a --size. Transparent parts are laid on white. A bad picture in a folder is
-named at the end, after all others are done.
+named at the end, after all others are done. Inputs that differ in their suffix alone keep it in the results' names.
 """
 
 from typing import cast
