@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from imgtrans_jax.files import whole
 from imgtrans_jax.types import UserError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 """File names that are taken for pictures when a folder is listed."""
+
+WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+"""The suffixes of files that are written, and Pillow's names of their forms."""
 
 MIN_SIDE = 8
 """A picture with a side under this many pixels is no training picture."""
@@ -118,8 +122,9 @@ def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
     raise UserError(f"{path} is an array of {array.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
 
 
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, C) -> (height, width, C) of the same type, by an antialiased bicubic filter."""
+def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> np.ndarray:
+    """(H, W, C) -> (height, width, C) of the same type, by an antialiased bicubic filter. uint8, or float32, which is kept in
+    [0, 1] unless `clip` is False."""
     if picture.shape[:2] == (height, width):
         return picture
     size = (width, height)
@@ -128,7 +133,7 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     mode = None if picture.dtype == np.uint8 else "F"
     planes = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(picture.shape[2])]
     resized = np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], axis=2)
-    return resized if mode is None else resized.clip(0, 1)
+    return resized.clip(0, 1) if mode and clip else resized
 
 
 def to_signed(picture: np.ndarray) -> np.ndarray:
@@ -143,6 +148,11 @@ def to_bytes(signed: np.ndarray) -> np.ndarray:
     return np.rint((np.clip(signed, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
+def from_unit(unit: np.ndarray) -> np.ndarray:
+    """float in [0, 1] -> uint8, rounded to the nearest and clipped."""
+    return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
+
+
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     """Rows of uint8 pictures (H, W, C), all of one size, on white, `gap` pixels apart."""
     height, width = rows[0][0].shape[:2]
@@ -155,12 +165,13 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     return sheet
 
 
-def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Writes uint8 (H, W, 1, 3 or 4) whole or not at all: under another name first, then renamed."""
+def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+    """Writes uint8 (H, W, 1, 3 or 4), whole or not at all, in the form of the name's suffix (one of WRITABLE)."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(partial, format="PNG")
-    os.replace(partial, path)
+    form = WRITABLE[path.suffix.lower()]
+    with whole(path) as partial:
+        image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+        image.save(partial, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from imgtrans_jax import config, images, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batch, Batches, UnpairedPictures
+from imgtrans_jax.files import make_folder
 from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState, init_state
 from imgtrans_jax.step import gan_step
@@ -57,7 +58,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     # ---- programs and state
     mesh = sharding.data_mesh(experiment.batch_size, experiment.recipe.pool_groups)
     program = Program(experiment, mesh, batches[0], per_epoch)
-    _make_folder(folder, "--workdir")
+    make_folder(folder, "--workdir")
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
@@ -361,8 +362,8 @@ def translate(
             sizes.add(padded.shape)
             tqdm.write(f"Compiling for {seen.shape[1]}x{seen.shape[0]} …")
         result = images.to_bytes(np.asarray(apply(padded))[0, : seen.shape[0], : seen.shape[1]])
-        _make_folder(target.parent, "--out")
-        images.write_png(target, images.resize(result, height, width))
+        make_folder(target.parent, "--out")
+        images.write_picture(target, images.resize(result, height, width))
         written.append(target)
     if refused:
         done = f"{len(written)} of {len(paths)} pictures were written to {out}. Left out: " if len(paths) > 1 else ""
@@ -416,13 +417,6 @@ def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
 
 
 # ------------------------------------------------------------------------------------------------ small things
-
-
-def _make_folder(folder: Path, flag: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); choose another {flag}.") from None
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from imgtrans_jax.images import grid, to_bytes, write_png
+from imgtrans_jax.files import whole
+from imgtrans_jax.images import grid, to_bytes, write_picture
 
 REFRESH_SECONDS = 15
 SAY_EVERY = 10.0  # seconds between console lines on a slow machine
@@ -121,7 +121,7 @@ class Report:
         for name, columns in directions.items():
             pictures = [to_bytes(_three_channels(column)) for column in columns]
             sheet = grid(list(zip(*pictures, strict=True)))
-            write_png(self.folder / "samples" / f"{step:07d}_{name}.png", sheet)
+            write_picture(self.folder / "samples" / f"{step:07d}_{name}.png", sheet)
             self.events.add_image(name, sheet, step, dataformats="HWC")
 
     def page(self, status: str, running: bool) -> None:
@@ -246,9 +246,8 @@ def _three_channels(images: np.ndarray) -> np.ndarray:
 
 
 def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 _TERMS = (

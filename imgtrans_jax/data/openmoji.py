@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from imgtrans_jax.files import cache_folder, whole
 from imgtrans_jax.types import UserError
 
 TRAIN_A, TRAIN_B, TEST = 0, 1, 2
@@ -30,12 +30,6 @@ _SKIN_TONE = re.compile("1F3F[B-F]")
 _PERSONS = ("1F468", "1F469", "1F9D1")
 _JOINERS_AND_SIGNS = ("200D", "FE0F", "2640", "2642")
 _LAYOUT = 1  # of the cache file; raise it when the selection, the split or the rendering changes
-
-
-def cache_folder() -> Path:
-    """Where prepared data are kept: $IMGTRANS_CACHE, or imgtrans_jax in the user's cache folder."""
-    chosen = os.environ.get("IMGTRANS_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
 
 
 def load_openmoji(size: int) -> dict[str, np.ndarray]:
@@ -58,14 +52,11 @@ def load_openmoji(size: int) -> dict[str, np.ndarray]:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with whole(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        os.replace(partial, path)
     except OSError as error:  # without a cache the next start only takes a little longer
-        partial.unlink(missing_ok=True)
         print(f"The drawings could not be kept in {path.parent} ({error}); they are drawn again next time.")
 
 

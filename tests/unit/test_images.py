@@ -117,7 +117,7 @@ def test_a_grid_and_a_png(tmp_path):
     sheet = images.grid([[RGB, RGB], [RGB, RGB]], gap=2)
     assert sheet.shape == (26, 22, 3)
     np.testing.assert_array_equal(sheet[14:, 12:], RGB)
-    images.write_png(tmp_path / "s.png", sheet)
+    images.write_picture(tmp_path / "s.png", sheet)
     np.testing.assert_array_equal(images.read_picture(tmp_path / "s.png"), sheet)
     assert [p.name for p in tmp_path.iterdir()] == ["s.png"]
 

@@ -1,0 +1,193 @@
+"""What every optimisation of a picture shares: its size, its memory, its files, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from imgtrans_jax import images
+from imgtrans_jax.image_opt import Walk, compile_step
+from imgtrans_jax.report import duration
+from imgtrans_jax.types import UserError
+
+MOST_PIXELS = 1_000_000
+"""A larger picture is optimised at this many pixels, unless a size is given, and the result is enlarged."""
+
+SMALLEST = 64  # pixels of the shorter side, at any scale but the last
+LEAST = 16  # pixels of the shorter side that the deepest features need
+
+Compiled = Callable[[Walk, Any], tuple[Walk, Any]]
+
+
+def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
+    """Height and width to optimise at: the picture's own up to MOST_PIXELS, or with `size` pixels on the shorter side.
+
+    Raises UserError for a picture that is too small for the network.
+    """
+    height, width = picture.shape[:2]
+    if min(height, width) < LEAST:
+        raise UserError(
+            f"A picture of {width}x{height} pixels is too small: the network needs {LEAST} a side; enlarge it first."
+        )
+    if size is not None:
+        if size < LEAST:
+            raise UserError(f"A size of {size} pixels is too small; give {LEAST} or more.")
+        scale = size / min(height, width)
+    else:
+        scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
+    h, w = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+    if size is None and scale < 1:
+        say(f"{width}x{height} is large: optimised at {w}x{h} and enlarged again; --size={min(height, width)} does all of it.")
+    return h, w
+
+
+def compiled_for(
+    objective: Any, image: np.ndarray, frozen: Any, optimizer: Any, steps: int, progress: Progress | None = None
+) -> Compiled:
+    """The compiled step, once it is known to fit into memory. Raises UserError, with a size that fits, where it does not."""
+    height, width = image.shape[1:3]
+    began = time.monotonic()
+    with sentence():
+        compiled = compile_step(objective, image, frozen, optimizer, steps)
+    if progress:
+        progress.paused += time.monotonic() - began
+    say(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
+    needed, free = needed_memory(compiled), free_memory()
+    if free is not None and needed > free:
+        fits = round(min(height, width) * math.sqrt(0.9 * free / needed))
+        raise UserError(
+            f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: --size={fits} "
+            "would fit; the result is enlarged to the picture's size."
+        )
+    return compiled
+
+
+def needed_memory(compiled: Any) -> int:
+    """Bytes that a compiled program uses at its peak, as its compiler reports them."""
+    found = compiled.memory_analysis()
+    return 0 if found is None else int(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)
+
+
+def free_memory() -> int | None:
+    """Bytes that are free on the device, or, on a CPU, of this machine or container; None where that is not known."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
+    except (OSError, StopIteration, ValueError, IndexError):
+        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            group = Path("/sys/fs/cgroup")
+            found.append(int((group / limit).read_text()) - int((group / used).read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(found) if found else None
+
+
+def to_area(picture: np.ndarray, area: float) -> np.ndarray:
+    """The picture, its aspect kept, at about `area` pixels, LEAST a side at least."""
+    height, width = picture.shape[:2]
+    scale = math.sqrt(area / (height * width))
+    return images.resize(picture, max(LEAST, round(height * scale)), max(LEAST, round(width * scale)))
+
+
+# ------------------------------------------------------------------------------------------------ files and words
+
+
+def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]:
+    """The pictures to read and the files to write. `out` is a file if it ends like a picture's name, else a folder.
+
+    Raises UserError if there is nothing to read, or a picture would be overwritten by its own result.
+    """
+    if not content.exists():
+        raise UserError(f"There is no {content}; give a picture or a folder of pictures.")
+    if content.is_dir():
+        if out.suffix.lower() in images.WRITABLE:
+            raise UserError(f"{content} is a folder, so --out must be one too; {out} is a picture's name.")
+        if out.resolve() == content.resolve():
+            raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
+        sources = images.list_pictures(content)
+        relative = [path.relative_to(content) for path in sources]
+        stems = [path.with_suffix("") for path in relative]
+        return sources, [out / (f"{r}.png" if stems.count(s) > 1 else f"{s}.png") for r, s in zip(relative, stems, strict=True)]
+    target = out if out.suffix.lower() in images.WRITABLE else out / f"{content.stem}_{look}.png"
+    if out.suffix and out.suffix.lower() not in images.WRITABLE and out.suffix.lower() in images.SUFFIXES:
+        raise UserError(f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}.")
+    if target.resolve() == content.resolve():
+        raise UserError(f"--out={out} is the picture itself, which would be overwritten; choose another name.")
+    return [content], [target]
+
+
+def unit(picture: np.ndarray) -> np.ndarray:
+    """As read, to float32 in [0, 1]."""
+    return (images.to_signed(picture) + 1) / 2
+
+
+def preview_beside(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.preview.png")
+
+
+class sentence:
+    """Turns the ValueError of a network or a loss, whose message is meant for people, into a UserError."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ValueError):
+            raise UserError(str(error)) from None
+
+
+class Progress:
+    """Console lines with rate and time left over all sizes of a picture, and a preview that is replaced as it goes."""
+
+    EVERY = 5.0  # seconds
+
+    def __init__(self, plan: Sequence[tuple[tuple[int, int], int]], preview: Path | None) -> None:
+        self.plan, self.preview = plan, preview
+        self.whole = sum(h * w * steps for (h, w), steps in plan)
+        self.behind = 0  # pixels times steps
+        self.began = self.said = time.monotonic()
+        self.paused = 0.0  # seconds of compiling
+        self.number = 0
+
+    def __call__(self, step: int, terms: dict[str, float], image: jax.Array) -> None:
+        now = time.monotonic()
+        if now - self.said < self.EVERY:
+            return
+        self.said = now
+        (h, w), steps = self.plan[self.number]
+        done = self.behind + step * h * w
+        spent = now - self.began - self.paused
+        rate = done / max(spent, 1e-9)
+        named = "  ".join(f"{name} {value:.4g}" for name, value in terms.items() if name != "total")
+        scale = f" (size {self.number + 1} of {len(self.plan)})" if len(self.plan) > 1 else ""
+        left = duration((self.whole - done) / rate)
+        say(f"{w}x{h}{scale}  step {step}/{steps}  {h * w / rate:.2g} s/step  {left} left  {named}")
+        if self.preview:
+            self.preview.parent.mkdir(parents=True, exist_ok=True)
+            images.write_picture(self.preview, images.from_unit(np.asarray(image)[0]))
+
+    def done(self, steps: int, pixels: int) -> None:
+        """One size is finished."""
+        self.behind += steps * pixels
+        self.number += 1
+
+    def close(self) -> None:
+        if self.preview:
+            self.preview.unlink(missing_ok=True)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,59 @@
+"""Colours of pictures, (H, W, 3) float in [0, 1]: their statistics, one picture's put on another, luminance and chroma."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+_FLOOR = 1e-5  # variance added in every direction, so that a picture of one colour has an inverse
+
+Statistics = tuple[np.ndarray, np.ndarray]
+"""Mean (3,) and covariance (3, 3) of colours."""
+
+
+def statistics(picture: np.ndarray, mask: np.ndarray | None = None) -> Statistics:
+    """Mean and covariance of the colours; with a mask (H, W, 1) in [0, 1], each pixel counts by it."""
+    pixels = picture.reshape(-1, 3).astype(np.float64)
+    weights = np.ones(len(pixels)) if mask is None else mask.reshape(-1).astype(np.float64)
+    weights = weights / max(weights.sum(), 1e-9)
+    mean = weights @ pixels
+    centred = pixels - mean
+    return mean, (weights[:, None] * centred).T @ centred
+
+
+def blend(many: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """The weighted mean of several pictures' statistics."""
+    total = sum(weights)
+    return (
+        sum((w / total * mean for w, (mean, _) in zip(weights, many, strict=True)), start=np.zeros(3)),
+        sum((w / total * covariance for w, (_, covariance) in zip(weights, many, strict=True)), start=np.zeros((3, 3))),
+    )
+
+
+def match(picture: np.ndarray, source: Statistics, target: Statistics) -> np.ndarray:
+    """The picture, whose colours have mean and covariance `source`, with those of `target`: unclipped float32.
+
+    Of all linear maps that do so, the one that moves colours least (Pitié and Kokaram 2007, section 3.3); Gatys et al. 2016
+    ("Preserving color in neural artistic style transfer", section 3) use it and its relatives to keep the content's colours.
+    """
+    root = _power(source[1], 0.5)
+    inverse = _power(source[1], -0.5)
+    linear = inverse @ _power(root @ target[1] @ root, 0.5) @ inverse
+    return ((picture.reshape(-1, 3) - source[0]) @ linear.T + target[0]).reshape(picture.shape).astype(np.float32)
+
+
+def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.maximum(values, _FLOOR) ** exponent) @ vectors.T
+
+
+def luminance(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> its luminance in all three channels: Y of YIQ."""
+    return np.repeat((picture @ _TO_YIQ[0])[..., None], 3, axis=-1).astype(np.float32)
+
+
+def with_luminance(picture: np.ndarray, bright: np.ndarray) -> np.ndarray:
+    """The picture's chroma (IQ of YIQ) under the luminance of `bright`; float32 in [0, 1]."""
+    return np.clip(picture - luminance(picture) + luminance(bright), 0, 1).astype(np.float32)

@@ -1,0 +1,84 @@
+"""Deep Dream from files to files."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from imgtrans_jax import images
+from imgtrans_jax.canvas import (
+    SMALLEST,
+    Progress,
+    compiled_for,
+    in_and_out,
+    preview_beside,
+    say,
+    sentence,
+    to_area,
+    unit,
+    working_size,
+)
+from imgtrans_jax.files import make_folder
+from imgtrans_jax.image_opt import optimise_image
+from imgtrans_jax.models.vgg import channels
+from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.recipes.deepdream import DeepDream
+from imgtrans_jax.types import UserError
+
+
+def dream(
+    recipe: DeepDream, content: str | Path, out: str | Path, *, guide: str | Path | None = None, size: int | None = None
+) -> list[Path]:
+    """Deep Dream of a picture, or of every picture of a folder; returns the files written, of their content's size.
+
+    guide: a picture whose features are drawn into it. size: as for `stylise`. Raises UserError.
+    """
+    if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
+        raise UserError("config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not negative.")
+    if guide is not None and recipe.channel >= 0:
+        raise UserError("A guide speaks to all channels; leave out either --style or --config.channel.")
+    sources, targets = in_and_out(Path(content), Path(out), "dream")
+    depth, params = load_vgg(recipe.weights)
+    with sentence():
+        (layer,) = recipe.network(depth).layers
+        objective = recipe.objective(depth)
+        if recipe.channel >= channels(layer):
+            raise UserError(f"{layer} has {channels(layer)} channels, from 0; there is no {recipe.channel}.")
+    if layer != recipe.layer:
+        say(f"VGG-{depth} has no {recipe.layer}; {layer} stands in.")
+    frozen: dict[str, Any] = {"params": jax.device_put(params), "guide": None}
+    if guide is not None:
+        picture = to_area(unit(images.read_picture(guide)), 256**2)
+        frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(frozen["params"], picture[None])
+    for source, target in zip(sources, targets, strict=True):
+        picture = unit(images.read_picture(source))
+        result = _octaves(recipe, objective, frozen, picture, working_size(picture, size), preview_beside(target))
+        make_folder(target.parent, "--out")
+        images.write_picture(target, images.from_unit(images.resize(result, *picture.shape[:2])))
+    return targets
+
+
+def _octaves(
+    recipe: DeepDream, objective: Any, frozen: Any, picture: np.ndarray, size: tuple[int, int], preview: Path | None
+) -> np.ndarray:
+    """The picture at every octave's size with what the octaves before have drawn added: nothing is blurred on the way."""
+    factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
+    sizes = [(round(size[0] * f), round(size[1] * f)) for f in factors]
+    sizes = [s for s in sizes[:-1] if min(s) >= SMALLEST] + sizes[-1:]
+    progress = Progress([(s, recipe.steps) for s in sizes], preview)
+    detail = np.zeros((1, 1, 3), np.float32)
+    image = picture
+    for h, w in sizes:
+        base = images.resize(picture, h, w)
+        began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
+        compiled = compiled_for(objective, began, frozen, recipe.optimizer, recipe.steps, progress)
+        found = optimise_image(objective, began, frozen, recipe.optimizer, recipe.steps, watch=progress, compiled=compiled)
+        image = np.asarray(found.last)[0]  # each step's loss is of another shift: the least is no better than the last
+        detail = image - base
+        progress.done(recipe.steps, h * w)
+    progress.close()
+    return image

@@ -1,0 +1,179 @@
+"""optimise_image: the pixels of an image against an objective, with the networks frozen. Gatys and Deep Dream share it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from imgtrans_jax.losses.compose import total
+from imgtrans_jax.optim import PixelOptimizer
+from imgtrans_jax.types import Objective, Terms, UnitImages
+
+FIRST_STEP = 0.01  # of the range, root mean square: the first step of a searching optimiser, which knows no scale yet
+SUFFICIENT = 1e-4  # Armijo's constant (Nocedal and Wright 2006, equation 3.4)
+FAR = 10.0  # times the best loss, at CHECK_EVERY checks: diverged
+CHECK_EVERY = 10
+
+Watch = Callable[[int, dict[str, float], UnitImages], None]
+
+
+class Walk(struct.PyTreeNode):
+    """Where an optimisation stands: at `image`, about to try `image + scale * direction`."""
+
+    image: jax.Array
+    loss: jax.Array  # () at image
+    direction: jax.Array
+    slope: jax.Array  # () gradient times direction
+    scale: jax.Array  # ()
+    opt: Any
+    tried: jax.Array  # () int32, evaluations so far
+    best: jax.Array
+    best_loss: jax.Array
+    best_at: jax.Array  # () int32, which evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimised:
+    """image: the best that was seen; last: where the run stopped. history: every term and the `total` at each evaluation.
+    best_at: which one the best was, from 0. diverged: the evaluation at which the loss had exploded, and the run was ended;
+    None if it never did."""
+
+    image: UnitImages
+    last: UnitImages
+    history: dict[str, np.ndarray]
+    best_at: int
+    diverged: int | None
+
+
+def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> Walk:
+    """At `image`, before the first evaluation, which will be of the image itself."""
+    infinite = jnp.full((), jnp.inf, image.dtype)
+    zero = jnp.zeros((), image.dtype)
+    return Walk(
+        image=image,
+        loss=infinite,
+        direction=jnp.zeros_like(image),
+        slope=zero,
+        scale=zero,
+        opt=optimizer.transformation(steps).init(image),
+        tried=jnp.zeros((), jnp.int32),
+        best=image,
+        best_loss=infinite,
+        best_at=jnp.zeros((), jnp.int32),
+    )
+
+
+def step(
+    objective: Objective, optimizer: PixelOptimizer, steps: int, clip: bool, walk: Walk, frozen: Any
+) -> tuple[Walk, Terms]:
+    """One evaluation of `objective(image, frozen, key)` and its gradient; and one step, unless a line search refuses it.
+
+    The line search backtracks over evaluations rather than within one: nothing is computed twice, there is one program for
+    all, and no convolution inside a `while`, which XLA:CPU would run several times slower.
+    """
+
+    def loss(image: jax.Array) -> tuple[jax.Array, Terms]:
+        terms = objective(image, frozen, jax.random.fold_in(jax.random.key(0), walk.tried))
+        return total(terms), terms
+
+    candidate = walk.image + walk.scale * walk.direction
+    if clip:
+        candidate = jnp.clip(candidate, 0, 1)
+    (value, terms), gradient = jax.value_and_grad(loss, has_aux=True)(candidate)
+    better = value < walk.best_loss
+    walk = walk.replace(
+        tried=walk.tried + 1,
+        best=jnp.where(better, candidate, walk.best),
+        best_loss=jnp.where(better, value, walk.best_loss),
+        best_at=jnp.where(better, walk.tried, walk.best_at),
+    )
+    take = functools.partial(_take, optimizer, steps, candidate, value, gradient)
+    if optimizer.searches:
+        enough = value <= walk.loss + SUFFICIENT * walk.scale * walk.slope
+        walk = jax.lax.cond(enough, take, functools.partial(_shorten, value), walk)
+    else:
+        walk = take(walk)
+    return walk, terms | {"total": value}
+
+
+def _take(
+    optimizer: PixelOptimizer, steps: int, candidate: jax.Array, value: jax.Array, gradient: jax.Array, walk: Walk
+) -> Walk:
+    direction: Any
+    direction, opt = optimizer.transformation(steps).update(gradient, walk.opt, candidate)
+    scale = jnp.ones_like(walk.scale)
+    slope = jnp.vdot(gradient, direction)
+    if optimizer.searches:
+        # Where the curvature was negative the direction may point up; then, and at first, straight down by a known length.
+        blind = (slope >= 0) | jnp.isinf(walk.loss) | ~jnp.isfinite(slope)
+        direction = jnp.where(blind, -gradient, direction)
+        slope = jnp.where(blind, -jnp.vdot(gradient, gradient), slope)
+        length = jnp.sqrt(jnp.mean(jnp.square(direction)))
+        scale = jnp.where(blind, FIRST_STEP / jnp.maximum(length, jnp.finfo(length.dtype).tiny), scale)
+    return walk.replace(image=candidate, loss=value, direction=direction, slope=slope, scale=scale, opt=opt)
+
+
+def _shorten(value: jax.Array, walk: Walk) -> Walk:
+    """The minimum of the parabola through both losses and the slope, between a tenth and a half of the scale."""
+    curvature = value - walk.loss - walk.scale * walk.slope
+    fraction = jnp.nan_to_num(-walk.scale * walk.slope / (2 * curvature), nan=0.1)
+    return walk.replace(scale=walk.scale * jnp.clip(fraction, 0.1, 0.5))
+
+
+def compile_step(
+    objective: Objective, image: Any, frozen: Any, optimizer: PixelOptimizer, steps: int, clip: bool = True
+) -> Callable[[Walk, Any], tuple[Walk, Terms]]:
+    """The compiled step for images and frozen arrays of these shapes; its first argument's memory is taken over."""
+    one = functools.partial(step, objective, optimizer, steps, clip)
+    like = jax.eval_shape(functools.partial(start, optimizer=optimizer, steps=steps), image)
+    return jax.jit(one, donate_argnums=0).lower(like, frozen).compile()
+
+
+def optimise_image(
+    objective: Objective,
+    image: UnitImages,
+    frozen: Any,
+    optimizer: PixelOptimizer,
+    steps: int,
+    *,
+    clip: bool = True,
+    watch: Watch | None = None,
+    compiled: Callable[[Walk, Any], tuple[Walk, Terms]] | None = None,
+) -> Optimised:
+    """Minimises `objective(image, frozen, key) -> Terms` over the pixels of `image`, (N, H, W, 3), in `steps` gradient
+    evaluations. The key is another one each time, for objectives that shift or crop at random.
+
+    frozen: everything else that the objective needs: parameters, targets, weights. It is an argument of the compiled program,
+    so that other values of the same shapes need no other program; pass `compiled`, from `compile_step`, to use it again.
+    clip: keep the pixels in [0, 1]. watch(evaluation, terms, image): called after every CHECK_EVERY evaluations.
+    The best image is returned, and the run ends early where the loss has exploded or is no longer finite.
+    """
+    compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
+    walk = jax.jit(functools.partial(start, optimizer=optimizer, steps=steps))(image)  # buffers of their own, to be donated
+    history: list[Terms] = []
+    diverged = None
+    far = 0
+    for number in range(1, steps + 1):
+        walk, terms = compiled(walk, frozen)
+        history.append(terms)
+        if number % CHECK_EVERY and number != steps:
+            continue
+        now = {name: float(value) for name, value in jax.device_get(terms).items()}
+        if watch:
+            watch(number, now, walk.best)
+        if optimizer.searches:
+            continue
+        far = 0 if now["total"] <= FAR * abs(float(walk.best_loss)) else far + 1
+        if far >= 2 or not np.isfinite(now["total"]):
+            diverged = number
+            break
+    rows = jax.device_get(history)
+    joined = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Optimised(walk.best, walk.image, joined, int(walk.best_at), diverged)

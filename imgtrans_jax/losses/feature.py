@@ -1,0 +1,113 @@
+"""Losses on the features of a network, (N, h, w, C), and on images: Gatys et al. 2016 and what grew from it.
+
+Each gives a () mean over the N images, in float32 or wider, whatever the type of the features.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from imgtrans_jax.types import UnitImages
+
+
+def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    dtype = jnp.result_type(jnp.float32, *arrays)
+    return tuple(x.astype(dtype) for x in arrays)
+
+
+def _squares(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Sum of squared differences for each of N entries; y may have one entry for all."""
+    if x.shape[1:] != y.shape[1:]:
+        raise ValueError(f"Features of one shape are compared; these are {x.shape} and {y.shape}.")
+    x, y = _wide(x, y)
+    return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
+
+
+# ------------------------------------------------------------------------------------------------ content
+
+
+def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
+    """Sum over (F - P)^2."""
+    return jnp.mean(_squares(features, target))
+
+
+def content_half(features: jax.Array, target: jax.Array) -> jax.Array:
+    """1/2 sum over (F - P)^2 (Gatys et al. 2016, equation 1).
+
+    Its gradient by the features before the rectification is F - P where F > 0 and 0 elsewhere (equation 2).
+    """
+    return 0.5 * jnp.mean(_squares(features, target))
+
+
+def content_mean(features: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean over (F - P)^2."""
+    return jnp.mean(_squares(features, target)) / features[0].size
+
+
+def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
+    """Sum over (F - P)^2 by sum over P^2: 1 for features that are all 0, whatever the layer, the network and the size."""
+    (wide,) = _wide(target)
+    power = jnp.sum(jnp.square(wide), axis=tuple(range(1, wide.ndim)))
+    return jnp.mean(_squares(features, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
+
+
+# ------------------------------------------------------------------------------------------------ style
+
+
+def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3): (N, h, w, C) -> (N, C, C).
+
+    G_ii is how active filter i is, G_ij how often i and j are active at one place. mask: (h, w, 1) or (N, h, w, 1) in [0, 1],
+    how much each position counts (Gatys et al. 2017, equation 4, with the mask inside the sum).
+    The sums are float32 at least, of full precision also where products would be rounded to bfloat16 or tf32.
+    """
+    n, height, width, channels = features.shape
+    weighted = features if mask is None else features * mask.astype(features.dtype)
+    left, right = (x.reshape(n, height * width, channels) for x in (weighted, features))
+    return jnp.einsum(
+        "nki,nkj->nij",
+        left,
+        right,
+        precision=jax.lax.Precision.HIGHEST,
+        preferred_element_type=jnp.promote_types(features.dtype, jnp.float32),
+    )
+
+
+def style_raw(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+    """Sum over (G - A)^2; G and A are Gram matrices (N, C, C) over equally many positions."""
+    return jnp.mean(_squares(gram, target))
+
+
+def style_normalised(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+    """1 / (4 C^2 M^2) sum over (G - A)^2, M positions (Gatys et al. 2016, equation 4)."""
+    return jnp.mean(_squares(gram, target)) / (4.0 * gram.shape[-1] ** 2 * positions**2)
+
+
+def style_mean(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+    """Mean over the C^2 entries of (G / (C M) - A / (C M))^2."""
+    return jnp.mean(_squares(gram, target)) / (gram.shape[-1] ** 4 * float(positions) ** 2)
+
+
+def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+    """Sum over (G - A)^2 by sum over A^2: 1 for no activity at all, whatever the layer, the network and the size."""
+    (wide,) = _wide(target)
+    power = jnp.sum(jnp.square(wide), axis=(1, 2))
+    return jnp.mean(_squares(gram, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
+
+
+# ------------------------------------------------------------------------------------------------ smoothness
+
+
+def total_variation(images: UnitImages) -> jax.Array:
+    """Squared differences of neighbours, across and down, summed over pixels and channels. Mahendran and Vedaldi 2015,
+    section 2.2, with beta = 2.
+    """
+    (x,) = _wide(images)
+    across, down = jnp.square(x[:, :, 1:] - x[:, :, :-1]), jnp.square(x[:, 1:] - x[:, :-1])
+    return (jnp.sum(across) + jnp.sum(down)) / x.shape[0]
+
+
+def mean_variation(images: UnitImages) -> jax.Array:
+    """`total_variation` by the number of values of an image: the same for every size."""
+    return total_variation(images) / images[0].size

@@ -1,0 +1,132 @@
+"""VGG-16 and VGG-19 as feature networks (Simonyan and Zisserman 2015, table 1, columns D and E), without the classifier."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imgtrans_jax.models.layers import Conv, Kaiming
+from imgtrans_jax.types import Dtype, UnitImages
+
+Depth: TypeAlias = Literal[16, 19]
+Pooling: TypeAlias = Literal["max", "average"]
+
+BLOCKS: dict[int, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+WIDTHS = (64, 128, 256, 512, 512)
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+"""Of ImageNet's sRGB pixels in [0, 1], by channel: what the published weights were trained with."""
+
+
+def convolutions(depth: Depth) -> tuple[str, ...]:
+    """The names of the convolutions in order: 'conv1_1', 'conv1_2', 'conv2_1', …"""
+    return tuple(f"conv{block}_{i}" for block, count in enumerate(BLOCKS[depth], 1) for i in range(1, count + 1))
+
+
+def layer_names(depth: Depth) -> tuple[str, ...]:
+    """Every layer that can be asked for, from shallow to deep: 'input', 'conv1_1', 'relu1_1', …, 'pool1', …, 'pool5'."""
+    names = ["input"]
+    for block, count in enumerate(BLOCKS[depth], 1):
+        for i in range(1, count + 1):
+            names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+        names.append(f"pool{block}")
+    return tuple(names)
+
+
+def channels(layer: str) -> int:
+    """How many channels a layer has, of either network."""
+    return 3 if layer == "input" else WIDTHS[_block(layer) - 1]
+
+
+def _block(layer: str) -> int:
+    return int(layer[4])  # relu3_1, conv3_1 and pool3 alike
+
+
+def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
+    """How a unit of `layer` sees the input: (side of its field, distance of neighbours' fields, centre of unit 0), in pixels.
+
+    Unit i sees the pixels from centre + i * distance - (side - 1) / 2 to centre + i * distance + (side - 1) / 2.
+    """
+    side, stride, centre = 1, 1, 0.0
+    for name in layer_names(depth):
+        if name.startswith("conv"):
+            side += 2 * stride
+        elif name.startswith("pool"):
+            side, centre, stride = side + stride, centre + stride / 2, 2 * stride
+        if name == layer:
+            return side, stride, centre
+    raise ValueError(_no_layer(layer, depth))
+
+
+def stands_in(layer: str, depth: Depth) -> str:
+    """The layer itself, or, where this depth has not got it, the deepest one of its kind in its block: VGG-16's relu4_3 for
+    VGG-19's relu4_4. Raises ValueError for a layer of neither network."""
+    names = layer_names(depth)
+    if layer in names:
+        return layer
+    if layer not in layer_names(19):
+        raise ValueError(_no_layer(layer, depth))
+    kind = layer.partition("_")[0]
+    return [name for name in names if name.startswith(f"{kind}_")][-1]
+
+
+def smallest_side(layers: tuple[str, ...]) -> int:
+    """The shortest side of an image, in pixels, for which all `layers` have at least one unit."""
+    return max((2 ** (_block(name) - (not name.startswith("pool"))) for name in layers if name != "input"), default=1)
+
+
+class VGG(nn.Module):
+    """Features by layer name; only the layers up to the deepest one asked for are computed.
+
+    Images are (N, H, W, 3) sRGB in [0, 1]; The normalisation happens inside, by
+    the parameters `mean` and `deviation`. Results are {layer: (N, h, w, C)}:
+    `conv*` before and `relu*` after the rectification, `pool*`, and `input`, the images themselves. h and w halve, rounded
+    down, at every pool. pooling: `average` is Gatys et al.'s advice for smoother pictures. Raises ValueError for a layer that
+    is not there, and for images too small to reach it.
+    """
+
+    depth: Depth = 16
+    layers: tuple[str, ...] = ("relu4_2",)
+    pooling: Pooling = "max"
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
+        for layer in self.layers:
+            if layer not in layer_names(self.depth):
+                raise ValueError(_no_layer(layer, self.depth))
+        if min(images.shape[1:3]) < smallest_side(self.layers):
+            raise ValueError(
+                f"An image of {images.shape[2]}x{images.shape[1]} is too small for {self.layers[-1]}; "
+                f"{smallest_side(self.layers)} pixels a side are needed."
+            )
+        wanted = set(self.layers)
+        features: dict[str, jax.Array] = {"input": images}
+        mean = self.param("mean", lambda _: jnp.array(MEAN))
+        deviation = self.param("deviation", lambda _: jnp.array(DEVIATION))
+        x = (images - mean) / deviation
+        for name in layer_names(self.depth)[1:]:
+            if wanted <= features.keys():
+                break
+            if name.startswith("conv"):
+                x = Conv(channels(name), 3, 1, 1, kernel_init=Kaiming(), dtype=self.dtype, name=name)(x)
+            elif name.startswith("relu"):
+                x = nn.relu(x)
+            else:
+                x = _pool(x, self.pooling)
+            features[name] = x
+        return {layer: features[layer] for layer in self.layers}
+
+
+def _pool(x: jax.Array, how: Pooling) -> jax.Array:
+    """2x2 with stride 2. As reductions over a reshaped array: the gradient of XLA:CPU's windowed maximum is far slower."""
+    n, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2].reshape(n, height // 2, 2, width // 2, 2, channels)
+    return x.max(axis=(2, 4)) if how == "max" else x.mean(axis=(2, 4))
+
+
+def _no_layer(layer: str, depth: Depth) -> str:
+    return f"VGG-{depth} has no layer '{layer}'; it has {', '.join(layer_names(depth))}."
