@@ -1,40 +1,111 @@
-"""Turns a photo, a sketch or a folder of them into another look, with a generator trained by train.py.
+"""Turns a photo, a sketch or a folder of them into another look.
 
-  python stylize.py --run=runs/quickstart --input=sketch.png --out=coloured
-  python stylize.py --run=runs/quickstart --input=large_sketch.png --out=coloured.png --size=64
-  python stylize.py --run=runs/zebra --input=photos/ --out=horses --direction=b2a
+After a painting (neural style transfer; no training, no network connection needed):
+  python stylize.py --content=photo.jpg --style=painting.jpg --out=out.png
+  python stylize.py --content=photo.jpg --style=a.jpg --style=b.jpg --style_weights=2,1 --config.colours=content
+  python stylize.py --content=photo.jpg --style=a.jpg --style=b.jpg --mask=sky.png --mask=ground.png --out=out.png
+  python stylize.py --content=frames/ --style=painting.jpg --out=painted_frames
+  python stylize.py                                      (sample pictures, to see what it does)
 
-Every result is a PNG file of the size of its input. A network works best near the size it was trained at: give larger
-pictures a --size. Transparent parts are laid on white. A bad picture in a folder is
-named at the end, after all others are done. Inputs that differ in their suffix alone keep it in the results' names.
+Deep Dream, guided by another picture if you like, and four experiments that look into the network:
+  python stylize.py --config=configs/deepdream.py --content=photo.jpg --out=dream.png [--style=guide.jpg]
+  python stylize.py --config=configs/content_reconstruction.py --content=photo.jpg --out=grid.png
+  python stylize.py --config=configs/brush_strokes.py --style=painting.jpg --out=grid.png
+  python stylize.py --config=configs/weight_ratios.py --content=photo.jpg --style=painting.jpg --out=grid.png
+  python stylize.py --config=configs/top_patches.py --input=folder --out=grid.png
+
+With a generator that train.py has trained:
+  python stylize.py --run=runs/quickstart --input=sketches/ --out=coloured --size=64 [--direction=b2a]
+
+Every result has the size of its input. Any field of a config can be set by its name: --config.content_weight=0.1 for more
+style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another network; configs/gatys.py says more.
 """
 
+from pathlib import Path
 from typing import cast
 
 from absl import flags
 
 from imgtrans_jax import cli
 
+CONTENT = flags.DEFINE_string("content", None, "The picture to change, or a folder of frames.")
+STYLE = flags.DEFINE_multi_string("style", [], "A picture whose look is wanted; may be given several times.")
+STYLE_WEIGHTS = flags.DEFINE_list("style_weights", [], "How much of each style, such as 2,1. Default: equally much.")
+MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where the style goes.")
+CONFIG = flags.DEFINE_string("config", None, "What to do: a Python file of configs/. Default: style transfer.")
 RUN = flags.DEFINE_string("run", None, "The folder of a training run, such as runs/quickstart.")
-INPUT = flags.DEFINE_string("input", None, "A picture, or a folder of pictures.")
-OUT = flags.DEFINE_string("out", "out", "The folder for the results (or, for one picture, a file name ending in .png).")
-SIZE = flags.DEFINE_integer("size", None, "Show the network the picture with this shorter side, then enlarge the result.")
-DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "From the first domain to the second, or back.")
-TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
+INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
+OUT = flags.DEFINE_string(
+    "out", "out", "A folder for the results, or, for one picture, a file name such as out.png or out.jpg."
+)
+SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels, then enlarge the result.")
+DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "With --run: from the first domain to the second, or back.")
+TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that its config names outside imgtrans_jax.")
 
 
 def main(overrides: cli.Overrides) -> int:
+    written = _with_run(RUN.value, overrides) if RUN.value else _with_config(overrides)
+    print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
+    return 0
+
+
+def _with_run(run: str, overrides: cli.Overrides) -> list[Path]:
     from imgtrans_jax import loop  # after the flags, so that --help is fast
     from imgtrans_jax.types import Direction, UserError
 
-    if overrides:
-        raise UserError("stylize.py --run takes its config from the run; leave --config.* out.")
-    if RUN.value is None or INPUT.value is None:
-        raise UserError("Give --run=RUN_FOLDER and --input=PICTURE_OR_FOLDER; see --help.")
-    direction = cast("Direction", DIRECTION.value)
-    written = loop.translate(RUN.value, INPUT.value, OUT.value, direction, SIZE.value, TRUST_CODE.value)
-    print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
-    return 0
+    if overrides or CONFIG.value or STYLE.value:
+        raise UserError("With --run the look comes from the run; leave --config and --style out.")
+    source = INPUT.value or CONTENT.value
+    if source is None:
+        raise UserError("Give --input=PICTURE_OR_FOLDER with --run; see --help.")
+    return loop.translate(run, source, OUT.value, cast("Direction", DIRECTION.value), SIZE.value, TRUST_CODE.value)
+
+
+def _with_config(overrides: cli.Overrides) -> list[Path]:
+    from imgtrans_jax import dreaming, stylisation
+    from imgtrans_jax.recipes.deepdream import DeepDream
+    from imgtrans_jax.recipes.gatys import Gatys
+    from imgtrans_jax.types import UserError
+    from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
+
+    content, out, size = CONTENT.value or INPUT.value, OUT.value, SIZE.value
+    kinds = (Gatys, DeepDream, ContentReconstruction, BrushStrokes, WeightRatios, TopPatches)
+    recipe = cli.load_config(CONFIG.value, overrides, *kinds) if CONFIG.value else cli.overridden(Gatys(), overrides)
+    styles = STYLE.value
+    if isinstance(recipe, Gatys):
+        if content is None and not styles:
+            return stylisation.stylise_samples(recipe, out, size)
+        weights = [_number(text) for text in STYLE_WEIGHTS.value]
+        return stylisation.stylise(recipe, _given(content), styles, out, style_weights=weights, masks=MASK.value, size=size)
+    if STYLE_WEIGHTS.value or MASK.value or len(styles) > 1:
+        raise UserError(f"{type(recipe).__name__} takes one --style at most, and neither --style_weights nor --mask.")
+    style = styles[0] if styles else None
+    match recipe:
+        case DeepDream():
+            return dreaming.dream(recipe, _given(content), out, guide=style, size=size)
+        case BrushStrokes():
+            return recipe.run(_given(style or content, "style"), out)
+        case WeightRatios():
+            return recipe.run(_given(content), _given(style, "style"), out)
+        case _:
+            return recipe.run(_given(content), out)
+
+
+def _given(path: str | None, flag: str = "content") -> str:
+    from imgtrans_jax.types import UserError
+
+    if path is None:
+        raise UserError(f"Which picture? Give --{flag}=PICTURE; see --help.")
+    return path
+
+
+def _number(text: str) -> float:
+    from imgtrans_jax.types import UserError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--style_weights needs numbers joined by commas; '{text}' is none.") from None
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
 
 
 def compiled_for(
-    objective: Any, image: np.ndarray, frozen: Any, optimizer: Any, steps: int, progress: Progress | None = None
+    objective: Any, image: np.ndarray | jax.Array, frozen: Any, optimizer: Any, steps: int, progress: Progress | None = None
 ) -> Compiled:
     """The compiled step, once it is known to fit into memory. Raises UserError, with a size that fits, where it does not."""
     height, width = image.shape[1:3]

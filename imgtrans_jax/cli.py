@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app
 
@@ -37,12 +38,17 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
     return rest, overrides
 
 
-def load_config(path: str, overrides: Overrides) -> config.Experiment:
-    """The config file's experiment with the overrides of the command line. Raises UserError if either does not fit."""
-    experiment = config.load(path)
+def load_config(path: str, overrides: Overrides, *kinds: type) -> Any:
+    """The config file's value, of one of `kinds` (an Experiment if none is given), with the overrides of the command line.
+    Raises UserError if either does not fit."""
+    return overridden(config.load(path, *kinds), overrides)
+
+
+def overridden(value: Any, overrides: Overrides) -> Any:
+    """A config with the overrides of the command line. Raises UserError for one that does not fit."""
     for name, text in overrides:
-        experiment = config.override(experiment, name, text)
-    return experiment
+        value = config.override(value, name, text)
+    return value
 
 
 def run(main: Callable[[Overrides], int | None]) -> None:

@@ -49,8 +49,8 @@ class Experiment:
 # ---------------------------------------------------------------------------------------------- files
 
 
-def load(path: str) -> Experiment:
-    """The experiment that `get_config()` of a Python file returns.
+def load(path: str, *kinds: type) -> Any:
+    """What `get_config()` of a Python file returns: an instance of one of `kinds`, of Experiment if none is given.
 
     The file is code and is run: load only files that you trust. Raises UserError if it cannot be used.
     """
@@ -84,8 +84,15 @@ def load(path: str) -> Experiment:
         raise UserError(f"The config {where} does not load: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(root)
-    if not isinstance(experiment, Experiment):
-        raise UserError(f"get_config() of {path} must return an Experiment; it returned {type(experiment).__name__}.")
+    kinds = kinds or (Experiment,)
+    if not isinstance(experiment, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        hint = (
+            "; it is for " + ("stylize.py" if kinds == (Experiment,) else "train.py")
+            if dataclasses.is_dataclass(experiment)
+            else ""
+        )
+        raise UserError(f"get_config() of {path} must return {wanted}; it returned {type(experiment).__name__}{hint}.")
     return experiment
 
 

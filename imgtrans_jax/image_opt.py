@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -136,9 +136,40 @@ def compile_step(
     return jax.jit(one, donate_argnums=0).lower(like, frozen).compile()
 
 
+def optimise_many(
+    objective: Objective,
+    image: jax.typing.ArrayLike,
+    frozen: Mapping[str, Any],
+    varied: Mapping[str, Any],
+    optimizer: PixelOptimizer,
+    steps: int,
+    *,
+    clip: bool = True,
+    watch: Callable[[int], object] | None = None,
+) -> tuple[UnitImages, dict[str, np.ndarray]]:
+    """The same optimisation many times side by side, in one program: `varied` has the entries of `frozen` that differ, with a
+    leading axis of R. Returns the best images (R, N, H, W, 3), and the terms of each evaluation, (steps, R)."""
+    one = functools.partial(step, objective, optimizer, steps, clip)
+    everything = {**frozen, **varied}
+    axes = {name: 0 if name in varied else None for name in everything}
+    count = jax.tree.leaves(varied)[0].shape[0]
+    program = jax.jit(jax.vmap(one, in_axes=(0, axes)), donate_argnums=0)
+    begin = jax.vmap(lambda _: start(jnp.asarray(image), optimizer, steps))
+    walks = jax.jit(begin)(jnp.arange(count))
+    history: list[Terms] = []
+    for number in range(1, steps + 1):
+        walks, terms = program(walks, everything)
+        history.append(terms)
+        if watch and number % CHECK_EVERY == 0:
+            jax.block_until_ready(terms)
+            watch(number)
+    rows = jax.device_get(history)
+    return walks.best, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
 def optimise_image(
     objective: Objective,
-    image: UnitImages,
+    image: jax.typing.ArrayLike,
     frozen: Any,
     optimizer: PixelOptimizer,
     steps: int,

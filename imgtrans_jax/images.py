@@ -7,9 +7,10 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from imgtrans_jax.files import whole
 from imgtrans_jax.types import UserError
@@ -163,6 +164,39 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
             top, left = i * (height + gap), j * (width + gap)
             sheet[top : top + height, left : left + width] = picture[..., :3]
     return sheet
+
+
+def labelled(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[Sequence[str]], title: str, gap: int = 8) -> np.ndarray:
+    """Rows of uint8 RGB pictures of any size with a caption under each and a title above all, on white."""
+    font, line = ImageFont.load_default(14), 20
+    heights = [max(picture.shape[0] for picture in row) + line + gap for row in rows]
+    columns = max(len(row) for row in rows)
+    widths = [max(row[c].shape[1] for row in rows if c < len(row)) + gap for c in range(columns)]
+    lines = _wrapped(title, font, sum(widths) - gap)
+    sheet = Image.new("RGB", (sum(widths) + gap, sum(heights) + line * len(lines) + 2 * gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, text in enumerate(lines):
+        draw.text((gap, gap + number * line), text, "black", font)
+    top = gap + line * len(lines)
+    for row, texts, height in zip(rows, captions, heights, strict=True):
+        left = gap
+        for picture, text, width in zip(row, texts, widths, strict=False):
+            sheet.paste(Image.fromarray(picture), (left, top))
+            draw.text((left, top + picture.shape[0] + 1), text, "black", font)
+            left += width
+        top += height
+    return np.asarray(sheet)
+
+
+def _wrapped(text: str, font: Any, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax import colour, images
+from imgtrans_jax import colour, images, samples
 from imgtrans_jax.canvas import (
     LEAST,
     SMALLEST,
@@ -34,6 +34,7 @@ from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.types import UserError
 
 SAME_SCENE = 0.12  # mean absolute difference, of [0, 1], between two frames of one scene
+SAMPLE_SIZE = 320  # pixels of the shorter side: a minute and a half on two CPU cores
 FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
 
 
@@ -76,6 +77,19 @@ def stylise(
     if refused:
         raise UserError(f"{len(written)} of {len(sources)} pictures were written to {out}. Left out: " + " ".join(refused))
     return written
+
+
+def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None) -> list[Path]:
+    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees first."""
+    folder = Path(out)
+    folder = folder.parent if folder.suffix.lower() in images.WRITABLE else folder
+    make_folder(folder, "--out")
+    say("No --content and --style: a sample photograph after a painting that is drawn for it.")
+    content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
+    images.write_picture(content, samples.photograph())
+    images.write_picture(style, samples.painting())
+    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size or SAMPLE_SIZE)
+    return [result, content, style]
 
 
 class Studio:
@@ -128,7 +142,7 @@ class Studio:
             image = first if image is None else images.resize(image[0], h, w)[None]
             compiled = self._program(image, frozen, h, w, steps, progress)
             found = optimise_image(
-                self.objective, jnp.asarray(image), frozen, self.recipe.optimizer, steps, watch=progress, compiled=compiled
+                self.objective, image, frozen, self.recipe.optimizer, steps, watch=progress, compiled=compiled
             )
             _say_if_diverged(found)
             image = np.asarray(found.image)
@@ -162,7 +176,7 @@ class Studio:
             styles = [_like(colour.luminance(style), aimed) for style in styles]
         elif recipe.colours == "content":
             styles = [_like(style, aimed) for style in styles]
-        else:
+        elif recipe.recolour:
             aimed = _recoloured(aimed, styles, self.style_weights, masks)
         batches = [style[None] for style in styles]
         if masks:
@@ -183,7 +197,9 @@ class Studio:
     def _program(self, image: np.ndarray, frozen: Any, height: int, width: int, steps: int, progress: Progress) -> Compiled:
         key = (height, width, steps)
         if key not in self.programs:
-            self.programs[key] = compiled_for(self.objective, jnp.asarray(image), frozen, self.recipe.optimizer, steps, progress)
+            self.programs[key] = compiled_for(
+                self.objective, jnp.asarray(image), frozen, self.recipe.optimizer, steps, progress
+            )
         return self.programs[key]
 
 

@@ -46,7 +46,8 @@ class Gatys:
     the same for every network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
     mean_variation or total_variation (a sum).
     colours: the result has those of the `style`; or it keeps the `content`'s, by giving them to the style before (mean and
-    covariance); or it keeps the content's chroma and takes only `luminance` from the style.
+    covariance); or it keeps the content's chroma and takes only `luminance` from the style. recolour: with `style`, the
+    content's features are those of the content in the style's colours; False is the paper's.
     style_scale: size of the strokes; at 1 the style picture is taken at the area of the content.
     optimizer: LBFGS, PixelAdam or GradientDescent. scales: sizes of the picture from coarse to fine, relative to the last;
     steps: gradient evaluations at each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
@@ -65,6 +66,7 @@ class Gatys:
     style_weight: float = 1.0
     tv_weight: float = 0.0
     colours: Literal["style", "content", "luminance"] = "style"
+    recolour: bool = True
     style_scale: float = 1.0
     optimizer: PixelOptimizer = LBFGS()
     scales: tuple[float, ...] = (0.25, 0.5, 1.0)
@@ -106,12 +108,14 @@ class Gatys:
 
         The Gram matrices wanted are scaled to as many positions as the image has, since the equations take them as sums.
         """
-        network = self.network(depth, self.content_layers, self.style_layers)
-        shares = self.layer_weights(len(self.style_layers))
+        content_layers = self.content_layers if self.content_weight else ()
+        style_layers = self.style_layers if self.style_weight else ()
+        network = self.network(depth, content_layers, style_layers)
+        shares = self.layer_weights(len(style_layers)) if style_layers else ()
 
         def style(features: Mapping[str, jax.Array], wanted: Mapping[str, jax.Array], masks: Mapping[str, jax.Array] | None):
             losses = []
-            for layer, share in zip(self.style_layers, shares, strict=True):
+            for layer, share in zip(style_layers, shares, strict=True):
                 mask = None if masks is None else masks[layer]
                 # A mask's positions are a traced number, so both matrices are scaled to the layer's whole.
                 whole = positions(features[layer])
@@ -124,14 +128,14 @@ class Gatys:
             features = apply(network, frozen["params"], image)
             weights = frozen["weights"]
             named: Terms = {}
-            if "content" in weights:
-                losses = [self.content_loss(features[layer], frozen["content"][layer]) for layer in self.content_layers]
+            if self.content_weight:
+                losses = [self.content_loss(features[layer], frozen["content"][layer]) for layer in content_layers]
                 named["content"] = weights["content"] * sum(losses[1:], start=losses[0]) / len(losses)
-            if "style" in weights:
+            if self.style_weight:
                 masks = frozen["masks"] or (None,) * len(frozen["styles"])
                 areas = [style(features, wanted, mask) for wanted, mask in zip(frozen["styles"], masks, strict=True)]
                 named["style"] = weights["style"] * sum(areas[1:], start=areas[0]) / len(areas)
-            if "tv" in weights:
+            if self.tv_weight:
                 named["tv"] = weights["tv"] * self.tv_loss(image)
             return named
 

@@ -1,0 +1,12 @@
+"""What every layer still knows of a picture.
+
+Paper:    Gatys et al. 2016, figure 1, content reconstructions.
+Command:  python stylize.py --config=configs/content_reconstruction.py --content=photo.jpg --out=grid.png
+Expected: a labelled row; shallow layers give the pixels back, deep ones form without detail.
+"""
+
+from imgtrans_jax.visualisation import ContentReconstruction
+
+
+def get_config() -> ContentReconstruction:
+    return ContentReconstruction()

@@ -1,0 +1,327 @@
+"""Looking into the network: four experiments, each a config whose `run` writes one labelled picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from imgtrans_jax import images
+from imgtrans_jax.canvas import Progress, compiled_for, free_memory, needed_memory, say, sentence, to_area, unit
+from imgtrans_jax.files import make_folder
+from imgtrans_jax.image_opt import compile_step, optimise_image, optimise_many
+from imgtrans_jax.losses.feature import content_mean, style_mean
+from imgtrans_jax.models.vgg import MEAN, VGG, Depth, layer_names, receptive_field, stands_in
+from imgtrans_jax.optim import LBFGS, PixelOptimizer
+from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.recipes.gatys import Gatys, apply
+from imgtrans_jax.types import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ContentReconstruction:
+    """What each layer still knows of a picture: from noise to the layer's features of it (Gatys et al. 2016, figure 1)."""
+
+    weights: str = "embedded"
+    layers: tuple[str, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
+    side: int = 256
+    steps: int = 200
+    optimizer: PixelOptimizer = LBFGS()
+    seed: int = 0
+
+    def run(self, content: str | Path, out: str | Path) -> list[Path]:
+        """content: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        picture = _to_side(content, self.side)
+        depth, params = _network(self.weights)
+        layers, note = _stand_ins(self.layers, depth)
+        rows = [images.from_unit(picture)]
+        for layer in layers:
+            recipe = Gatys(content_layers=(layer,), content_weight=1.0, style_weight=0.0, optimizer=self.optimizer)
+            with sentence():
+                wanted = jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None])
+            rows.append(_from_noise(recipe, depth, {"params": params, "content": wanted}, picture.shape, self.steps, self.seed))
+        title = (
+            f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows of it, {self.steps} steps{note}"
+        )
+        return _write(out, [rows], [["the picture", *layers]], title)
+
+
+@dataclasses.dataclass(frozen=True)
+class BrushStrokes:
+    """What each layer takes for style: from noise to one layer's Gram matrix of a painting, with no content."""
+
+    weights: str = "embedded"
+    layers: tuple[str, ...] = (
+        "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_3", "conv4_4", "conv5_1", "conv5_4",
+    )  # fmt: skip
+    side: int = 256
+    steps: int = 200
+    columns: int = 5
+    optimizer: PixelOptimizer = LBFGS()
+    seed: int = 0
+
+    def run(self, style: str | Path, out: str | Path) -> list[Path]:
+        """style: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        picture = _to_side(style, self.side)
+        depth, params = _network(self.weights)
+        layers, note = _stand_ins(self.layers, depth)
+        found = [images.from_unit(picture)]
+        for layer in layers:
+            recipe = Gatys(style_layers=(layer,), content_weight=0.0, optimizer=self.optimizer)
+            with sentence():
+                wanted = jax.jit(functools.partial(recipe.style_targets, depth))(params, [picture[None]], [1.0])
+            frozen = {"params": params, "styles": (wanted,)}
+            found.append(_from_noise(recipe, depth, frozen, picture.shape, self.steps, self.seed))
+        title = f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one layer of VGG-{depth}{note}"
+        names = ["the painting", *layers]
+        rows = [slice(i, i + self.columns) for i in range(0, len(found), self.columns)]
+        return _write(out, [found[r] for r in rows], [names[r] for r in rows], title)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightRatios:
+    """How much style for how much content: one transfer for each ratio style_weight / content_weight, content_weight 1.
+
+    The losses are means: of the squared difference of features, and of Gram matrices divided by their channels and positions.
+    side_by_side: all ratios in one program; None where the memory is enough for it.
+    """
+
+    weights: str = "embedded"
+    ratios: tuple[float, ...] = (1.0, 1e3, 1e6, 1e9)
+    content_layer: str = "relu4_2"
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    side: int = 256
+    steps: int = 100
+    side_by_side: bool | None = None
+    optimizer: PixelOptimizer = LBFGS()
+
+    def run(self, content: str | Path, style: str | Path, out: str | Path) -> list[Path]:
+        """Prints the table of weighted losses, and returns the file written. Raises UserError."""
+        if min(self.ratios, default=0) <= 0:
+            raise UserError("config.ratios must be above 0.")
+        picture, painting = _to_side(content, self.side), _to_side(style, self.side)
+        depth, params = _network(self.weights)
+        recipe = Gatys(
+            content_layers=(self.content_layer,),
+            style_layers=self.style_layers,
+            content_loss=content_mean,
+            style_loss=style_mean,
+            content_weight=1.0,
+            optimizer=self.optimizer,
+        )
+        with sentence():
+            frozen = {
+                "params": params,
+                "content": jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None]),
+                "styles": (jax.jit(functools.partial(recipe.style_targets, depth))(params, [painting[None]], [1.0]),),
+                "masks": (),
+            }
+        found, terms = self._optimise(recipe, depth, picture, frozen)
+        captions = [f"ratio {r:g}: content {c:.3g}, style {s:.3g}" for r, c, s in zip(self.ratios, *terms, strict=True)]
+        say(f"{'ratio':>8}  {'content loss':>14}  {'style loss':>14}   (weighted, after {self.steps} evaluations)")
+        for ratio, c, s in zip(self.ratios, *terms, strict=True):
+            say(f"{ratio:>8g}  {c:>14.6g}  {s:>14.6g}")
+        title = f"{Path(content).name} in the style of {Path(style).name}: VGG-{depth}, {self.steps} steps"
+        return _write(
+            out,
+            [found[i : i + 2] for i in range(0, len(found), 2)],
+            [captions[i : i + 2] for i in range(0, len(found), 2)],
+            title,
+        )
+
+    def _optimise(
+        self, recipe: Gatys, depth: Depth, picture: np.ndarray, frozen: dict[str, Any]
+    ) -> tuple[list[np.ndarray], tuple[list[float], list[float]]]:
+        """The pictures, and their content and style terms at the best evaluation."""
+        objective, image = recipe.objective(depth), jnp.asarray(picture[None])
+        weights = {"content": jnp.ones(len(self.ratios)), "style": jnp.array(self.ratios, jnp.float32)}
+        progress = Progress([(picture.shape[:2], self.steps)] * len(self.ratios), None)
+        together = self.side_by_side
+        if together is None:
+            alone = compile_step(objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps)
+            together = len(self.ratios) * needed_memory(alone) < 0.8 * (free_memory() or math.inf)
+        if together:
+            say(f"{len(self.ratios)} ratios side by side.")
+            bar = tqdm(total=self.steps, unit="step", delay=2)
+            best, history = optimise_many(
+                objective,
+                image,
+                frozen,
+                {"weights": weights},
+                self.optimizer,
+                self.steps,
+                watch=lambda n: bar.update(n - bar.n),
+            )
+            bar.close()
+            at = np.argmin(np.where(np.isfinite(history["total"]), history["total"], np.inf), axis=0)
+            every = range(len(self.ratios))
+            terms = tuple([float(history[name][at[i], i]) for i in every] for name in ("content", "style"))
+            return [images.from_unit(np.asarray(best[i, 0])) for i in every], (terms[0], terms[1])
+        pictures, content, style = [], [], []
+        for i in range(len(self.ratios)):
+            own = frozen | {"weights": _at(weights, i)}
+            found = optimise_image(objective, image, own, self.optimizer, self.steps, watch=progress)
+            progress.done(self.steps, image.shape[1] * image.shape[2])
+            if found.diverged is not None:
+                kept = f"the best picture, of step {found.best_at + 1}, was kept"
+                say(f"Ratio {self.ratios[i]:g}: the loss exploded by step {found.diverged}; {kept}.")
+            pictures.append(images.from_unit(np.asarray(found.image[0])))
+            content.append(float(found.history["content"][found.best_at]))
+            style.append(float(found.history["style"][found.best_at]))
+        return pictures, (content, style)
+
+
+@dataclasses.dataclass(frozen=True)
+class TopPatches:
+    """The nine patches, of a folder of pictures, that excite a unit most (Zeiler and Fergus 2014, figure 2), layer by layer.
+
+    A patch is exactly what the unit sees: its receptive field, filled with ImageNet's mean colour beyond the picture, where
+    the network sees zeros. Each comes from another picture. units: so many of each layer, drawn by the seed among those that
+    react to nine pictures; pictures are cut to a square of `side` pixels.
+    """
+
+    weights: str = "embedded"
+    layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+    units: int = 6
+    side: int = 224
+    patch: int = 64
+    seed: int = 0
+
+    def run(self, folder: str | Path, out: str | Path) -> list[Path]:
+        """folder: at least nine pictures. Returns the file written. Raises UserError."""
+        depth, params = _network(self.weights)
+        paths = images.list_pictures(folder)
+        with sentence():
+            layers = tuple(stands_in(layer, depth) for layer in self.layers)
+        pictures, strongest = _responses(VGG(depth, layers), params, paths, self.side)
+        if len(pictures) < 9:
+            raise UserError(f"{folder} has {len(pictures)} pictures that can be read; nine patches of a unit need nine.")
+        rows, captions = [], []
+        for layer in layers:
+            values, places, columns = strongest[layer]
+            alive = np.flatnonzero(np.sort(values, axis=0)[-9] > 0)
+            units = np.sort(np.random.default_rng(self.seed).permutation(alive)[: self.units])
+            row = []
+            for number in units:
+                best = np.argsort(-values[:, number], kind="stable")[:9]
+                patches = []
+                for i in best:
+                    y, x = divmod(int(places[i, number]), columns)
+                    patches.append(images.resize(field(pictures[i], layer, depth, y, x), self.patch, self.patch))
+                row.append(images.grid([patches[k : k + 3] for k in (0, 3, 6)], gap=1))
+            rows.append(row)
+            side = receptive_field(layer, depth)[0]
+            captions.append([f"{layer} unit {number}, {side} px" for number in units])
+        title = f"The nine patches that excite a unit of VGG-{depth} most, of {len(pictures)} pictures"
+        return _write(out, rows, captions, title)
+
+
+def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.ndarray:
+    """(H, W, 3) uint8 -> (side, side, 3): what the unit at row y and column x of a layer sees of the picture."""
+    side, distance, centre = receptive_field(layer, depth)
+    top, left = (round(centre + i * distance - (side - 1) / 2) for i in (y, x))
+    patch = np.empty((side, side, 3), np.uint8)
+    patch[:] = images.from_unit(np.array(MEAN))
+    rows, columns = (
+        slice(max(0, start), min(start + side, size)) for start, size in zip((top, left), picture.shape, strict=False)
+    )
+    patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = picture[rows, columns]
+    return patch
+
+
+def _responses(
+    network: VGG, params: Any, paths: list[Path], side: int
+) -> tuple[list[np.ndarray], dict[str, tuple[np.ndarray, np.ndarray, int]]]:
+    """The pictures as they were shown, and for each layer the largest response (N, C), where (N, C), and the map's width."""
+
+    @jax.jit
+    def largest(batch: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+        flat = {name: f.reshape(f.shape[0], -1, f.shape[-1]) for name, f in apply(network, params, batch).items()}
+        return {name: (jnp.max(f, axis=1), jnp.argmax(f, axis=1)) for name, f in flat.items()}
+
+    pictures = []
+    for path in tqdm(paths, desc="Reading", unit="picture", delay=2, disable=None):
+        try:
+            pictures.append(images.resize(_square(images.from_unit(unit(images.read_picture(path)))), side, side))
+        except UserError as error:
+            say(f"Left out: {error}")
+    if not pictures:
+        raise UserError(f"None of the pictures can be read; the first is {paths[0]}.")
+    found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = []
+    for start in tqdm(range(0, len(pictures), 8), desc="Looking", unit="batch", delay=2, disable=None):
+        batch = np.stack(pictures[start : start + 8]).astype(np.float32) / 255
+        padded = np.concatenate([batch, np.zeros((8 - len(batch), *batch.shape[1:]), np.float32)])
+        kept = jax.tree.map(lambda x, n=len(batch): np.asarray(x)[:n], largest(padded))
+        found.append(kept)
+    shapes = jax.eval_shape(lambda x: apply(network, params, x), jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32))
+    joined = {
+        name: (*(np.concatenate([batch[name][k] for batch in found]) for k in (0, 1)), shapes[name].shape[2]) for name in shapes
+    }
+    return pictures, joined  # type: ignore[return-value]
+
+
+def _square(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    size = min(height, width)
+    top, left = (height - size) // 2, (width - size) // 2
+    return picture[top : top + size, left : left + size]
+
+
+def _network(weights: str) -> tuple[Depth, Any]:
+    depth, params = load_vgg(weights)
+    return depth, jax.device_put(params)
+
+
+def _stand_ins(layers: tuple[str, ...], depth: Depth) -> tuple[list[str], str]:
+    """The layers of this network, each once, and a note for the title where another one stood in."""
+    with sentence():
+        own = list(dict.fromkeys(stands_in(layer, depth) for layer in layers))
+    missing = [layer for layer in layers if layer not in layer_names(depth)]
+    return own, f" ({', '.join(missing)} of VGG-19: the deepest layer of the block stands in)" if missing else ""
+
+
+def _to_side(path: str | Path, side: int) -> np.ndarray:
+    """The picture with its longer side at `side` pixels, unit float32."""
+    picture = unit(images.read_picture(path))
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if min(height, width) * scale < 32:
+        raise UserError(f"{path} is {width}x{height}, which is too narrow; its shorter side would be under 32 pixels.")
+    return to_area(picture, height * width * scale**2)
+
+
+def _at(weights: dict[str, jax.Array], i: int) -> dict[str, jax.Array]:
+    return {name: values[i] for name, values in weights.items()}
+
+
+def _from_noise(
+    recipe: Gatys, depth: Depth, frozen: dict[str, Any], shape: tuple[int, ...], steps: int, seed: int
+) -> np.ndarray:
+    """uint8 picture that a recipe's objective makes of noise."""
+    layer = (recipe.content_layers if recipe.content_weight else recipe.style_layers)[0]
+    say(f"{layer} …")
+    weights = {name: jnp.float32(weight) for name, weight in recipe.weighting().items()}
+    frozen = {"content": {}, "styles": (), "masks": (), "weights": weights} | frozen
+    noise = np.random.default_rng(seed).uniform(size=(1, *shape)).astype(np.float32)
+    with sentence():
+        objective = recipe.objective(depth)
+    progress = Progress([((shape[0], shape[1]), steps)], None)
+    compiled = compiled_for(objective, noise, frozen, recipe.optimizer, steps, progress)
+    found = optimise_image(objective, noise, frozen, recipe.optimizer, steps, watch=progress, compiled=compiled)
+    return images.from_unit(np.asarray(found.image[0]))
+
+
+def _write(out: str | Path, rows: list[Any], captions: list[list[str]], title: str) -> list[Path]:
+    path = Path(out)
+    if path.suffix.lower() not in images.WRITABLE:
+        path = path / "grid.png"
+    make_folder(path.parent, "--out")
+    images.write_picture(path, images.labelled(rows, captions, title))
+    return [path]
