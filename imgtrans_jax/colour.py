@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
-_FLOOR = 1e-5  # variance added in every direction, so that a picture of one colour has an inverse
+_FLOOR = 1e-6  # the least variance in any direction, so that a picture of one colour has an inverse
 
 Statistics = tuple[np.ndarray, np.ndarray]
 """Mean (3,) and covariance (3, 3) of colours."""
@@ -38,15 +38,15 @@ def match(picture: np.ndarray, source: Statistics, target: Statistics) -> np.nda
     Of all linear maps that do so, the one that moves colours least (Pitié and Kokaram 2007, section 3.3); Gatys et al. 2016
     ("Preserving color in neural artistic style transfer", section 3) use it and its relatives to keep the content's colours.
     """
-    root = _power(source[1], 0.5)
-    inverse = _power(source[1], -0.5)
-    linear = inverse @ _power(root @ target[1] @ root, 0.5) @ inverse
+    root = _power(source[1], 0.5, _FLOOR)
+    inverse = _power(source[1], -0.5, _FLOOR)
+    linear = inverse @ _power(root @ target[1] @ root, 0.5, 0.0) @ inverse
     return ((picture.reshape(-1, 3) - source[0]) @ linear.T + target[0]).reshape(picture.shape).astype(np.float32)
 
 
-def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
+def _power(covariance: np.ndarray, exponent: float, floor: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.maximum(values, _FLOOR) ** exponent) @ vectors.T
+    return (vectors * np.maximum(values, floor) ** exponent) @ vectors.T
 
 
 def luminance(picture: np.ndarray) -> np.ndarray:

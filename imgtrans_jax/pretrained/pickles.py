@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import errno
 import io
 import pickle
 import zipfile
@@ -170,8 +171,8 @@ class _told:
             ) from None
         if isinstance(error, FileNotFoundError):
             raise UserError(f"There is no file of weights {self.path}; check the path.") from None
-        if isinstance(error, (OSError, UserError)):
-            return
+        if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+            return  # EINVAL: a place in the file that cannot be
         if isinstance(error, Exception):
             raise UserError(
                 f"The file of weights {self.path} is damaged or cut off ({type(error).__name__}: {error}); get it again."

@@ -32,7 +32,7 @@ class DeepDream:
     channel: int = -1
     octaves: int = 5
     octave_scale: float = 1.3
-    steps: int = 20
+    steps: int = 10
     jitter: int = 16
     optimizer: PixelOptimizer = SmoothedDescent()
 
