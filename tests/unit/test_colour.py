@@ -9,7 +9,7 @@ from imgtrans_jax import colour
 
 def picture(seed: int, shape: tuple[int, int] = (20, 30)) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    mixing = rng.normal(size=(3, 3)) * 0.1
+    mixing = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(0.03, 0.2, 3)
     return (rng.normal(size=(*shape, 3)) @ mixing + rng.uniform(0.3, 0.7, 3)).astype(np.float32)
 
 
