@@ -103,7 +103,7 @@ def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
             kernels[name] = (kernel, torch.tensor(inputs[f"{name}/bias"]).to(device))
 
         def features(x):
-            found, x = {}, (x - mean) / deviation
+            found, x = {}, ((x - mean) / deviation).contiguous(memory_format=layout)
             for name in order:
                 if name.endswith("_1") and name != "conv1_1":
                     x = F.max_pool2d(x, 2)
@@ -124,7 +124,7 @@ def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
             content = (found[CONTENT_LAYER] - wanted).square().sum() / wanted.square().sum()
             return content + sum((gram(found[k]) - a).square().sum() / powers[k] for k, a in styles.items()) / len(styles)
 
-        return tensor(inputs["content"]).requires_grad_(), loss
+        return tensor(inputs["content"]).contiguous().requires_grad_(), loss
 
     def spent(layout):
         x, loss = prepare(layout)
