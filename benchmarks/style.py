@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,12 @@ def pictures(size: int, folder: Path) -> Path:
     from imgtrans_jax.pretrained.vgg import load_vgg
 
     _, params = load_vgg("embedded")
-    arrays = {f"{layer}/{part}": x for layer, parts in params["params"].items() if isinstance(parts, dict) for part, x in parts.items()}
+    arrays = {
+        f"{layer}/{part}": x
+        for layer, parts in params["params"].items()
+        if isinstance(parts, dict)
+        for part, x in parts.items()
+    }
     photograph = samples.photograph()
     square = photograph[:, (photograph.shape[1] - photograph.shape[0]) // 2 :][:, : photograph.shape[0]]
     for name, picture in (("content", square), ("style", samples.painting())):
@@ -55,9 +61,8 @@ def ours(method: str, inputs: dict[str, np.ndarray]) -> dict:
     recipe = Gatys(content_weight=1.0)
     optimizer = PixelAdam(0.02, cooling=0.0) if method == "adam" else LBFGS()
     names = {name.split("/")[0] for name in inputs if "/" in name}
-    network = {"mean": np.float32(MEAN), "deviation": np.float32(DEVIATION)} | {
-        name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in names
-    }
+    network: dict = {name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in names}
+    network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(DEVIATION))}
     params = jax.device_put({"params": network})
     frozen = {
         "params": params,
@@ -155,7 +160,9 @@ def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
             optimizer.step(closure)
     else:
         search = "strong_wolfe" if method == "lbfgs_wolfe" else None
-        optimizer = torch.optim.LBFGS([x], max_iter=count, max_eval=count, line_search_fn=search, tolerance_grad=0, tolerance_change=0)
+        optimizer = torch.optim.LBFGS(
+            [x], max_iter=count, max_eval=count, line_search_fn=search, tolerance_grad=0, tolerance_change=0
+        )
         optimizer.step(closure)
     return {"compile_s": 0.0, "seconds": seconds[:count], "losses": losses[:count]}
 
@@ -181,12 +188,48 @@ def side(which: str, method: str, inputs: str, result: str) -> None:
 
 def lowest(run: dict, evaluations: int | None = None, seconds: float | None = None) -> float:
     """The lowest loss among the first evaluations, or among those that ended in time."""
-    losses = run["losses"][:evaluations] if seconds is None else [x for x, t in zip(run["losses"], run["seconds"], strict=True) if t <= seconds]
+    losses = (
+        run["losses"][:evaluations]
+        if seconds is None
+        else [x for x, t in zip(run["losses"], run["seconds"], strict=True) if t <= seconds]
+    )
     return min(losses)
 
 
 def each(run: dict) -> float:
     return float(np.median(np.diff(run["seconds"])))
+
+
+def measured(method: str, size: int, run: Callable[[str, str], dict]) -> tuple[dict, str]:
+    """One row of the table, and the versions that made it."""
+    mine = run("ours", method)
+    others = {name: run("theirs", name) for name in EVALUATIONS if name.startswith(method)}
+    best = min(others.values(), key=lambda r: min(r["losses"]))
+    count, end = EVALUATIONS[method], best["seconds"][-1]
+    row = {
+        "task": f"style_{method}",
+        "size": size,
+        "ours_s": each(mine),
+        "torch_s": each(best),
+        "compile_s": mine["compile_s"],
+        "ours_peak_mb": mine["peak_mb"],
+        "torch_peak_mb": best["peak_mb"],
+        "ours_loss": lowest(mine, count),
+        "torch_losses": {name: round(lowest(other, count), 5) for name, other in others.items()},
+        "ratio_evaluations": lowest(mine, count) / lowest(best, count),
+        "ratio_seconds": lowest(mine, seconds=end) / lowest(best, seconds=end),
+        "ratio_seconds_with_compiling": lowest(mine, seconds=end - mine["compile_s"]) / lowest(best, seconds=end),
+    }
+    return row, f"{mine['version']}, {best['version']}, {platform.platform()}"
+
+
+def said(row: dict) -> str:
+    return (
+        f"{row['task']} {row['size']} px: {row['ours_s']:.3f} s an evaluation, PyTorch {row['torch_s']:.3f} s; "
+        f"compiled in {row['compile_s']:.1f} s; peak {row['ours_peak_mb']:.0f} MB, PyTorch {row['torch_peak_mb']:.0f} MB; "
+        f"lowest loss {row['ours_loss']:.5f}, PyTorch {row['torch_losses']}; ratio {row['ratio_evaluations']:.3f} at equal "
+        f"evaluations, {row['ratio_seconds']:.3f} at equal seconds ({row['ratio_seconds_with_compiling']:.3f} with compiling)"
+    )
 
 
 def main() -> None:
@@ -198,8 +241,9 @@ def main() -> None:
     parser.add_argument("--side", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
-        return side(*args.side)
-    rows = []
+        side(*args.side)
+        return
+    rows, versions = [], ""
     with tempfile.TemporaryDirectory() as folder:
         inputs = pictures(args.size, Path(folder))
 
@@ -209,30 +253,12 @@ def main() -> None:
             subprocess.run([python, __file__, "--side", which, method, str(inputs), str(result)], check=True)
             return json.loads(result.read_text())
 
-        for ours_method, theirs_methods in (("lbfgs", ("lbfgs", "lbfgs_wolfe")), ("adam", ("adam",))):
+        for method in ("lbfgs", "adam"):
             for _ in range(args.rounds):
-                mine = run("ours", ours_method)
-                others = {name: run("theirs", name) for name in theirs_methods}
-                best = min(others.values(), key=lambda r: min(r["losses"]))
-                count, end = EVALUATIONS[ours_method], best["seconds"][-1]
-                row = {
-                    "task": f"style_{ours_method}", "size": args.size,
-                    "ours_s": each(mine), "torch_s": each(best), "compile_s": mine["compile_s"],
-                    "ours_peak_mb": mine["peak_mb"], "torch_peak_mb": best["peak_mb"],
-                    "loss_ratio_evaluations": lowest(mine, count) / lowest(best, count),
-                    "loss_ratio_seconds": lowest(mine, seconds=end) / lowest(best, seconds=end),
-                    "loss_ratio_seconds_with_compiling": lowest(mine, seconds=end - mine["compile_s"]) / lowest(best, seconds=end),
-                    "ours_loss": lowest(mine, count), "torch_losses": {k: lowest(v, count) for k, v in others.items()},
-                }  # fmt: skip
+                row, versions = measured(method, args.size, run)
                 rows.append(row)
-                print(
-                    f"{row['task']} {args.size} px: ours {row['ours_s']:.3f} s, PyTorch {row['torch_s']:.3f} s an evaluation; compiled in "
-                    f"{row['compile_s']:.1f} s; peak {row['ours_peak_mb']:.0f} / {row['torch_peak_mb']:.0f} MB; loss after {count}: "
-                    f"{row['ours_loss']:.4f} against {row['torch_losses']}; ratio of losses {row['loss_ratio_evaluations']:.3f} at equal "
-                    f"evaluations, {row['loss_ratio_seconds']:.3f} at equal seconds ({row['loss_ratio_seconds_with_compiling']:.3f} with compiling)",
-                    flush=True,
-                )
-    print(f"{mine['version']}, {best['version']}, {platform.platform()}")
+                print(said(row), flush=True)
+    print(versions)
     if args.json:
         Path(args.json).write_text("".join(json.dumps(row) + "\n" for row in rows))
 

@@ -133,6 +133,8 @@ class Studio:
         started = None
         if before is not None and _same_scene(before[0], content):
             started = images.resize(before[1], height, width)
+        elif before is not None:
+            say("A new scene: it starts anew.")
         plan = self._plan(height, width, started is not None)
         progress = Progress(plan, preview)
         image = None if started is None else started[None]

@@ -36,6 +36,13 @@ def layer_names(depth: Depth) -> tuple[str, ...]:
     return tuple(names)
 
 
+def check_layers(layers: tuple[str, ...], depth: Depth) -> None:
+    """Raises ValueError for a layer that a network of this depth lacks."""
+    for layer in layers:
+        if layer not in layer_names(depth):
+            raise ValueError(_no_layer(layer, depth))
+
+
 def channels(layer: str) -> int:
     """How many channels a layer has, of either network."""
     return 3 if layer == "input" else WIDTHS[_block(layer) - 1]
@@ -67,8 +74,7 @@ def stands_in(layer: str, depth: Depth) -> str:
     names = layer_names(depth)
     if layer in names:
         return layer
-    if layer not in layer_names(19):
-        raise ValueError(_no_layer(layer, depth))
+    check_layers((layer,), 19)
     kind = layer.partition("_")[0]
     return [name for name in names if name.startswith(f"{kind}_")][-1]
 
@@ -95,9 +101,7 @@ class VGG(nn.Module):
 
     @nn.compact
     def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
-        for layer in self.layers:
-            if layer not in layer_names(self.depth):
-                raise ValueError(_no_layer(layer, self.depth))
+        check_layers(self.layers, self.depth)
         if min(images.shape[1:3]) < smallest_side(self.layers):
             raise ValueError(
                 f"An image of {images.shape[2]}x{images.shape[1]} is too small for {self.layers[-1]}; "

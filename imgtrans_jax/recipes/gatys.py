@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from imgtrans_jax.losses.feature import content_relative, gram, mean_variation, style_relative
-from imgtrans_jax.models.vgg import VGG, Depth, Pooling
+from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
 from imgtrans_jax.types import Dtype, Objective, Params, Terms, UnitImages
 
@@ -76,7 +76,9 @@ class Gatys:
 
     def network(self, depth: Depth, *groups: tuple[str, ...]) -> VGG:
         """With the layers of all groups, each once. Raises ValueError for one that the network lacks."""
-        return VGG(depth, tuple(dict.fromkeys(layer for group in groups for layer in group)), self.pooling, self.dtype)
+        layers = tuple(dict.fromkeys(layer for group in groups for layer in group))
+        check_layers(layers, depth)
+        return VGG(depth, layers, self.pooling, self.dtype)
 
     def content_targets(self, depth: Depth, params: Params, image: UnitImages) -> dict[str, jax.Array]:
         """{layer: features wanted}."""

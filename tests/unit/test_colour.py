@@ -51,7 +51,9 @@ def test_blends_lie_between():
 
 
 def test_luminance_and_chroma():
-    np.testing.assert_allclose(colour.luminance(np.array([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]))[0, :, 0], [0.299, 0.587, 0.114])
+    np.testing.assert_allclose(
+        colour.luminance(np.array([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]))[0, :, 0], [0.299, 0.587, 0.114]
+    )
     a, b = np.clip(picture(7), 0.3, 0.6), np.clip(picture(8), 0.3, 0.6)
     joined = colour.with_luminance(a, b)
     np.testing.assert_allclose(colour.luminance(joined), colour.luminance(b), atol=1e-5)

@@ -1,5 +1,7 @@
 """optimise_image on objectives whose answers are known."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +53,7 @@ def test_what_the_line_search_refuses_is_not_walked_on_from():
         walk, terms = compiled(walk, {})
         losses.append(float(walk.loss))
         tried.append(float(terms["total"]))
-    assert all(b <= a for a, b in zip(losses, losses[1:], strict=False))
+    assert all(b <= a for a, b in itertools.pairwise(losses))
     assert any(t > a for a, t in zip(losses, tried[1:], strict=False))  # something was refused
 
 
@@ -120,7 +122,12 @@ def test_lbfgs_backs_out_of_what_is_not_finite():
 def test_pixels_stay_in_range_and_every_evaluation_is_watched():
     seen = []
     found = optimise_image(
-        quadratic, ZEROS, {"target": TARGET + 1, "scales": SCALES}, LBFGS(), 25, watch=lambda n, t, i: seen.append((n, t["bowl"]))
+        quadratic,
+        ZEROS,
+        {"target": TARGET + 1, "scales": SCALES},
+        LBFGS(),
+        25,
+        watch=lambda n, t, i: seen.append((n, t["bowl"])),
     )
     assert float(found.image.max()) <= 1
     assert [n for n, _ in seen] == [10, 20, 25]
@@ -167,6 +174,6 @@ def test_blur_keeps_the_mean_of_a_flat_image_and_is_symmetric():
     dot = jnp.zeros((1, 31, 31, 1)).at[0, 15, 15].set(1.0)
     spread = np.asarray(blur(dot, 1.5))[0, :, :, 0]
     np.testing.assert_allclose(spread, spread.T, atol=1e-7)
-    y, x = np.indices(spread.shape) - 15
+    _, x = np.indices(spread.shape) - 15
     np.testing.assert_allclose(np.sum(spread * x**2), 1.5**2, rtol=0.05)
     np.testing.assert_allclose(spread.sum(), 1, rtol=1e-5)

@@ -8,13 +8,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"images", "losses", "models", "pool", "optim"},
-    {"game", "data", "metrics"},
+    {"files"},
+    {"images", "losses", "models", "pool", "optim", "colour", "samples"},
+    {"game", "data", "metrics", "pretrained"},
     {"state"},
-    {"step", "sharding", "checkpoint", "report"},
+    {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
-    {"config"},
-    {"loop", "cli"},
+    {"config", "canvas"},
+    {"loop", "stylisation", "dreaming", "visualisation", "cli"},
 ]
 
 

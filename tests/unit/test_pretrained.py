@@ -252,7 +252,9 @@ def test_torchvisions_names_carry_their_checksum(tmp_path):
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A server on this machine with a VGG-19 and a large classifier, that answers as the hub does; yields what it sent."""
-    arrays = {k: np.ascontiguousarray(v) for k, v in narrow_vgg19().items()} | {"classifier.0.weight": np.zeros((4096, 2048), "f2")}
+    arrays = {k: np.ascontiguousarray(v) for k, v in narrow_vgg19().items()} | {
+        "classifier.0.weight": np.zeros((4096, 2048), "f2")
+    }
     content = safetensors.numpy.save(arrays)
     sent: list[int] = []
 
@@ -271,7 +273,7 @@ def hub(monkeypatch, tmp_path):
             self.end_headers()
             self.wfile.write(piece)
 
-        def log_message(self, *_):
+        def log_message(self, format, *args):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

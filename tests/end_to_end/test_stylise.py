@@ -1,0 +1,297 @@
+"""stylize.py's pictures, small: whatever is asked for, a picture of the content's size; whatever is wrong, one sentence."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgtrans_jax import canvas, colour, dreaming, images, samples, stylisation
+from imgtrans_jax.metrics.transfer import transfer_figures
+from imgtrans_jax.models.vgg import VGG
+from imgtrans_jax.optim import GradientDescent, PixelAdam
+from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.recipes.deepdream import DeepDream
+from imgtrans_jax.recipes.gatys import Gatys
+from imgtrans_jax.stylisation import stylise
+from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
+SMALL = Gatys(scales=(1.0,), steps=(12,))
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory):
+    """A folder with a photograph, a flat drawing, two styles and two masks, all small."""
+    folder = tmp_path_factory.mktemp("studio")
+    photograph = samples.photograph()
+    write(folder / "photo.png", images.resize(photograph, 48, 64))
+    drawing = np.full((48, 64, 3), 255, np.uint8)
+    drawing[10:40, 20:30], drawing[20:30, 35:60] = (200, 30, 30), (30, 60, 200)
+    write(folder / "drawing.png", drawing)
+    write(folder / "painting.png", images.resize(samples.painting(128, 1500), 64, 64))
+    write(folder / "stripes.png", np.tile(np.array([[[250, 240, 20]], [[10, 10, 10]]], np.uint8).repeat(4, 0), (8, 64, 1)))
+    left = np.zeros((48, 64), np.uint8)
+    left[:, :32] = 255
+    write(folder / "left.png", left[..., None])
+    write(folder / "right.png", 255 - left[..., None])
+    return folder
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    images.write_picture(path, picture)
+
+
+def read(path: Path) -> np.ndarray:
+    return canvas.unit(images.read_picture(path))
+
+
+def test_a_photo_takes_the_look_of_a_painting(studio, tmp_path, capsys):
+    out = tmp_path / "new" / "out.jpg"
+    recipe = dataclasses.replace(SMALL, scales=(0.5, 1.0), steps=(10, 20))
+    assert stylise(recipe, studio / "photo.png", [studio / "painting.png"], out) == [out]
+    result = read(out)
+    assert result.shape == (48, 64, 3)
+    means = [read(studio / name).mean(axis=(0, 1)) for name in ("photo.png", "painting.png")]
+    assert np.abs(result.mean(axis=(0, 1)) - means[1]).sum() < 0.3 * np.abs(means[0] - means[1]).sum()
+    assert sorted(p.name for p in out.parent.iterdir()) == ["out.jpg"]  # no preview left behind
+    assert "Compiled for 64x48" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("colours", ["content", "luminance"])
+def test_the_contents_colours_can_be_kept(studio, tmp_path, colours):
+    recipe = dataclasses.replace(SMALL, colours=colours)
+    stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    result, photo = read(tmp_path / "out.png"), read(studio / "photo.png")
+    means, chroma = [], []
+    for picture in (result, photo, read(studio / "painting.png")):
+        means.append(picture.mean(axis=(0, 1)))
+        chroma.append(picture - colour.luminance(picture))
+    assert np.abs(means[0] - means[1]).sum() < 0.3 * np.abs(means[2] - means[1]).sum()
+    if colours == "luminance":  # clipping to [0, 1] moves some
+        assert np.median(np.abs(chroma[0] - chroma[1])) < 0.01
+    assert np.abs(result - photo).mean() > 0.02
+
+
+def test_every_style_goes_where_its_mask_is(studio, tmp_path):
+    styles, masks = [studio / "painting.png", studio / "stripes.png"], [studio / "left.png", studio / "right.png"]
+    stylise(SMALL, studio / "drawing.png", styles, tmp_path / "out.png", masks=masks)
+    result = read(tmp_path / "out.png")
+    left, right = result[:, :26].mean(axis=(0, 1)), result[:, 38:].mean(axis=(0, 1))
+    painting, stripes = (read(path).mean(axis=(0, 1)) for path in styles)
+    assert np.abs(left - painting).sum() < np.abs(left - stripes).sum()
+    assert np.abs(right - stripes).sum() < np.abs(right - painting).sum()
+
+
+def test_two_styles_are_blended_by_weight(studio, tmp_path):
+    styles = [studio / "painting.png", studio / "stripes.png"]
+    blues = []
+    for weights in ((1, 0), (1, 1), (0, 1)):
+        stylise(SMALL, studio / "photo.png", styles, tmp_path / "out.png", style_weights=weights)
+        blues.append(read(tmp_path / "out.png")[..., 2].mean())
+    assert blues[0] > blues[1] + 0.02 > blues[2] + 0.04
+
+
+def test_a_large_picture_is_optimised_smaller_and_comes_back_large(studio, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(canvas, "MOST_PIXELS", 32 * 43)
+    stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    assert "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it" in capsys.readouterr().out
+    assert read(tmp_path / "out.png").shape == (48, 64, 3)
+
+
+def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypatch):
+    monkeypatch.setattr(canvas, "free_memory", lambda: 2**20)
+    with pytest.raises(UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"):
+        stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_free_memory_is_known_here():
+    free = canvas.free_memory()
+    assert free is not None
+    assert 2**28 < free < 2**45
+
+
+def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_path, capsys):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    photo = images.read_picture(studio / "photo.png")
+    for number in range(3):
+        write(frames / f"{number:03d}.png", np.roll(photo, number, axis=1))
+    write(frames / "003.png", images.read_picture(studio / "drawing.png"))
+    (frames / "004.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"4 of 5 pictures were written.*004.png is no picture"):
+        stylise(SMALL, frames, [studio / "painting.png"], tmp_path / "out")
+    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [f"{n:03d}.png" for n in range(4)]
+    said = capsys.readouterr().out
+    assert said.count("Compiled") == 2  # 12 steps from the content, 6 from the frame before
+    assert "Frame 3 of 5" in said
+    assert said.count("new scene") == 1
+    first, second = read(tmp_path / "out" / "000.png"), read(tmp_path / "out" / "001.png")
+    assert np.abs(first - second).mean() < 0.1
+
+
+@pytest.mark.parametrize("start", ["noise", "picture"])
+def test_it_starts_from_noise_or_any_picture(studio, tmp_path, start):
+    recipe = dataclasses.replace(SMALL, start=str(studio / "stripes.png") if start == "picture" else start, content_weight=5.0)
+    stylise(recipe, studio / "drawing.png", [studio / "painting.png"], tmp_path / "out.png")
+    began = read(studio / "stripes.png") if start == "picture" else np.random.default_rng(0).uniform(size=(48, 64, 3))
+    _, nearness = transfer_figures(*load_vgg(), read(tmp_path / "out.png"), read(studio / "drawing.png"), began)
+    assert nearness < 0.95  # the drawing begins to show
+
+
+def test_a_divergence_is_said_and_the_best_picture_kept(studio, tmp_path, capsys):
+    recipe = dataclasses.replace(SMALL, optimizer=GradientDescent(3e5), steps=(60,), tv_weight=1e6)
+    stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    assert "The loss exploded by step" in capsys.readouterr().out
+    assert (tmp_path / "out.png").exists()
+
+
+def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
+    recipe = dataclasses.replace(SMALL, optimizer=PixelAdam(), pooling="average", tv_weight=0.1, steps=(5,))
+    assert stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path, masks=[studio / "left.png"])[0].exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"style_layers": ("relu9_1",)}, "no layer 'relu9_1'"),
+        ({"steps": (3, 4)}, "equally long"),
+        ({"content_weight": -1.0}, "must not be negative"),
+        ({"content_weight": 0.0, "style_weight": 0.0}, "nor all 0"),
+        ({"start": "nowhere.png"}, "does not exist"),
+        ({"style_scale": 0.0}, "above 0"),
+    ],
+)
+def test_mistakes_in_the_config_are_one_sentence(studio, tmp_path, change, words):
+    with pytest.raises(UserError, match=words):
+        stylise(dataclasses.replace(SMALL, **change), studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "out", "words"),
+    [
+        ("nothing.png", "out.png", "There is no"),
+        ("text.jpg", "out.png", "is no picture in a form that can be read"),
+        ("dot.png", "out.png", "1x1 pixels is too small"),
+        ("line.png", "out.png", "12000x2 pixels is too small"),
+        ("cut.png", "out.png", "damaged or cut off"),
+        ("photo.png", "photo.png", "would be overwritten"),
+        ("photo.png", "out.gif", "no kind of picture that is written"),
+        (".", ".", "would be overwritten"),
+        (".", "out.png", "must be one too"),
+    ],
+)
+def test_mistakes_in_the_pictures_are_one_sentence(studio, tmp_path, content, out, words):
+    photo = (studio / "photo.png").read_bytes()
+    (tmp_path / "photo.png").write_bytes(photo)
+    (tmp_path / "cut.png").write_bytes(photo[: len(photo) // 2])
+    (tmp_path / "text.jpg").write_text("hello")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    Image.new("RGB", (12_000, 2)).save(tmp_path / "line.png")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=words):
+        stylise(SMALL, tmp_path / content, [studio / "painting.png"], tmp_path / out)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_very_wide_picture_is_taken_smaller(capsys):
+    assert canvas.working_size(np.zeros((8000, 12_000, 3), np.uint8), None) == (816, 1225)
+    assert "12000x8000 is large: optimised at 1225x816" in capsys.readouterr().out
+    assert canvas.working_size(np.zeros((300, 400, 3), np.uint8), 600) == (600, 800)
+    with pytest.raises(UserError, match="give 16 or more"):
+        canvas.working_size(np.zeros((300, 400, 3), np.uint8), 3)
+
+
+def test_styles_and_masks_must_be_as_many(studio, tmp_path):
+    one = [studio / "painting.png"]
+    with pytest.raises(UserError, match="2 style weights were given for 1"):
+        stylise(SMALL, studio / "photo.png", one, tmp_path, style_weights=(1, 2))
+    with pytest.raises(UserError, match="2 masks were given for 1"):
+        stylise(SMALL, studio / "photo.png", one, tmp_path, masks=[studio / "left.png"] * 2)
+    with pytest.raises(UserError, match="Which style"):
+        stylise(SMALL, studio / "photo.png", [], tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ Deep Dream
+
+
+def test_a_dream_makes_its_layer_more_active(studio, tmp_path, capsys):
+    recipe = DeepDream(octaves=2, steps=6, jitter=2, layer="relu3_4")
+    (out,) = dreaming.dream(recipe, studio / "photo.png", tmp_path)
+    assert out.name == "photo_dream.png"
+    assert "VGG-16 has no relu3_4; relu3_3 stands in" in capsys.readouterr().out
+    photo, result = read(studio / "photo.png"), read(out)
+    assert result.shape == photo.shape
+    activity = [_activity(picture) for picture in (photo, result)]
+    assert activity[1] > 2 * activity[0]
+
+
+def _activity(picture: np.ndarray) -> float:
+    (found,) = VGG(16, ("relu3_3",)).apply(load_vgg()[1], picture[None]).values()
+    return float(np.mean(np.square(found)))
+
+
+def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
+    recipe = DeepDream(octaves=1, steps=4, jitter=2, layer="relu2_2")
+    results = []
+    for name, change, guide in (("all", {}, None), ("one", {"channel": 5}, None), ("guided", {}, studio / "stripes.png")):
+        out = tmp_path / f"{name}.png"
+        dreaming.dream(dataclasses.replace(recipe, **change), studio / "photo.png", out, guide=guide)
+        results.append(read(out))
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(results[i] - results[j]).mean() > 0.005
+
+
+@pytest.mark.parametrize(
+    ("change", "guide", "words"),
+    [
+        ({"channel": 256, "layer": "relu3_3"}, None, "has 256 channels"),
+        ({"layer": "relu7_1"}, None, "no layer 'relu7_1'"),
+        ({"octaves": 0}, None, "1 or more"),
+        ({"channel": 3}, "photo.png", "A guide speaks to all channels"),
+    ],
+)
+def test_mistakes_in_a_dream_are_one_sentence(studio, tmp_path, change, guide, words):
+    with pytest.raises(UserError, match=words):
+        dreaming.dream(DeepDream(**change), studio / "photo.png", tmp_path / "x.png", guide=guide and studio / guide)
+
+
+# ------------------------------------------------------------------------------------------------ the script
+
+
+def script(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "stylize.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
+    evil = tmp_path / "vgg16.pth"
+    evil.write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
+    for arguments, words in (
+        ((f"--content={studio / 'photo.png'}",), "Which style"),
+        ((f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}", f"--config.weights={evil}"), "os.system"),
+        (("--config=configs/quickstart.py",), "it is for train.py"),
+    ):
+        done = script(*arguments, f"--out={tmp_path / 'out.png'}")
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.slow
+def test_the_samples_and_their_figures(tmp_path):
+    """What a newcomer sees first: the style loss falls 15-fold, and the content is nearer than three quarters of the style."""
+    done = script(f"--out={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    names = [tmp_path / f"sample_{name}.png" for name in ("result", "photograph", "painting")]
+    fall, nearness = transfer_figures(*load_vgg(), *map(read, names))
+    assert fall >= 15
+    assert nearness < 0.75
+    assert stylisation.SAMPLE_SIZE >= 256
