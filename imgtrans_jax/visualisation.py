@@ -18,7 +18,7 @@ from imgtrans_jax.canvas import Progress, compiled_for, free_memory, needed_memo
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import compile_step, optimise_image, optimise_many
 from imgtrans_jax.losses.feature import content_mean, style_mean
-from imgtrans_jax.models.vgg import MEAN, VGG, Depth, layer_names, receptive_field, stands_in
+from imgtrans_jax.models.vgg import MEAN, VGG, Depth, Pooling, layer_names, receptive_field, stands_in
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.gatys import Gatys, apply
@@ -46,7 +46,9 @@ class ContentReconstruction:
             recipe = Gatys(content_layers=(layer,), content_weight=1.0, style_weight=0.0, optimizer=self.optimizer)
             with sentence():
                 wanted = jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None])
-            rows.append(_from_noise(recipe, depth, {"params": params, "content": wanted}, picture.shape, self.steps, self.seed))
+            noise = np.random.default_rng(self.seed).uniform(size=picture.shape).astype(np.float32)
+            found = _optimised(recipe, depth, {"params": params, "content": wanted}, noise, self.steps)
+            rows.append(images.from_unit(found))
         title = (
             f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows of it, {self.steps} steps{note}"
         )
@@ -55,30 +57,50 @@ class ContentReconstruction:
 
 @dataclasses.dataclass(frozen=True)
 class BrushStrokes:
-    """What each layer takes for style: from noise to one layer's Gram matrix of a painting, with no content."""
+    """What each layer takes for style: from faint noise to one layer's Gram matrix of a painting, with no content.
+
+    scales: sizes to go through, relative to the last; steps: at each. From white noise at full size the deep layers, which see
+    it as nearly nothing, would leave most of it as it is, and no stroke would be seen. pooling: as in `Gatys`.
+    """
 
     weights: str = "embedded"
     layers: tuple[str, ...] = (
         "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_3", "conv4_4", "conv5_1", "conv5_4",
     )  # fmt: skip
     side: int = 256
-    steps: int = 200
+    scales: tuple[float, ...] = (0.5, 1.0)
+    steps: tuple[int, ...] = (150, 100)
+    pooling: Pooling = "average"
+    noise: float = 0.03
     columns: int = 5
     optimizer: PixelOptimizer = LBFGS()
     seed: int = 0
 
     def run(self, style: str | Path, out: str | Path) -> list[Path]:
         """style: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        if len(self.scales) != len(self.steps) or not self.scales or min(*self.scales, *self.steps) <= 0:
+            raise UserError(
+                "config.scales and config.steps must be equally long, and above 0: a number of steps for each scale."
+            )
         picture = _to_side(style, self.side)
         depth, params = _network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
         found = [images.from_unit(picture)]
         for layer in layers:
-            recipe = Gatys(style_layers=(layer,), content_weight=0.0, optimizer=self.optimizer)
-            with sentence():
-                wanted = jax.jit(functools.partial(recipe.style_targets, depth))(params, [picture[None]], [1.0])
-            frozen = {"params": params, "styles": (wanted,)}
-            found.append(_from_noise(recipe, depth, frozen, picture.shape, self.steps, self.seed))
+            recipe = Gatys(style_layers=(layer,), content_weight=0.0, pooling=self.pooling, optimizer=self.optimizer)
+            image = None
+            for scale, steps in zip(self.scales, self.steps, strict=True):
+                height, width = (round(side * scale / self.scales[-1]) for side in picture.shape[:2])
+                painting = images.resize(picture, height, width)
+                if image is None:
+                    draws = np.random.default_rng(self.seed).normal(size=painting.shape)
+                    image = np.clip(picture.mean(axis=(0, 1)) + self.noise * draws, 0, 1).astype(np.float32)
+                with sentence():
+                    wanted = jax.jit(functools.partial(recipe.style_targets, depth))(params, [painting[None]], [1.0])
+                frozen = {"params": params, "styles": (wanted,)}
+                image = _optimised(recipe, depth, frozen, images.resize(image, height, width), steps)
+            assert image is not None, "there is a scale"
+            found.append(images.from_unit(image))
         title = f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one layer of VGG-{depth}{note}"
         names = ["the painting", *layers]
         rows = [slice(i, i + self.columns) for i in range(0, len(found), self.columns)]
@@ -301,21 +323,19 @@ def _at(weights: dict[str, jax.Array], i: int) -> dict[str, jax.Array]:
     return {name: values[i] for name, values in weights.items()}
 
 
-def _from_noise(
-    recipe: Gatys, depth: Depth, frozen: dict[str, Any], shape: tuple[int, ...], steps: int, seed: int
-) -> np.ndarray:
-    """uint8 picture that a recipe's objective makes of noise."""
-    layer = (recipe.content_layers if recipe.content_weight else recipe.style_layers)[0]
-    say(f"{layer} …")
+def _optimised(recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.ndarray, steps: int) -> np.ndarray:
+    """(H, W, 3): what a recipe of one layer makes of an image."""
+    (layer,) = recipe.content_layers if recipe.content_weight else recipe.style_layers
+    height, width = image.shape[:2]
     weights = {name: jnp.float32(weight) for name, weight in recipe.weighting().items()}
     frozen = {"content": {}, "styles": (), "masks": (), "weights": weights} | frozen
-    noise = np.random.default_rng(seed).uniform(size=(1, *shape)).astype(np.float32)
     with sentence():
         objective = recipe.objective(depth)
-    progress = Progress([((shape[0], shape[1]), steps)], None)
-    compiled = compiled_for(objective, noise, frozen, recipe.optimizer, steps, progress)
-    found = optimise_image(objective, noise, frozen, recipe.optimizer, steps, watch=progress, compiled=compiled)
-    return images.from_unit(np.asarray(found.image[0]))
+    say(f"{layer}:")
+    progress = Progress([((height, width), steps)], None)
+    compiled = compiled_for(objective, image[None], frozen, recipe.optimizer, steps, progress)
+    found = optimise_image(objective, image[None], frozen, recipe.optimizer, steps, watch=progress, compiled=compiled)
+    return np.asarray(found.image[0])
 
 
 def _write(out: str | Path, rows: list[Any], captions: list[list[str]], title: str) -> list[Path]:

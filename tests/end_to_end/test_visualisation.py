@@ -56,7 +56,7 @@ def test_shallow_layers_give_the_pixels_back(pictures, tmp_path, shown):
 
 
 def test_brush_strokes_say_what_stood_in(pictures, tmp_path, shown):
-    recipe = BrushStrokes(layers=("conv1_2", "conv3_3", "conv3_4"), side=48, steps=3, columns=2)
+    recipe = BrushStrokes(layers=("conv1_2", "conv3_3", "conv3_4"), side=48, steps=(3, 2), columns=2)
     recipe.run(pictures / "painting.png", tmp_path / "x.png")
     assert shown["captions"] == [["the painting", "conv1_2"], ["conv3_3"]]  # conv3_4 is conv3_3 here, once
     assert "VGG-16 (conv3_4 of VGG-19: the deepest layer of the block stands in)" in shown["title"]
