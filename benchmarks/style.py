@@ -1,6 +1,6 @@
 """Style transfer beside a minimal PyTorch script: the same weights, losses, pictures and start, turn by turn in one run.
 
-  python benchmarks/style.py [--size=256] [--rounds=2] [--torch_python=python_that_has_torch] [--json=FILE]
+  python benchmarks/style.py [--size=256] [--rounds=2] [--only=adam] [--torch_python=python_that_has_torch] [--json=FILE]
 
 For L-BFGS (100 gradient evaluations; PyTorch with and without its strong Wolfe line search) and Adam (300 steps) it prints
 seconds an evaluation, compile seconds, peak memory, and the lowest loss so far after equally many evaluations and after
@@ -50,7 +50,7 @@ def pictures(size: int, folder: Path) -> Path:
 # ------------------------------------------------------------------------------------------------ ours
 
 
-def ours(method: str, inputs: dict[str, np.ndarray]) -> dict:
+def ours(method: str, count: int, inputs: dict[str, np.ndarray]) -> dict:
     import jax
 
     from imgtrans_jax.image_opt import compile_step, start
@@ -69,9 +69,10 @@ def ours(method: str, inputs: dict[str, np.ndarray]) -> dict:
         "weights": {"content": np.float32(1), "style": np.float32(1)},
         "content": jax.jit(lambda p, x: recipe.content_targets(16, p, x))(params, inputs["content"]),
         "styles": (jax.jit(lambda p, x: recipe.style_targets(16, p, [x], [1.0]))(params, inputs["style"]),),
+        "shares": (np.float32(1),),
         "masks": (),
     }
-    count = round(EVALUATIONS[method] * MORE)
+    count = round(count * MORE)
     began = time.perf_counter()
     program = compile_step(recipe.objective(16), inputs["content"], frozen, optimizer, count, clip=False)
     compiled = time.perf_counter() - began
@@ -88,7 +89,7 @@ def ours(method: str, inputs: dict[str, np.ndarray]) -> dict:
 # ------------------------------------------------------------------------------------------------ PyTorch
 
 
-def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
+def theirs(method: str, count: int, inputs: dict[str, np.ndarray]) -> dict:
     import torch
     import torch.nn.functional as F
 
@@ -143,7 +144,6 @@ def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
     x, loss = prepare(min(layouts, key=spent))
     seconds: list[float] = []
     losses: list[float] = []
-    count = EVALUATIONS[method]
 
     def closure():
         optimizer.zero_grad()
@@ -170,10 +170,10 @@ def theirs(method: str, inputs: dict[str, np.ndarray]) -> dict:
 # ------------------------------------------------------------------------------------------------ both
 
 
-def side(which: str, method: str, inputs: str, result: str) -> None:
+def side(which: str, method: str, count: str, inputs: str, result: str) -> None:
     with np.load(inputs, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    found = (ours if which == "ours" else theirs)(method, arrays)
+    found = (ours if which == "ours" else theirs)(method, int(count), arrays)
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if which == "ours":
         import jax
@@ -200,12 +200,12 @@ def each(run: dict) -> float:
     return float(np.median(np.diff(run["seconds"])))
 
 
-def measured(method: str, size: int, run: Callable[[str, str], dict]) -> tuple[dict, str]:
+def measured(method: str, size: int, count: int, run: Callable[[str, str], dict]) -> tuple[dict, str]:
     """One row of the table, and the versions that made it."""
     mine = run("ours", method)
     others = {name: run("theirs", name) for name in EVALUATIONS if name.startswith(method)}
     best = min(others.values(), key=lambda r: min(r["losses"]))
-    count, end = EVALUATIONS[method], best["seconds"][-1]
+    end = best["seconds"][-1]
     row = {
         "task": f"style_{method}",
         "size": size,
@@ -237,8 +237,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--torch_python", default=sys.executable)
+    parser.add_argument("--only", choices=("lbfgs", "adam"))
+    parser.add_argument("--evaluations", type=int, help="instead of 100 and 300")
     parser.add_argument("--json")
-    parser.add_argument("--side", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--side", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
         side(*args.side)
@@ -250,12 +252,13 @@ def main() -> None:
         def run(which: str, method: str) -> dict:
             result = Path(folder) / "result.json"
             python = sys.executable if which == "ours" else args.torch_python
-            subprocess.run([python, __file__, "--side", which, method, str(inputs), str(result)], check=True)
+            count = str(args.evaluations or EVALUATIONS[method])
+            subprocess.run([python, __file__, "--side", which, method, count, str(inputs), str(result)], check=True)
             return json.loads(result.read_text())
 
-        for method in ("lbfgs", "adam"):
+        for method in [args.only] if args.only else ["lbfgs", "adam"]:
             for _ in range(args.rounds):
-                row, versions = measured(method, args.size, run)
+                row, versions = measured(method, args.size, args.evaluations or EVALUATIONS[method], run)
                 rows.append(row)
                 print(said(row), flush=True)
     print(versions)

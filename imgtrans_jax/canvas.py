@@ -49,7 +49,12 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
 
 
 def compiled_for(
-    objective: Any, image: np.ndarray | jax.Array, frozen: Any, optimizer: Any, steps: int, progress: Progress | None = None
+    objective: Any,
+    image: np.ndarray | jax.ShapeDtypeStruct,
+    frozen: Any,
+    optimizer: Any,
+    steps: int,
+    progress: Progress | None = None,
 ) -> Compiled:
     """The compiled step, once it is known to fit into memory. Raises UserError, with a size that fits, where it does not."""
     height, width = image.shape[1:3]
@@ -132,7 +137,7 @@ def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Pa
 
 def unit(picture: np.ndarray) -> np.ndarray:
     """As read, to float32 in [0, 1]."""
-    return (images.to_signed(picture) + 1) / 2
+    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
 
 
 def preview_beside(target: Path) -> Path:

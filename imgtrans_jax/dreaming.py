@@ -55,27 +55,30 @@ def dream(
         picture = to_area(unit(images.read_picture(guide)), 256**2)
         frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(frozen["params"], picture[None])
     for source, target in zip(sources, targets, strict=True):
-        picture = unit(images.read_picture(source))
-        result = _octaves(recipe, objective, frozen, picture, working_size(picture, size), preview_beside(target))
+        picture = images.read_picture(source)
+        seen = unit(images.resize(picture, *working_size(picture, size)))
+        result = _octaves(recipe, objective, frozen, seen, preview_beside(target))
         make_folder(target.parent, "--out")
-        images.write_picture(target, images.from_unit(images.resize(result, *picture.shape[:2])))
+        images.write_picture(target, images.resize(images.from_unit(result), *picture.shape[:2]))
     return targets
 
 
-def _octaves(
-    recipe: DeepDream, objective: Any, frozen: Any, picture: np.ndarray, size: tuple[int, int], preview: Path | None
-) -> np.ndarray:
+def _octaves(recipe: DeepDream, objective: Any, frozen: Any, picture: np.ndarray, preview: Path | None) -> np.ndarray:
     """The picture at every octave's size with what the octaves before have drawn added: nothing is blurred on the way."""
     factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
-    sizes = [(round(size[0] * f), round(size[1] * f)) for f in factors]
+    sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]
     sizes = [s for s in sizes[:-1] if min(s) >= SMALLEST] + sizes[-1:]
     progress = Progress([(s, recipe.steps) for s in sizes], preview)
     detail = np.zeros((1, 1, 3), np.float32)
     image = picture
+    programs = {}
+    for h, w in reversed(sizes):  # the largest first: it may not fit
+        shape = jax.ShapeDtypeStruct((1, h, w, 3), np.float32)
+        programs[h, w] = compiled_for(objective, shape, frozen, recipe.optimizer, recipe.steps, progress)
     for h, w in sizes:
         base = images.resize(picture, h, w)
         began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
-        compiled = compiled_for(objective, began, frozen, recipe.optimizer, recipe.steps, progress)
+        compiled = programs[h, w]
         found = optimise_image(objective, began, frozen, recipe.optimizer, recipe.steps, watch=progress, compiled=compiled)
         image = np.asarray(found.last)[0]  # each step's loss is of another shift: the least is no better than the last
         detail = image - base

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,23 +56,22 @@ def stylise(
     UserError for anything the user can mend.
     """
     sources, targets = in_and_out(Path(content), Path(out), "_".join(Path(s).stem for s in styles))
-    studio = Studio(recipe, styles, style_weights, masks, size)
-    before: tuple[np.ndarray, np.ndarray] | None = None
+    transfer = StyleTransfer(recipe, styles, style_weights, masks, size)
+    done: Done | None = None
     written, refused = [], []
     for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
         try:
-            picture = unit(images.read_picture(source))
+            picture = images.read_picture(source)
             if len(sources) > 1:
                 say(f"Frame {number} of {len(sources)}: {source.name}")
-            result = studio.paint(picture, before, preview_beside(target))
+            done = transfer(picture, done, preview_beside(target))
         except UserError as error:
             if len(sources) == 1:
                 raise
             refused.append(str(error))
             continue
-        before = (picture, result)
         make_folder(target.parent, "--out")
-        images.write_picture(target, images.from_unit(images.resize(result, *picture.shape[:2])))
+        images.write_picture(target, images.resize(images.from_unit(done.result), *picture.shape[:2]))
         written.append(target)
     if refused:
         raise UserError(f"{len(written)} of {len(sources)} pictures were written to {out}. Left out: " + " ".join(refused))
@@ -92,7 +91,22 @@ def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None) -> 
     return [result, content, style]
 
 
-class Studio:
+class Done(NamedTuple):
+    """A picture at the size that was optimised, and its stylised form: (H, W, 3) unit float32."""
+
+    content: np.ndarray
+    result: np.ndarray
+
+
+class Aims(NamedTuple):
+    """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H, W, 1), or no regions."""
+
+    content: np.ndarray
+    styles: tuple[np.ndarray, ...]
+    masks: tuple[np.ndarray, ...]
+
+
+class StyleTransfer:
     """The network, the styles and the compiled programs of one recipe, kept from picture to picture."""
 
     def __init__(
@@ -118,45 +132,40 @@ class Studio:
         with sentence():
             recipe.network(self.depth, recipe.content_layers, recipe.style_layers)
             self.objective = recipe.objective(self.depth)
-        self.content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
-        self.style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
+        self._content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
+        self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
         self.programs: dict[tuple[int, ...], Compiled] = {}
 
-    def paint(
-        self, content: np.ndarray, before: tuple[np.ndarray, np.ndarray] | None = None, preview: Path | None = None
-    ) -> np.ndarray:
-        """(H, W, 3) -> its stylised form at the size that was optimised, both unit float32.
+    def __call__(self, picture: np.ndarray, before: Done | None = None, preview: Path | None = None) -> Done:
+        """A picture, as read, at the size that is optimised, and its stylised form.
 
-        before: the frame before and its result, to start from if the two frames are of one scene.
+        before: the frame before, to start from if both are of one scene. Raises UserError for a picture that is too small, or
+        too large for the memory, before any work is done.
         """
-        height, width = working_size(content, self.size)
-        started = None
-        if before is not None and _same_scene(before[0], content):
-            started = images.resize(before[1], height, width)
+        content = unit(images.resize(picture, *working_size(picture, self.size)))
+        height, width = content.shape[:2]
+        image = None
+        if before is not None and _same_scene(before.content, content):
+            image = before.result
         elif before is not None:
             say("A new scene: it starts anew.")
-        plan = self._plan(height, width, started is not None)
+        plan = self._plan(height, width, warm=image is not None)
         progress = Progress(plan, preview)
-        image = None if started is None else started[None]
-        frozen: Any = None
-        for (h, w), steps in plan:
-            frozen, first = self._prepare(content, h, w)
-            image = first if image is None else images.resize(image[0], h, w)[None]
-            compiled = self._program(image, frozen, h, w, steps, progress)
+        stages = [self._aims(content, h, w) for (h, w), _ in plan]
+        for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):  # the largest first: it may not fit
+            self._compile(aims, steps, progress)
+        for aims, ((h, w), steps) in zip(stages, plan, strict=True):
+            image = self._start(aims) if image is None else images.resize(image, h, w)
+            frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
             found = optimise_image(
-                self.objective, image, frozen, self.recipe.optimizer, steps, watch=progress, compiled=compiled
+                self.objective, image[None], frozen, self.recipe.optimizer, steps, watch=progress, compiled=compiled
             )
             _say_if_diverged(found)
-            image = np.asarray(found.image)
+            image = np.asarray(found.image[0])
             progress.done(steps, h * w)
         progress.close()
         assert image is not None, "a plan has at least one size"
-        picture = image[0]
-        return colour.with_luminance(images.resize(content, height, width), picture) if self._keeps_chroma else picture
-
-    @property
-    def _keeps_chroma(self) -> bool:
-        return self.recipe.colours == "luminance"
+        return Done(content, colour.with_luminance(content, image) if self.recipe.colours == "luminance" else image)
 
     def _plan(self, height: int, width: int, warm: bool) -> list[tuple[tuple[int, int], int]]:
         """The sizes to go through and the steps at each; the last alone for a frame that has a start."""
@@ -167,42 +176,52 @@ class Studio:
         plan = list(zip(sizes, steps, strict=True))
         return [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
 
-    def _prepare(self, content: np.ndarray, height: int, width: int) -> tuple[Any, np.ndarray]:
-        """At one size: what the objective needs, and a picture (1, H, W, 3) to start from."""
-        recipe = self.recipe
+    def _aims(self, content: np.ndarray, height: int, width: int) -> Aims:
+        """At one size: the pictures whose features are wanted, and where."""
         aimed = images.resize(content, height, width)
-        styles = [to_area(style, height * width * recipe.style_scale**2) for style in self.styles]
+        styles = [to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles]
         masks = [images.resize(mask, height, width) for mask in self.masks]
-        if self._keeps_chroma:
+        if self.recipe.colours == "luminance":
             aimed = colour.luminance(aimed)
             styles = [_like(colour.luminance(style), aimed) for style in styles]
-        elif recipe.colours == "content":
+        elif self.recipe.colours == "content":
             styles = [_like(style, aimed) for style in styles]
-        elif recipe.recolour:
+        elif self.recipe.recolour:
             aimed = _recoloured(aimed, styles, self.style_weights, masks)
-        batches = [style[None] for style in styles]
-        if masks:
-            regions = tuple(self.style_targets(self.params, [s], [1.0]) for s in batches)  # a style's share is its area
+        return Aims(aimed[None], tuple(style[None] for style in styles), tuple(masks))
+
+    def _start(self, aims: Aims) -> np.ndarray:
+        height, width = aims.content.shape[1:3]
+        if self.recipe.start == "noise":
+            return np.random.default_rng(self.recipe.seed).uniform(size=(height, width, 3)).astype(np.float32)
+        return aims.content[0] if self.start is None else images.resize(self.start, height, width)
+
+    def _frozen(self, aims: Aims) -> dict[str, Any]:
+        """What the objective needs besides the image."""
+        recipe, weights = self.recipe, self.style_weights
+        if aims.masks:  # every style has a region, and its Gram matrix for itself
+            regions = tuple(self._style_targets(self.params, [style], [1.0]) for style in aims.styles)
+            shares = [weight / sum(weights) for weight in weights]
         else:
-            regions = (self.style_targets(self.params, batches, self.style_weights),)
-        frozen = {
+            regions = (self._style_targets(self.params, list(aims.styles), weights),)
+            shares = [1.0]
+        return {
             "params": self.params,
             "weights": {name: jnp.float32(weight) for name, weight in recipe.weighting().items()},
-            "content": self.content_targets(self.params, aimed[None]),
+            "content": self._content_targets(self.params, aims.content) if recipe.content_weight else {},
             "styles": regions,
-            "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in masks),
+            "shares": tuple(jnp.float32(share) for share in shares),
+            "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
         }
-        if recipe.start == "noise":
-            return frozen, np.random.default_rng(recipe.seed).uniform(size=(1, height, width, 3)).astype(np.float32)
-        return frozen, (aimed if self.start is None else images.resize(self.start, height, width))[None]
 
-    def _program(self, image: np.ndarray, frozen: Any, height: int, width: int, steps: int, progress: Progress) -> Compiled:
-        key = (height, width, steps)
-        if key not in self.programs:
-            self.programs[key] = compiled_for(
-                self.objective, jnp.asarray(image), frozen, self.recipe.optimizer, steps, progress
-            )
-        return self.programs[key]
+    def _compile(self, aims: Aims, steps: int, progress: Progress) -> None:
+        """From shapes alone, so that what does not fit is known before anything is computed."""
+        height, width = aims.content.shape[1:3]
+        if (height, width, steps) not in self.programs:
+            image = jax.ShapeDtypeStruct(aims.content.shape, jnp.float32)
+            frozen = jax.eval_shape(lambda: self._frozen(aims))
+            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, steps, progress)
+            self.programs[height, width, steps] = compiled
 
 
 def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]) -> None:

@@ -143,6 +143,7 @@ class WeightRatios:
                 "params": params,
                 "content": jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None]),
                 "styles": (jax.jit(functools.partial(recipe.style_targets, depth))(params, [painting[None]], [1.0]),),
+                "shares": (jnp.float32(1),),
                 "masks": (),
             }
         found, terms = self._optimise(recipe, depth, picture, frozen)
@@ -328,7 +329,7 @@ def _optimised(recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.nd
     (layer,) = recipe.content_layers if recipe.content_weight else recipe.style_layers
     height, width = image.shape[:2]
     weights = {name: jnp.float32(weight) for name, weight in recipe.weighting().items()}
-    frozen = {"content": {}, "styles": (), "masks": (), "weights": weights} | frozen
+    frozen = {"content": {}, "styles": (), "shares": (jnp.float32(1),), "masks": (), "weights": weights} | frozen
     with sentence():
         objective = recipe.objective(depth)
     say(f"{layer}:")

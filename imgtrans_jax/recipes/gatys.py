@@ -105,8 +105,8 @@ class Gatys:
         return {name: weight for name, weight in weights.items() if weight}
 
     def objective(self, depth: Depth) -> Objective:
-        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content (features), styles (Regions)
-        and masks, one {layer: (h, w, 1)} for each region, or none for one region that is all of the picture.
+        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content (features), styles (Regions),
+        their shares (), and masks, one {layer: (h, w, 1)} for each region, or none for one region that is all of the picture.
 
         The Gram matrices wanted are scaled to as many positions as the image has, since the equations take them as sums.
         """
@@ -135,8 +135,9 @@ class Gatys:
                 named["content"] = weights["content"] * sum(losses[1:], start=losses[0]) / len(losses)
             if self.style_weight:
                 masks = frozen["masks"] or (None,) * len(frozen["styles"])
-                areas = [style(features, wanted, mask) for wanted, mask in zip(frozen["styles"], masks, strict=True)]
-                named["style"] = weights["style"] * sum(areas[1:], start=areas[0]) / len(areas)
+                regions = zip(frozen["styles"], masks, frozen["shares"], strict=True)
+                losses = [share * style(features, wanted, mask) for wanted, mask, share in regions]
+                named["style"] = weights["style"] * sum(losses[1:], start=losses[0])
             if self.tv_weight:
                 named["tv"] = weights["tv"] * self.tv_loss(image)
             return named

@@ -10,10 +10,24 @@ import pytest
 
 from imgtrans_jax import config, loop, sharding
 from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.optim import GradientDescent, PixelAdam
+from imgtrans_jax.recipes.deepdream import DeepDream
+from imgtrans_jax.recipes.gatys import Gatys, by_depth
 from imgtrans_jax.report import read_metrics
+from imgtrans_jax.types import UserError
+from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+PICTURES = {  # what stylize.py makes of pictures, without training
+    "gatys": Gatys,
+    "gatys_2016": Gatys,
+    "deepdream": DeepDream,
+    "content_reconstruction": ContentReconstruction,
+    "brush_strokes": BrushStrokes,
+    "weight_ratios": WeightRatios,
+    "top_patches": TopPatches,
+}
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in PICTURES)
 NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "cyclegan_sketches_small", "my_loss"}
 TASKS = {"cezanne2photo", "monet2photo", "vangogh2photo", "ukiyoe2photo", "apple2orange", "summer2winter", "iphone2dslr"}
 TASKS |= {"maps", "facades", "cityscapes"}
@@ -59,6 +73,35 @@ def test_every_header_says_what_a_user_needs(path):
     for word in ("Paper:", "Command:", "Data:", "Expected:", "Needs:"):
         assert word in header
     assert f"python train.py --config=configs/{path.name}" in header
+
+
+@pytest.mark.parametrize(("name", "kind"), PICTURES.items())
+def test_every_config_of_pictures_loads_and_says_how(name, kind):
+    path = ROOT / "configs" / f"{name}.py"
+    recipe = config.load(str(path), *PICTURES.values())
+    assert type(recipe) is kind
+    assert config.from_json(config.to_json(recipe)) == recipe
+    header = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert "Command:  python stylize.py " in header
+    assert f"--config=configs/{name}.py" in header or name == "gatys"  # which is what stylize.py does anyway
+    with pytest.raises(UserError, match=f"must return Experiment; it returned {kind.__name__}; it is for stylize.py"):
+        config.load(str(path))
+
+
+def test_losses_optimizers_and_layers_are_set_by_name():
+    recipe = Gatys()
+    for name, text in (("style_loss", "style_normalised"), ("layer_weights", "by_depth"), ("optimizer", "PixelAdam")):
+        recipe = config.override(recipe, name, text)
+    recipe = config.override(recipe, "optimizer.rate", "0.05")
+    recipe = config.override(recipe, "content_layers", "relu3_2,relu4_2")
+    recipe = config.override(recipe, "steps", "10,20,30")
+    assert recipe.optimizer == PixelAdam(0.05)
+    assert recipe.layer_weights is by_depth
+    assert recipe.content_layers == ("relu3_2", "relu4_2")
+    assert recipe.steps == (10, 20, 30)
+    assert config.override(recipe, "optimizer", "GradientDescent").optimizer == GradientDescent()
+    with pytest.raises(UserError, match="one of"):
+        config.override(recipe, "optimizer", "Adam")
 
 
 def test_the_paper_s_values_are_the_config_s():

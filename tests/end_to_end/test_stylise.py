@@ -86,6 +86,14 @@ def test_every_style_goes_where_its_mask_is(studio, tmp_path):
     assert np.abs(right - stripes).sum() < np.abs(right - painting).sum()
 
 
+def test_a_style_of_weight_0_leaves_its_region_to_the_content(studio, tmp_path):
+    styles, masks = [studio / "painting.png", studio / "stripes.png"], [studio / "left.png", studio / "right.png"]
+    recipe = dataclasses.replace(SMALL, recolour=False)
+    stylise(recipe, studio / "photo.png", styles, tmp_path / "out.png", masks=masks, style_weights=(1, 0))
+    change = np.abs(read(tmp_path / "out.png") - read(studio / "photo.png")).mean(axis=(0, 2))
+    assert change[:26].mean() > 2 * change[38:].mean()
+
+
 def test_two_styles_are_blended_by_weight(studio, tmp_path):
     styles = [studio / "painting.png", studio / "stripes.png"]
     blues = []
