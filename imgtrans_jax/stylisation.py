@@ -85,9 +85,11 @@ def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None) -> 
     make_folder(folder, "--out")
     say("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
-    images.write_picture(content, samples.photograph())
+    photograph = samples.photograph()
+    height, width = photograph.shape[:2]
+    images.write_picture(content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height)))
     images.write_picture(style, samples.painting())
-    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size or SAMPLE_SIZE)
+    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size)
     return [result, content, style]
 
 
