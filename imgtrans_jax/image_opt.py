@@ -199,10 +199,10 @@ def optimise_image(
         now = {name: float(value) for name, value in jax.device_get(terms).items()}
         if watch:
             watch(number, now, walk.best)
-        if optimizer.searches:
-            continue
-        far = 0 if now["total"] <= FAR * abs(float(walk.best_loss)) else far + 1
-        if far >= 2 or not np.isfinite(now["total"]):
+        best = float(walk.best_loss)
+        # A line search tries far and infinite places too, and comes back from them, if it ever saw a finite one.
+        far = 0 if optimizer.searches or now["total"] <= FAR * abs(best) else far + 1
+        if far >= 2 or not np.isfinite(best if optimizer.searches else now["total"]):
             diverged = number
             break
     rows = jax.device_get(history)

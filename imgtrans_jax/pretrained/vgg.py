@@ -9,7 +9,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -74,7 +74,7 @@ def _depth(kernels: Kernels, source: str) -> Depth:
 # ------------------------------------------------------------------------------------------------ the cache
 
 
-def _kept(name: str, read: Any) -> Kernels:
+def _kept(name: str, read: Callable[[], Kernels]) -> Kernels:
     """From the cache if its checksum is right, else read anew and kept there."""
     path = cache_folder() / f"{name}.safetensors"
     try:
@@ -277,11 +277,3 @@ def _fetch(name: str) -> Kernels:
         reason = getattr(error, "reason", error)
         raise UserError(f"The weights of {repository} could not be fetched from {host} ({reason}): use {_WAYS_OUT}.") from None
     return _from_torchvision(arrays)
-
-
-def described(weights: str, arrays: Iterable[np.ndarray]) -> str:
-    """One phrase for reports: where the weights are from and the start of their checksum."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return f"{weights} (sha256 {digest.hexdigest()[:12]})"

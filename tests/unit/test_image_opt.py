@@ -111,6 +111,16 @@ def test_a_loss_that_is_not_finite_ends_the_run():
     assert np.isfinite(found.image).all()
 
 
+def test_a_loss_that_never_was_finite_ends_the_run_of_any_optimizer():
+    def nothing(image, frozen, key):
+        return {"root": jnp.sum(jnp.sqrt(image - 2))}
+
+    for optimizer in (LBFGS(), PixelAdam()):
+        found = optimise_image(nothing, ZEROS, {}, optimizer, 50)
+        assert found.diverged == 10
+        np.testing.assert_array_equal(found.image, ZEROS)
+
+
 def test_lbfgs_backs_out_of_what_is_not_finite():
     def walled(image, frozen, key):
         return {"barrier": -jnp.sum(jnp.log(image)) + 5 * jnp.sum(image)}
