@@ -17,7 +17,7 @@ Deep Dream, guided by another picture if you like, and four experiments that loo
 With a generator that train.py has trained:
   python stylize.py --run=runs/quickstart --input=sketches/ --out=coloured --size=64 [--direction=b2a]
 
-Every result has the size of its input. Any field of a config can be set by its name: --config.content_weight=0.1 for more
+Every picture comes back at its own size. Any field of a config can be set by its name: --config.content_weight=0.1 for more
 style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another network; configs/gatys.py says more.
 """
 
@@ -31,14 +31,12 @@ from imgtrans_jax import cli
 CONTENT = flags.DEFINE_string("content", None, "The picture to change, or a folder of frames.")
 STYLE = flags.DEFINE_multi_string("style", [], "A picture whose look is wanted; may be given several times.")
 STYLE_WEIGHTS = flags.DEFINE_list("style_weights", [], "How much of each style, such as 2,1. Default: equally much.")
-MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where the style goes.")
+MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where it goes.")
 CONFIG = flags.DEFINE_string("config", None, "What to do: a Python file of configs/. Default: style transfer.")
 RUN = flags.DEFINE_string("run", None, "The folder of a training run, such as runs/quickstart.")
 INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
-OUT = flags.DEFINE_string(
-    "out", "out", "A folder for the results, or, for one picture, a file name such as out.png or out.jpg."
-)
-SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels, then enlarge the result.")
+OUT = flags.DEFINE_string("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
+SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels; the result has its size.")
 DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "With --run: from the first domain to the second, or back.")
 TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that its config names outside imgtrans_jax.")
 
@@ -68,6 +66,8 @@ def _with_config(overrides: cli.Overrides) -> list[Path]:
     from imgtrans_jax.types import UserError
     from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
 
+    if CONTENT.value and INPUT.value:
+        raise UserError("--content and --input say the same; give one of them.")
     content, out, size = CONTENT.value or INPUT.value, OUT.value, SIZE.value
     kinds = (Gatys, DeepDream, ContentReconstruction, BrushStrokes, WeightRatios, TopPatches)
     recipe = cli.load_config(CONFIG.value, overrides, *kinds) if CONFIG.value else cli.overridden(Gatys(), overrides)
@@ -84,7 +84,7 @@ def _with_config(overrides: cli.Overrides) -> list[Path]:
         case DeepDream():
             return dreaming.dream(recipe, _given(content), out, guide=style, size=size)
         case BrushStrokes():
-            return recipe.run(_given(style or content, "style"), out)
+            return recipe.run(_given(style, "style"), out)
         case WeightRatios():
             return recipe.run(_given(content), _given(style, "style"), out)
         case _:

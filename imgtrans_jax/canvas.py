@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from imgtrans_jax import images
+from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import Walk, compile_step
 from imgtrans_jax.report import duration
 from imgtrans_jax.types import UserError
@@ -22,6 +23,7 @@ MOST_PIXELS = 1_000_000
 
 SMALLEST = 64  # pixels of the shorter side, at any scale but the last
 LEAST = 16  # pixels of the shorter side that the deepest features need
+BYTES_A_PIXEL = 4000  # that style transfer with VGG-16 takes, as its compiler reports for 256 to 1000 px
 
 Compiled = Callable[[Walk, Any], tuple[Walk, Any]]
 
@@ -43,6 +45,9 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
     else:
         scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
     h, w = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+    free = free_memory()
+    if free is not None and h * w * BYTES_A_PIXEL / 4 > free:  # hopeless for any layer: not even the picture is resized
+        raise _too_large(h, w, h * w * BYTES_A_PIXEL, free)
     if size is None and scale < 1:
         say(f"{width}x{height} is large: optimised at {w}x{h} and enlarged again; --size={min(height, width)} does all of it.")
     return h, w
@@ -66,12 +71,16 @@ def compiled_for(
     say(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
     needed, free = needed_memory(compiled), free_memory()
     if free is not None and needed > free:
-        fits = round(min(height, width) * math.sqrt(0.9 * free / needed))
-        raise UserError(
-            f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: --size={fits} "
-            "would fit; the result is enlarged to the picture's size."
-        )
+        raise _too_large(height, width, needed, free)
     return compiled
+
+
+def _too_large(height: int, width: int, needed: int, free: int) -> UserError:
+    fits = round(min(height, width) * math.sqrt(0.9 * free / needed))
+    return UserError(
+        f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: --size={fits} "
+        "would fit; the result is enlarged to the picture's size."
+    )
 
 
 def needed_memory(compiled: Any) -> int:
@@ -114,8 +123,17 @@ def to_area(picture: np.ndarray, area: float) -> np.ndarray:
 def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]:
     """The pictures to read and the files to write. `out` is a file if it ends like a picture's name, else a folder.
 
-    Raises UserError if there is nothing to read, or a picture would be overwritten by its own result.
+    Raises UserError if there is nothing to read, if nothing can be written, or if a picture would be overwritten by its own
+    result: before any work is done.
     """
+    sources, targets = _named(content, out, look)
+    make_folder(targets[0].parent, "--out")
+    if not os.access(targets[0].parent, os.W_OK) or targets[0].is_dir():
+        raise UserError(f"{targets[0]} cannot be written; choose another --out.")
+    return sources, targets
+
+
+def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]:
     if not content.exists():
         raise UserError(f"There is no {content}; give a picture or a folder of pictures.")
     if content.is_dir():
@@ -128,8 +146,10 @@ def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Pa
         stems = [path.with_suffix("") for path in relative]
         return sources, [out / (f"{r}.png" if stems.count(s) > 1 else f"{s}.png") for r, s in zip(relative, stems, strict=True)]
     target = out if out.suffix.lower() in images.WRITABLE else out / f"{content.stem}_{look}.png"
-    if out.suffix and out.suffix.lower() not in images.WRITABLE and out.suffix.lower() in images.SUFFIXES:
-        raise UserError(f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}.")
+    if target != out and out.suffix and not out.is_dir():
+        raise UserError(
+            f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}, or a folder."
+        )
     if target.resolve() == content.resolve():
         raise UserError(f"--out={out} is the picture itself, which would be overwritten; choose another name.")
     return [content], [target]

@@ -205,7 +205,10 @@ def _describe(hint: Any, present: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
     if origin is tuple:
-        return "numbers joined by commas" if args and args[-1] is not Ellipsis else "a tuple that a config file sets"
+        plain = bool(args) and args[0] in (int, float, str)
+        return (
+            f"{'names' if args[:1] == (str,) else 'numbers'} joined by commas" if plain else "a tuple that a config file sets"
+        )
     simple = {int: "an int", float: "a float", bool: "true or false", str: "a text", type(None): "none"}
     if hint in simple:
         return simple[hint]

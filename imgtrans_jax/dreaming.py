@@ -39,6 +39,8 @@ def dream(
     """
     if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
         raise UserError("config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not negative.")
+    if recipe.channel < -1:
+        raise UserError(f"config.channel is {recipe.channel}; give one from 0, or -1 for all.")
     if guide is not None and recipe.channel >= 0:
         raise UserError("A guide speaks to all channels; leave out either --style or --config.channel.")
     sources, targets = in_and_out(Path(content), Path(out), "dream")

@@ -171,7 +171,10 @@ def labelled(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[Sequence[s
     font, line = ImageFont.load_default(14), 20
     heights = [max(picture.shape[0] for picture in row) + line + gap for row in rows]
     columns = max(len(row) for row in rows)
-    widths = [max(row[c].shape[1] for row in rows if c < len(row)) + gap for c in range(columns)]
+    widths = [0] * columns
+    for row, texts in zip(rows, captions, strict=True):
+        for c, (picture, text) in enumerate(zip(row, texts, strict=True)):
+            widths[c] = max(widths[c], picture.shape[1] + gap, math.ceil(font.getlength(text)) + gap)
     lines = _wrapped(title, font, sum(widths) - gap)
     sheet = Image.new("RGB", (sum(widths) + gap, sum(heights) + line * len(lines) + 2 * gap), "white")
     draw = ImageDraw.Draw(sheet)

@@ -122,7 +122,7 @@ class StyleTransfer:
         _check(recipe, styles, style_weights, masks)
         self.recipe, self.size = recipe, size
         self.styles = [unit(images.read_picture(path)) for path in styles]
-        self.masks = [unit(images.read_picture(path, channels=1)) for path in masks]
+        self.masks = [_read_mask(path) for path in masks]
         self.style_weights = list(style_weights) or [1.0] * len(styles)
         self.start = None if recipe.start in ("content", "noise") else unit(images.read_picture(recipe.start))
         for path, picture in zip(styles, self.styles, strict=True):
@@ -229,6 +229,9 @@ class StyleTransfer:
 def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]) -> None:
     if not styles:
         raise UserError("Which style? Give --style=PICTURE, once or several times.")
+    for path in styles:
+        if Path(path).is_dir():
+            raise UserError(f"--style={path} is a folder; give one picture, or several times --style=PICTURE.")
     if style_weights and len(style_weights) != len(styles):
         raise UserError(f"{len(style_weights)} style weights were given for {len(styles)} styles; give one for each.")
     if style_weights and (min(style_weights) < 0 or sum(style_weights) == 0):
@@ -236,11 +239,20 @@ def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float],
     if masks and len(masks) != len(styles):
         raise UserError(f"{len(masks)} masks were given for {len(styles)} styles; give one for each.")
     if len(recipe.scales) != len(recipe.steps) or not recipe.scales:
-        raise UserError("config.scales and config.steps must be equally long: a number of steps for each scale.")
+        raise UserError(
+            f"config.scales has {len(recipe.scales)} entries and config.steps {len(recipe.steps)}; give a number of steps for "
+            "each scale."
+        )
     if min(recipe.steps) < 1 or min(recipe.scales) <= 0 or recipe.style_scale <= 0:
         raise UserError("config.steps, config.scales and config.style_scale must be above 0.")
     if min(recipe.content_weight, recipe.style_weight, recipe.tv_weight) < 0 or not recipe.weighting():
         raise UserError("The weights content_weight, style_weight and tv_weight must not be negative, nor all 0.")
+
+
+def _read_mask(path: str | Path) -> np.ndarray:
+    """(H, W, 1): how bright, times how opaque."""
+    picture = unit(images.read_picture(path, channels=4))
+    return colour.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
 
 
 def _recoloured(

@@ -80,7 +80,8 @@ class BrushStrokes:
         """style: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
         if len(self.scales) != len(self.steps) or not self.scales or min(*self.scales, *self.steps) <= 0:
             raise UserError(
-                "config.scales and config.steps must be equally long, and above 0: a number of steps for each scale."
+                f"config.scales has {len(self.scales)} entries and config.steps {len(self.steps)}; give a number of steps "
+                "above 0 for each scale."
             )
         picture = _to_side(style, self.side)
         depth, params = _network(self.weights)

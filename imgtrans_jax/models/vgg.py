@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Literal, TypeAlias
 
 import jax
@@ -74,7 +75,8 @@ def stands_in(layer: str, depth: Depth) -> str:
     names = layer_names(depth)
     if layer in names:
         return layer
-    check_layers((layer,), 19)
+    if layer not in layer_names(19):
+        raise ValueError(_no_layer(layer, depth))
     kind = layer.partition("_")[0]
     return [name for name in names if name.startswith(f"{kind}_")][-1]
 
@@ -133,4 +135,6 @@ def _pool(x: jax.Array, how: Pooling) -> jax.Array:
 
 
 def _no_layer(layer: str, depth: Depth) -> str:
-    return f"VGG-{depth} has no layer '{layer}'; it has {', '.join(layer_names(depth))}."
+    near = difflib.get_close_matches(layer, layer_names(depth), 3, 0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(layer_names(depth))}."
+    return f"VGG-{depth} has no layer '{layer}'; {hint}"

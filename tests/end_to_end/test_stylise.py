@@ -167,7 +167,7 @@ def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
     ("change", "words"),
     [
         ({"style_layers": ("relu9_1",)}, "no layer 'relu9_1'"),
-        ({"steps": (3, 4)}, "equally long"),
+        ({"steps": (3, 4)}, "config.scales has 1 entries and config.steps 2"),
         ({"content_weight": -1.0}, "must not be negative"),
         ({"content_weight": 0.0, "style_weight": 0.0}, "nor all 0"),
         ({"start": "nowhere.png"}, "does not exist"),
@@ -190,6 +190,8 @@ def test_mistakes_in_the_config_are_one_sentence(studio, tmp_path, change, words
         ("cut.png", "out.png", "damaged or cut off"),
         ("photo.png", "photo.png", "would be overwritten"),
         ("photo.png", "out.gif", "no kind of picture that is written"),
+        ("photo.png", "out.xyz", "no kind of picture that is written"),
+        ("photo.png", "text.jpg/out.png", "cannot be made"),
         (".", ".", "would be overwritten"),
         (".", "out.png", "must be one too"),
     ],
@@ -215,12 +217,26 @@ def test_a_very_wide_picture_is_taken_smaller(capsys):
         canvas.working_size(np.zeros((300, 400, 3), np.uint8), 3)
 
 
+def test_a_size_beyond_all_memory_is_said_at_once(studio, tmp_path):
+    with pytest.raises(UserError, match=r"needs .* GB of memory and .* GB are free: --size=\d+ would fit"):
+        stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png", size=200_000)
+
+
+def test_a_masks_transparent_parts_have_no_style(tmp_path):
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[..., :3], mask[:2, :, 3] = 255, 255
+    write(tmp_path / "mask.png", mask)
+    np.testing.assert_allclose(stylisation._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6)
+
+
 def test_styles_and_masks_must_be_as_many(studio, tmp_path):
     one = [studio / "painting.png"]
     with pytest.raises(UserError, match="2 style weights were given for 1"):
         stylise(SMALL, studio / "photo.png", one, tmp_path, style_weights=(1, 2))
     with pytest.raises(UserError, match="2 masks were given for 1"):
         stylise(SMALL, studio / "photo.png", one, tmp_path, masks=[studio / "left.png"] * 2)
+    with pytest.raises(UserError, match="is a folder; give one picture"):
+        stylise(SMALL, studio / "photo.png", [studio], tmp_path)
     with pytest.raises(UserError, match="Which style"):
         stylise(SMALL, studio / "photo.png", [], tmp_path)
 
@@ -261,6 +277,8 @@ def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
         ({"channel": 256, "layer": "relu3_3"}, None, "has 256 channels"),
         ({"layer": "relu7_1"}, None, "no layer 'relu7_1'"),
         ({"octaves": 0}, None, "1 or more"),
+        ({"channel": -5}, None, "give one from 0"),
+        ({"layer": "relu3_5"}, None, "did you mean relu3_3"),
         ({"channel": 3}, "photo.png", "A guide speaks to all channels"),
     ],
 )

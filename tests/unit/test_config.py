@@ -136,7 +136,7 @@ def test_ones_own_code_needs_trust():
         ("def get_config(: pass", "line 1 does not load: SyntaxError"),
         ("import no_such_module", "line 1 does not load: ModuleNotFoundError"),
         ("x = 1", r"has no function get_config\(\)"),
-        ("def get_config(): return 3", "must return an Experiment; it returned int"),
+        ("def get_config(): return 3", "must return Experiment; it returned int"),
         ("\n\ndef get_config():\n    return 1 / 0", "line 4 does not load: ZeroDivisionError"),
     ],
 )
