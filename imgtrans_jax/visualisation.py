@@ -266,7 +266,7 @@ def _responses(
     """The pictures as they were shown, and for each layer the largest response (N, C), where (N, C), and the map's width."""
 
     @jax.jit
-    def largest(batch: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+    def largest(params: Any, batch: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
         flat = {name: f.reshape(f.shape[0], -1, f.shape[-1]) for name, f in apply(network, params, batch).items()}
         return {name: (jnp.max(f, axis=1), jnp.argmax(f, axis=1)) for name, f in flat.items()}
 
@@ -282,7 +282,7 @@ def _responses(
     for start in tqdm(range(0, len(pictures), 8), desc="Looking", unit="batch", delay=2, disable=None):
         batch = np.stack(pictures[start : start + 8]).astype(np.float32) / 255
         padded = np.concatenate([batch, np.zeros((8 - len(batch), *batch.shape[1:]), np.float32)])
-        kept = jax.tree.map(lambda x, n=len(batch): np.asarray(x)[:n], largest(padded))
+        kept = jax.tree.map(lambda x, n=len(batch): np.asarray(x)[:n], largest(params, padded))
         found.append(kept)
     shapes = jax.eval_shape(lambda x: apply(network, params, x), jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32))
     joined = {

@@ -25,13 +25,13 @@ def transfer_figures(
     at the content's area for the first, and at its very shape for the second.
     """
     network = VGG(depth, (*STYLE_LAYERS, CONTENT_LAYER))
-    features = jax.jit(lambda x: network.apply(params, x))
+    features = jax.jit(network.apply)
     height, width = content.shape[:2]
     scale = np.sqrt(height * width / (style.shape[0] * style.shape[1]))
     same_area = images.resize(style, round(style.shape[0] * scale), round(style.shape[1] * scale))
     same_shape = images.resize(style, height, width)
     of = {
-        name: features(jnp.float32(picture)[None])
+        name: features(params, jnp.float32(picture)[None])
         for name, picture in (("result", result), ("content", content), ("area", same_area), ("shape", same_shape))
     }
 

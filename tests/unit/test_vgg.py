@@ -34,11 +34,11 @@ def test_features_and_gradients_equal_pytorch(depth):
         assert len(wanted) >= 5
         network = VGG(depth, tuple(wanted), pooling)
 
-        def loss(x, network=network):
+        def loss(x, params, network=network):
             found = apply(network, params, x)
             return sum(jnp.mean(f**2) for f in found.values()), found
 
-        (_, found), grad = jax.jit(jax.value_and_grad(loss, has_aux=True))(images)
+        (_, found), grad = jax.jit(jax.value_and_grad(loss, has_aux=True))(images, params)
         for layer in wanted:
             golden = GOLDEN[f"{depth}/{pooling}/{layer}"]
             np.testing.assert_allclose(found[layer][:, ::2, ::2, ::5], golden, atol=2e-5 * np.abs(golden).max())
