@@ -33,7 +33,7 @@ def experiment(tiny_config):
     return config.load(str(tiny_config))
 
 
-@pytest.mark.slow  # half a minute; the killed and interrupted runs below show the same on one more way
+@pytest.mark.slow  # half a minute; the killed and interrupted runs below show the same
 def test_twenty_steps_are_ten_and_ten(experiment, tmp_path):
     whole = loop.train(experiment, tmp_path / "whole", steps=20)
     loop.train(experiment, tmp_path / "parts", steps=10)
