@@ -73,7 +73,7 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
         ) from None
     except tfds.core.DatasetNotFoundError:
         raise UserError(f"tensorflow-datasets knows no '{name}'; see https://www.tensorflow.org/datasets/catalog.") from None
-    except (NotImplementedError, ModuleNotFoundError) as error:  # what tfds raises where it would need TensorFlow
+    except (NotImplementedError, ModuleNotFoundError) as error:  # caught: what tfds raises where it needs TensorFlow
         raise UserError(
             f"{name} cannot be read without TensorFlow ({str(error).splitlines()[0]}); prepare it once where TensorFlow is "
             "installed, with file_format='array_record', or use folders: --config.data.a=DIR --config.data.b=DIR."
