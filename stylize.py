@@ -14,11 +14,14 @@ Deep Dream, guided by another picture if you like, and four experiments that loo
   python stylize.py --config=configs/weight_ratios.py --content=photo.jpg --style=painting.jpg --out=grid.png
   python stylize.py --config=configs/top_patches.py --input=folder --out=grid.png
 
-With a generator that train.py has trained:
+With a generator that train.py has trained, its run or its file (python -m imgtrans_jax.convert RUN FILE.safetensors):
   python stylize.py --run=runs/quickstart --input=sketches/ --out=coloured --size=64 [--direction=b2a]
+  python stylize.py --run=runs/srresnet --input=photo.jpg --out=enlarged            (four times as large)
+  python stylize.py --generator=digits.safetensors --count=64 --out=digits [--label=3]      (pictures from nothing)
 
-Every picture comes back at its own size. Any field of a config can be set by its name: --config.content_weight=0.1 for more
-style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another network; configs/gatys.py says more.
+Every picture comes back at its own size, or four times that. Any field of a config can be set by its name:
+--config.content_weight=0.1 for more style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another
+network; configs/gatys.py says more.
 """
 
 from pathlib import Path
@@ -34,29 +37,41 @@ STYLE_WEIGHTS = flags.DEFINE_list("style_weights", [], "How much of each style, 
 MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where it goes.")
 CONFIG = flags.DEFINE_string("config", None, "What to do: a Python file of configs/. Default: style transfer.")
 RUN = flags.DEFINE_string("run", None, "The folder of a training run, such as runs/quickstart.")
+GENERATOR = flags.DEFINE_string("generator", None, "Instead of --run: a .safetensors file made of a run.")
 INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
 OUT = flags.DEFINE_string("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
 SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels; the result has its size.")
 DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "With --run: from the first domain to the second, or back.")
+TEST_MODE = flags.DEFINE_enum("test_mode", None, ["paper", "eval"], "With a pix2pix run: with its noise, or without.")
+COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
+LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
+SEED = flags.DEFINE_integer("seed", 0, "With --count: another number makes other pictures.")
 TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that its config names outside imgtrans_jax.")
 
 
 def main(overrides: cli.Overrides) -> int:
-    written = _with_run(RUN.value, overrides) if RUN.value else _with_config(overrides)
+    written = _with_run(overrides) if RUN.value or GENERATOR.value else _with_config(overrides)
     print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
     return 0
 
 
-def _with_run(run: str, overrides: cli.Overrides) -> list[Path]:
-    from imgtrans_jax import loop  # after the flags, so that --help is fast
+def _with_run(overrides: cli.Overrides) -> list[Path]:
+    from imgtrans_jax import translation  # after the flags, so that --help is fast
     from imgtrans_jax.types import Direction, UserError
 
     if overrides or CONFIG.value or STYLE.value:
-        raise UserError("With --run the look comes from the run; leave --config and --style out.")
-    source = INPUT.value or CONTENT.value
-    if source is None:
-        raise UserError("Give --input=PICTURE_OR_FOLDER with --run; see --help.")
-    return loop.translate(run, source, OUT.value, cast("Direction", DIRECTION.value), SIZE.value, TRUST_CODE.value)
+        raise UserError("With --run or --generator the look comes from it; leave --config and --style out.")
+    if RUN.value and GENERATOR.value:
+        raise UserError("Give --run or --generator, not both.")
+    source, pictures, trusted = RUN.value or GENERATOR.value, INPUT.value or CONTENT.value, TRUST_CODE.value
+    if pictures and COUNT.value is not None:
+        raise UserError("--count makes pictures from nothing; leave --input out.")
+    if COUNT.value is not None:
+        return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted)
+    if pictures is None:
+        raise UserError("Give --input=PICTURE_OR_FOLDER, or --count=N for a GAN's run; see --help.")
+    direction, mode = cast("Direction", DIRECTION.value), TEST_MODE.value
+    return translation.translate(source, pictures, OUT.value, direction, SIZE.value, trusted, mode)
 
 
 def _with_config(overrides: cli.Overrides) -> list[Path]:

@@ -16,7 +16,7 @@ def measure(size: int) -> None:
     import jax
     import numpy as np
 
-    from imgtrans_jax import config, loop, sharding
+    from imgtrans_jax import config, program, sharding
 
     name = {64: "quickstart", 128: "cyclegan_openmoji", 256: "cyclegan_horse2zebra"}[size]
     experiment = config.load(f"configs/{name}.py")
@@ -24,9 +24,9 @@ def measure(size: int) -> None:
     shape = (experiment.batch_size, size, size, 3)
     batch = {side: rng.uniform(-1, 1, shape).astype(np.float32) for side in "ab"}
     mesh = sharding.data_mesh(1, 1)
-    program = loop.Program(experiment, mesh, batch, per_epoch=1000)
-    state = program.initial()
-    step, compile_seconds = program.compile()
+    programs = program.Program(experiment, mesh, batch, per_epoch=1000)
+    state = programs.initial()
+    step, compile_seconds = programs.compile()
     batch = sharding.to_devices(batch, mesh)
     times = []
     for _ in range(STEPS[size]):

@@ -1,12 +1,15 @@
 """Your sketches <-> your coloured sketches, from two folders that need no pairs.
 
-Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593); upsampling by nearest neighbour and convolution, against checkerboards.
+Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593); upsampling by nearest neighbour and convolution, against
+          checkerboards.
 Command:  python train.py --config=configs/cyclegan_sketches.py
-Data:     data/sketches (a) and data/coloured (b), or elsewhere: --config.data.a=DIR --config.data.b=DIR. A hundred pictures
+Data:     data/sketches (a) and data/coloured (b), or elsewhere: --config.data.a=DIR --config.data.b=DIR. A hundred
+          pictures
           a side are a start, five hundred are good. To start small on a laptop: --config.data.cut.load_size=72
           --config.data.cut.crop_size=64 --config.recipe.generator.width=16 --config.recipe.generator.blocks=3
 Expected: lines kept, areas filled with the colours of side b. Colours that side b never has are not invented.
-Needs:    200 epochs of the larger folder at 128 px: with 500 pictures 100,000 steps. Estimate, not measured: 1 to 2 hours on a
+Needs:    200 epochs of the larger folder at 128 px: with 500 pictures 100,000 steps. Estimate, not measured: 1 to 2
+          hours on a
           data-centre GPU; on two CPU cores 1.8 s a step (measured).
 """
 

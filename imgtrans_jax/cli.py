@@ -51,8 +51,9 @@ def overridden(value: Any, overrides: Overrides) -> Any:
     return value
 
 
-def run(main: Callable[[Overrides], int | None]) -> None:
-    """Runs a script's `main` with the overrides; a UserError ends it with its sentence and exit code 2, Ctrl-C with 130."""
+def run(main: Callable[..., int | None], positional: bool = False) -> None:
+    """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
+    sentence and exit code 2, Ctrl-C with 130."""
     try:
         argv, overrides = split_overrides(sys.argv)
     except UserError as error:
@@ -60,6 +61,8 @@ def run(main: Callable[[Overrides], int | None]) -> None:
 
     def guarded(rest: list[str]) -> int:
         try:
+            if positional:
+                return main(overrides, rest[1:]) or 0
             if len(rest) > 1:
                 raise UserError(f"'{rest[1]}' was not understood; flags are written --name=value, see --help.")
             return main(overrides) or 0

@@ -57,3 +57,36 @@ def luminance(picture: np.ndarray) -> np.ndarray:
 def with_luminance(picture: np.ndarray, bright: np.ndarray) -> np.ndarray:
     """The picture's chroma (IQ of YIQ) under the luminance of `bright`; float32 in [0, 1]."""
     return np.clip(picture - luminance(picture) + luminance(bright), 0, 1).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ signed pictures
+
+_WHITE = np.array([0.95047, 1.0, 1.08883])  # CIE D65
+_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_KNEE = 6 / 29
+
+
+def luma(signed: np.ndarray) -> np.ndarray:
+    """(…, 3) in [-1, 1] -> (…, 1) float32: Y' of ITU-R BT.601 on sRGB values as they are, which JPEG and television use."""
+    return (signed @ np.array([0.299, 0.587, 0.114], np.float32))[..., None].astype(np.float32)
+
+
+def to_lab(signed: np.ndarray) -> np.ndarray:
+    """sRGB (…, 3) in [-1, 1] -> CIE Lab (…, 3) float32 as (L / 50 - 1, a / 110, b / 110), all within [-1, 1]."""
+    unit = (signed.astype(np.float64) + 1) / 2
+    linear = np.where(unit <= 0.04045, unit / 12.92, ((np.maximum(unit, 0) + 0.055) / 1.055) ** 2.4)
+    ratio = linear @ _TO_XYZ.T / _WHITE
+    f = np.where(ratio > _KNEE**3, np.cbrt(ratio), ratio / (3 * _KNEE**2) + 4 / 29)
+    x, y, z = np.moveaxis(f, -1, 0)
+    return np.stack([(116 * y - 16) / 50 - 1, 500 * (x - y) / 110, 200 * (y - z) / 110], axis=-1).astype(np.float32)
+
+
+def from_lab(lab: np.ndarray) -> np.ndarray:
+    """The inverse of `to_lab`; colours that sRGB has not got are clipped."""
+    lightness, a, b = np.moveaxis(lab.astype(np.float64) * [50, 110, 110] + [50, 0, 0], -1, 0)
+    y = (lightness + 16) / 116
+    f = np.stack([y + a / 500, y, y - b / 200], axis=-1)
+    xyz = np.where(f > _KNEE, f**3, 3 * _KNEE**2 * (f - 4 / 29)) * _WHITE
+    linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
+    unit = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return (unit * 2 - 1).astype(np.float32)

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from flax import linen as nn
 
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.pipeline import Data, Unpaired
 from imgtrans_jax.optim import Adam
 from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.recipes.recipe import Recipe
 from imgtrans_jax.types import UserError
 
 
@@ -27,17 +28,19 @@ class Experiment:
     """Everything that defines a run.
 
     data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. seed: all randomness
-    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs.
+    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs. init_from: a
+    trained run, or a .safetensors file made of one, whose generators the training starts from.
     log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
     matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
     """
 
-    data: Unpaired = Unpaired()
-    recipe: CycleGAN = CycleGAN()
+    data: Data = Unpaired()
+    recipe: Recipe = CycleGAN()
     optimizer: Adam = Adam()
     batch_size: int = 1
     seed: int = 0
     steps: int | None = None
+    init_from: str = ""
     log_every: int = 50
     sample_every: int = 1000
     save_every: int = 1000

@@ -21,8 +21,12 @@ class Game:
     reals: batch -> real views, by the critic's name.
     g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights that are never trained.
     d_objective: (real logits, fake logits) -> terms.
+    penalty: (critic function, real views, shown fake views, key) -> terms that are added to the critics' (WGAN-GP), or None;
+    the function maps views to logits at the critics' present parameters.
     pool_size, pool_groups: images kept for each critic (0: none), and in how many independent groups.
     critic_first: whether the critic moves before the generator (pix2pix, GAN) or after it (CycleGAN).
+    fresh: Goodfellow et al.'s Algorithm 1: `critic_steps` turns of the critic, each with a minibatch and samples of its own,
+    then the generator's with its own. Without it the critic has one turn, on the samples that the generator is judged by.
     ema: decay of the smoothed generator parameters, 0 for none.
     """
 
@@ -37,4 +41,13 @@ class Game:
     pool_size: int = 0
     pool_groups: int = 1
     critic_first: bool = False
+    fresh: bool = False
+    critic_steps: int = 1
+    penalty: Objective | None = None
     ema: float = 0.0
+
+    @property
+    def minibatches(self) -> int:
+        """How many a step takes: the rows of its batch are those of all, interleaved, so that each device has its share of
+        each."""
+        return self.critic_steps + 1 if self.fresh else 1

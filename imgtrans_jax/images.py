@@ -137,6 +137,11 @@ def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> n
     return resized.clip(0, 1) if mode and clip else resized
 
 
+def to_unit(picture: np.ndarray) -> np.ndarray:
+    """uint8, or float in [0, 1] -> float32 in [0, 1]."""
+    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture.astype(np.float32)
+
+
 def to_signed(picture: np.ndarray) -> np.ndarray:
     """uint8, or float in [0, 1] -> float32 in [-1, 1]."""
     if picture.dtype == np.uint8:

@@ -29,13 +29,14 @@ class Schedule(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """The same rate throughout."""
+    """The same rate throughout, for `length` epochs if that is given."""
 
     rate: float = 2e-4
+    length: int | None = None
 
     @property
     def epochs(self) -> int | None:
-        return None
+        return self.length
 
     def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
         return jnp.full((), self.rate)
@@ -67,15 +68,16 @@ class LinearDecay:
 
 @dataclasses.dataclass(frozen=True)
 class StepDecay:
-    """The rate is multiplied by `factor` after every `every` epochs."""
+    """The rate is multiplied by `factor` after every `every` epochs; `length` epochs if that is given."""
 
     rate: float = 2e-4
     factor: float = 0.1
     every: int = 50
+    length: int | None = None
 
     @property
     def epochs(self) -> int | None:
-        return None
+        return self.length
 
     def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
         return self.rate * jnp.float32(self.factor) ** (epoch // self.every)
@@ -137,6 +139,15 @@ def update(
     """One step of an optimiser: the new parameters and state, and the global L2 norms of gradients and update."""
     updates, opt = tx.update(grads, opt, params)
     return optax.apply_updates(params, updates), opt, optax.tree.norm(grads), optax.tree.norm(updates)
+
+
+def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
+    """`tx`, after which every parameter lies in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1)."""
+
+    def to_the_limits(updates: Params, params: Params) -> Params:
+        return jax.tree.map(lambda u, p: jnp.clip(p + u, -limit, limit) - p, updates, params)
+
+    return optax.chain(tx, optax.stateless(to_the_limits))
 
 
 def smooth(smoothed: Params, params: Params, decay: float) -> Params:

@@ -93,12 +93,12 @@ class Clock:
 class Report:
     """The files of one run in `folder`: metrics.jsonl, events.out.tfevents.*, samples/*.png and index.html.
 
-    config: its stored JSON form. versions: name -> version, shown on the page. After a resume at `step`, what was logged
-    later than it is dropped.
+    config: its stored JSON form. versions: name -> version, shown on the page. notes: what the loss terms mean. After a resume
+    at `step`, what was logged later than it is dropped.
     """
 
-    def __init__(self, folder: Path, config: Any, versions: Mapping[str, str], step: int) -> None:
-        self.folder, self.config, self.versions = folder, config, versions
+    def __init__(self, folder: Path, config: Any, versions: Mapping[str, str], step: int, notes: str = "") -> None:
+        self.folder, self.config, self.versions, self.notes = folder, config, versions, notes
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_metrics(folder) if row["step"] <= step]
         _write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
@@ -116,13 +116,13 @@ class Report:
         for name, value in values.items():
             self.events.add_scalar(name, value, step)
 
-    def samples(self, step: int, directions: Mapping[str, Sequence[np.ndarray]]) -> None:
-        """Writes one sheet a direction; each is (inputs, outputs, reconstructions), signed (N, H, W, C)."""
-        for name, columns in directions.items():
-            pictures = [to_bytes(_three_channels(column)) for column in columns]
-            sheet = grid(list(zip(*pictures, strict=True)))
-            write_picture(self.folder / "samples" / f"{step:07d}_{name}.png", sheet)
+    def samples(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Writes each sheet: columns of images (N, H, W, C) in [-1, 1] by their names, smaller ones enlarged."""
+        for name, columns in sheets.items():
+            sheet = grid(list(zip(*_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]), strict=True)))
+            write_picture(self.folder / "samples" / f"{step:07d}_{name.replace(' ', '-')}.png", sheet)
             self.events.add_image(name, sheet, step, dataformats="HWC")
+        _write_text(self.folder / _COLUMNS, json.dumps({name: list(columns) for name, columns in sheets.items()}))
 
     def page(self, status: str, running: bool) -> None:
         """Writes index.html. While `running` the page loads itself anew every few seconds."""
@@ -139,9 +139,10 @@ class Report:
         self.events.close()
 
     def _samples_html(self) -> str:
+        columns = _read_columns(self.folder / _COLUMNS)
         sheets: dict[str, list[Path]] = {}
         for path in sorted(self.folder.glob("samples/*.png")):
-            sheets.setdefault(path.stem.split("_", 1)[1], []).append(path)
+            sheets.setdefault(path.stem.split("_", 1)[1].replace("-", " "), []).append(path)
         parts = []
         for direction, paths in sheets.items():
             shown = paths[-1:-7:-1]
@@ -151,7 +152,8 @@ class Report:
                 f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
             parts.append(
-                f"<h2>{_DIRECTIONS.get(direction, direction)}</h2><p>Each row: input, output, reconstruction. Newest first.</p>"
+                f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
+                f"<p>Columns: {html.escape(', '.join(columns.get(direction, [])))}. Newest first.</p>"
                 f"<div class='row'>{figures}</div>{more}"
             )
         return "".join(parts) or "<p>The first samples come with the first report.</p>"
@@ -162,7 +164,7 @@ class Report:
         for name in names:
             groups.setdefault(_group(name), []).append(name)
         charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
-        return f"<h2>Curves</h2><p>{_TERMS}</p><div class='row'>{charts}</div>" if self.rows else ""
+        return f"<h2>Curves</h2><p>{html.escape(self.notes)}</p><div class='row'>{charts}</div>" if self.rows else ""
 
     def _facts_html(self) -> str:
         rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
@@ -240,8 +242,23 @@ def _figure(path: Path) -> str:
     return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
 
 
+def _read_columns(path: Path) -> dict[str, list[str]]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:
+    """Columns (N, H, W, C), of which smaller ones show their pixels enlarged."""
+    height = max(x.shape[1] for x in columns)
+    return [x.repeat(height // x.shape[1], axis=1).repeat(height // x.shape[1], axis=2) for x in columns]
+
+
 def _three_channels(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) -> RGB for showing: grey repeated, of more channels the first three."""
+    """(N, H, W, C) -> RGB for showing: grey repeated, of two channels the mean, of more the first three."""
+    if images.shape[3] < 3:
+        images = images.mean(axis=3, keepdims=True)
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images[..., :3]
 
 
@@ -250,11 +267,7 @@ def _write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-_TERMS = (
-    "All terms carry their weights. cycle_a: how far the way to b and back ends from where it began. identity_b: how much the "
-    "translation to b changes a picture of b. gan_ab: how little the translations to b convince the critic. d_b_real, "
-    "d_b_fake: the critic of b on real pictures and on translations; with lsgan it guesses where both are near 0.125."
-)
+_COLUMNS = "columns.json"
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"

@@ -39,8 +39,9 @@ class TrainState(struct.PyTreeNode):
 def apply(
     module: nn.Module, params: Params, stats: Any, inputs: Any, key: jax.Array | None, train: bool = True
 ) -> tuple[Any, Any]:
-    """The module's output and its new batch statistics. `key` drives dropout and may be None outside training."""
-    rngs = {} if key is None else {"dropout": key}
+    """The module's output and its new batch statistics. `key` drives dropout and draws latents; it may be None where the
+    module has neither."""
+    rngs = {} if key is None else {"dropout": key, "latent": key}
     variables = {"params": params, "batch_stats": stats}
     if not train:
         return module.apply(variables, inputs, train=False, rngs=rngs), stats
@@ -52,19 +53,21 @@ def _new_player(module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any) 
     if module is None:
         return {}, Player({}, {}, tx.init({}))
     params_key, dropout_key = jax.random.split(key)
-    outputs, variables = module.init_with_output({"params": params_key, "dropout": dropout_key}, inputs, train=True)
+    rngs = {"params": params_key, "dropout": dropout_key, "latent": dropout_key}
+    outputs, variables = module.init_with_output(rngs, inputs, train=True)
     params = variables.get("params", {})
     return outputs, Player(params, variables.get("batch_stats", {}), tx.init(params))
 
 
 def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainState:
-    """The state before the first update. `batch` gives the shapes alone, as arrays or jax.ShapeDtypeStruct.
+    """The state before the first update. `batch` gives the shapes alone, of all minibatches together, as arrays or
+    jax.ShapeDtypeStruct.
 
     Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the networks' outputs are never
     computed.
     """
     g_key, d_key = jax.random.split(key)
-    batch = {name: jnp.zeros(x.shape, x.dtype) for name, x in batch.items()}
+    batch = {name: jnp.zeros((x.shape[0] // game.minibatches, *x.shape[1:]), x.dtype) for name, x in batch.items()}
     samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
     fakes = game.fakes(batch, samples)
     _, d = _new_player(game.critic, fakes, d_key, game.d_tx)

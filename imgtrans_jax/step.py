@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,64 +23,87 @@ def gan_step(
 
     The generators run forward once. Their objective is differentiated with respect to the samples and pulled back; the
     critics' objective with respect to the critics' parameters: while one player moves the other is a constant, without a
-    stop_gradient. `key` is the run's root key; the step's own randomness is folded in here.
+    stop_gradient. With `game.fresh` the critics move first, `game.critic_steps` times, each time on samples of its own
+    (Goodfellow et al. 2014, Algorithm 1). `key` is the run's root key; the step's own randomness is folded in here.
 
-    Metrics are () arrays: every loss term, and the global norms of gradients and updates. If one of them is not finite
-    the state comes back unchanged but for `failed`, and so from every later step.
+    Metrics are () arrays: every loss term, and the global norms of gradients and updates; of several turns of the critics
+    those of the last. If one of them is not finite the state comes back unchanged but for `failed`, and so from every later
+    step.
     """
-    k_gen, k_pool, k_real, k_fake, k_fool = jax.random.split(jax.random.fold_in(key, state.step), 5)
+    k_gen, k_pool, k_real, k_fake, k_fool, k_penalty = jax.random.split(jax.random.fold_in(key, state.step), 6)
+    *own, batch = _minibatches(game, batch)
+    d, pools, d_metrics = state.d, state.pool, {}
+
+    for turn, minibatch in enumerate(own, 1):
+        drawn, _ = apply(game.generator, state.g.params, state.g.stats, minibatch, jax.random.fold_in(k_gen, turn))
+        keys = [jax.random.fold_in(k, turn) for k in (k_pool, k_real, k_fake, k_penalty)]
+        d, pools, d_metrics = _critics_turn(game, d, pools, minibatch, drawn, keys)
 
     def generate(params: Params):
         return apply(game.generator, params, state.g.stats, batch, k_gen)
 
+    def objective(samples: Named):
+        logits = {}
+        if game.critic is not None:
+            # The statistics of this pass are dropped: the critic is a constant here.
+            logits, _ = apply(game.critic, d.params, d.stats, game.fakes(batch, samples), k_fool)
+        terms = game.g_objective(batch, samples, logits, frozen)
+        return total(terms), terms
+
     samples, pull, g_stats = jax.vjp(generate, state.g.params, has_aux=True)
-    shown, pool = _through_the_pools(state, k_pool, game.fakes(batch, samples))
-
-    def critic_turn(d: Player) -> tuple[Player, Terms]:
-        critic = game.critic
-        if critic is None:
-            return d, {}
-
-        def objective(params: Params):
-            real, stats = apply(critic, params, d.stats, game.reals(batch), k_real)
-            fake, stats = apply(critic, params, stats, shown, k_fake)
-            terms = game.d_objective(real, fake)
-            return total(terms), (terms, stats)
-
-        grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
-        return _move(d, grads, stats, game.d_tx, terms, "d")
-
-    def generator_turn(d: Player) -> tuple[Player, Terms]:
-        def objective(samples: Named):
-            logits = {}
-            if game.critic is not None:
-                # The statistics of this pass are dropped: the critic is a constant here.
-                logits, _ = apply(game.critic, d.params, d.stats, game.fakes(batch, samples), k_fool)
-            terms = game.g_objective(batch, samples, logits, frozen)
-            return total(terms), terms
-
-        cotangent, terms = jax.grad(objective, has_aux=True)(samples)
-        return _move(state.g, pull(cotangent)[0], g_stats, game.g_tx, terms, "g")
-
-    if game.critic_first:
-        d, d_metrics = critic_turn(state.d)
-        g, g_metrics = generator_turn(d)
-    else:
-        g, g_metrics = generator_turn(state.d)
-        d, d_metrics = critic_turn(state.d)
+    shared = (k_pool, k_real, k_fake, k_penalty)
+    if game.critic_first and not game.fresh:
+        d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
+    cotangent, terms = jax.grad(objective, has_aux=True)(samples)
+    g, g_metrics = _move(state.g, pull(cotangent)[0], g_stats, game.g_tx, terms, "g")
+    if not game.critic_first and not game.fresh:
+        d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
     metrics = join(g_metrics, d_metrics)
     ema = smooth(state.ema, g.params, game.ema) if game.ema else None
-    moved = TrainState(step=state.step + 1, failed=state.failed, g=g, d=d, pool=pool, ema=ema)
+    moved = TrainState(step=state.step + 1, failed=state.failed, g=g, d=d, pool=pools, ema=ema)
     return _unless_failed(state, moved, metrics), metrics
 
 
-def _through_the_pools(state: TrainState, key: jax.Array, fakes: Named):
-    if not state.pool:
-        return fakes, state.pool
+def _minibatches(game: Game, batch: Named) -> list[Named]:
+    """Row i of the batch belongs to minibatch i modulo their number, so that no row leaves its device."""
+    count = game.minibatches
+    grouped = {name: x.reshape(x.shape[0] // count, count, *x.shape[1:]) for name, x in batch.items()}
+    return [{name: x[:, i] for name, x in grouped.items()} for i in range(count)]
+
+
+def _critics_turn(
+    game: Game, d: Player, pools: Any, batch: Named, samples: Named, keys: Sequence[jax.Array]
+) -> tuple[Player, Any, Terms]:
+    critic = game.critic
+    if critic is None:
+        return d, pools, {}
+    pool_key, real_key, fake_key, penalty_key = keys
+    shown, pools = _through_the_pools(pools, pool_key, game.fakes(batch, samples))
+
+    def objective(params: Params):
+        real, stats = apply(critic, params, d.stats, game.reals(batch), real_key)
+        fake, stats = apply(critic, params, stats, shown, fake_key)
+        terms = game.d_objective(real, fake)
+        if game.penalty is not None:
+
+            def judge(views: Named):
+                return apply(critic, params, d.stats, views, real_key)[0]
+
+            terms = join(terms, game.penalty(judge, game.reals(batch), shown, penalty_key))
+        return total(terms), (terms, stats)
+
+    grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
+    moved, metrics = _move(d, grads, stats, game.d_tx, terms, "d")
+    return moved, pools, metrics
+
+
+def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
+    if not pools:
+        return fakes, pools
     pool, shown = {}, {}
     for name, pool_key in zip(sorted(fakes), jax.random.split(key, len(fakes)), strict=True):
-        pool[name], shown[name] = swap(state.pool[name], pool_key, fakes[name])
+        pool[name], shown[name] = swap(pools[name], pool_key, fakes[name])
     return shown, pool
 
 

@@ -29,6 +29,10 @@ class Cut:
     resize: Resizing = "square"
     flip: bool = True
 
+    def apply(self, picture: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        """`train` with random numbers, `test` without."""
+        return self.test(picture) if rng is None else self.train(picture, rng)
+
     def train(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(H, W, C) uint8 or float in [0, 1] -> (h, w, C) float32 in [-1, 1]."""
         picture = self._resized(picture)

@@ -40,20 +40,22 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OpenMoji:
-    """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of the other half.
+    """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of the other half; with `whole`
+    of both halves.
 
     The test pictures are those of a held-out tenth, in the same order for both kinds.
     """
 
     kind: Literal["sketch", "colour"] = "sketch"
+    whole: bool = False
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         if channels != 3:
             raise UserError(f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own.")
         drawings = load_openmoji(size)
         half = TRAIN_A if self.kind == "sketch" else TRAIN_B
-        chosen = drawings[self.kind]
-        return chosen[drawings["split"] == half], chosen[drawings["split"] == TEST]
+        chosen, split = drawings[self.kind], drawings["split"]
+        return chosen[split != TEST if self.whole else split == half], chosen[split == TEST]
 
 
 @dataclasses.dataclass(frozen=True)

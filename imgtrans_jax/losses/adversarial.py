@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from imgtrans_jax.types import Logits
+from imgtrans_jax.types import Logits, Named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,11 @@ def log_fake(logits: Logits) -> jax.Array:
     return jnp.mean(jax.nn.softplus(_wide(logits)))
 
 
+def minus_log_fake(logits: Logits) -> jax.Array:
+    """E log(1 - sigmoid(z)): flat where the critic is sure, which is where a generator begins."""
+    return -log_fake(logits)
+
+
 def hinge_real(logits: Logits) -> jax.Array:
     """E max(0, 1 - D)."""
     return jnp.mean(jax.nn.relu(1 - _wide(logits)))
@@ -62,11 +67,41 @@ def minus_mean(logits: Logits) -> jax.Array:
     return -jnp.mean(_wide(logits))
 
 
+def mean(logits: Logits) -> jax.Array:
+    """E D."""
+    return jnp.mean(_wide(logits))
+
+
+def gradient_penalty(judge: Callable[[Named], Named], real: Named, fake: Named, key: jax.Array) -> jax.Array:
+    """E (||grad D(x)|| - 1)^2 at random points x between real and fake images (Gulrajani et al. 2017, equation 3): ().
+
+    judge: views -> logits, by the critics' names. Images (N, H, W, C) are mixed, one mixture for an image, and the norm is
+    over all their values; views that are no images, such as labels, are conditions and stay. Averaged over the critics.
+    """
+    images = {name: x for name, x in real.items() if x.ndim == 4}
+    share = jax.random.uniform(key, (next(iter(images.values())).shape[0], 1, 1, 1))
+    between = {name: share * x + (1 - share) * fake[name] for name, x in images.items()}
+
+    def total(x: Named) -> jax.Array:
+        return sum((jnp.sum(logits) / logits[0].size for logits in judge({**real, **x}).values()), start=jnp.zeros(()))
+
+    # A critic's logits depend on its own image alone, so that the gradient of the sum is each image's own.
+    gradients = jax.grad(total)(between)
+    norms = [jnp.sqrt(jnp.sum(jnp.square(_wide(g)), axis=(1, 2, 3)) + 1e-12) for g in gradients.values()]
+    return jnp.mean(jnp.square(jnp.stack(norms) - 1))
+
+
 lsgan = GanLoss(squared_to_one, squared_to_zero, squared_to_one)
 """Least squares (Mao et al. 2017), CycleGAN's choice (Zhu et al. 2017, section 4)."""
 
 vanilla = GanLoss(log_real, log_fake, log_real)
 """Goodfellow et al. 2014, with the non-saturating generator loss of its section 3."""
 
+saturating = GanLoss(log_real, log_fake, minus_log_fake)
+"""Goodfellow et al. 2014, equation 1 as printed: the generator minimises E log(1 - D)."""
+
 hinge = GanLoss(hinge_real, hinge_fake, minus_mean)
 """Lim and Ye 2017."""
+
+wgan = GanLoss(minus_mean, mean, minus_mean)
+"""Arjovsky et al. 2017; the critic must be kept smooth: by clipped weights, or better by `gradient_penalty`."""

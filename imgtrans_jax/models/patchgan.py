@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, has_bias
-from imgtrans_jax.types import Dtype, Logits
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, has_bias, instance_norm
+from imgtrans_jax.types import Dtype, Logits, Named
 
 
 class PatchGAN(nn.Module):
@@ -53,3 +53,33 @@ class PatchGAN(nn.Module):
             y = nn.leaky_relu(y, 0.2)
         y = Conv(1, kernel, 1, padding, **common, name="logits")(y)
         return y.astype(jnp.promote_types(y.dtype, jnp.float32))
+
+
+class StrideOneCritic(nn.Module):
+    """The critic of the van Gogh CycleGAN report: 3x3 convolutions of stride 1 alone, each logit sees 11 pixels.
+
+    (N, H, W, C) in [-1, 1] -> logits (N, H W) float32. C16-C64-C256-C256 with instance norm and LeakyReLU 0.2, then one
+    channel without a bias: 749,824 parameters for RGB.
+    """
+
+    widths: tuple[int, ...] = (16, 64, 256, 256)
+    kernel_init: Initializer = Normal()
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> Logits:
+        common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
+        for level, width in enumerate(self.widths):
+            x = Conv(width, 3, **common, name=f"conv_{level}")(x)
+            x = nn.leaky_relu(instance_norm(x), 0.2)
+        x = Conv(1, 3, bias=False, **common, name="logits")(x)
+        return x.reshape(x.shape[0], -1).astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class ImageCritic(nn.Module):
+    """One critic as a player: {"d": images} -> {"d": logits}."""
+
+    d: nn.Module
+
+    def __call__(self, views: Named, train: bool) -> dict[str, Logits]:
+        return {"d": self.d(views["d"], train)}

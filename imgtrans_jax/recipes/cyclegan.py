@@ -6,10 +6,11 @@ Generators are `g_ab` (the paper's G: X -> Y) and `g_ba` (F); critics `d_a` and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import jax
+import numpy as np
 import optax
 from flax import linen as nn
 
@@ -19,6 +20,7 @@ from imgtrans_jax.losses.compose import join, plus
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.recipes.recipe import Recipe, Sheets
 from imgtrans_jax.state import apply
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
@@ -65,10 +67,10 @@ class Critics(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class CycleGAN:
+class CycleGAN(Recipe):
     """The full objective (equation 3) and its training details (sections 4 and 7.1).
 
-    generator, critic: cloned once for each domain; nothing is shared.
+    generator, critic: any modules (images, train) -> images and -> logits, cloned once for each domain; nothing is shared.
     gan: the adversarial loss by name: lsgan, vanilla, hinge.
     adversarial: weight of the adversarial terms; one number, or one for a->b and one for b->a.
     cycle: lambda, for F(G(a)) ~ a and G(F(b)) ~ b (equation 2); identity: relative to it, G(b) ~ b and F(a) ~ a (section
@@ -84,8 +86,16 @@ class CycleGAN:
     Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1].
     """
 
-    generator: ResNetGenerator = ResNetGenerator()
-    critic: PatchGAN = PatchGAN()
+    notes: ClassVar[str] = (
+        "All terms carry their weights. cycle_a: how far the way to b and back ends from where it began. identity_b: how much "
+        "the translation to b changes a picture of b. gan_ab: how little the translations to b convince the critic. d_b_real, "
+        "d_b_fake: the critic of b on real pictures and on translations; with lsgan it guesses where both are near 0.125."
+    )
+
+    directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
+
+    generator: nn.Module = ResNetGenerator()
+    critic: nn.Module = PatchGAN()
     gan: GanLoss = lsgan
     adversarial: PerDirection = 1.0
     cycle: PerDirection = 10.0
@@ -129,6 +139,12 @@ class CycleGAN:
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """Translations and reconstructions of both domains, as for a report: no dropout, running statistics."""
         return apply(self._generators(), params, stats, batch, None, train=False)[0]
+
+    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+        return {
+            "a2b": {"input": batch["a"], "output": samples["fake_b"], "reconstruction": samples["rec_a"]},
+            "b2a": {"input": batch["b"], "output": samples["fake_a"], "reconstruction": samples["rec_b"]},
+        }
 
     def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
         """(N, H, W, C) of one domain -> the other; `params` and `stats` are the whole generator player's."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import config, loop
+from imgtrans_jax import config, loop, translation
 from imgtrans_jax.images import read_picture
 from imgtrans_jax.report import read_metrics
 from imgtrans_jax.types import UserError
@@ -70,7 +70,7 @@ def _check_translations(run: Path, tmp_path: Path):
     for name, shape in (("odd.png", (37, 22, 3)), ("grey.jpg", (16, 50)), ("two.png", (2, 2, 3)), ("rgba.png", (20, 20, 4))):
         Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(inputs / name)
     Image.fromarray(rng.integers(0, 65536, (18, 21), dtype=np.uint16)).save(inputs / "deep.png")
-    written = loop.translate(run, inputs, out)
+    written = translation.translate(run, inputs, out)
     assert {p.name: Image.open(p).size for p in written} == {
         "odd.png": (22, 37),
         "grey.png": (50, 16),
@@ -78,16 +78,16 @@ def _check_translations(run: Path, tmp_path: Path):
         "rgba.png": (20, 20),
         "deep.png": (21, 18),
     }
-    back = loop.translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
+    back = translation.translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
     assert back == [tmp_path / "back.png"]
     assert not np.array_equal(read_picture(back[0]), read_picture(out / "odd.png"))
-    (small,) = loop.translate(run, inputs / "odd.png", tmp_path / "small.png", size=16)
+    (small,) = translation.translate(run, inputs / "odd.png", tmp_path / "small.png", size=16)
     assert Image.open(small).size == (22, 37)
     assert not np.array_equal(read_picture(small), read_picture(out / "odd.png"))
 
     (inputs / "broken.png").write_text("no")
     with pytest.raises(UserError, match=r"5 of 6 pictures were written to .*Left out: .*broken\.png"):
-        loop.translate(run, inputs, out)
+        translation.translate(run, inputs, out)
     for wrong, words in (
         ((tmp_path / "nowhere", inputs, out), "is no trained run"),
         ((run, tmp_path / "nothing", out), "There is no .*nothing"),
@@ -97,12 +97,12 @@ def _check_translations(run: Path, tmp_path: Path):
         ((run, inputs / "broken.png", out), "broken.png is no picture"),
     ):
         with pytest.raises(UserError, match=words):
-            loop.translate(*wrong)
+            translation.translate(*wrong)
 
 
 def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
     loop.train(experiment, tmp_path / "run", steps=2)
-    apply, restored = loop.generator(tmp_path / "run", "a2b")
+    apply, restored = translation.generator(tmp_path / "run", "a2b")
     assert restored == experiment
     x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     state = loop.train(experiment, tmp_path / "run", steps=2)  # finished: only restores
@@ -246,7 +246,7 @@ def test_training_starts_from_python_with_a_loss_of_ones_own(experiment, tmp_pat
         mine = dataclasses.replace(experiment, recipe=dataclasses.replace(experiment.recipe, extra=(warm,)))
         loop.train(mine, tmp_path / "run", steps=2)
         assert read_metrics(tmp_path / "run")[-1]["warm"] > 0
-        apply, _ = loop.generator(tmp_path / "run", "a2b")  # a loss of one's own is not needed to translate
+        apply, _ = translation.generator(tmp_path / "run", "a2b")  # a loss of one's own is not needed to translate
         assert np.isfinite(apply(np.zeros((1, 16, 16, 3), np.float32))).all()
     finally:
         sys.path.remove(str(ROOT))

@@ -23,7 +23,7 @@ def filled(folder, step=0):
     column = np.zeros((2, 8, 8, 3), np.float32)
     for now in range(step + 10, step + 40, 10):
         report.metrics(now, {"cycle_a": 1 / now, "d_a_real": 0.5, "norm/g_grad": 2.0})
-        report.samples(now, {"a2b": (column, column + 1, column - 1), "b2a": (column, column, column)})
+        report.samples(now, {name: {"input": column, "output": column + 1, "truth": column - 1} for name in ("a2b", "b2a")})
     report.page("Training: step 30.", running=True)
     return report
 

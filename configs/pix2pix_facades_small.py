@@ -1,0 +1,30 @@
+"""Architectural labels become photographs of facades, at 128 px on a laptop.
+
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its size and a quarter of its parameters (width 32, 7
+          levels).
+Command:  python train.py --config=configs/pix2pix_facades_small.py
+Data:     as configs/pix2pix_facades.py.
+"""
+
+import dataclasses
+
+from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.optim import Adam, LinearDecay
+
+
+def get_config() -> Experiment:
+    base = facades()
+    return dataclasses.replace(
+        base,
+        data=dataclasses.replace(base.data, cut=Cut(load_size=142, crop_size=128)),
+        recipe=dataclasses.replace(
+            base.recipe, generator=UNet(width=32, levels=7), critic=PatchGAN(width=32, layers=3, norm="batch")
+        ),
+        optimizer=Adam(LinearDecay(2e-4, constant_epochs=12, decay_epochs=12)),
+        sample_every=1000,
+        save_every=1000,
+    )

@@ -1,0 +1,28 @@
+"""Pictures become four times as large, with texture, on a laptop.
+
+Paper:    SRGAN, Ledig et al. 2017 (arXiv 1609.04802), narrowed as configs/srresnet_small.py.
+Command:  python train.py --config=configs/srgan_small.py
+"""
+
+import dataclasses
+
+from configs.srresnet_small import get_config as srresnet
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.models.srgan import SRGANCritic
+from imgtrans_jax.optim import Adam, Cosine
+
+
+def get_config() -> Experiment:
+    base = srresnet()
+    recipe = dataclasses.replace(
+        base.recipe,
+        critic=SRGANCritic(width=16, units=128),
+        pixel=1.0,
+        content=0.01,
+        layer="relu2_2",
+        adversarial=3e-3,
+        ema=0.995,
+    )
+    return dataclasses.replace(
+        base, recipe=recipe, optimizer=Adam(Cosine(1e-4, length=15), b1=0.9), init_from="runs/srresnet_small"
+    )

@@ -1,0 +1,70 @@
+"""Asks a classifier about the digits that a GAN makes, and its critic for the length of its gradients.
+
+  python examples/score_digits.py --run=runs/gan_digits
+
+A support vector machine (scikit-learn), trained on the real training digits, classifies 1000 samples. Exit code 0 if every digit
+has 3 to 25 % of them and the median confidence is at least 0.8 of that on the real test digits, 1 if not. For a WGAN-GP run the
+mean norm of the critic's gradients between real digits and samples is printed too; it should be near 1.
+"""
+
+import jax
+import numpy as np
+from absl import flags
+
+from imgtrans_jax import cli
+
+RUN = flags.DEFINE_string("run", "runs/gan_digits", "The folder of the run.")
+COUNT = 1000
+
+
+def main(_: cli.Overrides) -> int:
+    from sklearn.svm import SVC
+
+    from imgtrans_jax.generators import load_generator
+    from imgtrans_jax.translation import sampled
+
+    loaded = load_generator(RUN.value)
+    opened = loaded.experiment.data.open()
+    train, test = ([part[i] for i in range(len(part))] for part in (opened.streams[0].train, opened.streams[0].test))
+    prepare = opened.streams[0].prepare
+    of_train, of_test = (np.stack([prepare(e, None)["x"] for e in part]) for part in (train, test))
+    labels = [np.array([label for _, label in part]) for part in (train, test)]
+    classifier = SVC(probability=True, random_state=0).fit(of_train.reshape(len(of_train), -1), labels[0])
+    real = classifier.predict_proba(of_test.reshape(len(of_test), -1))
+    samples = sampled(loaded, COUNT)
+    made = classifier.predict_proba(samples.reshape(COUNT, -1))
+    shares = np.bincount(made.argmax(1), minlength=len(opened.classes)) / COUNT
+    confidence, on_real = np.median(made.max(1)), np.median(real.max(1))
+    print(f"accuracy of the classifier on real test digits  {np.mean(real.argmax(1) == labels[1]):.3f}")
+    print("share of the samples in each class              " + "  ".join(f"{share:.1%}" for share in shares))
+    print(f"median confidence on samples, on real digits    {confidence:.3f}, {on_real:.3f}")
+    if loaded.experiment.recipe.conditional:
+        wanted = np.arange(COUNT) % len(opened.classes)
+        print(f"samples that are the digit that was asked for   {np.mean(made.argmax(1) == wanted):.3f}")
+    if loaded.experiment.recipe.penalty:
+        rows = np.random.default_rng(0).integers(0, len(of_train), COUNT)
+        norms = gradient_norms(RUN.value, of_train[rows], samples)
+        print(f"critic's gradient norm between real and made    {norms.mean():.3f} (deviation {norms.std():.3f})")
+    return 0 if shares.min() >= 0.03 and shares.max() <= 0.25 and confidence >= 0.8 * on_real else 1
+
+
+def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """(N,) norms of the critic's gradients at random points between pictures (N, H, W, C)."""
+    from imgtrans_jax.generators import restored
+    from imgtrans_jax.program import new_game
+    from imgtrans_jax.state import apply
+
+    state, experiment = restored(run)
+    critic = new_game(experiment).critic
+    assert critic is not None
+    share = np.random.default_rng(1).uniform(size=(len(real), 1, 1, 1)).astype(np.float32)
+
+    def logit(x: jax.Array) -> jax.Array:
+        return apply(critic, state.d.params, state.d.stats, {"d": x}, None)[0]["d"].sum()
+
+    gradients = jax.jit(jax.grad(logit))(share * real + (1 - share) * made)
+    return np.sqrt(np.square(np.asarray(gradients)).sum(axis=(1, 2, 3)))
+
+
+if __name__ == "__main__":
+    cli.run(main)

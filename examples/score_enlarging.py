@@ -1,0 +1,80 @@
+"""Compares runs that enlarge pictures by four with a bicubic filter, on the test pictures of the first run's data.
+
+  python examples/score_enlarging.py --run=runs/srresnet_small --run=runs/srgan_small --out=enlarged.png
+
+PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a sheet of crops where the runs
+differ most from the filter.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from imgtrans_jax import cli
+
+RUN = flags.DEFINE_multi_string("run", [], "The folder of a run; may be given several times.")
+OUT = flags.DEFINE_string("out", "enlarged.png", "Where the sheet goes.")
+COUNT = flags.DEFINE_integer("count", 100, "How many test pictures, evenly spread.", lower_bound=1)
+CROPS, SIDE = 5, 48
+
+
+def main(_: cli.Overrides) -> int:
+    from imgtrans_jax import images
+    from imgtrans_jax.data.derived import Smaller
+    from imgtrans_jax.generators import load_generator
+    from imgtrans_jax.metrics.fidelity import super_resolution_scores
+    from imgtrans_jax.translation import compiled
+    from imgtrans_jax.types import UserError
+
+    if not RUN.value:
+        raise UserError("Which runs? Give --run=runs/srresnet_small, once or several times.")
+    loaded = [load_generator(run) for run in RUN.value]
+    test = loaded[0].experiment.data.open().streams[0].test
+    spread = np.linspace(0, len(test) - 1, min(COUNT.value, len(test))).round().astype(int)
+    methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bicubic": bicubic}
+    for run, one in zip(RUN.value, loaded, strict=True):
+        apply = compiled(one)
+        methods[Path(run).name] = lambda small, apply=apply: np.asarray(apply(small[None]))[0]
+    scores: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
+    shown: list[tuple[float, list[np.ndarray]]] = []
+    for index in spread:
+        small, truth = Smaller(4).pair(images.to_signed(test[int(index)]), np.random.default_rng(0))
+        results = {name: enlarge(small) for name, enlarge in methods.items()}
+        for name, result in results.items():
+            scores[name].append(super_resolution_scores(result, truth))
+        shown.append(crop([*results.values(), truth]))
+    print(f"{'':24s}PSNR dB   SSIM     ({len(spread)} test pictures, luma, 4 pixels of the border left out)")
+    for name, values in scores.items():
+        print(f"{name:24s}{np.mean([v[0] for v in values]):7.2f}   {np.mean([v[1] for v in values]):.4f}")
+    rows = [pictures for _, pictures in sorted(shown, key=lambda row: -row[0])[:: max(1, len(shown) // CROPS)][:CROPS]]
+    captions = [[*methods, "truth"]] * len(rows)
+    images.write_picture(OUT.value, images.labelled(rows, captions, "Four times as large"))
+    print(f"Wrote {OUT.value}")
+    return 0
+
+
+def bicubic(small: np.ndarray) -> np.ndarray:
+    from imgtrans_jax import images
+
+    height, width = small.shape[:2]
+    return images.resize((small + 1) / 2, 4 * height, 4 * width) * 2 - 1
+
+
+def crop(pictures: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
+    """How far the second is from the first where it is farthest, and there a crop of all, three times as large."""
+    from imgtrans_jax import images
+
+    far = np.abs(pictures[1] - pictures[0]).mean(axis=2)
+    height, width = far.shape
+    side = min(SIDE, height, width)
+    corners = [(t, l) for t in range(0, height - side + 1, side // 2) for l in range(0, width - side + 1, side // 2)]  # noqa: E741
+    worth = [far[top : top + side, left : left + side].mean() for top, left in corners]
+    top, left = corners[int(np.argmax(worth))]
+    crops = [images.to_bytes(picture[top : top + side, left : left + side]) for picture in pictures]
+    return float(max(worth)), [np.repeat(np.repeat(c, 3, axis=0), 3, axis=1) for c in crops]
+
+
+if __name__ == "__main__":
+    cli.run(main)

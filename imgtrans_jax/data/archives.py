@@ -1,0 +1,77 @@
+"""pix2pix's own data sets: found in a folder of the user's, or fetched from their authors and unpacked without trust."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from imgtrans_jax.files import cache_folder
+from imgtrans_jax.images import SUFFIXES
+from imgtrans_jax.types import UserError
+
+ADDRESS = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+NAMES = ("facades", "maps", "edges2shoes", "edges2handbags", "cityscapes", "night2day")
+
+_LARGEST = 100 * 2**20  # bytes of one picture
+
+
+def fetched(name: str, address: str = ADDRESS) -> Path:
+    """The folder of a data set: $IMGTRANS_DATA/name if it is there, else in the cache folder, fetched if it must be.
+
+    Raises UserError if it can be neither found nor fetched.
+    """
+    own = os.environ.get("IMGTRANS_DATA")
+    if own and (Path(own).expanduser() / name).is_dir():
+        return Path(own).expanduser() / name
+    folder = cache_folder() / "pix2pix" / name
+    if folder.is_dir():
+        return folder
+    url = f"{address}/{name}.tar.gz"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            archive = Path(scratch) / "archive.tar.gz"
+            _download(url, archive)
+            unpack(archive, Path(scratch) / name)
+            os.replace(Path(scratch) / name, folder)
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise UserError(
+            f"{url} could not be fetched ({getattr(error, 'reason', None) or error}). Fetch and unpack it elsewhere, put the "
+            f"folder '{name}' into a folder and set IMGTRANS_DATA to that; or give pairs of your own, --config.data.pairs=DIR."
+        ) from None
+    return folder
+
+
+def _download(url: str, path: Path) -> None:
+    with urllib.request.urlopen(url, timeout=30) as response, path.open("wb") as file:
+        total = int(response.headers.get("Content-Length") or 0) or None
+        with tqdm.wrapattr(response, "read", total=total, desc=f"fetching {url}", disable=None) as stream:
+            shutil.copyfileobj(stream, file)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Writes an archive's pictures to folder/train, folder/val and folder/test, by their own names alone: no link is followed
+    and no name can lead outside. Raises UserError if there are none."""
+    count = 0
+    with tarfile.open(archive, "r:gz") as members:
+        for member in members:
+            name = PurePosixPath(member.name)
+            if not member.isfile() or name.suffix.lower() not in SUFFIXES or name.name.startswith("."):
+                continue
+            if member.size > _LARGEST:
+                raise UserError(f"{archive} holds a picture of {member.size} bytes; the archive is not sound.")
+            split = next((part for part in name.parts[:-1] if part in ("train", "val", "test")), None)
+            stream = members.extractfile(member)
+            if split is None or stream is None:
+                continue
+            (folder / split).mkdir(parents=True, exist_ok=True)
+            (folder / split / name.name).write_bytes(stream.read())
+            count += 1
+    if not count:
+        raise UserError(f"{archive} holds no picture in train, val or test; the archive is not sound.")

@@ -1,0 +1,55 @@
+"""How near one picture is to another: PSNR and SSIM, by the rules of the super-resolution papers."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import correlate1d
+
+from imgtrans_jax.colour import luma
+
+_SIGMA, _REACH = 1.5, 5  # a Gaussian window of 11 pixels
+_K1, _K2 = 0.01, 0.03
+
+
+def luma_bytes(signed: np.ndarray) -> np.ndarray:
+    """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded to 8 bits as a file has
+    them. This is MATLAB's rgb2ycbcr, in which super-resolution papers report (Ledig et al. 2017, section 3.1)."""
+    rounded = np.rint((np.clip(signed, -1, 1) + 1) * 127.5) / 127.5 - 1
+    return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2
+
+
+def psnr(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
+    """Peak signal-to-noise ratio in dB of two arrays of one shape; infinite for equal ones."""
+    error = float(np.mean(np.square(x.astype(np.float64) - y)))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
+    """Structural similarity of two planes (H, W), at least 11 pixels a side (Wang et al. 2004, equation 13): Gaussian window of
+    11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the positions where the window fits."""
+    if x.shape != y.shape or min(x.shape) <= 2 * _REACH:
+        raise ValueError(
+            f"SSIM compares two planes of one shape, of 11 pixels a side and more; these are {x.shape} and {y.shape}."
+        )
+    window = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / _SIGMA) ** 2)
+    window /= window.sum()
+
+    def mean(plane: np.ndarray) -> np.ndarray:
+        for axis in (0, 1):
+            plane = correlate1d(plane, window, axis=axis)
+        return plane[_REACH:-_REACH, _REACH:-_REACH]
+
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mean_x, mean_y = mean(x), mean(y)
+    variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
+    covariance = mean(x * y) - mean_x * mean_y
+    c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return float(np.mean(likeness / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))))
+
+
+def super_resolution_scores(result: np.ndarray, truth: np.ndarray, border: int = 4) -> tuple[float, float]:
+    """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at every side, which is the
+    papers' rule for x4."""
+    x, y = (luma_bytes(picture)[border:-border, border:-border] for picture in (result, truth))
+    return psnr(x, y), ssim(x, y)

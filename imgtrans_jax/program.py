@@ -1,0 +1,92 @@
+"""An experiment as compiled programs: its initial state, its training step, its samples."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from imgtrans_jax import sharding
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.game import Game
+from imgtrans_jax.recipes.recipe import Sheets
+from imgtrans_jax.state import TrainState, init_state
+from imgtrans_jax.step import gan_step
+from imgtrans_jax.types import UserError
+
+
+def new_game(experiment: Experiment, per_epoch: int = 1) -> Game:
+    """The experiment's game with its optimisers, whose schedules count epochs of `per_epoch` steps. Raises UserError for
+    numbers that make none."""
+    tx = experiment.optimizer.transformation(per_epoch)
+    try:
+        return experiment.recipe.game(tx, tx)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+class Program:
+    """The jitted functions of an experiment, for batches of the shape of `example` (this process's rows)."""
+
+    def __init__(self, experiment: Experiment, mesh: Mesh, example: Mapping[str, np.ndarray], per_epoch: int) -> None:
+        self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
+        self.game = new_game(experiment, per_epoch)
+        rows = sharding.split_rows(mesh)
+        count = experiment.batch_size * self.game.minibatches
+        self.batch = {side: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype, sharding=rows) for side, x in example.items()}
+        initialise = functools.partial(init_state, self.game, self.batch)
+        try:
+            shapes = jax.eval_shape(initialise, jax.random.key(0))
+        except ValueError as error:  # a size or a pool that the networks refuse
+            raise UserError(str(error)) from None
+        self.shardings = sharding.state_shardings(shapes, mesh)
+        self.like: TrainState = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, self.shardings
+        )
+        # On a CPU the many random draws take 14 s to optimise and 20 ms to run; unoptimised it is 3 s in all.
+        options = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else None
+        self._initialise = jax.jit(
+            lambda: initialise(jax.random.key(experiment.seed)), out_shardings=self.shardings, compiler_options=options
+        )
+        self._samples = jax.jit(experiment.recipe.samples)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of update number `step`, from 0."""
+        return float(self.experiment.optimizer.rate(step, self.per_epoch))
+
+    def batch_shapes(self) -> dict[str, list[int]]:
+        return {side: list(x.shape) for side, x in self.batch.items()}
+
+    def initial(self) -> TrainState:
+        """The state that follows from the seed."""
+        return self._initialise()
+
+    def step(self, state: TrainState, batch: Any, frozen: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One update; to be traced."""
+        return gan_step(self.game, state, batch, frozen, jax.random.key(self.experiment.seed))
+
+    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float]:
+        """The compiled step, which takes its state's memory over, and how many seconds it took to compile."""
+        frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
+        began = time.monotonic()
+        jitted = jax.jit(self.step, donate_argnums=0, out_shardings=(self.shardings, sharding.replicated(self.mesh)))
+        with jax.default_matmul_precision(self.experiment.matmul_precision):
+            compiled = jitted.lower(self.like, self.batch, frozen).compile()
+        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began
+
+    def sheets(self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+        """What the report shows for test pictures, by the smoothed generators if there are any."""
+        params = jax.device_get(state.g.params if state.ema is None else state.ema)
+        samples = jax.device_get(self._samples(params, jax.device_get(state.g.stats), batch))
+        sheets = self.experiment.recipe.sheets(batch, samples, classes)
+        given = batch.get("a")
+
+        def shown(column: np.ndarray) -> np.ndarray:
+            return column if given is None or column is given else self.experiment.data.shown(given, column)
+
+        return {name: {column: shown(x) for column, x in columns.items()} for name, columns in sheets.items()}

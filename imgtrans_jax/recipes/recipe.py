@@ -1,0 +1,55 @@
+"""What a method must say for itself, to be trained, shown and used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+import optax
+
+from imgtrans_jax.game import Game
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, UserError
+
+Sheets = Mapping[str, Mapping[str, np.ndarray]]
+"""By the sheet's name, columns by theirs: images (N, H, W, C), one a row."""
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """Hyper-parameters in, a Game out. Frozen dataclasses that name this class as their base have all but the first three.
+
+    notes: what the method's terms mean, for the page. directions: those that `translate` knows. extra: objectives of the user's
+    own, (batch, samples, logits, frozen) -> {name: weighted () array}.
+    """
+
+    notes: ClassVar[str] = "All terms carry their weights."
+
+    directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
+
+    extra: tuple[Objective, ...]
+
+    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+        """The game of these hyper-parameters. Raises ValueError for values that make none."""
+        ...
+
+    def samples(self, params: Params, stats: Any, batch: Named) -> Named:
+        """What the report shows for test pictures; pure, to be jitted. `params` and `stats` are the generator player's."""
+        ...
+
+    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+        """The test batch and its samples as sheets of pictures."""
+        ...
+
+    def frozen(self) -> Any:
+        """Weights that are never trained, as the objectives get them. Raises UserError if they cannot be had."""
+        return None
+
+    def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
+        """Inputs (N, H, W, C) -> their translations; pure, to be jitted."""
+        raise UserError(f"A {type(self).__name__} run makes pictures from nothing: use --count instead of --input.")
+
+    def generate(self, params: Params, stats: Any, key: jax.Array, labels: jax.Array) -> SignedImages:
+        """Pictures from nothing but random numbers, one for each of the `labels` (N,) int32."""
+        raise UserError(f"A {type(self).__name__} run changes pictures: use --input instead of --count.")
