@@ -63,14 +63,14 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
         raise UserError("With --run or --generator the look comes from it; leave --config and --style out.")
     if RUN.value and GENERATOR.value:
         raise UserError("Give --run or --generator, not both.")
-    source, pictures, trusted = RUN.value or GENERATOR.value, INPUT.value or CONTENT.value, TRUST_CODE.value
+    source, pictures, trusted = RUN.value or GENERATOR.value or "", INPUT.value or CONTENT.value, TRUST_CODE.value
     if pictures and COUNT.value is not None:
         raise UserError("--count makes pictures from nothing; leave --input out.")
     if COUNT.value is not None:
         return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted)
     if pictures is None:
         raise UserError("Give --input=PICTURE_OR_FOLDER, or --count=N for a GAN's run; see --help.")
-    direction, mode = cast("Direction", DIRECTION.value), TEST_MODE.value
+    direction, mode = cast("Direction", DIRECTION.value), cast("translation.TestMode | None", TEST_MODE.value)
     return translation.translate(source, pictures, OUT.value, direction, SIZE.value, trusted, mode)
 
 

@@ -2,9 +2,9 @@
 
   python examples/score_digits.py --run=runs/gan_digits
 
-A support vector machine (scikit-learn), trained on the real training digits, classifies 1000 samples. Exit code 0 if every digit
-has 3 to 25 % of them and the median confidence is at least 0.8 of that on the real test digits, 1 if not. For a WGAN-GP run the
-mean norm of the critic's gradients between real digits and samples is printed too; it should be near 1.
+A support vector machine (scikit-learn), trained on the real training digits, classifies 1000 samples. Exit code 0 if every
+digit has 3 to 25 % of them and the median confidence is at least 0.8 of that on the real test digits, 1 if not. For a WGAN-GP
+run the mean norm of the critic's gradients between real digits and samples is printed too; it should be near 1.
 """
 
 import jax
@@ -18,9 +18,11 @@ COUNT = 1000
 
 
 def main(_: cli.Overrides) -> int:
+    from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
     from imgtrans_jax.generators import load_generator
+    from imgtrans_jax.recipes.gan import GAN
     from imgtrans_jax.translation import sampled
 
     loaded = load_generator(RUN.value)
@@ -29,7 +31,7 @@ def main(_: cli.Overrides) -> int:
     prepare = opened.streams[0].prepare
     of_train, of_test = (np.stack([prepare(e, None)["x"] for e in part]) for part in (train, test))
     labels = [np.array([label for _, label in part]) for part in (train, test)]
-    classifier = SVC(probability=True, random_state=0).fit(of_train.reshape(len(of_train), -1), labels[0])
+    classifier = CalibratedClassifierCV(SVC(), ensemble="auto").fit(of_train.reshape(len(of_train), -1), labels[0])
     real = classifier.predict_proba(of_test.reshape(len(of_test), -1))
     samples = sampled(loaded, COUNT)
     made = classifier.predict_proba(samples.reshape(COUNT, -1))
@@ -38,10 +40,12 @@ def main(_: cli.Overrides) -> int:
     print(f"accuracy of the classifier on real test digits  {np.mean(real.argmax(1) == labels[1]):.3f}")
     print("share of the samples in each class              " + "  ".join(f"{share:.1%}" for share in shares))
     print(f"median confidence on samples, on real digits    {confidence:.3f}, {on_real:.3f}")
-    if loaded.experiment.recipe.conditional:
+    recipe = loaded.experiment.recipe
+    assert isinstance(recipe, GAN)
+    if recipe.conditional:
         wanted = np.arange(COUNT) % len(opened.classes)
         print(f"samples that are the digit that was asked for   {np.mean(made.argmax(1) == wanted):.3f}")
-    if loaded.experiment.recipe.penalty:
+    if recipe.penalty:
         rows = np.random.default_rng(0).integers(0, len(of_train), COUNT)
         norms = gradient_norms(RUN.value, of_train[rows], samples)
         print(f"critic's gradient norm between real and made    {norms.mean():.3f} (deviation {norms.std():.3f})")

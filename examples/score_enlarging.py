@@ -2,8 +2,8 @@
 
   python examples/score_enlarging.py --run=runs/srresnet_small --run=runs/srgan_small --out=enlarged.png
 
-PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a sheet of crops where the runs
-differ most from the filter.
+PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a sheet of crops where the
+first run differs most from the filter.
 """
 
 from collections.abc import Callable

@@ -31,9 +31,9 @@ def new_game(experiment: Experiment, per_epoch: int = 1) -> Game:
 
 
 class Program:
-    """The jitted functions of an experiment, for batches of the shape of `example` (this process's rows)."""
+    """The jitted functions of an experiment, for batches like `example` (this process's rows: arrays, or their shapes)."""
 
-    def __init__(self, experiment: Experiment, mesh: Mesh, example: Mapping[str, np.ndarray], per_epoch: int) -> None:
+    def __init__(self, experiment: Experiment, mesh: Mesh, example: Mapping[str, Any], per_epoch: int) -> None:
         self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
         self.game = new_game(experiment, per_epoch)
         rows = sharding.split_rows(mesh)

@@ -121,7 +121,7 @@ class Report:
         for name, columns in sheets.items():
             sheet = grid(list(zip(*_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]), strict=True)))
             write_picture(self.folder / "samples" / f"{step:07d}_{name.replace(' ', '-')}.png", sheet)
-            self.events.add_image(name, sheet, step, dataformats="HWC")
+            self.events.add_image(name.replace(" ", "_"), sheet, step, dataformats="HWC")
         _write_text(self.folder / _COLUMNS, json.dumps({name: list(columns) for name, columns in sheets.items()}))
 
     def page(self, status: str, running: bool) -> None:

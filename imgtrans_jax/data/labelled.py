@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures
+from imgtrans_jax.data.sources import FilePictures, Tfds
 from imgtrans_jax.types import UserError
 
 
@@ -101,7 +101,6 @@ class TfdsLabelled:
     data_dir: str = ""
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        from imgtrans_jax.data.sources import Tfds
         from imgtrans_jax.data.tfds_builder import prepared
 
         train, test = Tfds(self.name, self.train, self.test, self.key, self.data_dir).open("a", size, channels)

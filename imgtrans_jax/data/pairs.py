@@ -13,7 +13,7 @@ import numpy as np
 from imgtrans_jax import images
 from imgtrans_jax.data.archives import ADDRESS, NAMES, fetched
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures, Pictures, Side, Source
+from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Source, Tfds
 from imgtrans_jax.types import UserError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -79,10 +79,9 @@ class TwoFolders:
     b: str
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        from imgtrans_jax.data.sources import Folder
-
         (train_a, test_a), (train_b, test_b) = (
-            Folder(path).open(side, size, channels) for path, side in ((self.a, "a"), (self.b, "b"))
+            Folder(self.a).open("a", size, channels),
+            Folder(self.b).open("b", size, channels),
         )
         train = _matched(train_a, train_b, self.a, self.b)
         return train, train if test_a is train_a or test_b is train_b else _matched(test_a, test_b, self.a, self.b)
@@ -116,8 +115,6 @@ class TfdsPairs:
     data_dir: str = ""
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        from imgtrans_jax.data.sources import Tfds
-
         sides: tuple[tuple[Side, str], ...] = (("a", self.a), ("b", self.b))
         opened = [Tfds(self.name, self.train, self.test, key, self.data_dir).open(s, size, channels) for s, key in sides]
         train, test = (Zipped(opened[0][i], opened[1][i]) for i in (0, 1))

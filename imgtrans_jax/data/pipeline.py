@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import grain
 import numpy as np
@@ -45,6 +45,8 @@ class Data(Protocol):
     """What a recipe learns from, and how a user's own picture is given to what it has learned."""
 
     cut: Cut
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def open(self) -> Opened:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""

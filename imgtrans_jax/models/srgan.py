@@ -62,7 +62,7 @@ class SRResNet(nn.Module):
             y = pixel_shuffle(Conv(4 * self.width, 3, padding=1, **common, name=f"up_{level}")(y), 2)
             y = PReLU(name=f"up_{level}_prelu")(y)
         # With the skip the network starts as the bicubic filter itself.
-        last = common | {"kernel_init": Normal(1e-3)} if self.skip else common
+        last: dict[str, Any] = common | {"kernel_init": Normal(1e-3)} if self.skip else common
         y = Conv(self.channels, 9, padding=4, **last, name="tail")(y)
         y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
         return y + enlarged(x, 4) if self.skip else y

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import jax
 
 from imgtrans_jax.losses.feature import content_mean
@@ -15,5 +17,5 @@ def feature_distance(network: Params, x: SignedImages, y: SignedImages, layer: s
     depth = 19 if "conv3_4" in network["params"] else 16
     name = stands_in(layer, depth)
     features = VGG(depth, (name,))
-    of_x, of_y = (features.apply(network, (images + 1) / 2) for images in (x, y))
+    of_x, of_y = (cast("dict[str, jax.Array]", features.apply(network, (images + 1) / 2)) for images in (x, y))
     return content_mean(of_x[name], of_y[name])

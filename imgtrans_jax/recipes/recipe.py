@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import jax
 import numpy as np
 import optax
+from flax import linen as nn
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, UserError
@@ -18,17 +19,21 @@ Sheets = Mapping[str, Mapping[str, np.ndarray]]
 
 @runtime_checkable
 class Recipe(Protocol):
-    """Hyper-parameters in, a Game out. Frozen dataclasses that name this class as their base have all but the first three.
+    """Hyper-parameters in, a Game out. Frozen dataclasses that name this class as their base have all but its first three
+    methods.
 
-    notes: what the method's terms mean, for the page. directions: those that `translate` knows. extra: objectives of the user's
-    own, (batch, samples, logits, frozen) -> {name: weighted () array}.
+    generator: what `translate` or `generate` applies. notes: what the method's terms mean, for the page. directions: those that
+    `translate` knows. extra: objectives of the user's own, (batch, samples, logits, frozen) -> {name: weighted () array}.
     """
 
     notes: ClassVar[str] = "All terms carry their weights."
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
 
+    generator: nn.Module
     extra: tuple[Objective, ...]
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
         """The game of these hyper-parameters. Raises ValueError for values that make none."""
