@@ -24,7 +24,7 @@ def get_config() -> Experiment:
         recipe=dataclasses.replace(
             base.recipe, generator=UNet(width=32, levels=7), critic=PatchGAN(width=32, layers=3, norm="batch")
         ),
-        optimizer=Adam(LinearDecay(2e-4, constant_epochs=12, decay_epochs=12)),
+        optimizer=Adam(LinearDecay(2e-4, constant_epochs=8, decay_epochs=8)),
         sample_every=1000,
         save_every=1000,
     )
