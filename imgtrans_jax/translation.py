@@ -91,6 +91,8 @@ def compiled(
     Raises UserError for a direction or a mode that the recipe has not got.
     """
     recipe = loaded.experiment.recipe
+    if not recipe.directions:
+        raise UserError(f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead of --input.")
     if direction not in recipe.directions:
         raise UserError(f"A {type(recipe).__name__} run knows one direction; leave --direction out.")
     if test_mode is not None:

@@ -19,7 +19,7 @@ from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.optim import clipped
 from imgtrans_jax.recipes.recipe import Recipe, Sheets
 from imgtrans_jax.state import apply
-from imgtrans_jax.types import Named, Objective, Params, SignedImages, Terms
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
 _SIDE = 8  # rows and columns of the sheets
 
@@ -65,6 +65,8 @@ class GAN(Recipe):
         "pictures and on samples; with vanilla it guesses where both are near 0.69. With wgan, -(d_real + d_fake) is the "
         "critic's estimate of the distance, which should fall. Samples of one column have one z through the whole training."
     )
+
+    directions: ClassVar[tuple[Direction, ...]] = ()
 
     generator: nn.Module = DCGANGenerator()
     critic: nn.Module = DCGANCritic()

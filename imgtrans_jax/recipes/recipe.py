@@ -52,8 +52,8 @@ class Recipe(Protocol):
         return None
 
     def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
-        """Inputs (N, H, W, C) -> their translations; pure, to be jitted."""
-        raise UserError(f"A {type(self).__name__} run makes pictures from nothing: use --count instead of --input.")
+        """Inputs (N, H, W, C) -> their translations in one of the `directions`; pure, to be jitted."""
+        raise UserError(f"A {type(self).__name__} run translates nothing.")
 
     def generate(self, params: Params, stats: Any, key: jax.Array, labels: jax.Array) -> SignedImages:
         """Pictures from nothing but random numbers, one for each of the `labels` (N,) int32."""

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from imgtrans_jax import config, loop, sharding
-from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
+from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.recipes.deepdream import DeepDream
 from imgtrans_jax.recipes.gatys import Gatys, by_depth
 from imgtrans_jax.report import read_metrics
@@ -29,42 +31,85 @@ PICTURES = {  # what stylize.py makes of pictures, without training
 }
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in PICTURES)
 NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "cyclegan_sketches_small", "my_loss"}
+NAMED |= {"gan_digits", "cgan_digits", "wgan_gp_digits", "srresnet", "srgan", "simgan_facades", "feature_gan_facades"}
+NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
+NAMED |= {
+    f"pix2pix_{name}" for name in ("openmoji", "facades", "maps", "edges2shoes", "edges2handbags", "cityscapes", "day2night")
+}
 TASKS = {"cezanne2photo", "monet2photo", "vangogh2photo", "ukiyoe2photo", "apple2orange", "summer2winter", "iphone2dslr"}
 TASKS |= {"maps", "facades", "cityscapes"}
-ABLATIONS = {"cycle", "gan", "gan_forward", "gan_backward", "full"}
+ABLATIONS = {f"cyclegan_ablation_{name}" for name in ("cycle", "gan", "gan_forward", "gan_backward", "full")}
+ABLATIONS |= {f"pix2pix_ablation_{name}" for name in ("l1", "gan", "cgan", "l1_gan", "l1_cgan")}
+
+
+def small_module(module):
+    """A network of the same kind, two channels wide and as shallow as it can be."""
+    few = {"width": 2, "blocks": 1, "depth": 1, "levels": 2, "layers": 1, "units": 2, "widths": (2, 2)}
+    return module.clone(**{name: value for name, value in few.items() if hasattr(module, name)})
 
 
 def shrunk(path: Path, pictures: Path) -> config.Experiment:
     """The config with small pictures and networks, and otherwise as it is."""
     experiment = config.load(str(path))
-    cut = dataclasses.replace(experiment.data.cut, load_size=20, crop_size=16)
     recipe = experiment.recipe
-    recipe = dataclasses.replace(
-        recipe, generator=recipe.generator.clone(width=2, blocks=1), critic=PatchGAN(width=2, layers=1), pool_size=2
-    )
-    data = dataclasses.replace(experiment.data, a=str(pictures), b=str(pictures), cut=cut)
-    return dataclasses.replace(experiment, data=data, recipe=recipe, batch_size=1)
+    recipe = dataclasses.replace(recipe, generator=small_module(recipe.generator), critic=small_module(recipe.critic))
+    if hasattr(recipe, "pool_size"):
+        recipe = dataclasses.replace(recipe, pool_size=min(recipe.pool_size, 2))
+    data, folder = experiment.data, str(pictures)
+    own = {Unpaired: {"a": folder, "b": folder}, Paired: {"pairs": folder}, Derived: {"pictures": folder}, Labelled: {}}
+    cut = data.cut if isinstance(data, Labelled) else dataclasses.replace(data.cut, load_size=20, crop_size=16)
+    data = dataclasses.replace(data, cut=cut, **own[type(data)])
+    return dataclasses.replace(experiment, data=data, recipe=recipe, batch_size=2, init_from="")
 
 
 def test_all_that_is_promised_is_there():
     names = {path.stem for path in CONFIGS}
-    wanted = NAMED | {f"cyclegan_{task}" for task in TASKS} | {f"cyclegan_ablation_{name}" for name in ABLATIONS}
-    assert wanted <= names
+    assert NAMED | ABLATIONS | {f"cyclegan_{task}" for task in TASKS} <= names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_every_config_loads_and_its_step_is_traced(path):
+def test_every_config_loads_and_is_stored(path):
     experiment = config.load(str(path))
     if not experiment.recipe.extra:
         assert config.from_json(config.to_json(experiment)) == experiment
-    cut = experiment.data.cut
-    cut.check()
-    example = {side: np.zeros((experiment.batch_size, cut.crop_size, cut.crop_size, 3), np.float32) for side in "ab"}
+    experiment.data.cut.check()
+
+
+def distinct() -> list[Path]:
+    """One config of those that differ in nothing but their pictures and their schedule."""
+    found = {}
+    for path in CONFIGS:
+        experiment = config.load(str(path))
+        found[str((experiment.recipe, experiment.data.cut.crop_size, experiment.batch_size > 1))] = path
+    return list(found.values())
+
+
+@pytest.mark.parametrize("path", distinct(), ids=lambda p: p.stem)
+def test_every_config_s_step_is_traced_at_its_full_size(path):
+    experiment = config.load(str(path))
+    game = new_game(experiment)
+    rows = experiment.batch_size * game.minibatches
+    example = {name: np.zeros((rows, *shape), np.float32) for name, shape in batch_shapes(experiment.data).items()}
     mesh = sharding.data_mesh(1, 1)
-    program = loop.Program(experiment, mesh, example, per_epoch=100)
-    state, metrics = jax.eval_shape(program.step, program.like, program.batch)
+    program = Program(experiment, mesh, example, per_epoch=100)
+    frozen = None
+    if getattr(experiment.recipe, "layer", "") and game.critic is not None:  # the shapes of VGG, without its weights
+        frozen = jax.eval_shape(lambda: VGG(16, ("relu5_3",)).init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32)))
+    state, metrics = jax.eval_shape(program.step, program.like, program.batch, frozen)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(lambda x: (x.shape, x.dtype), program.like)
     assert all(value.shape == () for value in metrics.values())
+
+
+def batch_shapes(data) -> dict[str, tuple[int, ...]]:
+    side = data.cut.crop_size
+    match data:
+        case Labelled():
+            return {"x": (side, side, data.channels), "y": (10,)}
+        case Derived():
+            (a, b) = data.by.pair(np.zeros((side, side, 3), np.float32), np.random.default_rng(0))
+            return {"a": a.shape, "b": b.shape}
+        case _:
+            return dict.fromkeys("ab", (side, side, data.channels))
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "my_loss"], ids=lambda p: p.stem)

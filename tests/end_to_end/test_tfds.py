@@ -9,12 +9,16 @@ import zipfile
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
+from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.image_classification import cycle_gan
 
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.labelled import TfdsLabelled
+from imgtrans_jax.data.pairs import TfdsPairs
+from imgtrans_jax.data.pipeline import Labelled, Paired, Unpaired
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.data.tfds_builder import CycleGAN
 from imgtrans_jax.types import UserError
@@ -79,8 +83,8 @@ def data(tmp_path) -> Unpaired:
 def test_it_prepares_and_reads_without_tensorflow(served, monkeypatch, tmp_path):
     tell_checksum(monkeypatch, *served)
     opened = data(tmp_path).open()
-    assert [len(opened.train[s]) for s in "ab"] == [5, 4]
-    assert [len(opened.test[s]) for s in "ab"] == [2, 3]
+    assert [len(stream.train) for stream in opened.streams] == [5, 4]
+    assert [len(stream.test) for stream in opened.streams] == [2, 3]
     batch = opened.batches(2, seed=0)[0]
     assert batch["a"].shape == (2, 16, 16, 3)
     assert "tensorflow" not in sys.modules
@@ -112,10 +116,67 @@ def test_an_archive_put_there_by_hand_needs_no_network(monkeypatch, tmp_path):
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     (manual / "horse2zebra.zip").write_bytes(content)
-    assert len(data(tmp_path).open().train["a"]) == 5
+    assert len(data(tmp_path).open().streams[0].train) == 5
 
 
 def test_names_that_do_not_exist():
     for name, words in (("cycle_gan/unicorn2zebra", "choose one of"), ("no_such_dataset_at_all", "knows no")):
         with pytest.raises(UserError, match=words):
             Tfds(name).open("a", 20, 3)
+
+
+# ------------------------------------------------------------------ pairs and classes
+
+
+with registered.skip_registration():
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        """Pictures with a negative of themselves and a class."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        name = "tiny"
+        pkg_dir_path = None
+
+        def _info(self):
+            picture = {key: tfds.features.Image(shape=(20, 24, 3)) for key in ("photo", "negative")}
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(picture | {"kind": tfds.features.ClassLabel(names=["cat", "dog"])}),
+                description="Noise.",
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(6), "test": self._generate_examples(2)}
+
+        def _generate_examples(self, count):
+            for number in range(count):
+                picture = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+                files = [io.BytesIO(), io.BytesIO()]
+                for file, array in zip(files, (picture, 255 - picture), strict=True):
+                    Image.fromarray(array).save(file, "PNG")
+                    file.seek(0)
+                yield number, {"photo": files[0], "negative": files[1], "kind": number % 2}
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    builder = Tiny(data_dir=str(tmp_path), file_format="array_record")
+    builder.download_and_prepare(file_format="array_record")
+    return str(tmp_path)
+
+
+def test_both_pictures_of_an_example_are_a_pair(tiny):
+    data = Paired(TfdsPairs("tiny", "photo", "negative", data_dir=tiny), direction="b2a", cut=Cut(20, 16))
+    batch = data.open().batches(3, seed=0)[0]
+    assert batch["a"].shape == (3, 16, 16, 3)
+    np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)
+    with pytest.raises(UserError, match=r"no feature 'foto'; .* \['kind', 'negative', 'photo'\]"):
+        Paired(TfdsPairs("tiny", "foto", "negative", data_dir=tiny)).open()
+
+
+def test_classes_are_the_data_set_s(tiny):
+    opened = Labelled(TfdsLabelled("tiny", key="photo", label="kind", data_dir=tiny), Cut(20, 16), channels=3).open()
+    assert opened.classes == ("cat", "dog")
+    batch = opened.batches(6, seed=0)[0]
+    assert batch["y"].sum(0).tolist() == [3, 3]
+    with pytest.raises(UserError, match="no classes under 'photo'"):
+        Labelled(TfdsLabelled("tiny", key="photo", label="photo", data_dir=tiny), Cut(20, 16), channels=3).open()

@@ -65,7 +65,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("recipe.generator.blocks", "banana", r"config\.recipe\.generator\.blocks needs an int \(now 9\); 'banana' is none"),
         ("recipe.generatr.blocks", "6", r"config\.recipe \(CycleGAN\) has no field 'generatr'\. Did you mean generator\?"),
         ("recipe.generator.blocks.more", "6", r"has no field 'more'"),
-        ("recipe.gan", "wgan", r"needs one of lsgan, vanilla, hinge \(now lsgan\)"),
+        ("recipe.gan", "wasserstein", r"needs one of lsgan, vanilla, saturating, hinge, wgan \(now lsgan\)"),
         ("recipe.halve_critic", "maybe", "needs true or false"),
         ("recipe.cycle", "1,2,3", "needs a float or numbers joined by commas"),
         ("matmul_precision", "fast", "needs one of default, high, highest"),

@@ -15,7 +15,9 @@ FLOORS = [
     {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
     {"config", "canvas"},
-    {"loop", "stylisation", "dreaming", "visualisation", "cli"},
+    {"program", "cli"},
+    {"generators"},
+    {"loop", "translation", "convert", "stylisation", "dreaming", "visualisation"},
 ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from imgtrans_jax.data.openmoji import TEST, TRAIN_B, load_openmoji
 from imgtrans_jax.images import to_signed
 from imgtrans_jax.metrics.colouring import hue_groups, score_colouring
+from imgtrans_jax.metrics.fidelity import luma_bytes, psnr, ssim, super_resolution_scores
 from imgtrans_jax.metrics.kernel_distance import kernel_distance, polynomial_mmd, random_features
 
 
@@ -70,3 +71,45 @@ def test_hue_groups_are_counted():
     assert hue_groups(colours) == 6
     assert hue_groups(colours[:2]) == 2
     assert hue_groups(np.ones((10, 3))) == 0
+
+
+# ------------------------------------------------------------------ PSNR and SSIM
+
+
+def test_psnr_by_hand():
+    x = np.zeros((4, 4))
+    np.testing.assert_allclose(psnr(x, x + 255), 0, atol=1e-12)
+    np.testing.assert_allclose(psnr(x, x + 25.5), 20, atol=1e-12)
+    assert psnr(x, x) == np.inf
+
+
+def test_ssim_is_its_equation_window_by_window():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 255, (16, 18))
+    y = np.clip(x + rng.normal(0, 30, x.shape), 0, 255)
+    window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(window, window) / np.outer(window, window).sum()
+    values = []
+    for top in range(6):
+        for left in range(8):
+            p, q = (z[top : top + 11, left : left + 11] for z in (x, y))
+            mean_p, mean_q = (window * p).sum(), (window * q).sum()
+            var_p, var_q = (window * (p - mean_p) ** 2).sum(), (window * (q - mean_q) ** 2).sum()
+            both = (window * (p - mean_p) * (q - mean_q)).sum()
+            c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+            values.append((2 * mean_p * mean_q + c1) * (2 * both + c2) / ((mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2)))
+    np.testing.assert_allclose(ssim(x, y), np.mean(values), rtol=1e-10)
+    np.testing.assert_allclose(ssim(x, x), 1)
+    with pytest.raises(ValueError, match="11 pixels"):
+        ssim(x[:10], y[:10])
+
+
+def test_super_resolution_is_scored_on_luma_without_its_border():
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(-1, 1, (32, 32, 3)).astype(np.float32)
+    spoilt = truth.copy()
+    spoilt[:4] = 0
+    spoilt[:, -4:] = 0
+    assert super_resolution_scores(spoilt, truth) == (np.inf, 1.0)
+    white, black = np.ones((1, 1, 3)), -np.ones((1, 1, 3))
+    np.testing.assert_allclose([luma_bytes(white)[0, 0], luma_bytes(black)[0, 0]], [235, 16], atol=1e-4)

@@ -1,0 +1,237 @@
+"""pix2pix, GAN and super-resolution as a user meets them: trained, shown on the page, used; and a method of one's own."""
+
+import dataclasses
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from imgtrans_jax import convert, loop, translation
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.derived import Derivation, Holes, Lab, Smaller
+from imgtrans_jax.data.pipeline import Derived, Labelled, Unpaired
+from imgtrans_jax.game import Game
+from imgtrans_jax.generators import load_generator, save_generator
+from imgtrans_jax.images import read_picture, resize
+from imgtrans_jax.losses.adversarial import wgan
+from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
+from imgtrans_jax.models.layers import Conv
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.optim import Adam, Constant
+from imgtrans_jax.recipes.gan import GAN
+from imgtrans_jax.recipes.pix2pix import Pix2Pix
+from imgtrans_jax.recipes.recipe import Recipe
+from imgtrans_jax.recipes.srgan import SRGAN
+from imgtrans_jax.report import read_metrics
+from imgtrans_jax.types import UserError
+
+CUT = Cut(20, 16)
+PIX2PIX = Pix2Pix(UNet(width=2, levels=3, norm="instance"), PatchGAN(width=2, layers=1))
+SHORT = {"optimizer": Adam(Constant(1e-3)), "batch_size": 2, "samples": 2, "steps": 2}
+
+
+def size(path) -> tuple[int, int]:
+    height, width = read_picture(path).shape[:2]
+    return width, height
+
+
+def page(run) -> str:
+    return (run / "index.html").read_text()
+
+
+# ------------------------------------------------------------------ a method of one's own, in under 40 lines
+
+
+class Recolourer(nn.Module):
+    """One 1x1 convolution."""
+
+    @nn.compact
+    def __call__(self, batch, train):
+        return {"fake_b": batch["a"] + Conv(3, 1)(batch["a"])}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recolour(Recipe):
+    """Without a critic: the mean colour of b, and nearness to a."""
+
+    generator: nn.Module = Recolourer()
+    extra: tuple = ()
+
+    def game(self, g_tx, d_tx):
+        def objective(batch, samples, logits, frozen):
+            colours = [x.mean((0, 1, 2)) for x in (samples["fake_b"], batch["b"])]
+            return {"colour": 10 * jnp.sum((colours[0] - colours[1]) ** 2), "near": l1(samples["fake_b"], batch["a"])}
+
+        nothing = {"fakes": lambda batch, samples: {}, "reals": lambda batch: {}, "d_objective": lambda real, fake: {}}
+        return Game(self.generator.clone(), None, g_objective=objective, g_tx=g_tx, d_tx=d_tx, **nothing)
+
+    def samples(self, params, stats, batch) -> Any:
+        return self.generator.apply({"params": params}, batch, False)
+
+    def sheets(self, batch, samples, classes):
+        return {"recoloured": {"before": batch["a"], "after": samples["fake_b"]}}
+
+
+def test_a_method_of_ones_own_is_trained_shown_and_stored(pictures, tmp_path):
+    experiment = Experiment(Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"steps": 30, "log_every": 1})
+    loop.train(experiment, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run")
+    assert rows[-1]["colour"] < rows[0]["colour"]
+    assert {"colour", "near", "norm/g_grad"} <= set(rows[-1])
+    assert not [name for name in rows[-1] if name.startswith("d_")]
+    assert "Recoloured" in page(tmp_path / "run")
+    assert "before, after" in page(tmp_path / "run")
+
+
+# ------------------------------------------------------------------ pairs
+
+
+@pytest.mark.parametrize(("by", "output"), [(Lab(), 2), (Holes(), 3)])
+def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, pictures, tmp_path):
+    recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(channels=output))
+    run = tmp_path / "run"
+    loop.train(Experiment(Derived(str(pictures), by, CUT), recipe, **SHORT), run)
+    assert read_picture(run / "samples" / "0000002_pairs.png").shape == (2 * 16 + 2, 3 * 16 + 4, 3)
+    assert "input, output, truth" in page(run)
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (21, 37, 4), dtype=np.uint8)).save(inputs / "rgba.png")
+    Image.fromarray(rng.integers(0, 256, (16, 20), dtype=np.uint8)).save(inputs / "grey.png")
+    written = translation.translate(run, inputs, tmp_path / "out", size=None)
+    assert {p.name: size(p) for p in written} == {"rgba.png": (37, 21), "grey.png": (20, 16)}
+    if isinstance(by, Lab):  # lightness is the input's
+        before, after = (read_picture(f, 1).astype(float) for f in (inputs / "grey.png", written[0]))
+        assert np.abs(before - after).mean() < 12
+    with pytest.raises(UserError, match="knows one direction"):
+        translation.translate(run, inputs, tmp_path / "out", direction="b2a")
+    with pytest.raises(UserError, match="use --input instead of --count"):
+        translation.generate(run, tmp_path / "out", 2)
+    noisy = translation.translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
+    assert noisy == [tmp_path / "eval.png"]
+
+
+def test_a_u_net_that_knows_one_size_is_given_it(pictures, tmp_path, capsys):
+    recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(levels=4))
+    loop.train(Experiment(Derived(str(pictures), Holes(), CUT), recipe, **SHORT), tmp_path / "run")
+    translation.translate(tmp_path / "run", pictures / "testA" / "0.png", tmp_path / "out.png")
+    assert "Working at 16 pixels" in capsys.readouterr().out
+    assert size(tmp_path / "out.png") == (24, 20)
+
+
+# ------------------------------------------------------------------ super-resolution
+
+
+def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures, tmp_path):
+    data = Derived(str(pictures), Smaller(4), CUT)
+    first = SRGAN(SRResNet(width=2, blocks=1, norm="none", skip=True))
+    one = loop.train(Experiment(data, first, **SHORT), tmp_path / "srresnet")
+    second = dataclasses.replace(first, critic=SRGANCritic(width=1, units=2), adversarial=1e-3, ema=0.9)
+    started = Experiment(data, second, **SHORT | {"optimizer": Adam(Constant(0.0)), "init_from": str(tmp_path / "srresnet")})
+    two = loop.train(started, tmp_path / "srgan")
+    for x, y, z in zip(*(jax.tree.leaves(t) for t in (one.g.params, two.g.params, two.ema)), strict=True):
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_allclose(x, z, atol=1e-6)
+    assert "bicubic, output, truth" in page(tmp_path / "srgan")
+    (written,) = translation.translate(tmp_path / "srgan", pictures / "testA" / "0.png", tmp_path / "large.png")
+    assert size(written) == (4 * 24, 4 * 20)
+    whole = resize(read_picture(pictures / "testA" / "0.png"), 80, 96).astype(float)
+    assert np.abs(whole - read_picture(written)).mean() < 4  # a new network is nearly the filter
+    other = dataclasses.replace(second, generator=SRResNet(width=3, blocks=1, norm="none", skip=True))
+    with pytest.raises(UserError, match=r"init_from\) has another generator"):
+        loop.train(dataclasses.replace(started, recipe=other), tmp_path / "third")
+    with pytest.raises(UserError, match="is no trained run"):
+        loop.train(dataclasses.replace(started, init_from=str(tmp_path / "nowhere")), tmp_path / "third")
+
+
+# ------------------------------------------------------------------ pictures from nothing
+
+
+@pytest.fixture(scope="module")
+def gan_run(tmp_path_factory):
+    """A conditional WGAN-GP of seconds, with batch statistics and smoothed parameters."""
+    run = tmp_path_factory.mktemp("gan") / "run"
+    recipe = GAN(
+        DCGANGenerator(size=8, width=2, channels=1),
+        DCGANCritic(width=2, norm="none"),
+        wgan,
+        latent=4,
+        conditional=True,
+        critic_steps=2,
+        penalty=10.0,
+        ema=0.5,
+    )
+    state = loop.train(Experiment(Labelled(cut=Cut(8, 8, flip=False)), recipe, **SHORT | {"samples": 8}), run)
+    assert state.g.stats
+    return run
+
+
+def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
+    row = read_metrics(gan_run)[-1]
+    assert {"gan", "d_real", "d_fake", "d_penalty"} <= set(row)
+    for name in ("Samples", "Interpolation", "Classes", "Real pictures", "z 1, z 2", "0, 1, 2, 3"):
+        assert name in page(gan_run)
+    written = translation.generate(gan_run, tmp_path / "made", 5, label=3, seed=1)
+    assert [p.name for p in written] == ["sheet.png", "0.png", "1.png", "2.png", "3.png", "4.png"]
+    assert size(written[1]) == (8, 8)
+    loaded = load_generator(gan_run)
+    many = translation.sampled(loaded, 70)
+    assert many.shape == (70, 8, 8, 1)
+    np.testing.assert_array_equal(many[:64], translation.sampled(loaded, 64))
+    assert np.abs(translation.sampled(loaded, 4, label=1) - translation.sampled(loaded, 4, label=2)).max() > 0
+    for wrong, words in (({"count": 0}, "0 pictures are none"), ({"count": 1, "label": 10}, "has 0 to 9")):
+        with pytest.raises(UserError, match=words):
+            translation.generate(gan_run, tmp_path / "made", **wrong)
+    with pytest.raises(UserError, match="use --count instead of --input"):
+        translation.translate(gan_run, gan_run / "samples", tmp_path / "made")
+
+
+def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
+    file = tmp_path / "digits.safetensors"
+    assert convert.main([], [str(gan_run), str(file)]) == 0
+    whole, alone = load_generator(gan_run), load_generator(file)
+    assert alone.experiment == whole.experiment
+    np.testing.assert_allclose(translation.sampled(alone, 8), translation.sampled(whole, 8), atol=1e-6)
+    save_generator(alone, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").stat().st_size == file.stat().st_size
+    with pytest.raises(UserError, match="Two names are needed"):
+        convert.main([], [str(gan_run)])
+
+
+def test_files_that_are_no_generator_are_refused(gan_run, tmp_path):
+    file, bad = tmp_path / "good.safetensors", tmp_path / "bad.safetensors"
+    save_generator(load_generator(gan_run), file)
+    content = file.read_bytes()
+    with safe_open(file, framework="numpy") as opened:
+        stored, arrays = json.loads(opened.metadata()["imgtrans_jax"]), {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
+
+    def written(arrays, stored):
+        save_file(arrays, bad, {"imgtrans_jax": json.dumps(stored)})
+        return bad.read_bytes()
+
+    foreign = json.loads(json.dumps(stored))
+    foreign["config"]["recipe"]["gan"] = {"ref": "os:system"}
+    fewer = dict(list(arrays.items())[1:])
+    for broken, words in (
+        (content[:200], "is no generator"),
+        (b"not a file of tensors", "is no generator"),
+        (b"\xff" * 8 + content[8:], "is no generator"),
+        (written(arrays, foreign), "code outside imgtrans_jax"),
+        (written(arrays, {"config": {}}), "is no generator"),
+        (written(fewer, stored), "not those of the network"),
+        (written(arrays | {next(iter(arrays)): np.zeros((2, 2), np.float32)}, stored), "not those of the network"),
+    ):
+        bad.write_bytes(broken)
+        with pytest.raises(UserError, match=words):
+            load_generator(bad)
