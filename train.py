@@ -3,6 +3,8 @@
   python train.py --config=configs/quickstart.py
   python train.py --config=configs/cyclegan_horse2zebra.py --workdir=runs/zebra --config.batch_size=4
   python train.py --config=configs/quickstart.py --config.data.a=my/sketches --config.data.b=my/paintings
+  python train.py --config=configs/pix2pix_openmoji.py --config.data.pairs=my/pairs
+  python train.py --config=configs/srgan_small.py --config.init_from=runs/srresnet_small
 
 Everything goes to --workdir: index.html (open it, it follows the training), samples, metrics.jsonl, TensorBoard files and
 checkpoints. Ctrl-C saves and leaves; the same command goes on from the newest checkpoint.

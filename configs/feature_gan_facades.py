@@ -20,5 +20,5 @@ def get_config() -> Experiment:
     base = facades()
     labels = Tfds("cycle_gan/facades", train="trainB", test="testB")
     photographs = Tfds("cycle_gan/facades", train="trainA", test="testA")
-    recipe = SimGAN(similarity=1.0, layer="relu4_2")
+    recipe = SimGAN(similarity=0.3, layer="relu4_2")
     return dataclasses.replace(base, data=dataclasses.replace(base.data, a=labels, b=photographs), recipe=recipe)

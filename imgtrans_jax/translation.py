@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -142,10 +141,9 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
     make = jax.jit(recipe.generate)
     parts = []
     for number, start in enumerate(range(0, count, at_once)):
-        part = np.resize(labels[start : start + at_once], at_once)
-        parts.append(
-            np.asarray(make(loaded.params, loaded.stats, jax.random.fold_in(jax.random.key(seed), number), jnp.array(part)))
-        )
+        y = np.eye(classes, dtype=np.float32)[np.resize(labels[start : start + at_once], at_once)]
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        parts.append(np.asarray(make(loaded.params, loaded.stats, key, y)))
     return np.concatenate(parts)[:count]
 
 

@@ -127,10 +127,8 @@ class GAN(Recipe):
             shown["classes"] = _columns(samples["classes"], list(classes))
         return shown | {name: columns for name, columns in real.items() if columns}
 
-    def generate(self, params: Params, stats: Any, key: jax.Array, labels: jax.Array) -> SignedImages:
-        classes = params["g"]["project"]["kernel"].shape[2] - self.latent if self.conditional else 1
-        z = jax.random.normal(key, (len(labels), self.latent))
-        return self._from(params, stats, z, jax.nn.one_hot(labels, classes))
+    def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
+        return self._from(params, stats, jax.random.normal(key, (len(y), self.latent)), y)
 
     def _from(self, params: Params, stats: Any, z: jax.Array, y: jax.Array) -> SignedImages:
         return apply(self._sampler(), params, stats, {"z": z, "y": y}, None, train=False)[0]["fake"]

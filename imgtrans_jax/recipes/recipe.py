@@ -55,6 +55,6 @@ class Recipe(Protocol):
         """Inputs (N, H, W, C) -> their translations in one of the `directions`; pure, to be jitted."""
         raise UserError(f"A {type(self).__name__} run translates nothing.")
 
-    def generate(self, params: Params, stats: Any, key: jax.Array, labels: jax.Array) -> SignedImages:
-        """Pictures from nothing but random numbers, one for each of the `labels` (N,) int32."""
+    def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
+        """Pictures from nothing but random numbers and conditions y (N, d), one for each."""
         raise UserError(f"A {type(self).__name__} run changes pictures: use --input instead of --count.")

@@ -221,7 +221,7 @@ def test_the_interpolation_ends_at_its_ends_and_classes_have_their_columns():
     steps = np.stack(list(sheets["interpolation"].values()))
     jumps = np.abs(np.diff(steps, axis=0)).mean((1, 2, 3, 4))
     assert jumps.max() < np.abs(steps[-1] - steps[0]).mean()  # a way, not a leap
-    made = recipe.generate(after.g.params, after.g.stats, KEY, jnp.array([0, 3, 3]))
+    made = recipe.generate(after.g.params, after.g.stats, KEY, jnp.eye(4)[:3])
     assert made.shape == (3, 8, 8, 1)
 
 
