@@ -22,7 +22,10 @@ def get_config() -> Experiment:
         base,
         data=dataclasses.replace(base.data, cut=Cut(load_size=142, crop_size=128)),
         recipe=dataclasses.replace(
-            base.recipe, generator=UNet(width=32, levels=7), critic=PatchGAN(width=32, layers=3, norm="batch")
+            base.recipe,
+            generator=UNet(width=32, levels=7, upsample="nearest"),
+            critic=PatchGAN(width=32, layers=3, norm="batch"),
+            ema=0.998,
         ),
         optimizer=Adam(LinearDecay(2e-4, constant_epochs=8, decay_epochs=8)),
         sample_every=1000,

@@ -24,5 +24,5 @@ def get_config() -> Experiment:
         ema=0.995,
     )
     return dataclasses.replace(
-        base, recipe=recipe, optimizer=Adam(Cosine(1e-4, length=15), b1=0.9), init_from="runs/srresnet_small"
+        base, recipe=recipe, optimizer=Adam(Cosine(1e-4, length=6), b1=0.9), init_from="runs/srresnet_small"
     )

@@ -83,7 +83,8 @@ class Pix2Pix(Recipe):
         )
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        return {"fake_b": self.translate(params, stats, batch["a"], "a2b")}
+        # Each picture by itself, as a user's is: in the mode `paper` a picture's statistics are its own.
+        return {"fake_b": jax.vmap(lambda a: self.translate(params, stats, a[None], "a2b")[0])(batch["a"])}
 
     def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
         return {"pairs": {"input": batch["a"], "output": samples["fake_b"], "truth": batch["b"]}}
