@@ -184,7 +184,7 @@ def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config,
     process = start(command)
     wait_for(process, "step 6/18")
     process.kill()
-    process.wait()
+    process.communicate()  # closes the pipe too
 
     process = start(command)
     said = wait_for(process, "step 8/18")
