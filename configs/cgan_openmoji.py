@@ -1,6 +1,7 @@
 """Small coloured drawings from noise and a group: faces, people, animals, food and plants, travel, things.
 
-Paper:    conditional GAN, Mirza and Osindero 2014 (arXiv 1411.1784), with DCGAN's networks at 32 px and the hinge loss (Lim and Ye 2017).
+Paper:    conditional GAN, Mirza and Osindero 2014 (arXiv 1411.1784), with DCGAN's networks at 32 px and the hinge loss
+          (Lim and Ye 2017, arXiv 1705.02894).
 Command:  python train.py --config=configs/cgan_openmoji.py
 """
 

@@ -54,7 +54,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} steps an epoch.")
 
     # ---- programs and state
-    mesh = sharding.data_mesh(experiment.batch_size, game.pool_groups if game.pool_size else experiment.batch_size)
+    mesh = sharding.data_mesh(experiment.batch_size, game.pool_groups if game.pool_size else None)
     program = Program(experiment, mesh, batches[0], per_epoch)
     make_folder(folder, "--workdir")
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)

@@ -151,9 +151,10 @@ class Report:
             more = (
                 f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
+            named = f"Columns: {', '.join(columns[direction])}. " if direction in columns else ""
             parts.append(
                 f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
-                f"<p>Columns: {html.escape(', '.join(columns.get(direction, [])))}. Newest first.</p>"
+                f"<p>{html.escape(named)}Newest first.</p>"
                 f"<div class='row'>{figures}</div>{more}"
             )
         return "".join(parts) or "<p>The first samples come with the first report.</p>"

@@ -14,15 +14,17 @@ from imgtrans_jax.state import TrainState
 from imgtrans_jax.types import UserError
 
 
-def data_mesh(batch_size: int, pool_groups: int) -> Mesh:
-    """A mesh over as many devices as divide both the batch and the pool's groups; says so where some are left idle.
+def data_mesh(batch_size: int, pool_groups: int | None = None) -> Mesh:
+    """A mesh over as many devices as divide both the batch and the pool's groups, if there is a pool; says so where some are
+    left idle.
 
     Raises UserError if several processes would leave devices idle.
     """
     available = jax.device_count()
-    used = math.gcd(available, batch_size, pool_groups)
+    used = math.gcd(available, batch_size, pool_groups or batch_size)
     if used < available:
-        advice = f"--config.batch_size={available} --config.recipe.pool_groups={available} (or multiples) uses all"
+        groups = f" --config.recipe.pool_groups={available}" if pool_groups else ""
+        advice = f"--config.batch_size={available}{groups} (or multiples) uses all"
         if jax.process_count() > 1:
             raise UserError(
                 f"{available} devices over {jax.process_count()} processes are there, but {used} would be used; {advice}."

@@ -116,8 +116,10 @@ def generate(
     Raises UserError if the run or file cannot be used, or has no such class.
     """
     loaded = load_generator(source, trust_code)
-    pictures = images.to_bytes(sampled(loaded, count, label, seed))
     out = Path(out)
+    if out.suffix.lower() in images.SUFFIXES:
+        raise UserError(f"--count makes several files: give a folder, --out={out.with_suffix('')}.")
+    pictures = images.to_bytes(sampled(loaded, count, label, seed))
     make_folder(out, "--out")
     digits = len(str(count))
     written = [out / f"{i:0{digits}d}.png" for i in range(count)]

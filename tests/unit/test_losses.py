@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax.losses.adversarial import hinge, lsgan, vanilla
+from imgtrans_jax.losses.adversarial import gradient_penalty, hinge, lsgan, saturating, vanilla, wgan
 from imgtrans_jax.losses.compose import join, plus, total
 from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 
@@ -21,6 +21,8 @@ def log_sigmoid(z: np.ndarray) -> np.ndarray:
     [
         (lsgan, np.mean((Z - 1) ** 2), np.mean(Z**2), np.mean((Z - 1) ** 2)),
         (vanilla, -np.mean(log_sigmoid(Z)), -np.mean(log_sigmoid(-Z)), -np.mean(log_sigmoid(Z))),
+        (saturating, -np.mean(log_sigmoid(Z)), -np.mean(log_sigmoid(-Z)), np.mean(log_sigmoid(-Z))),
+        (wgan, -np.mean(Z), np.mean(Z), -np.mean(Z)),
         (hinge, np.mean(np.maximum(0, 1 - Z)), np.mean(np.maximum(0, 1 + Z)), -np.mean(Z)),
     ],
 )
@@ -31,7 +33,7 @@ def test_adversarial_losses(loss, real, fake, fool):
     np.testing.assert_allclose(loss.fool(logits), fool, rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [lsgan, vanilla, hinge])
+@pytest.mark.parametrize("loss", [lsgan, vanilla, hinge, saturating, wgan])
 @pytest.mark.parametrize("z", [-200.0, 200.0])
 def test_adversarial_losses_are_stable_far_out(loss, z):
     for part in (loss.real, loss.fake, loss.fool):
@@ -65,3 +67,32 @@ def test_objectives_join_and_refuse_a_name_twice():
     assert total({}) == 0
     with pytest.raises(ValueError, match="'a' is defined twice"):
         join({"a": jnp.zeros(())}, {"a": jnp.zeros(())})
+
+
+def test_the_saturating_generator_has_no_gradient_where_the_critic_is_sure():
+    sure = jnp.full((1, 1, 1, 1), -20.0)  # that a sample is made
+    assert abs(float(jax.grad(saturating.fool)(sure).sum())) < 1e-8
+    assert abs(float(jax.grad(vanilla.fool)(sure).sum())) > 0.99
+
+
+def test_the_gradient_penalty_of_a_linear_critic_is_known():
+    weights = np.random.default_rng(1).normal(size=(4, 5, 2)).astype(np.float32)
+    real, fake = (np.random.default_rng(seed).normal(size=(3, 4, 5, 2)).astype(np.float32) for seed in (2, 3))
+    labels = np.eye(3, dtype=np.float32)
+
+    def judge(views):  # the condition has a gradient too, which does not count
+        return {"d": jnp.einsum("nhwc,hwc->n", views["d"], weights)[:, None] + 100 * views["y"].sum(1, keepdims=True)}
+
+    got = gradient_penalty(judge, {"d": real, "y": labels}, {"d": fake, "y": labels}, jax.random.key(0))
+    np.testing.assert_allclose(got, (np.linalg.norm(weights) - 1) ** 2, rtol=1e-5)
+
+
+def test_the_gradient_penalty_looks_between_real_and_fake():
+    real, fake = np.full((64, 1, 1, 1), 3.0, np.float32), np.full((64, 1, 1, 1), 1.0, np.float32)
+
+    def judge(views):  # its gradient at x is x
+        return {"d": 0.5 * views["d"] ** 2}
+
+    values = [float(gradient_penalty(judge, {"d": real}, {"d": fake}, jax.random.key(seed))) for seed in range(8)]
+    # For x uniform in [1, 3] the mean of (x - 1)^2 is 4/3.
+    np.testing.assert_allclose(np.mean(values), 4 / 3, rtol=0.1)

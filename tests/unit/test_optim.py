@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay, smooth
+from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay, clipped, smooth, update
 
 PER_EPOCH = 1334  # horse2zebra at batch 1
 
@@ -70,3 +70,20 @@ def test_adam_takes_the_papers_first_step():
 
 def test_smoothing():
     np.testing.assert_allclose(smooth({"w": jnp.ones(2)}, {"w": jnp.zeros(2)}, 0.9)["w"], 0.9)
+
+
+def test_the_van_gogh_report_s_falling_rate():
+    schedule = StepDecay(2e-3, factor=0.99, every=2, length=200)
+    assert schedule.epochs == 200
+    np.testing.assert_allclose(rate(schedule, 199, 391, 392), 7.394592753e-4, rtol=2e-6)
+    np.testing.assert_allclose(rate(schedule, 200, 0, 392), 7.320646825e-4, rtol=2e-6)
+    np.testing.assert_allclose([rate(schedule, 0), rate(schedule, 1), rate(schedule, 2)], [2e-3, 2e-3, 2e-3 * 0.99], rtol=1e-6)
+    assert Constant(1e-3, length=200).epochs == 200
+
+
+def test_clipped_weights_stay_in_their_limits():
+    tx = clipped(Adam(Constant(1.0)).transformation(1), 0.01)
+    params = {"w": jnp.array([0.5, -0.5, 0.001])}
+    state = tx.init(params)
+    params, _, _, _ = update(tx, params, state, {"w": jnp.array([1.0, -1.0, 0.0])})
+    np.testing.assert_allclose(params["w"], [-0.01, 0.01, 0.001], atol=1e-8)
