@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from imgtrans_jax import config
 from imgtrans_jax.checkpoint import Checkpoints
@@ -51,7 +51,7 @@ def save_generator(generator: Generator, path: str | Path) -> None:
     stored = {"config": config.to_json(generator.experiment), "batch": generator.batch}
     arrays = _flat({"params": generator.params, "stats": generator.stats})
     with whole(Path(path)) as partial:
-        save_file(arrays, partial, {"imgtrans_jax": json.dumps(stored)})
+        partial.write_bytes(save(arrays, {"imgtrans_jax": json.dumps(stored)}))
 
 
 def started_from(state: TrainState, source: str, like: TrainState) -> TrainState:

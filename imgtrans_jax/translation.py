@@ -139,6 +139,8 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
     if label is not None and not 0 <= label < classes:
         raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
     recipe = loaded.experiment.recipe
+    if label is not None and not getattr(recipe, "conditional", False):
+        raise UserError("This run was trained without its classes (config.recipe.conditional); leave --label out.")
     labels = np.arange(count) % classes if label is None else np.full(count, label)
     make = jax.jit(recipe.generate)
     parts = []

@@ -193,6 +193,8 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     for wrong, words in (({"count": 0}, "0 pictures are none"), ({"count": 1, "label": 10}, "has 0 to 9")):
         with pytest.raises(UserError, match=words):
             translation.generate(gan_run, tmp_path / "made", **wrong)
+    with pytest.raises(UserError, match="give a folder, --out="):
+        translation.generate(gan_run, tmp_path / "made.png", 2)
     with pytest.raises(UserError, match="use --count instead of --input"):
         translation.translate(gan_run, gan_run / "samples", tmp_path / "made")
 
