@@ -20,7 +20,7 @@ from imgtrans_jax.checkpoint import Checkpoints
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.files import whole
 from imgtrans_jax.program import Program
-from imgtrans_jax.state import TrainState
+from imgtrans_jax.state import Networks, TrainState
 from imgtrans_jax.types import Params, UserError
 
 
@@ -60,16 +60,18 @@ def started_from(state: TrainState, source: str, like: TrainState) -> TrainState
     Raises UserError if they are not.
     """
     found = load_generator(source)
-    own, other = ({name: x.shape for name, x in _flat(tree).items()} for tree in (like.g.params, found.params))
-    if own != other:
-        changed = sorted(name for name in own.keys() | other.keys() if own.get(name) != other.get(name))
+    wanted, given = ({name: x.shape for name, x in _flat(tree).items()} for tree in (like.g.params, found.params))
+    if wanted != given:
+        changed = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
         raise UserError(f"{source} (config.init_from) has another generator than this config: {', '.join(changed[:3])} differ.")
 
     def copied(new: Any, old: Any) -> Any:
         return jax.tree.map(lambda x, y: jax.device_put(jnp.array(x), y.sharding), new, old)
 
-    player = state.g.replace(params=copied(found.params, state.g.params), stats=copied(found.stats, state.g.stats))
-    return state.replace(g=player, ema=None if state.ema is None else copied(found.params, state.ema))
+    own = Networks(state.g.params, state.g.stats)
+    ready = copied(Networks(found.params, found.stats), own)
+    player = state.g.replace(params=ready.params, stats=ready.stats)
+    return state.replace(g=player, ema=None if state.ema is None else jax.tree.map(jnp.copy, ready))
 
 
 def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Experiment]:
@@ -80,8 +82,7 @@ def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Exp
 
 def _from_run(run: Path, trust_code: bool) -> Generator:
     state, experiment, batch = _restored(run, trust_code)
-    params = state.g.params if state.ema is None else state.ema
-    return Generator(experiment, params, state.g.stats, batch)
+    return Generator(experiment, state.generators.params, state.generators.stats, batch)
 
 
 def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict[str, list[int]]]:

@@ -81,8 +81,8 @@ class Program:
 
     def sheets(self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
         """What the report shows for test pictures, by the smoothed generators if there are any."""
-        params = jax.device_get(state.g.params if state.ema is None else state.ema)
-        samples = jax.device_get(self._samples(params, jax.device_get(state.g.stats), batch))
+        generators = jax.device_get(state.generators)
+        samples = jax.device_get(self._samples(generators.params, generators.stats, batch))
         sheets = self.experiment.recipe.sheets(batch, samples, classes)
         given = batch.get("a")
 

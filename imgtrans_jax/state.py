@@ -23,17 +23,29 @@ class Player(struct.PyTreeNode):
     opt: Any
 
 
+class Networks(struct.PyTreeNode):
+    """What applying one side takes: params and stats."""
+
+    params: Params
+    stats: Any
+
+
 class TrainState(struct.PyTreeNode):
     """step: () int32, completed updates. failed: () int32, the step whose loss or gradient was not finite, or -1; from
     then on updates leave the state as it is. pool: by the critics' names, {} for methods without one. ema: the smoothed
-    generator parameters, or None. There is no random key: it follows from the seed and the step."""
+    generators, or None. There is no random key: it follows from the seed and the step."""
 
     step: jax.Array
     failed: jax.Array
     g: Player
     d: Player
     pool: Mapping[str, ImagePool]
-    ema: Params
+    ema: Networks | None
+
+    @property
+    def generators(self) -> Networks:
+        """Those to be used: the smoothed ones if there are any."""
+        return self.ema or Networks(self.g.params, self.g.stats)
 
 
 def apply(
@@ -80,5 +92,5 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
         g=g,
         d=d,
         pool=pool,
-        ema=jax.tree.map(jnp.copy, g.params) if game.ema else None,
+        ema=jax.tree.map(jnp.copy, Networks(g.params, g.stats)) if game.ema else None,
     )

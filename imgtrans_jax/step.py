@@ -12,7 +12,7 @@ from imgtrans_jax.game import Game
 from imgtrans_jax.losses.compose import join, total
 from imgtrans_jax.optim import smooth, update
 from imgtrans_jax.pool import swap
-from imgtrans_jax.state import Player, TrainState, apply
+from imgtrans_jax.state import Networks, Player, TrainState, apply
 from imgtrans_jax.types import Named, Params, Terms
 
 
@@ -60,7 +60,8 @@ def gan_step(
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
     metrics = join(g_metrics, d_metrics)
-    ema = smooth(state.ema, g.params, game.ema) if game.ema else None
+    # Smoothed parameters need statistics as smooth: the running ones are those of the last ten steps.
+    ema = smooth(state.ema, Networks(g.params, g.stats), game.ema) if game.ema else None
     moved = TrainState(step=state.step + 1, failed=state.failed, g=g, d=d, pool=pools, ema=ema)
     return _unless_failed(state, moved, metrics), metrics
 

@@ -14,7 +14,7 @@ from imgtrans_jax.models.layers import Normal
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.state import init_state
+from imgtrans_jax.state import Networks, init_state
 from imgtrans_jax.step import gan_step
 
 TINY = CycleGAN(
@@ -151,9 +151,12 @@ def test_every_leaf_has_a_buffer_of_its_own():
 
 
 def test_the_smoothed_generators_follow():
-    states, _ = run(dataclasses.replace(TINY, ema=0.75), [new_batch(0), new_batch(1)])
-    assert same(states[0].ema, states[0].g.params)
-    want = jax.tree.map(lambda s, p: 0.75 * s + 0.25 * p, states[1].ema, states[2].g.params)
+    recipe = dataclasses.replace(TINY, generator=TINY.generator.clone(norm="batch"), ema=0.75)
+    states, _ = run(recipe, [new_batch(0), new_batch(1)])
+    now = [Networks(state.g.params, state.g.stats) for state in states]
+    assert same(states[0].ema, now[0])
+    assert now[2].stats  # the batch statistics are smoothed too
+    want = jax.tree.map(lambda s, p: 0.75 * s + 0.25 * p, states[1].ema, now[2])
     for x, y in zip(jax.tree.leaves(states[2].ema), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-7)
 
