@@ -17,10 +17,10 @@ def get_config() -> Experiment:
     recipe = dataclasses.replace(
         base.recipe,
         critic=SRGANCritic(width=16, units=128),
-        pixel=1.0,
-        content=0.01,
+        pixel=0.2,
+        content=0.02,
         layer="relu2_2",
-        adversarial=3e-3,
+        adversarial=0.02,
         ema=0.995,
     )
     return dataclasses.replace(
