@@ -41,7 +41,9 @@ GENERATOR = flags.DEFINE_string("generator", None, "Instead of --run: a .safeten
 INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
 OUT = flags.DEFINE_string("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
 SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels; the result has its size.")
-DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "With --run: from the first domain to the second, or back.")
+DIRECTION = flags.DEFINE_enum(
+    "direction", None, ["a2b", "b2a"], "With --run: from the first domain to the second (the default), or back."
+)
 TEST_MODE = flags.DEFINE_enum("test_mode", None, ["paper", "eval"], "With a pix2pix run: with its noise, or without.")
 COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
 LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
@@ -64,13 +66,15 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
     if RUN.value and GENERATOR.value:
         raise UserError("Give --run or --generator, not both.")
     source, pictures, trusted = RUN.value or GENERATOR.value or "", INPUT.value or CONTENT.value, TRUST_CODE.value
-    if pictures and COUNT.value is not None:
-        raise UserError("--count makes pictures from nothing; leave --input out.")
+    if COUNT.value is not None and (pictures or SIZE.value or DIRECTION.value or TEST_MODE.value):
+        raise UserError("--count makes pictures from nothing; leave --input, --size, --direction and --test_mode out.")
+    if COUNT.value is None and (LABEL.value is not None or SEED.value):
+        raise UserError("--label and --seed go with --count=N, for a GAN's run.")
     if COUNT.value is not None:
         return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted)
     if pictures is None:
         raise UserError("Give --input=PICTURE_OR_FOLDER, or --count=N for a GAN's run; see --help.")
-    direction, mode = cast("Direction", DIRECTION.value), cast("translation.TestMode | None", TEST_MODE.value)
+    direction, mode = cast("Direction", DIRECTION.value or "a2b"), cast("translation.TestMode | None", TEST_MODE.value)
     return translation.translate(source, pictures, OUT.value, direction, SIZE.value, trusted, mode)
 
 

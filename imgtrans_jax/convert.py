@@ -14,8 +14,10 @@ from imgtrans_jax.types import UserError
 def main(_: cli.Overrides, arguments: list[str]) -> int:
     from imgtrans_jax.generators import load_generator, save_generator
 
-    if len(arguments) != 2 or Path(arguments[1]).suffix != ".safetensors":
+    if len(arguments) != 2:
         raise UserError("Two names are needed: python -m imgtrans_jax.convert RUN FILE.safetensors")
+    if Path(arguments[1]).suffix != ".safetensors":
+        raise UserError(f"The file's name must end in .safetensors: {Path(arguments[1]).with_suffix('.safetensors')}")
     save_generator(load_generator(arguments[0]), arguments[1])
     print(f"Wrote {arguments[1]}: use it with stylize.py --generator={arguments[1]}")
     return 0

@@ -46,6 +46,10 @@ class Game:
     penalty: Objective | None = None
     ema: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema={self.ema} must be 0 (none) or a decay under 1, such as 0.999.")
+
     @property
     def minibatches(self) -> int:
         """How many a step takes: the rows of its batch are those of all, interleaved, so that each device has its share of

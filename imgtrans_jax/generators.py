@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,8 +49,8 @@ def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
 
 def save_generator(generator: Generator, path: str | Path) -> None:
     """Writes a .safetensors file: arrays by name, with the experiment in its metadata."""
-    stored = {"config": config.to_json(generator.experiment), "batch": generator.batch}
     arrays = _flat({"params": generator.params, "stats": generator.stats})
+    stored = {"config": config.to_json(generator.experiment), "batch": generator.batch, "sha256": _digest(arrays)}
     with whole(Path(path)) as partial:
         partial.write_bytes(save(arrays, {"imgtrans_jax": json.dumps(stored)}))
 
@@ -115,6 +116,8 @@ def _from_file(path: Path, trust_code: bool) -> Generator:
     wanted = _flat({"params": like.params, "stats": like.stats})
     if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
         raise UserError(f"The arrays of {path} are not those of the network that it names; the file is damaged.")
+    if _digest(arrays) != stored.get("sha256"):
+        raise UserError(f"The weights in {path} are not those that were saved; get the file again.")
     tree = jax.tree.map_with_path(
         lambda where, _: jnp.array(arrays[_name(where)]), {"params": like.params, "stats": like.stats}
     )
@@ -133,6 +136,13 @@ def _like(experiment: Experiment, batch: Mapping[str, list[int]]) -> TrainState:
     example = {side: jax.ShapeDtypeStruct(shape, np.dtype(np.float32)) for side, shape in batch.items()}
     mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
     return Program(experiment, mesh, example, 1).like
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
 
 
 def _name(where: Any) -> str:

@@ -28,6 +28,8 @@ from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState
 from imgtrans_jax.types import UserError
 
+FEW_STEPS = 300
+
 # ------------------------------------------------------------------------------------------------ training
 
 
@@ -51,7 +53,14 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     per_epoch = pictures.steps_per_epoch(rows)
     total = _total_steps(experiment, per_epoch, steps)
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
-    _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} steps an epoch.")
+    _check_pictures(experiment, pictures)
+    _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    if steps is None and total < FEW_STEPS:
+        _say(
+            f"{total} steps are few: with so little data lengthen config.optimizer.schedule, {FEW_STEPS} and more is a beginning."
+        )
+    if rows > pictures.largest():
+        _say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
     # ---- programs and state
     mesh = sharding.data_mesh(experiment.batch_size, game.pool_groups if game.pool_size else None)
@@ -191,6 +200,11 @@ def _open_data(experiment: Experiment) -> Opened:
     opened = experiment.data.open() if jax.process_index() == 0 else None
     multihost_utils.sync_global_devices("data prepared")
     return opened or experiment.data.open()
+
+
+def _check_pictures(experiment: Experiment, pictures: Opened) -> None:
+    if len(pictures.classes) == 1 and getattr(experiment.recipe, "conditional", False):
+        raise UserError("A conditional GAN needs classes: give a folder with a folder of pictures for each class.")
 
 
 def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> int:

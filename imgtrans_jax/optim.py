@@ -150,7 +150,7 @@ def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTra
     return optax.chain(tx, optax.stateless(to_the_limits))
 
 
-def smooth(smoothed: Params, params: Params, decay: float) -> Params:
+def smooth(smoothed: Params, params: Params, decay: jax.typing.ArrayLike) -> Params:
     """Exponential moving average of parameters (Yazici et al. 2019): decay * smoothed + (1 - decay) * params."""
     return jax.tree.map(lambda s, p: decay * s + (1 - decay) * p, smoothed, params)
 

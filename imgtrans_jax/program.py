@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from imgtrans_jax import sharding
+from imgtrans_jax.canvas import free_memory, needed_memory
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.game import Game
 from imgtrans_jax.recipes.recipe import Sheets
@@ -71,12 +72,22 @@ class Program:
         return gan_step(self.game, state, batch, frozen, jax.random.key(self.experiment.seed))
 
     def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float]:
-        """The compiled step, which takes its state's memory over, and how many seconds it took to compile."""
+        """The compiled step, which takes its state's memory over, and how many seconds it took to compile. Raises UserError if
+        it does not fit together, or into memory."""
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         jitted = jax.jit(self.step, donate_argnums=0, out_shardings=(self.shardings, sharding.replicated(self.mesh)))
-        with jax.default_matmul_precision(self.experiment.matmul_precision):
-            compiled = jitted.lower(self.like, self.batch, frozen).compile()
+        try:
+            with jax.default_matmul_precision(self.experiment.matmul_precision):
+                compiled = jitted.lower(self.like, self.batch, frozen).compile()
+        except ValueError as error:  # shapes that a loss refuses
+            raise UserError(str(error)) from None
+        needed, free = needed_memory(compiled), free_memory()
+        if free is not None and needed > free:
+            raise UserError(
+                f"A step needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: a smaller batch "
+                "(--config.batch_size), smaller pictures (--config.data.cut.crop_size) or a narrower network need less."
+            )
         return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began
 
     def sheets(self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:

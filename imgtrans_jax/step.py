@@ -60,8 +60,10 @@ def gan_step(
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
     metrics = join(g_metrics, d_metrics)
-    # Smoothed parameters need statistics as smooth: the running ones are those of the last ten steps.
-    ema = smooth(state.ema, Networks(g.params, g.stats), game.ema) if game.ema else None
+    # Smoothed parameters need statistics as smooth: the running ones are those of the last ten steps. The decay grows to its
+    # value, so that a short training is not an average with the initial networks.
+    decay = jnp.minimum(game.ema, (1 + state.step) / (10 + state.step))
+    ema = smooth(state.ema, Networks(g.params, g.stats), decay) if game.ema else None
     moved = TrainState(step=state.step + 1, failed=state.failed, g=g, d=d, pool=pools, ema=ema)
     return _unless_failed(state, moved, metrics), metrics
 

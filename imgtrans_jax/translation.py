@@ -29,8 +29,8 @@ def translate(
     trust_code: bool = False,
     test_mode: TestMode | None = None,
 ) -> list[Path]:
-    """Applies a trained generator, of a run or of a file, to a picture or to every picture of a folder; returns the PNG files
-    written in `out`.
+    """Applies a trained generator, of a run or of a file, to a picture or to every picture of a folder; returns the files
+    written: PNG in the folder `out`, or the file `out`.
 
     The result has the size of its input, four times that for super-resolution. With `size` the network sees the picture with
     its shorter side at that many pixels, near those that it was trained on, and the result is enlarged again; a U-Net that
@@ -152,10 +152,10 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
 
 
 def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
-    if source.is_file() and out.suffix.lower() == ".png":
+    if source.is_file() and out.suffix.lower() in images.WRITABLE:
         return [out]
     if source.is_file() and out.suffix.lower() in images.SUFFIXES:
-        raise UserError(f"Results are PNG files: --out={out.with_suffix('.png')}, or a folder.")
+        raise UserError(f"Results can be {', '.join(images.WRITABLE)}: --out={out.with_suffix('.png')}, or a folder.")
     root = source.parent if source.is_file() else source
     if out.resolve() == root.resolve():
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")

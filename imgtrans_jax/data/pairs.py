@@ -65,6 +65,14 @@ class SideBySide:
         path = Path(self.path).expanduser()
         inner = path / "train" if (path / "train").is_dir() else path
         train = Halves(FilePictures(inner, channels))
+        height, width = train.pictures[0].shape[:2]
+        name = train.pictures.paths[0].name
+        if width <= height:
+            raise UserError(
+                f"{name} in {inner} is {width}x{height}, which is no pair side by side; for two folders whose pictures match by name "
+                "give --config.data.a=DIR --config.data.b=DIR."
+            )
+        print(f"Each picture of {inner} is cut in the middle, a left and b right ({name}: {width // 2}x{height} each).")
         held_out = next((p for p in (inner.with_name("test"), inner.with_name("val")) if p.is_dir()), None)
         has_test = inner.name == "train" and held_out is not None
         return train, Halves(FilePictures(held_out, channels)) if has_test and held_out else train
@@ -190,9 +198,12 @@ def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
             f"No picture of {name_a} has the name of one of {name_b} ({_some(a.paths)} and {_some(b.paths)}); pairs match by "
             "name."
         )
-    alone = len(a.paths) + len(b.paths) - 2 * len(common)
+    of_a = {path.stem for path in a.paths}
+    alone = [path for path in (*a.paths, *b.paths) if path.stem not in of_a or path.stem not in of_b]
     if alone:
-        print(f"{alone} pictures of {name_a} and {name_b} have no partner of their name and are left out.")
+        print(
+            f"{len(alone)} pictures of {name_a} and {name_b} have no partner of their name and are left out: {_some(alone)} …"
+        )
     return Zipped(_Files(common, a.channels), _Files([of_b[path.stem] for path in common], b.channels))
 
 

@@ -206,11 +206,16 @@ class Opened:
         """How many there are, for the console."""
         names = ["a", "b"] if len(self.streams) == 2 else [""]
         parts = (f"{n}: {len(s.train)}" if n else f"{len(s.train)}" for n, s in zip(names, self.streams, strict=True))
-        return ", ".join(f"{part} training and {len(s.test)} test" for part, s in zip(parts, self.streams, strict=True))
+        counts = ", ".join(f"{part} training and {len(s.test)} test" for part, s in zip(parts, self.streams, strict=True))
+        return f"{counts}, classes {', '.join(self.classes)}" if self.classes else counts
+
+    def largest(self) -> int:
+        """The training pictures of the larger side."""
+        return max(len(stream.train) for stream in self.streams)
 
     def steps_per_epoch(self, rows: int) -> int:
         """An epoch shows every picture of the larger side once, as in the authors' code; a step takes `rows` of each side."""
-        return max(1, max(len(stream.train) for stream in self.streams) // rows)
+        return max(1, self.largest() // rows)
 
     def batches(self, rows: int, seed: int, process: int = 0, processes: int = 1) -> Batches:
         """Random access to batch n, of which this process sees its share of the rows.

@@ -110,12 +110,10 @@ class CycleGAN(Recipe):
     def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
         """The game of these hyper-parameters, with one optimiser for both generators and one for both critics.
 
-        Raises ValueError for a negative weight or a decay that is none.
+        Raises ValueError for a negative weight.
         """
         if min(*_pair(self.adversarial), *_pair(self.cycle), *_pair(self.identity)) < 0:
             raise ValueError("The weights adversarial, cycle and identity must not be negative.")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema={self.ema} must be 0 (none) or a decay under 1, such as 0.999.")
         cycle_a, cycle_b = _pair(self.cycle)
         identity_a, identity_b = _pair(self.identity)
         generators = self._generators(

@@ -13,7 +13,7 @@ import optax
 from flax import linen as nn
 
 from imgtrans_jax.game import Game
-from imgtrans_jax.losses.adversarial import GanLoss, gradient_penalty, vanilla
+from imgtrans_jax.losses.adversarial import GanLoss, gradient_penalty, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.optim import clipped
@@ -83,6 +83,8 @@ class GAN(Recipe):
         """Raises ValueError for numbers that make no game."""
         if self.critic_steps < 1 or self.latent < 1 or min(self.penalty, self.clip) < 0:
             raise ValueError("critic_steps and latent must be 1 or more, penalty and clip must not be negative.")
+        if self.gan == wgan and not max(self.penalty, self.clip):
+            raise ValueError("The loss wgan needs a smooth critic: recipe.penalty=10 (WGAN-GP) or recipe.clip=0.01.")
         return Game(
             generator=self._sampler(),
             critic=ConditionalCritic(self.critic.clone()),

@@ -199,7 +199,7 @@ def test_a_critic_with_clipped_weights_stays_within():
 
 
 def test_the_penalty_is_a_term_of_the_critic_and_leaves_conditions_alone():
-    recipe = dataclasses.replace(NOISE, gan=wgan, penalty=10.0, conditional=True)
+    recipe = dataclasses.replace(NOISE, gan=hinge, penalty=10.0, conditional=True)
     _, _, with_penalty, metrics = one_step(recipe, labelled(8))
     _, _, without, _ = one_step(dataclasses.replace(recipe, penalty=0.0), labelled(8))
     assert metrics["d_penalty"] > 0
@@ -229,6 +229,20 @@ def test_the_interpolation_ends_at_its_ends_and_classes_have_their_columns():
 def test_numbers_that_make_no_gan_are_refused(changes):
     with pytest.raises(ValueError, match="must be 1 or more"):
         dataclasses.replace(NOISE, **changes).game(TX, TX)
+    with pytest.raises(ValueError, match="needs a smooth critic"):
+        dataclasses.replace(NOISE, gan=wgan).game(TX, TX)
+    with pytest.raises(ValueError, match="decay under 1"):
+        dataclasses.replace(NOISE, ema=1.5).game(TX, TX)
+
+
+def test_a_generator_and_data_that_do_not_fit_are_refused():
+    for generator, words in (
+        (NOISE.generator.clone(size=16), "would see 16x16x1 of the generator and 8x8x1 of the data"),
+        (NOISE.generator.clone(channels=3), "would see 8x8x3 of the generator"),
+    ):
+        game = dataclasses.replace(NOISE, generator=generator).game(TX, TX)
+        with pytest.raises(ValueError, match=words):
+            jax.eval_shape(lambda game=game: init_state(game, labelled(4), KEY))
 
 
 # ------------------------------------------------------------------ SRGAN, SimGAN

@@ -269,7 +269,7 @@ def test_a_folder_of_classes(tmp_path):
                 Image.fromarray(noise(number, 20, 20, 3)).save(tmp_path / split / kind / f"{number}.png")
     opened = Labelled(str(tmp_path), SMALL, channels=3).open()
     assert opened.classes == ("cat", "dog")
-    assert opened.counts() == "6 training and 2 test"
+    assert opened.counts() == "6 training and 2 test, classes cat, dog"
     assert Labelled(str(tmp_path / "train" / "cat"), SMALL, channels=3).open().classes == ("all",)
     (tmp_path / "test" / "bird").mkdir()
     Image.fromarray(noise(0, 20, 20, 3)).save(tmp_path / "test" / "bird" / "0.png")

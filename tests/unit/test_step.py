@@ -153,10 +153,11 @@ def test_every_leaf_has_a_buffer_of_its_own():
 def test_the_smoothed_generators_follow():
     recipe = dataclasses.replace(TINY, generator=TINY.generator.clone(norm="batch"), ema=0.75)
     states, _ = run(recipe, [new_batch(0), new_batch(1)])
+    decay = 2 / 11  # (1 + step) / (10 + step) until it is 0.75
     now = [Networks(state.g.params, state.g.stats) for state in states]
     assert same(states[0].ema, now[0])
     assert now[2].stats  # the batch statistics are smoothed too
-    want = jax.tree.map(lambda s, p: 0.75 * s + 0.25 * p, states[1].ema, now[2])
+    want = jax.tree.map(lambda s, p: decay * s + (1 - decay) * p, states[1].ema, now[2])
     for x, y in zip(jax.tree.leaves(states[2].ema), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-7)
 
