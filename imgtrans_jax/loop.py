@@ -56,9 +56,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     _check_pictures(experiment, pictures)
     _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
     if steps is None and total < FEW_STEPS:
-        _say(
-            f"{total} steps are few: with so little data lengthen config.optimizer.schedule, {FEW_STEPS} and more is a beginning."
-        )
+        _say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     if rows > pictures.largest():
         _say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 

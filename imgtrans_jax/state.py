@@ -75,8 +75,8 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
     """The state before the first update. `batch` gives the shapes alone, of all minibatches together, as arrays or
     jax.ShapeDtypeStruct.
 
-    Raises ValueError if what the generators make and the data differ in shape. Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the networks' outputs are never
-    computed.
+    Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the networks' outputs are never
+    computed. Raises ValueError if what the generators make and the data differ in shape.
     """
     g_key, d_key = jax.random.split(key)
     batch = {name: jnp.zeros((x.shape[0] // game.minibatches, *x.shape[1:]), x.dtype) for name, x in batch.items()}
@@ -86,8 +86,8 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
         if fake.shape != reals[name].shape:
             made, real = ("x".join(map(str, x.shape[1:])) for x in (fake, reals[name]))
             raise ValueError(
-                f"The critic {name} would see {made} of the generator and {real} of the data: make config.recipe.generator (size, "
-                "channels) and config.data (cut, channels) agree."
+                f"The critic {name} would see {made} of the generator and {real} of the data: make config.recipe.generator "
+                "(size, channels) and config.data (cut, channels) agree."
             )
     _, d = _new_player(game.critic, fakes, d_key, game.d_tx)
     pool = {}

@@ -69,8 +69,8 @@ class SideBySide:
         name = train.pictures.paths[0].name
         if width <= height:
             raise UserError(
-                f"{name} in {inner} is {width}x{height}, which is no pair side by side; for two folders whose pictures match by name "
-                "give --config.data.a=DIR --config.data.b=DIR."
+                f"{name} in {inner} is {width}x{height}, which is no pair side by side; for two folders whose pictures match "
+                "by name give --config.data.a=DIR --config.data.b=DIR."
             )
         print(f"Each picture of {inner} is cut in the middle, a left and b right ({name}: {width // 2}x{height} each).")
         held_out = next((p for p in (inner.with_name("test"), inner.with_name("val")) if p.is_dir()), None)
