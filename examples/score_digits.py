@@ -21,11 +21,16 @@ def main(_: cli.Overrides) -> int:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
+    from imgtrans_jax.data.labelled import Digits
+    from imgtrans_jax.data.pipeline import Labelled
     from imgtrans_jax.generators import load_generator
     from imgtrans_jax.recipes.gan import GAN
     from imgtrans_jax.translation import sampled
+    from imgtrans_jax.types import UserError
 
     loaded = load_generator(RUN.value)
+    if not isinstance(loaded.experiment.data, Labelled) or not isinstance(loaded.experiment.data.pictures, Digits):
+        raise UserError(f"{RUN.value} was not trained on the digits.")
     opened = loaded.experiment.data.open()
     train, test = ([part[i] for i in range(len(part))] for part in (opened.streams[0].train, opened.streams[0].test))
     prepare = opened.streams[0].prepare
@@ -49,7 +54,9 @@ def main(_: cli.Overrides) -> int:
         rows = np.random.default_rng(0).integers(0, len(of_train), COUNT)
         norms = gradient_norms(RUN.value, of_train[rows], samples)
         print(f"critic's gradient norm between real and made    {norms.mean():.3f} (deviation {norms.std():.3f})")
-    return 0 if shares.min() >= 0.03 and shares.max() <= 0.25 and confidence >= 0.8 * on_real else 1
+    passed = shares.min() >= 0.03 and shares.max() <= 0.25 and confidence >= 0.8 * on_real
+    print("passed" if passed else "failed")
+    return 0 if passed else 1
 
 
 def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:

@@ -15,13 +15,19 @@ RUN = flags.DEFINE_string("run", "runs/pix2pix_openmoji", "The folder of the run
 
 def main(_: cli.Overrides) -> int:
     from imgtrans_jax import translation
+    from imgtrans_jax.data.pipeline import Derived, Paired
+    from imgtrans_jax.types import UserError
 
-    apply, experiment = translation.generator(RUN.value, "a2b")
-    pairs = experiment.data.open().samples(100_000)
+    loaded = translation.load_generator(RUN.value)
+    if not isinstance(loaded.experiment.data, (Paired, Derived)):
+        raise UserError(f"{RUN.value} was not trained on pairs; there is no truth to compare with.")
+    apply, opened = translation.compiled(loaded), loaded.experiment.data.open()
+    pairs, held_out = opened.samples(100_000), opened.streams[0].test is not opened.streams[0].train
     translated = np.concatenate([np.asarray(apply(a[None])) for a in pairs["a"]])
     error, unchanged = (float(np.abs(x - pairs["b"]).mean()) for x in (translated, pairs["a"]))
-    print(f"mean absolute error of {len(translated)} translations  {error:.4f}")
-    print(f"of the unchanged inputs                  {unchanged:.4f}  ({1 - error / unchanged:.0%} less)")
+    kind = "held-out pairs" if held_out else "training pairs, for there are no others"
+    print(f"mean absolute error of the translations  {error:.4f}   ({len(translated)} {kind})")
+    print(f"of the unchanged inputs                  {unchanged:.4f}   (the translations' is {error / unchanged:.0%} of it)")
     return 0
 
 
