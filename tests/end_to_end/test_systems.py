@@ -199,6 +199,25 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
         translation.translate(gan_run, gan_run / "samples", tmp_path / "made")
 
 
+def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, monkeypatch):
+    digits = GAN(DCGANGenerator(size=8, width=2, channels=1), DCGANCritic(width=2, norm="none"), conditional=True)
+    data = Labelled(cut=Cut(8, 8, flip=False))
+    for data, recipe, words in (
+        (dataclasses.replace(data, pictures=str(pictures / "trainA")), digits, "needs classes"),
+        (data, dataclasses.replace(digits, generator=digits.generator.clone(size=16)), "16x16x1 of the generator and 8x8x1"),
+        (dataclasses.replace(data, channels=3), digits, "8x8x1 of the generator and 8x8x3"),
+    ):
+        with pytest.raises(UserError, match=words):
+            loop.train(Experiment(data, recipe, **SHORT), tmp_path / "run")
+    few = Experiment(Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"batch_size": 8})
+    monkeypatch.setattr("imgtrans_jax.program.free_memory", lambda: 1000)
+    with pytest.raises(UserError, match=r"A step needs .* GB of memory and 0\.0 GB are free: a smaller batch"):
+        loop.train(few, tmp_path / "few")
+    said = capsys.readouterr().out
+    assert "2 steps are few" in said
+    assert "A batch of 8 is more than the 6 pictures" in said
+
+
 def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
     file = tmp_path / "digits.safetensors"
     assert convert.main([], [str(gan_run), str(file)]) == 0
@@ -225,7 +244,10 @@ def test_files_that_are_no_generator_are_refused(gan_run, tmp_path):
     foreign = json.loads(json.dumps(stored))
     foreign["config"]["recipe"]["gan"] = {"ref": "os:system"}
     fewer = dict(list(arrays.items())[1:])
+    flipped = bytearray(content)
+    flipped[-9] ^= 1
     for broken, words in (
+        (bytes(flipped), "not those that were saved"),
         (content[:200], "is no generator"),
         (b"not a file of tensors", "is no generator"),
         (b"\xff" * 8 + content[8:], "is no generator"),

@@ -65,6 +65,15 @@ def test_side_by_side_finds_its_splits_and_directions(side_by_side):
     assert test is train
 
 
+def test_pictures_that_hold_no_pair_are_refused_and_the_cut_is_said(side_by_side, tmp_path, capsys):
+    Paired(str(side_by_side)).open()
+    assert "cut in the middle, a left and b right (0.png: 24x24 each)" in capsys.readouterr().out
+    (tmp_path / "single").mkdir()
+    Image.fromarray(noise(0, 24, 24, 3)).save(tmp_path / "single" / "x.png")
+    with pytest.raises(UserError, match=r"x\.png .* is 24x24, which is no pair side by side"):
+        Paired(str(tmp_path / "single")).open()
+
+
 def test_two_folders_match_by_name(tmp_path, capsys):
     for folder, names in (("a", ("one.png", "two.jpg", "alone.png")), ("b", ("one.png", "two.png"))):
         (tmp_path / folder).mkdir()
