@@ -201,11 +201,11 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
 
 def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, monkeypatch):
     digits = GAN(DCGANGenerator(size=8, width=2, channels=1), DCGANCritic(width=2, norm="none"), conditional=True)
-    data = Labelled(cut=Cut(8, 8, flip=False))
+    real = Labelled(cut=Cut(8, 8, flip=False))
     for data, recipe, words in (
-        (dataclasses.replace(data, pictures=str(pictures / "trainA")), digits, "needs classes"),
-        (data, dataclasses.replace(digits, generator=digits.generator.clone(size=16)), "16x16x1 of the generator and 8x8x1"),
-        (dataclasses.replace(data, channels=3), digits, "8x8x1 of the generator and 8x8x3"),
+        (dataclasses.replace(real, pictures=str(pictures / "trainA")), digits, "needs classes"),
+        (real, dataclasses.replace(digits, generator=digits.generator.clone(size=16)), "16x16x1 of the generator and 8x8x1"),
+        (dataclasses.replace(real, channels=3), digits, "8x8x1 of the generator and 8x8x3"),
     ):
         with pytest.raises(UserError, match=words):
             loop.train(Experiment(data, recipe, **SHORT), tmp_path / "run")
