@@ -273,7 +273,7 @@ _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"
     "h1,h2{font-weight:600;margin:1.2em 0 .3em}.row{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}"
-    "figcaption{color:#666;font-size:13px}img{max-width:100%;image-rendering:auto;border:1px solid #eee}"
+    "figcaption{color:#666;font-size:13px}img{max-width:100%;min-width:280px;image-rendering:auto;border:1px solid #eee}"
     "svg{max-width:100%;font:11px system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}"
     ".legend span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em .1em;margin-left:-1em}"
     "pre{background:#f6f6f6;padding:1em;overflow:auto}summary{cursor:pointer;color:#666}.status{font-size:17px}"

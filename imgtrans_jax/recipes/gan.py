@@ -122,12 +122,13 @@ class GAN(Recipe):
     def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
         shares = [f"{round(100 * i / (_SIDE - 1))} % of the way" for i in range(_SIDE)]
         numbers = [f"z {i + 1}" for i in range(_SIDE)]
-        real = {"real pictures": _columns(batch["x"], numbers)} if len(batch["x"]) >= _SIDE else {}
         shown = {"samples": _columns(samples["samples"], numbers)}
         shown["interpolation"] = _columns(samples["interpolation"], shares)
         if "classes" in samples:
             shown["classes"] = _columns(samples["classes"], list(classes))
-        return shown | {name: columns for name, columns in real.items() if columns}
+        if len(batch["x"]) >= _SIDE:
+            shown["real pictures"] = _columns(batch["x"], [f"picture {i + 1}" for i in range(_SIDE)])
+        return shown
 
     def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
         return self._from(params, stats, jax.random.normal(key, (len(y), self.latent)), y)
