@@ -4,9 +4,9 @@ Paper:    WGAN-GP, Gulrajani et al. 2017 (arXiv 1704.00028), Algorithm 1: 5 crit
           0.9), at 2e-4 instead of 1e-4.
 Command:  python train.py --config=configs/wgan_gp_digits.py
 Data:     as configs/gan_digits.py.
-Expected: cleaner digits than configs/gan_digits.py. examples/score_digits.py (measured): 8.4 to 11.8 % in every class,
+Expected: cleaner digits than configs/gan_digits.py. examples/score_digits.py (measured): 8.4 to 11.7 % in every class,
           confidence 0.79 to 0.84, the critic's gradient norm 1.02 between real and made.
-Needs:    4,000 steps of 384 pictures; 6 minutes 46 seconds on two CPU cores (measured, other work beside).
+Needs:    4,000 steps of 384 pictures; 6 minutes 48 seconds on two CPU cores (measured, other work beside).
 """
 
 import dataclasses
