@@ -63,7 +63,7 @@ class GAN(Recipe):
     notes: ClassVar[str] = (
         "All terms carry their weights. gan: how little the samples convince the critic. d_real, d_fake: the critic on real "
         "pictures and on samples; with vanilla it guesses where both are near 0.69. With wgan, -(d_real + d_fake) is the "
-        "critic's estimate of the distance, which should fall. Samples of one column have one z through the whole training."
+        "critic's estimate of the distance, which should fall. Each place of a sheet keeps its z through the whole training."
     )
 
     directions: ClassVar[tuple[Direction, ...]] = ()
