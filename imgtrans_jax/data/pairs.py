@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 from collections.abc import Sequence
@@ -10,10 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from imgtrans_jax import images
 from imgtrans_jax.data.archives import ADDRESS, NAMES, fetched
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Source, Tfds
+from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Tfds
 from imgtrans_jax.types import UserError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -139,10 +139,9 @@ class OneSide:
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         source = SideBySide(self.pairs) if isinstance(self.pairs, str) else self.pairs
         train, test = source.open(size, channels)
-        return Half(train, "ab".index(self.side)), Half(test, "ab".index(self.side))
-
-
-assert issubclass(OneSide, Source)
+        which = "ab".index(self.side)
+        of_train = Half(train, which)
+        return of_train, of_train if test is train else Half(test, which)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,20 +203,15 @@ def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
         print(
             f"{len(alone)} pictures of {name_a} and {name_b} have no partner of their name and are left out: {_some(alone)} …"
         )
-    return Zipped(_Files(common, a.channels), _Files([of_b[path.stem] for path in common], b.channels))
+    return Zipped(_chosen(a, common), _chosen(b, [of_b[path.stem] for path in common]))
+
+
+def _chosen(pictures: FilePictures, paths: list[Path]) -> FilePictures:
+    """Some of the pictures; all have been decoded once already."""
+    some = copy.copy(pictures)
+    some.paths = paths
+    return some
 
 
 def _some(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths[:2])
-
-
-@dataclasses.dataclass(frozen=True)
-class _Files:
-    paths: Sequence[Path]
-    channels: int
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return images.read_picture(self.paths[index], self.channels)
