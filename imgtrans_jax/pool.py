@@ -43,11 +43,15 @@ def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool,
     return pool, shown.reshape(images.shape)
 
 
+def draw(key: jax.Array, count: int, capacity: int) -> tuple[jax.Array, jax.Array]:
+    """For each of `count` images whether it takes the place of a stored one, (count,) bool, and of which, (count,) int."""
+    exchange_key, slot_key = jax.random.split(key)
+    return jax.random.bernoulli(exchange_key, 0.5, (count,)), jax.random.randint(slot_key, (count,), 0, capacity)
+
+
 def _swap_group(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool, jax.Array]:
     capacity = pool.images.shape[0]
-    exchange_key, slot_key = jax.random.split(key)
-    exchanges = jax.random.bernoulli(exchange_key, 0.5, (images.shape[0],))
-    slots = jax.random.randint(slot_key, (images.shape[0],), 0, capacity)
+    exchanges, slots = draw(key, images.shape[0], capacity)
 
     def one(pool: ImagePool, draw):
         image, exchange, slot = draw

@@ -14,7 +14,8 @@ from flax import linen as nn
 from imgtrans_jax.types import Dtype
 
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
-Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear"]
+Downsampling: TypeAlias = Literal["strided", "blurred"]
+Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear", "blurred"]
 Initializer: TypeAlias = Callable[..., jax.Array]
 
 
@@ -162,7 +163,8 @@ class Upsample(nn.Module):
     """Twice the height and width, then `features` channels.
 
     transposed: the transposed convolution of the papers, `kernel` 3 or 4 pixels wide. nearest, bilinear: resize, then a 3x3
-    convolution with reflection padding, against checkerboards (Odena et al. 2016).
+    convolution with reflection padding, against checkerboards (Odena et al. 2016). blurred: as bilinear, but with zero padding:
+    the anti-aliased upsampling of the authors' CUT (Park et al. 2020).
     """
 
     features: int
@@ -184,9 +186,20 @@ class Upsample(nn.Module):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
         else:
             x = jax.image.resize(x, (n, 2 * height, 2 * width, channels), "bilinear")
+        reflect = self.how != "blurred"
         return Conv(
-            self.features, 3, 1, 1, reflect=True, bias=self.bias, kernel_init=self.kernel_init, dtype=self.dtype, name="conv"
+            self.features, 3, 1, 1, reflect=reflect, bias=self.bias, kernel_init=self.kernel_init, dtype=self.dtype, name="conv"
         )(x)
+
+
+def halved(x: jax.Array) -> jax.Array:
+    """(N, H, W, C) -> (N, ceil(H / 2), ceil(W / 2), C): smoothed by (1, 2, 1) / 4 each way over mirrored edges, then every
+    second pixel (Zhang 2019, "Making convolutional networks shift-invariant again")."""
+    for axis in (1, 2):
+        x = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="reflect")
+        first, middle, last = (jax.lax.slice_in_dim(x, i, x.shape[axis] - 2 + i, stride=2, axis=axis) for i in range(3))
+        x = (first + 2 * middle + last) / 4
+    return x
 
 
 def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
@@ -203,8 +216,36 @@ def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
     return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 
+class BatchNorm(nn.Module):
+    """Each channel to mean 0 and variance 1 over batch and pixels, then scaled and shifted (Ioffe and Szegedy 2015).
+
+    Two passes in at least float32. The running statistics, in the collection `batch_stats`, keep PyTorch's conventions, so that
+    they mean the same on both sides: 0.9 of the old and 0.1 of the new, whose variance is divided by n - 1, not n. The scale
+    starts at N(1, 0.02), as in the authors' code.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        features = (x.shape[-1],)
+        scale = self.param("scale", Normal(0.02, mean=1.0), features)
+        bias = self.param("bias", nn.initializers.zeros, features)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
+        running_var = self.variable("batch_stats", "var", jnp.ones, features)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if train:
+            mean = jnp.mean(wide, axis=(0, 1, 2))
+            variance = jnp.mean(jnp.square(wide - mean), axis=(0, 1, 2))
+            if not self.is_initializing():
+                count = x.size // x.shape[-1]
+                running_mean.value = 0.9 * running_mean.value + 0.1 * mean
+                running_var.value = 0.9 * running_var.value + 0.1 * variance * (count / max(count - 1, 1))
+        else:
+            mean, variance = running_mean.value, running_var.value
+        return ((wide - mean) * (scale * jax.lax.rsqrt(variance + 1e-5)) + bias).astype(x.dtype)
+
+
 class Norm(nn.Module):
-    """The norm of a network by its kind. Batch statistics live in the collection `batch_stats`."""
+    """The norm of a network by its kind."""
 
     kind: NormKind = "instance"
 
@@ -212,17 +253,7 @@ class Norm(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         if self.kind == "instance":
             return instance_norm(x)
-        if self.kind == "batch":
-            # Momentum 0.9 here is PyTorch's 0.1; the scale starts at N(1, 0.02) as in the authors' code.
-            return nn.BatchNorm(
-                use_running_average=not train,
-                momentum=0.9,
-                epsilon=1e-5,
-                scale_init=Normal(0.02, mean=1.0),
-                use_fast_variance=False,
-                name="batch",
-            )(x).astype(x.dtype)
-        return x
+        return BatchNorm(name="batch")(x, train) if self.kind == "batch" else x
 
 
 def has_bias(norm: NormKind) -> bool:

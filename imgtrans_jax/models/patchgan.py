@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, has_bias, instance_norm
+from imgtrans_jax.models.layers import Conv, Downsampling, Initializer, Norm, Normal, NormKind, halved, has_bias, instance_norm
 from imgtrans_jax.types import Dtype, Logits, Named
 
 
@@ -20,6 +20,7 @@ class PatchGAN(nn.Module):
     layers: convolutions of stride 2; two of stride 1 follow. It sets the field of view of a logit in pixels: 0 -> 1 (the
     paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3 -> 70 (the default, 2,764,737 parameters with instance norm
     and RGB), 4 -> 142, 5 -> 286. Widths double up to 8 x `width`. Instance norm's statistics reach beyond this field.
+    downsample: the paper's `strided` convolutions, or `blurred`, the anti-aliasing of CUT, whose fields are larger.
 
     Raises ValueError for an image too small to leave a map of patches.
     """
@@ -27,6 +28,7 @@ class PatchGAN(nn.Module):
     width: int = 64
     layers: int = 3
     norm: NormKind = "instance"
+    downsample: Downsampling = "strided"
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
@@ -47,10 +49,12 @@ class PatchGAN(nn.Module):
         for level, stride in enumerate(strides):
             bias = level == 0 or has_bias(self.norm)
             features = self.width * 2 ** min(level, 3)
-            y = Conv(features, kernel, stride, padding, bias=bias, **common, name=f"conv_{level}")(y)
+            blurred = self.downsample == "blurred" and stride == 2
+            y = Conv(features, kernel, 1 if blurred else stride, padding, bias=bias, **common, name=f"conv_{level}")(y)
             if level:
                 y = Norm(self.norm, name=f"norm_{level}")(y, train)
             y = nn.leaky_relu(y, 0.2)
+            y = halved(y) if blurred else y
         y = Conv(1, kernel, 1, padding, **common, name="logits")(y)
         return y.astype(jnp.promote_types(y.dtype, jnp.float32))
 

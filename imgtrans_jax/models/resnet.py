@@ -8,7 +8,18 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, Upsampling, has_bias
+from imgtrans_jax.models.layers import (
+    Conv,
+    Downsampling,
+    Initializer,
+    Norm,
+    Normal,
+    NormKind,
+    Upsample,
+    Upsampling,
+    halved,
+    has_bias,
+)
 from imgtrans_jax.types import Dtype, SignedImages
 
 
@@ -46,8 +57,9 @@ class ResNetGenerator(nn.Module):
     (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 4 and at least 8. With width 64 and
     RGB it has 7,837,699 parameters at 6 blocks (the paper's net for 128 px) and 11,378,179 at 9 (256 px and above).
 
-    width: channels after the first layer. upsample: the paper's `transposed`, or `nearest`, `bilinear`. norm: `instance`,
-    `batch` or `none`. dropout: the rate inside each block, 0 in the paper. kernel_init: any (key, shape, dtype) -> array.
+    width: channels after the first layer. downsample: the paper's `strided` convolutions, or `blurred`, the anti-aliasing of
+    CUT. upsample: the paper's `transposed`, or `nearest`, `bilinear`, `blurred` (CUT's). norm: `instance`, `batch` or
+    `none`. dropout: the rate inside each block, 0 in the paper. kernel_init: any (key, shape, dtype) -> array.
     dtype: `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay float32.
 
     Raises ValueError for a size that it cannot take.
@@ -56,6 +68,7 @@ class ResNetGenerator(nn.Module):
     width: int = 64
     blocks: int = 9
     channels: int = 3
+    downsample: Downsampling = "strided"
     upsample: Upsampling = "transposed"
     norm: NormKind = "instance"
     dropout: float = 0.0
@@ -80,7 +93,9 @@ class ResNetGenerator(nn.Module):
         y = normed(Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x), "head")
         for level in range(2):
             name = f"down_{level}"
-            y = normed(Conv(self.width * 2 ** (level + 1), 3, 2, 1, **inner, name=name)(y), name)
+            stride = 2 if self.downsample == "strided" else 1
+            y = normed(Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name)
+            y = halved(y) if self.downsample == "blurred" else y
         for block in range(self.blocks):
             y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
         for level in range(2):

@@ -44,15 +44,17 @@ class Generators(nn.Module):
 
     def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
         a, b = batch["a"], batch["b"]
-        samples = {"fake_b": self.g_ab(a, train), "fake_a": self.g_ba(b, train)}
+        # In the order of the authors' code, on which batch norm's running statistics depend.
+        samples = {"fake_b": self.g_ab(a, train)}
         if self.rec_a:
             samples["rec_a"] = self.g_ba(samples["fake_b"], train)
+        samples["fake_a"] = self.g_ba(b, train)
         if self.rec_b:
             samples["rec_b"] = self.g_ab(samples["fake_a"], train)
-        if self.idt_a:
-            samples["idt_a"] = self.g_ba(a, train)
         if self.idt_b:
             samples["idt_b"] = self.g_ab(b, train)
+        if self.idt_a:
+            samples["idt_a"] = self.g_ba(a, train)
         return samples
 
 

@@ -1,0 +1,439 @@
+"""The networks of the common PyTorch code (CycleGAN, pix2pix, CUT), known by the names and shapes of their tensors, and ours.
+
+A state dict names its layers by their place in torch.nn.Sequential: a ResNet `model.1.weight`, `model.10.conv_block.1.weight`;
+a U-Net `model.model.0.weight`, `model.model.1.model.1.weight`; a PatchGAN `model.0.weight`, a PixelGAN `net.0.weight`. One
+table, `layout`, serves both directions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.types import Params, UserError
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One network with its weights. channels: those of its input."""
+
+    module: nn.Module
+    params: Params
+    stats: Any
+    channels: int
+
+    @property
+    def is_generator(self) -> bool:
+        return not isinstance(self.module, PatchGAN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer under both names. after_skip: its input is joined with a skip connection's, which comes first there and last
+    here. bias: whether the convolution has one there; ours has one wherever there is no batch norm behind it."""
+
+    theirs: str
+    ours: str
+    transposed: bool = False
+    norm: bool = False
+    after_skip: bool = False
+    bias: bool = True
+
+
+# ------------------------------------------------------------------------------------------------ from their names to ours
+
+
+def recognised(tensors: Tensors, source: str) -> Network:
+    """The network whose state dict this is, at float32. Norms' counts of batches, and the running statistics that instance
+    norms of old files carry and nobody uses, are dropped; names may have a prefix, such as `module.`.
+
+    Raises UserError, naming `source` and what is wrong, for any other network or shape, or values that are not finite.
+    """
+    tensors = _of_one_network(tensors, source)
+    module, channels = _module(tensors, source)
+    shapes = jax.eval_shape(lambda: _initial(module, channels))
+    params, stats = _flat(shapes["params"]), _flat(shapes.get("batch_stats", {}))
+    used: set[str] = set()
+
+    def take(name: str, wanted: tuple[int, ...]) -> np.ndarray:
+        if name not in tensors:
+            raise UserError(f"{source} is {_article(module)} but lacks {name}; its layers are not those of the common code.")
+        used.add(name)
+        array = tensors[name]
+        if array.shape != wanted:
+            raise UserError(f"{source} is {_article(module)}, whose {name} is {_x(wanted)}; the file has {_x(array.shape)}.")
+        array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UserError(f"{source} has values in {name} that are not finite; its training failed, or it is damaged.")
+        return array
+
+    found_params, found_stats = {}, {}
+    for layer in layout(module):
+        if layer.norm:
+            for theirs, ours, kind, into in _NORM:
+                shape = (params if kind == "params" else stats)[f"{layer.ours}/{ours}"].shape
+                (found_params if into else found_stats)[f"{layer.ours}/{ours}"] = take(f"{layer.theirs}.{theirs}", shape)
+            continue
+        kernel = params[f"{layer.ours}/kernel"].shape
+        order = (2, 3, 0, 1) if layer.transposed else (2, 3, 1, 0)
+        wanted = tuple(kernel[order.index(axis)] for axis in range(4))
+        found_params[f"{layer.ours}/kernel"] = _joined(layer, take(f"{layer.theirs}.weight", wanted).transpose(order))
+        if f"{layer.ours}/bias" in params:
+            shape = params[f"{layer.ours}/bias"].shape
+            found_params[f"{layer.ours}/bias"] = take(f"{layer.theirs}.bias", shape) if layer.bias else np.zeros(shape, "f4")
+    left = sorted(name for name in tensors.keys() - used if not _is_dropped(name, module))
+    if left:
+        raise UserError(
+            f"{source} is {_article(module)} but has {', '.join(left[:3])} too, which that has not; see docs/parity.md."
+        )
+    return Network(module, _nested(found_params), _nested(found_stats), channels)
+
+
+def _of_one_network(tensors: Tensors, source: str) -> Tensors:
+    """The tensors of the one network that a file holds, without the prefix of their names."""
+    starts: set[str] = set()
+    for first in (r"(.*?)model\.model\.0\.weight", r"(.*?)model\.[01]\.weight", r"(.*?)net\.0\.weight"):
+        rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in starts)]
+        starts |= {match.group(1) for match in (re.fullmatch(first, name) for name in rest) if match}
+    if len(starts) > 1:
+        raise UserError(f"{source} holds several networks ({', '.join(sorted(starts))}); save the state dict of one of them.")
+    if not starts:
+        names = ", ".join(sorted(tensors)[:3])
+        raise UserError(
+            f"{source} holds no network of the common CycleGAN, pix2pix or CUT code (a ResNet or U-Net generator, a PatchGAN or "
+            f"PixelGAN); its tensors are {names}{' …' if len(tensors) > 3 else ''}"
+        )
+    (prefix,) = starts
+    found = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+    empty = [name for name, array in found.items() if not array.size]
+    if empty:
+        raise UserError(f"{source} has no values in {empty[0]}; it is damaged.")
+    return found
+
+
+_NORM = (
+    ("weight", "scale", "params", True),
+    ("bias", "bias", "params", True),
+    ("running_mean", "mean", "stats", False),
+    ("running_var", "var", "stats", False),
+)
+
+
+_DEEPEST = {"blocks": 64, "levels": 12, "layers": 10}
+
+
+def _module(tensors: Tensors, source: str) -> tuple[nn.Module, int]:
+    for first, build in (
+        ("model.model.0.weight", _unet),
+        ("model.1.weight", _resnet),
+        ("model.0.weight", _patchgan),
+        ("net.0.weight", _pixelgan),
+    ):
+        if first in tensors:
+            if tensors[first].ndim != 4:
+                raise UserError(f"{source} has a {first} that is no convolution; it is no network of the common code.")
+            module = build(tensors, source)
+            if any(getattr(module, depth, 0) > most for depth, most in _DEEPEST.items()):
+                raise UserError(f"{source} is {_article(module)}, deeper than any that was trained; it is not read.")
+            return module, tensors[first].shape[1]
+    raise UserError(f"{source} is no network of the common code: its first layer is missing.")
+
+
+def _resnet(tensors: Tensors, source: str) -> ResNetGenerator:
+    down_blurred = "model.7.weight" not in tensors
+    start = 12 if down_blurred else 10
+    blocks = 0
+    while f"model.{start + blocks}.conv_block.1.weight" in tensors:
+        blocks += 1
+    if f"model.{start}.conv_block.0.weight" in tensors:
+        raise UserError(f"{source} is a ResNet whose blocks pad with zeros; the reflection padding of the papers is needed.")
+    up_blurred = f"model.{start + blocks}.weight" not in tensors
+    tail = start + blocks + (9 if up_blurred else 7)
+    return ResNetGenerator(
+        width=_side(tensors, "model.1.weight", 0, source),
+        blocks=blocks,
+        channels=_side(tensors, f"model.{tail}.weight", 0, source),
+        downsample="blurred" if down_blurred else "strided",
+        upsample="blurred" if up_blurred else "transposed",
+        norm=_norm(tensors, "model.1", "model.2", source),
+        dropout=0.5 if f"model.{start}.conv_block.6.weight" in tensors else 0.0,
+    )
+
+
+def _unet(tensors: Tensors, source: str) -> UNet:
+    levels = 2
+    while f"{_level(levels)}.1.weight" in tensors:
+        levels += 1
+    innermost = _level(levels - 1)
+    return UNet(
+        width=_side(tensors, "model.model.0.weight", 0, source),
+        levels=levels,
+        channels=_side(tensors, "model.model.3.weight", 1, source),
+        norm=_norm(tensors, f"{innermost}.1", f"{innermost}.4", source),
+    )
+
+
+def _patchgan(tensors: Tensors, source: str) -> PatchGAN:
+    places = sorted(int(name.split(".")[1]) for name, x in tensors.items() if _CONVOLUTION.match(name) and x.ndim == 4)
+    # Old instance norms have no weight, so that the third place is the second convolution's, or of the blur before it.
+    blurred = len(places) > 1 and places[1] == 3
+    return PatchGAN(
+        width=_side(tensors, "model.0.weight", 0, source),
+        layers=max(len(places) - 2, 1),
+        norm=_norm(tensors, f"model.{places[1]}", f"model.{places[1] + 1}", source) if len(places) > 1 else "none",
+        downsample="blurred" if blurred else "strided",
+    )
+
+
+def _pixelgan(tensors: Tensors, source: str) -> PatchGAN:
+    return PatchGAN(width=_side(tensors, "net.0.weight", 0, source), layers=0, norm=_norm(tensors, "net.2", "net.3", source))
+
+
+_CONVOLUTION = re.compile(r"^model\.\d+\.weight$")
+
+
+def _side(tensors: Tensors, name: str, axis: int, source: str) -> int:
+    if name not in tensors or tensors[name].ndim != 4 or not tensors[name].shape[axis]:
+        raise UserError(f"{source} lacks a convolution {name}; its layers are not those of the common code.")
+    return tensors[name].shape[axis]
+
+
+def _norm(tensors: Tensors, convolution: str, norm: str, source: str) -> Any:
+    if f"{norm}.weight" not in tensors:
+        return "instance" if f"{convolution}.bias" in tensors else "none"
+    if f"{norm}.running_mean" not in tensors or f"{convolution}.bias" in tensors:
+        raise UserError(f"{source} has instance norms with weights ({norm}.weight), which the common code's have not.")
+    return "batch"
+
+
+def _is_dropped(name: str, module: nn.Module) -> bool:
+    instance = getattr(module, "norm", "") == "instance"
+    return name.endswith((".num_batches_tracked", ".filt")) or (instance and name.endswith((".running_mean", ".running_var")))
+
+
+# ------------------------------------------------------------------------------------------------ from ours to their names
+
+
+def state_dict(network: Network) -> dict[str, np.ndarray]:
+    """The network's tensors under the common code's names and in its order, float32 and int64.
+
+    Raises UserError for a network that the common code has not got.
+    """
+    _check_exportable(network.module)
+    params, stats = _flat(network.params), _flat(network.stats)
+    found: dict[str, np.ndarray] = {}
+    for layer in layout(network.module):
+        if layer.norm:
+            for theirs, ours, kind, _ in _NORM:
+                found[f"{layer.theirs}.{theirs}"] = _float32((params if kind == "params" else stats)[f"{layer.ours}/{ours}"])
+            found[f"{layer.theirs}.num_batches_tracked"] = np.zeros((), np.int64)
+            continue
+        order = (2, 3, 0, 1) if layer.transposed else (3, 2, 0, 1)
+        kernel = _joined(layer, _float32(params[f"{layer.ours}/kernel"]))
+        found[f"{layer.theirs}.weight"] = kernel.transpose(order)
+        if f"{layer.ours}/bias" in params and layer.bias:
+            found[f"{layer.theirs}.bias"] = _float32(params[f"{layer.ours}/bias"])
+        elif f"{layer.ours}/bias" in params and np.any(params[f"{layer.ours}/bias"]):
+            raise UserError(f"The common PyTorch code has no bias at {layer.theirs} for norm={network.module.norm!r}.")  # type: ignore[attr-defined]
+    return found | _filters(network.module)
+
+
+def _check_exportable(module: nn.Module) -> None:
+    upsample = getattr(module, "upsample", "transposed")
+    allowed = {ResNetGenerator: ("transposed", "blurred"), UNet: ("transposed",), PatchGAN: ("transposed",)}.get(type(module))
+    if allowed is None:
+        raise UserError(
+            f"The common PyTorch code has no {type(module).__name__}; a ResNetGenerator, UNet or PatchGAN can go there."
+        )
+    if upsample not in allowed:
+        raise UserError(
+            f"The common PyTorch code has no upsample={upsample!r}, so that this generator has no .pth form; one trained with "
+            "--config.recipe.generator.upsample=transposed has. A .safetensors file holds any."
+        )
+    if isinstance(module, UNet) and module.levels < 5:
+        raise UserError(f"The common PyTorch code's U-Net has 5 levels or more, this has {module.levels}.")
+
+
+def _filters(module: nn.Module) -> dict[str, np.ndarray]:
+    """The fixed kernels of CUT's blurs, which its files hold beside the weights."""
+    found = {}
+    for name, channels, taps in _blurs(module):
+        kernel = np.outer(taps, taps).astype(np.float32)
+        kernel = kernel / kernel.sum() * (4 if len(taps) == 4 else 1)
+        found[f"{name}.filt"] = np.tile(kernel, (channels, 1, 1, 1))
+    return found
+
+
+def _blurs(module: nn.Module) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+    down, up = (1, 2, 1), (1, 3, 3, 1)
+    if isinstance(module, ResNetGenerator):
+        if module.downsample == "blurred":
+            yield from (("model.7", 2 * module.width, down), ("model.11", 4 * module.width, down))
+        if module.upsample == "blurred":
+            start = (12 if module.downsample == "blurred" else 10) + module.blocks
+            yield from ((f"model.{start}", 4 * module.width, up), (f"model.{start + 4}", 2 * module.width, up))
+    elif isinstance(module, PatchGAN) and module.downsample == "blurred":
+        for level in range(module.layers):
+            yield f"model.{2 + 4 * level}", module.width * 2 ** min(level, 3), down
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+
+def layout(module: nn.Module) -> Iterator[Layer]:
+    """The layers of a ResNetGenerator, UNet or PatchGAN under both names, in the order of the common code."""
+    match module:
+        case ResNetGenerator():
+            yield from _resnet_layers(module)
+        case UNet():
+            yield from _unet_layers(module)
+        case PatchGAN() if module.layers:
+            yield from _patchgan_layers(module)
+        case PatchGAN():
+            inner = module.norm == "instance"
+            yield from (Layer("net.0", "conv_0"), Layer("net.2", "conv_1", bias=inner))
+            if module.norm == "batch":
+                yield Layer("net.3", "norm_1/batch", norm=True)
+            yield Layer("net.5", "logits", bias=inner)
+
+
+def _resnet_layers(net: ResNetGenerator) -> Iterator[Layer]:
+    inner, batch = net.norm == "instance", net.norm == "batch"
+
+    def normed(place: str, after: str, ours: str, norm: str, transposed: bool = False) -> Iterator[Layer]:
+        yield Layer(place, ours, transposed, bias=inner)
+        if batch:
+            yield Layer(after, f"{norm}/batch", norm=True)
+
+    yield from normed("model.1", "model.2", "head", "head_norm")
+    at = 4
+    for level in range(2):
+        yield from normed(f"model.{at}", f"model.{at + 1}", f"down_{level}", f"down_{level}_norm")
+        at += 3 if net.downsample == "strided" else 4
+    second = 6 if net.dropout else 5
+    for block in range(net.blocks):
+        theirs, ours = f"model.{at}.conv_block", f"block_{block}"
+        yield from normed(f"{theirs}.1", f"{theirs}.2", f"{ours}/conv_0", f"{ours}/norm_0")
+        yield from normed(f"{theirs}.{second}", f"{theirs}.{second + 1}", f"{ours}/conv_1", f"{ours}/norm_1")
+        at += 1
+    for level in range(2):
+        if net.upsample == "transposed":
+            yield from normed(f"model.{at}", f"model.{at + 1}", f"up_{level}", f"up_{level}_norm", transposed=True)
+            at += 3
+        else:
+            yield from normed(f"model.{at + 1}", f"model.{at + 2}", f"up_{level}/conv", f"up_{level}_norm")
+            at += 4
+    yield Layer(f"model.{at + 1}", "tail")
+
+
+def _level(level: int) -> str:
+    """Where a U-Net's level lies: each in the middle of the one above."""
+    return "model.model" + "".join(f".{1 if i == 0 else 3}.model" for i in range(level))
+
+
+def _unet_layers(net: UNet) -> Iterator[Layer]:
+    inner, batch, last = net.norm == "instance", net.norm == "batch", net.levels - 1
+    yield Layer("model.model.0", "down_0", bias=inner)
+    for level in range(1, net.levels):
+        yield Layer(f"{_level(level)}.1", f"down_{level}", bias=inner)
+        if batch and level < last:
+            yield Layer(f"{_level(level)}.2", f"down_{level}_norm/batch", norm=True)
+    for level in range(last, 0, -1):
+        at = 3 if level == last else 5
+        yield Layer(f"{_level(level)}.{at}", f"up_{level}", transposed=True, after_skip=level < last, bias=inner)
+        if batch:
+            yield Layer(f"{_level(level)}.{at + 1}", f"up_{level}_norm/batch", norm=True)
+    yield Layer("model.model.3", "up_0", transposed=True, after_skip=True)
+
+
+def _patchgan_layers(net: PatchGAN) -> Iterator[Layer]:
+    blur = 1 if net.downsample == "blurred" else 0
+    yield Layer("model.0", "conv_0")
+    at = 2 + blur
+    for level in range(1, net.layers + 1):
+        yield Layer(f"model.{at}", f"conv_{level}", bias=net.norm == "instance")
+        if net.norm == "batch":
+            yield Layer(f"model.{at + 1}", f"norm_{level}/batch", norm=True)
+        at += 3 + (blur if level < net.layers else 0)
+    yield Layer(f"model.{at}", "logits")
+
+
+def described(network: Network) -> str:
+    """The network in words: what was recognised, and what a file cannot say."""
+    net, count = network.module, sum(x.size for x in jax.tree.leaves(network.params))
+    parts = [f"{network.channels} channels"]
+    if network.is_generator:
+        parts = [f"{network.channels} to {net.channels} channels"]  # type: ignore[attr-defined]
+    parts += [f"width {net.width}", f"{net.norm} norm" if net.norm != "none" else "no norm"]  # type: ignore[attr-defined]
+    if isinstance(net, ResNetGenerator):
+        parts += [f"dropout {net.dropout}" if net.dropout else "no dropout"]
+    if isinstance(net, UNet):
+        parts += [f"dropout taken to be {net.dropout}, which such a file does not say"]
+    if "blurred" in (getattr(net, "downsample", ""), getattr(net, "upsample", "")):
+        parts += ["anti-aliased as in CUT"]
+    return f"{_article(net)}: {', '.join(parts)}; {count:,} parameters"
+
+
+def _article(net: nn.Module) -> str:
+    match net:
+        case ResNetGenerator():
+            return f"a ResNet generator of {net.blocks} blocks"
+        case UNet():
+            return f"a U-Net generator of {net.levels} levels ({2**net.levels} px)"
+        case PatchGAN():
+            return f"a PatchGAN critic of {9 * 2**net.layers - 2} px" if net.layers else "a PixelGAN critic"
+        case _:
+            return f"a {type(net).__name__}"
+
+
+# ------------------------------------------------------------------------------------------------ small things
+
+
+def _initial(module: nn.Module, channels: int) -> Any:
+    side = getattr(module, "multiple", 16) * 2
+    if isinstance(module, PatchGAN):
+        side = 4 * 2 ** max(module.layers, 4)
+    return module.init(jax.random.key(0), jnp.zeros((1, side, side, channels)), train=False)
+
+
+def _joined(layer: Layer, kernel: np.ndarray) -> np.ndarray:
+    """The halves of a kernel's inputs (h, w, I, O) change places if a skip connection is one of them."""
+    return np.roll(kernel, kernel.shape[2] // 2, axis=2) if layer.after_skip else kernel
+
+
+def _float32(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float32)
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    found = {}
+    for name, item in tree.items():
+        found |= _flat(item, f"{prefix}{name}/") if isinstance(item, Mapping) else {f"{prefix}{name}": item}
+    return found
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, item in flat.items():
+        *folders, name = path.split("/")
+        branch = tree
+        for folder in folders:
+            branch = branch.setdefault(folder, {})
+        branch[name] = item
+    return tree
+
+
+def _x(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a number"
