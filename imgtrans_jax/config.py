@@ -28,8 +28,9 @@ class Experiment:
     """Everything that defines a run.
 
     data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. seed: all randomness
-    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs. init_from: a
-    trained run, or a .safetensors file made of one, whose generators the training starts from.
+    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs. init_from: what
+    the training starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a trained run, or a
+    folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
     log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
     matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
     """

@@ -1,26 +1,88 @@
-"""Takes the trained generator out of a run into one file that stylize.py reads, without optimisers, critics and pool.
+"""Changes the form of trained networks: a run, a file of ours, or files of the common PyTorch CycleGAN, pix2pix and CUT code.
 
-python -m imgtrans_jax.convert RUN FILE.safetensors
+python -m imgtrans_jax.convert SRC DST [--direction=b2a]
+
+SRC: a run of train.py; a .safetensors file made here; a .pth or .safetensors file of the common code; or a folder of its .pth
+files (latest_net_G_A.pth, …). Its architecture is recognised from the shapes, and printed. PyTorch is not needed.
+
+DST decides what is made:
+  FILE.safetensors   the generators with their config, for stylize.py --generator (a critic's .pth: that critic)
+  FILE.pth           one network as PyTorch's torch.load and load_state_dict take it; of a CycleGAN that from a to b, or back
+                     with --direction=b2a
+  a folder           of a run: all its networks as latest_net_G.pth, latest_net_D.pth, or latest_net_G_A.pth, …;
+                     of anything else: a run, for stylize.py --run and --config.init_from
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from imgtrans_jax import cli
+from absl import flags
+
+from imgtrans_jax import cli, generators
+from imgtrans_jax.exchange import Generator, imported_file, networks_of, write_network
+from imgtrans_jax.files import make_folder
+from imgtrans_jax.pretrained.pytorch import Network, described
 from imgtrans_jax.types import UserError
 
+DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN.")
 
-def main(_: cli.Overrides, arguments: list[str]) -> int:
-    from imgtrans_jax.generators import load_generator, save_generator
 
-    if len(arguments) != 2:
-        raise UserError("Two names are needed: python -m imgtrans_jax.convert RUN FILE.safetensors")
-    if Path(arguments[1]).suffix != ".safetensors":
-        raise UserError(f"The file's name must end in .safetensors: {Path(arguments[1]).with_suffix('.safetensors')}")
-    save_generator(load_generator(arguments[0]), arguments[1])
-    print(f"Wrote {arguments[1]}: use it with stylize.py --generator={arguments[1]}")
+def main(overrides: cli.Overrides, arguments: list[str]) -> int:
+    if len(arguments) != 2 or overrides:
+        raise UserError("Two names are needed: python -m imgtrans_jax.convert SRC DST; see --help.")
+    source, target = (Path(name) for name in arguments)
+    if target.suffix not in (".safetensors", ".pth", ""):
+        raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
+    if source.resolve() == target.resolve():
+        raise UserError(f"{source} would be overwritten; give another name.")
+    make_folder(target.parent, "DST")
+    loaded = generators.load_file(source) if source.is_file() else generators.load_generator(source)
+    if target.suffix == ".pth":
+        _write_pth(loaded, target)
+    elif target.suffix and isinstance(loaded, Network) and not loaded.is_generator:
+        generators.save_network(loaded, target)
+        print(f"Wrote {target}: a critic alone.")
+    else:
+        found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
+        _write_ours(found, source, target)
     return 0
+
+
+def _write_ours(found: Generator, source: Path, target: Path) -> None:
+    if target.suffix:
+        generators.save_generator(found, target)
+        print(f"Wrote {target}: use it with stylize.py --generator={target}")
+    elif (source / "checkpoints").is_dir():
+        _write_folder(found, target)
+    else:
+        text = generators.save_run(found, target)
+        print(f"Wrote the run {target}, {text} Use it with stylize.py --run={target} or train.py --config.init_from={target}")
+
+
+def _write_pth(loaded: Generator | Network, target: Path) -> None:
+    """One network, and which it is."""
+    networks = {"G": loaded} if isinstance(loaded, Network) else networks_of(loaded)
+    name = "G" if "G" in networks else "G_A" if DIRECTION.value == "a2b" else "G_B"
+    if name == "G" and DIRECTION.value == "b2a":
+        raise UserError("There is one generator only; leave --direction out.")
+    write_network(networks[name], target)
+    others = f"; the other one with --direction={'b2a' if name == 'G_A' else 'a2b'}" if name != "G" else ""
+    print(f"Wrote {target}: {described(networks[name])}{others}")
+
+
+def _write_folder(found: Generator, target: Path) -> None:
+    """All networks of a run; critics that the common code has not got are left out, and said."""
+    make_folder(target, "DST")
+    for name, network in networks_of(found).items():
+        try:
+            write_network(network, target / f"latest_net_{name}.pth")
+        except UserError as error:
+            if network.is_generator:
+                raise
+            print(f"Left out the critic {name}: {error}")
+        else:
+            print(f"Wrote {target / f'latest_net_{name}.pth'}: {described(network)}")
 
 
 if __name__ == "__main__":

@@ -1,78 +1,143 @@
-"""A trained generator alone: out of a run, into one file, and back, without the rest of the training."""
+"""Trained generators, from wherever they are: a run, a file of ours, or files of the common PyTorch code."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import platform
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from imgtrans_jax import config
 from imgtrans_jax.checkpoint import Checkpoints
 from imgtrans_jax.config import Experiment
+from imgtrans_jax.exchange import Generator, imported_file, imported_folder, is_folder_of_pth
 from imgtrans_jax.files import whole
-from imgtrans_jax.program import Program
-from imgtrans_jax.state import Networks, TrainState
-from imgtrans_jax.types import Params, UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Generator:
-    """The generator player of a run: its experiment, parameters (the smoothed ones if it has them) and batch statistics.
-
-    batch: the shapes that it was trained on, by name.
-    """
-
-    experiment: Experiment
-    params: Params
-    stats: Any
-    batch: dict[str, list[int]]
+from imgtrans_jax.pretrained.pytorch import Network, described, recognised, state_dict
+from imgtrans_jax.pretrained.tensors import read_tensors
+from imgtrans_jax.program import Program, new_game
+from imgtrans_jax.state import Networks, TrainState, generator_shapes
+from imgtrans_jax.types import UserError
 
 
 def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
-    """From the folder of a run, or from a file that `save_generator` wrote.
+    """From the folder of a run; a .safetensors file that `save_generator` wrote; a .pth or .safetensors file of the common
+    PyTorch code, or a folder of such (latest_net_G_A.pth, …), whose networks are recognised by their shapes, which is printed.
 
     Raises UserError if it is missing or damaged, or names code outside imgtrans_jax and `trust_code` is not set.
     """
     path = Path(source)
-    return _from_file(path, trust_code) if path.is_file() else _from_run(path, trust_code)
+    if path.is_dir():
+        return imported_folder(path) if is_folder_of_pth(path) else _from_run(path, trust_code)
+    if not path.exists():
+        raise UserError(f"There is no {path}; give the folder of a trained run, or a .safetensors or .pth file of a generator.")
+    found = load_file(path, trust_code)
+    return imported_file(found, str(path)) if isinstance(found, Network) else found
+
+
+def load_file(path: Path, trust_code: bool = False) -> Generator | Network:
+    """What a .safetensors or .pth file holds: a training's generators, or one network alone, which is said."""
+    arrays, metadata = read_tensors(path)
+    if "imgtrans_jax" in metadata:
+        found = _ours(path, arrays, metadata["imgtrans_jax"], trust_code)
+    else:
+        found = recognised(arrays, str(path))
+    if isinstance(found, Network):
+        print(f"{path} is {described(found)}.", flush=True)
+    return found
 
 
 def save_generator(generator: Generator, path: str | Path) -> None:
     """Writes a .safetensors file: arrays by name, with the experiment in its metadata."""
     arrays = _flat({"params": generator.params, "stats": generator.stats})
-    stored = {"config": config.to_json(generator.experiment), "batch": generator.batch, "sha256": _digest(arrays)}
-    with whole(Path(path)) as partial:
-        partial.write_bytes(save(arrays, {"imgtrans_jax": json.dumps(stored)}))
+    _save(path, arrays, {"config": config.to_json(generator.experiment), "batch": generator.batch})
 
 
-def started_from(state: TrainState, source: str, like: TrainState) -> TrainState:
-    """The state with the generators of another training, whose networks must be the same.
+def save_network(network: Network, path: str | Path) -> None:
+    """Writes one network, such as a critic, alone: a .safetensors file with the module in its metadata."""
+    arrays = _flat({"params": network.params, "stats": network.stats})
+    _save(path, arrays, {"network": config.to_json(network.module)})
 
-    Raises UserError if they are not.
+
+def save_run(generator: Generator, folder: Path) -> str:
+    """Makes a run that has not been trained any further: its networks, new optimisers, and new critics if it has none; says
+    which networks these are.
+
+    Raises UserError if the folder holds a run.
     """
-    found = load_generator(source)
-    wanted, given = ({name: x.shape for name, x in _flat(tree).items()} for tree in (like.g.params, found.params))
-    if wanted != given:
-        changed = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
-        raise UserError(f"{source} (config.init_from) has another generator than this config: {', '.join(changed[:3])} differ.")
+    if (folder / "checkpoints").exists():
+        raise UserError(f"{folder} holds a run; give another folder.")
+    stored = config.to_json(generator.experiment)
+    program = _program(generator.experiment, generator.batch)
+    state, text = _with_networks(program.initial(), generator, program.like, "the source")
+    versions = {"imgtrans_jax": "converted", "jax": jax.__version__, "python": platform.python_version()}
+    record = {"config": stored, "data": None, "batch": generator.batch, "versions": versions}
+    Checkpoints(folder / "checkpoints").save(0, state, record)
+    (folder / "config.json").write_text(json.dumps(stored, indent=1) + "\n")
+    return text
+
+
+def started_from(state: TrainState, source: str, like: TrainState) -> tuple[TrainState, str]:
+    """The state with the networks of another training, and which these are: its generators, and its critics where the source
+    has them (a run or a folder; a file is a generator alone) and they are the same networks.
+
+    Raises UserError if a generator is another than the config's.
+    """
+    return _with_networks(state, load_generator(source), like, f"{source} (config.init_from)")
+
+
+def _with_networks(state: TrainState, found: Generator, like: TrainState, source: str) -> tuple[TrainState, str]:
+    params, stats, taken = dict(state.g.params), dict(state.g.stats), []
+    for ours, theirs in _matched(like.g.params, found.params):
+        wanted, given = _shapes(like.g.params[ours]), _shapes(found.params[theirs])
+        if wanted != given:
+            changed = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+            raise UserError(f"{source} has another generator than this config: {', '.join(changed[:3])} differ.")
+        _put(params, stats, ours, found.params[theirs], found.stats.get(theirs))
+        taken.append(ours)
+    if not taken:
+        raise UserError(f"{source} has another generator than this config: {', '.join(found.params)} is none of its networks.")
+    g = state.g.replace(params=params, stats=stats)
+    params, stats = dict(state.d.params), dict(state.d.stats)
+    for ours, theirs in _matched(like.d.params, found.critics.params if found.critics else {}):
+        assert found.critics is not None
+        if _shapes(like.d.params[ours]) == _shapes(found.critics.params[theirs]):
+            _put(params, stats, ours, found.critics.params[theirs], found.critics.stats.get(theirs))
+            taken.append(ours)
+    d = state.d.replace(params=params, stats=stats)
+    fresh = [name for name in (*like.g.params, *like.d.params) if name not in taken]
+    text = f"{', '.join(taken)} from {source}" + (f"; {', '.join(fresh)} from the seed." if fresh else ".")
+    ema = None if state.ema is None else jax.tree.map(jnp.copy, Networks(g.params, g.stats))
+    return state.replace(g=g, d=d, ema=ema), text
+
+
+def _matched(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Networks of one name, or the only one of a training and those from a to b of another."""
+    for name in ours:
+        others = {"g": "g_ab", "g_ab": "g", "d": "d_b", "d_b": "d"}
+        if name in theirs:
+            yield name, name
+        elif others.get(name) in theirs:
+            yield name, others[name]
+
+
+def _put(params: dict[str, Any], stats: dict[str, Any], name: str, new: Any, new_stats: Any) -> None:
+    """Puts a network in its place, on the devices and with the sharding of the one before."""
 
     def copied(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda x, y: jax.device_put(jnp.array(x), y.sharding), new, old)
+        return jax.tree.map(lambda x, y: jax.device_put(jnp.array(x, y.dtype), y.sharding), new, old)
 
-    own = Networks(state.g.params, state.g.stats)
-    ready = copied(Networks(found.params, found.stats), own)
-    player = state.g.replace(params=ready.params, stats=ready.stats)
-    return state.replace(g=player, ema=None if state.ema is None else jax.tree.map(jnp.copy, ready))
+    params[name] = copied(new, params[name])
+    if name in stats and new_stats:
+        stats[name] = copied(new_stats, stats[name])
 
 
 def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Experiment]:
@@ -83,45 +148,68 @@ def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Exp
 
 def _from_run(run: Path, trust_code: bool) -> Generator:
     state, experiment, batch = _restored(run, trust_code)
-    return Generator(experiment, state.generators.params, state.generators.stats, batch)
+    critics = Networks(state.d.params, state.d.stats) if state.d.params else None
+    return Generator(experiment, state.generators.params, state.generators.stats, batch, critics)
 
 
 def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
     if not (run / "checkpoints").is_dir():
         raise UserError(
-            f"{run} is no trained run (it has no checkpoints); train one with train.py --workdir={run}, or check the path."
+            f"{run} is no trained run (it has no checkpoints), nor does it hold files such as latest_net_G.pth; train one with "
+            f"train.py --workdir={run}, or check the path."
         )
     checkpoints = Checkpoints(run / "checkpoints")
     metadata = checkpoints.metadata()
     if metadata is None:
         raise UserError(f"{run} has no checkpoint yet, or none that is sound; train it for longer.")
     experiment = _experiment(metadata["config"], trust_code)
-    found = checkpoints.restore(_like(experiment, metadata["batch"]), set_aside=False)
+    found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)
     assert found is not None, "there is metadata, so there is a step"
     return found[0], experiment, metadata["batch"]
 
 
-def _from_file(path: Path, trust_code: bool) -> Generator:
+def _ours(path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: bool) -> Generator | Network:
+    """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that the config describes."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            stored = json.loads((file.metadata() or {})["imgtrans_jax"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        stored = json.loads(text)
+        if stored.pop("sha256") != _digest(arrays, stored):
+            raise UserError(f"The weights in {path} are not those that were saved; get the file again.")
+        _check_numbers(stored, arrays)
+        if "network" in stored:
+            tree = unflatten_dict(arrays, sep="/")
+            network = Network(config.from_json(stored["network"], trust_code), tree["params"], tree.get("stats", {}))
+            return recognised(state_dict(network), str(path))
         experiment, batch = _experiment(stored["config"], trust_code), stored["batch"]
-        like = _like(experiment, batch).g
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        shapes = generator_shapes(new_game(experiment), _examples(batch))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a made-up config can bring about
         raise UserError(
-            f"{path} is no generator that imgtrans_jax saved, or is damaged ({type(error).__name__}: {error}); make it again "
-            f"with python -m imgtrans_jax.convert RUN {path.name}."
+            f"{path} is no generator that imgtrans_jax saved, or is damaged ({type(error).__name__}: {str(error)[:200]}); make "
+            f"it again with python -m imgtrans_jax.convert RUN {path.name}."
         ) from None
-    wanted = _flat({"params": like.params, "stats": like.stats})
+    wanted = _flat({"params": shapes.params, "stats": shapes.stats})
     if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
         raise UserError(f"The arrays of {path} are not those of the network that it names; the file is damaged.")
-    if _digest(arrays) != stored.get("sha256"):
-        raise UserError(f"The weights in {path} are not those that were saved; get the file again.")
-    tree = jax.tree.map_with_path(
-        lambda where, _: jnp.array(arrays[_name(where)]), {"params": like.params, "stats": like.stats}
-    )
-    return Generator(experiment, tree["params"], tree["stats"], batch)
+    tree = unflatten_dict(arrays, sep="/")
+    return Generator(experiment, tree["params"], tree.get("stats", {}), batch)
+
+
+def _check_numbers(stored: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses a config whose networks would be far larger than its arrays, before they are traced."""
+    largest = max([64, len(arrays), *(side for array in arrays.values() for side in array.shape)])
+    modules = [stored.get("network"), stored.get("config", {}).get("recipe", {}).get("generator")]
+    sizes = [side for shape in stored.get("batch", {}).values() for side in shape]
+    if any(abs(n) > largest for n in _numbers(modules)) or any(not 0 < n < 2**16 for n in sizes):
+        raise ValueError("its config names numbers that its arrays have not")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, (int, float)):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
 
 
 def _experiment(stored: Any, trust_code: bool) -> Experiment:
@@ -132,22 +220,33 @@ def _experiment(stored: Any, trust_code: bool) -> Experiment:
     return experiment
 
 
-def _like(experiment: Experiment, batch: Mapping[str, list[int]]) -> TrainState:
-    example = {side: jax.ShapeDtypeStruct(shape, np.dtype(np.float32)) for side, shape in batch.items()}
-    mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
-    return Program(experiment, mesh, example, 1).like
+def _program(experiment: Experiment, batch: Mapping[str, list[int]]) -> Program:
+    return Program(experiment, Mesh(np.array(jax.devices()[:1]), ("data",)), _examples(batch), 1)
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
+def _examples(batch: Mapping[str, list[int]]) -> dict[str, jax.ShapeDtypeStruct]:
+    return {side: jax.ShapeDtypeStruct(tuple(shape), np.dtype(np.float32)) for side, shape in batch.items()}
+
+
+def _save(path: str | Path, arrays: dict[str, np.ndarray], stored: dict[str, Any]) -> None:
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # others safetensors would scramble
+    text = json.dumps(stored | {"sha256": _digest(arrays, stored)})
+    with whole(Path(path)) as partial:
+        partial.write_bytes(save(arrays, {"imgtrans_jax": text}))
+
+
+def _digest(arrays: Mapping[str, np.ndarray], stored: Mapping[str, Any]) -> str:
+    """The checksum of everything in a file: a change of any byte of its config or its arrays is noticed."""
+    found = hashlib.sha256(json.dumps(stored, sort_keys=True).encode())
     for name in sorted(arrays):
-        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        found.update(arrays[name].tobytes())
     return found.hexdigest()
 
 
-def _name(where: Any) -> str:
-    return jax.tree_util.keystr(where, simple=True, separator="/")
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(x) if isinstance(x, jax.Array) else x for name, x in flatten_dict(tree, sep="/").items()}
 
 
-def _flat(tree: Any) -> dict[str, Any]:
-    return {_name(where): np.asarray(x) if isinstance(x, jax.Array) else x for where, x in jax.tree.leaves_with_path(tree)}
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    return {name: x.shape for name, x in _flat(tree).items()}

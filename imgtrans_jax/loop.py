@@ -237,8 +237,10 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     if restored is None:
         _say("Initialising the networks …")
         state = program.initial()
-        source = program.experiment.init_from
-        return (generators.started_from(state, source, program.like) if source else state), None
+        if program.experiment.init_from:
+            state, text = generators.started_from(state, program.experiment.init_from, program.like)
+            _say(f"Starting with {text}")
+        return state, None
     return restored
 
 

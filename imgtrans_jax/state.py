@@ -71,6 +71,16 @@ def _new_player(module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any) 
     return outputs, Player(params, variables.get("batch_stats", {}), tx.init(params))
 
 
+def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
+    return {name: jnp.zeros((x.shape[0] // game.minibatches, *x.shape[1:]), x.dtype) for name, x in batch.items()}
+
+
+def generator_shapes(game: Game, batch: Mapping[str, Any]) -> Networks:
+    """The generators' parameters and statistics as jax.ShapeDtypeStruct; `batch` as for `init_state`."""
+    g = jax.eval_shape(lambda: _new_player(game.generator, _minibatch(game, batch), jax.random.key(0), game.g_tx)[1])
+    return Networks(g.params, g.stats)
+
+
 def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainState:
     """The state before the first update. `batch` gives the shapes alone, of all minibatches together, as arrays or
     jax.ShapeDtypeStruct.
@@ -79,7 +89,7 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
     computed. Raises ValueError if what the generators make and the data differ in shape.
     """
     g_key, d_key = jax.random.split(key)
-    batch = {name: jnp.zeros((x.shape[0] // game.minibatches, *x.shape[1:]), x.dtype) for name, x in batch.items()}
+    batch = _minibatch(game, batch)
     samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
     fakes, reals = game.fakes(batch, samples), game.reals(batch)
     for name, fake in fakes.items():

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -27,12 +28,16 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """One network with its weights. channels: those of its input."""
+    """A ResNetGenerator, UNet or PatchGAN with its weights."""
 
     module: nn.Module
     params: Params
     stats: Any
-    channels: int
+
+    @property
+    def channels(self) -> int:
+        """Those of its input."""
+        return self.params[next(layout(self.module)).ours]["kernel"].shape[2]
 
     @property
     def is_generator(self) -> bool:
@@ -98,7 +103,7 @@ def recognised(tensors: Tensors, source: str) -> Network:
         raise UserError(
             f"{source} is {_article(module)} but has {', '.join(left[:3])} too, which that has not; see docs/parity.md."
         )
-    return Network(module, _nested(found_params), _nested(found_stats), channels)
+    return Network(module, unflatten_dict(found_params, sep="/"), unflatten_dict(found_stats, sep="/"))
 
 
 def _of_one_network(tensors: Tensors, source: str) -> Tensors:
@@ -112,8 +117,8 @@ def _of_one_network(tensors: Tensors, source: str) -> Tensors:
     if not starts:
         names = ", ".join(sorted(tensors)[:3])
         raise UserError(
-            f"{source} holds no network of the common CycleGAN, pix2pix or CUT code (a ResNet or U-Net generator, a PatchGAN or "
-            f"PixelGAN); its tensors are {names}{' …' if len(tensors) > 3 else ''}"
+            f"{source} holds no network of the common CycleGAN, pix2pix or CUT code (a ResNet or U-Net generator, a PatchGAN "
+            f"or PixelGAN); its tensors are {names}{' …' if len(tensors) > 3 else ''}."
         )
     (prefix,) = starts
     found = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
@@ -168,7 +173,7 @@ def _resnet(tensors: Tensors, source: str) -> ResNetGenerator:
         downsample="blurred" if down_blurred else "strided",
         upsample="blurred" if up_blurred else "transposed",
         norm=_norm(tensors, "model.1", "model.2", source),
-        dropout=0.5 if f"model.{start}.conv_block.6.weight" in tensors else 0.0,
+        dropout=0.5 if blocks and f"model.{start}.conv_block.5.weight" not in tensors else 0.0,
     )
 
 
@@ -393,7 +398,9 @@ def _article(net: nn.Module) -> str:
         case UNet():
             return f"a U-Net generator of {net.levels} levels ({2**net.levels} px)"
         case PatchGAN():
-            return f"a PatchGAN critic of {9 * 2**net.layers - 2} px" if net.layers else "a PixelGAN critic"
+            field = 9 * 2**net.layers - 2
+            seen = f"a field of {field} px" if net.downsample == "strided" else f"{net.layers} blurred layers"
+            return f"a PatchGAN critic of {seen}" if net.layers else "a PixelGAN critic"
         case _:
             return f"a {type(net).__name__}"
 
@@ -417,22 +424,8 @@ def _float32(array: Any) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    found = {}
-    for name, item in tree.items():
-        found |= _flat(item, f"{prefix}{name}/") if isinstance(item, Mapping) else {f"{prefix}{name}": item}
-    return found
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, item in flat.items():
-        *folders, name = path.split("/")
-        branch = tree
-        for folder in folders:
-            branch = branch.setdefault(folder, {})
-        branch[name] = item
-    return tree
+def _flat(tree: Any) -> dict[str, Any]:
+    return dict(flatten_dict(tree, sep="/"))
 
 
 def _x(shape: tuple[int, ...]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import re
 import urllib.error
@@ -20,6 +19,7 @@ import safetensors.numpy
 from imgtrans_jax.files import cache_folder, make_folder, whole
 from imgtrans_jax.models.vgg import BLOCKS, DEVIATION, MEAN, WIDTHS, Depth, convolutions
 from imgtrans_jax.pretrained.pickles import read_arrays, read_torch
+from imgtrans_jax.pretrained.tensors import read_safetensors
 from imgtrans_jax.types import Params, UserError
 
 Kernels = dict[str, np.ndarray]
@@ -140,8 +140,8 @@ def _read_file(path: Path) -> Kernels:
     if suffix == ".safetensors":
         try:
             with path.open("rb") as file:
-                return _from_torchvision(_read_slices(file, path.stat().st_size))
-        except (ValueError, KeyError, TypeError) as error:
+                return _from_torchvision(read_safetensors(file, path.stat().st_size, _is_wanted)[0])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"The file of weights {path} is damaged or cut off ({error}); get it again.") from None
     if suffix in (".pth", ".pt"):
         _check_name(path)
@@ -218,37 +218,13 @@ def _read_keras(path: Path) -> Kernels:
 # ------------------------------------------------------------------------------------------------ the hub
 
 
-def _read_slices(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
-    """The tensors features.* of a safetensors file, read one by one: the classifier, five sixths of the file, is left alone.
-
-    The form: 8 bytes with the header's length, the header (JSON: name, dtype, shape, place), the data. Raises ValueError.
-    """
-    length = int.from_bytes(_exactly(file, 8), "little")
-    if not 2 <= length <= min(size - 8, 100_000_000):
-        raise ValueError("its header has an impossible length")
-    header = json.loads(_exactly(file, length))
-    kinds = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
-    wanted = {name: entry for name, entry in header.items() if re.search(r"(^|\.)features\.\d+\.(weight|bias)$", name)}
-    arrays = {}
-    for name, entry in sorted(wanted.items(), key=lambda item: item[1]["data_offsets"][0]):
-        start, end = entry["data_offsets"]
-        kind, shape = kinds[entry["dtype"]], tuple(entry["shape"])
-        if not 0 <= start <= end <= size - 8 - length or int(np.prod(shape, dtype=object)) * kind.itemsize != end - start:
-            raise ValueError(f"the tensor {name} does not lie within it")
-        file.seek(8 + length + start)
-        arrays[name] = np.frombuffer(_exactly(file, end - start), kind).reshape(shape)
-    return arrays
-
-
-def _exactly(file: BinaryIO, count: int) -> bytes:
-    data = file.read(count)
-    if len(data) != count:
-        raise ValueError("it ends too early")
-    return data
+def _is_wanted(name: str) -> bool:
+    """Whether it is a convolution's: the classifier, five sixths of the file, is left alone."""
+    return re.search(r"(^|\.)features\.\d+\.(weight|bias)$", name) is not None
 
 
 class _Remote:
-    """A file behind a URL that is read in pieces (HTTP range requests), with just what `_read_slices` needs."""
+    """A file behind a URL that is read in pieces (HTTP range requests), with just what `read_safetensors` needs."""
 
     def __init__(self, url: str) -> None:
         self.url, self.place = url, 0
@@ -272,7 +248,7 @@ def _fetch(name: str) -> Kernels:
     print(f"Fetching the convolutions of {repository} (about 80 MB, once) …", flush=True)
     try:
         remote = _Remote(f"{host}/{repository}/resolve/main/model.safetensors")
-        arrays = _read_slices(cast("BinaryIO", remote), 2**40)
+        arrays, _ = read_safetensors(cast("BinaryIO", remote), 2**40, _is_wanted)
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"The weights of {repository} could not be fetched from {host} ({reason}): use {_WAYS_OUT}.") from None

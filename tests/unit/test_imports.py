@@ -15,7 +15,7 @@ FLOORS = [
     {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
     {"config", "canvas"},
-    {"program", "cli"},
+    {"program", "cli", "exchange"},
     {"generators"},
     {"loop", "translation", "convert", "stylisation", "dreaming", "visualisation"},
 ]

@@ -1,6 +1,4 @@
-"""Networks against arrays made by PyTorch (tests/golden/make_torch_golden.py), and their exact sizes and fields of view."""
-
-from pathlib import Path
+"""The networks' exact sizes and fields of view, and what they refuse; test_parity.py has them against PyTorch."""
 
 import jax
 import jax.numpy as jnp
@@ -11,75 +9,6 @@ from flax import linen as nn
 from imgtrans_jax.models.layers import Kaiming, Normal, Orthogonal, Xavier
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "torch.npz", allow_pickle=False)
-RESNET_ORDER = ["head", "down_0", "down_1", "block_0", "block_1", "up_0", "up_1", "tail"]
-
-
-def golden_params(name: str, net: nn.Module, suffix: str = "") -> dict:
-    """The golden weights (or, with `_grad`, their gradients) in the form of the net's own parameters."""
-    shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=True))["params"]
-    names = ordered(shapes, net)
-    layers = sorted({int(key.split("/")[1]) for key in GOLDEN if key.startswith(f"{name}/") and key.split("/")[1].isdigit()})
-    assert len(layers) == len(names)
-    params: dict = {}
-    for number, path in zip(layers, names, strict=True):
-        here = params
-        for part in path[:-1]:
-            here = here.setdefault(part, {})
-        wanted = shapes
-        for part in path:
-            wanted = wanted[part]
-        kernel = {"scale": "weight"} if "scale" in wanted else {"kernel": "weight"}
-        here[path[-1]] = {field: jnp.asarray(GOLDEN[f"{name}/{number}/{kernel.get(field, field)}{suffix}"]) for field in wanted}
-        for field, value in here[path[-1]].items():
-            assert value.shape == wanted[field].shape
-    return params
-
-
-def ordered(shapes: dict, net: nn.Module) -> list[tuple[str, ...]]:
-    """The paths of the layers with parameters, from input to output."""
-    if isinstance(net, PatchGAN):
-        return [(name,) for name in ["conv_0", "conv_1", "conv_2", "conv_3", "logits"]]
-    paths = []
-    for name in RESNET_ORDER:
-        if name.startswith("block"):
-            for part in ("conv_0", "norm_0", "conv_1", "norm_1"):
-                if part in shapes.get(name, {}):
-                    paths.append((name, part, "batch") if part.startswith("norm") else (name, part))
-        elif name in shapes:
-            paths.append((name,))
-            if f"{name}_norm" in shapes:
-                paths.append((f"{name}_norm", "batch"))
-    return paths
-
-
-@pytest.mark.parametrize(
-    ("name", "net"),
-    [
-        ("resnet", ResNetGenerator(width=4, blocks=2)),
-        ("resnet_batch", ResNetGenerator(width=4, blocks=1, norm="batch")),
-        ("patchgan", PatchGAN(width=4)),
-    ],
-)
-def test_outputs_and_gradients_are_those_of_pytorch(name: str, net: nn.Module):
-    params = golden_params(name, net)
-    x = jnp.asarray(GOLDEN[f"{name}/input"])
-    stats = net.init(jax.random.key(0), x, train=True).get("batch_stats", {})
-
-    def energy(params, x):
-        y, updated = net.apply({"params": params, "batch_stats": stats}, x, train=True, mutable=["batch_stats"])
-        return jnp.sum(jnp.asarray(y) ** 2), (y, updated)
-
-    (_, (y, updated)), (params_grad, x_grad) = jax.value_and_grad(energy, (0, 1), has_aux=True)(params, x)
-    np.testing.assert_allclose(y, GOLDEN[f"{name}/output"], atol=2e-5)
-    scale = np.abs(GOLDEN[f"{name}/input_grad"]).max()
-    np.testing.assert_allclose(x_grad / scale, GOLDEN[f"{name}/input_grad"] / scale, atol=2e-4)
-    wanted = golden_params(name, net, "_grad")
-    for got, want in zip(jax.tree.leaves(params_grad), jax.tree.leaves(wanted), strict=True):
-        np.testing.assert_allclose(got, want, atol=2e-4 * max(1, float(jnp.abs(want).max())))
-    if name == "resnet_batch":
-        np.testing.assert_allclose(updated["batch_stats"]["head_norm"]["batch"]["mean"], GOLDEN[f"{name}/1/mean"], atol=1e-5)
 
 
 def size(net: nn.Module, side: int = 64) -> int:
