@@ -14,8 +14,10 @@ Deep Dream, guided by another picture if you like, and four experiments that loo
   python stylize.py --config=configs/weight_ratios.py --content=photo.jpg --style=painting.jpg --out=grid.png
   python stylize.py --config=configs/top_patches.py --input=folder --out=grid.png
 
-With a generator that train.py has trained, its run or its file (python -m imgtrans_jax.convert RUN FILE.safetensors):
+With a generator that train.py has trained, its run or its file (python -m imgtrans_jax.convert RUN FILE.safetensors), or one
+that the common PyTorch code for CycleGAN, pix2pix or CUT has trained (PyTorch is not needed):
   python stylize.py --run=runs/quickstart --input=sketches/ --out=coloured --size=64 [--direction=b2a]
+  python stylize.py --generator=latest_net_G_A.pth --input=photo.jpg --out=painted [--test_mode=paper]
   python stylize.py --run=runs/srresnet --input=photo.jpg --out=enlarged            (four times as large)
   python stylize.py --generator=digits.safetensors --count=64 --out=digits [--label=3]      (pictures from nothing)
 
@@ -37,14 +39,22 @@ STYLE_WEIGHTS = flags.DEFINE_list("style_weights", [], "How much of each style, 
 MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where it goes.")
 CONFIG = flags.DEFINE_string("config", None, "What to do: a Python file of configs/. Default: style transfer.")
 RUN = flags.DEFINE_string("run", None, "The folder of a training run, such as runs/quickstart.")
-GENERATOR = flags.DEFINE_string("generator", None, "Instead of --run: a .safetensors file made of a run.")
+GENERATOR = flags.DEFINE_string(
+    "generator", None, "Instead of --run: a .safetensors file made of a run, or a .pth of the common PyTorch code."
+)
 INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
 OUT = flags.DEFINE_string("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
 SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels; the result has its size.")
 DIRECTION = flags.DEFINE_enum(
     "direction", None, ["a2b", "b2a"], "With --run: from the first domain to the second (the default), or back."
 )
-TEST_MODE = flags.DEFINE_enum("test_mode", None, ["paper", "eval"], "With a pix2pix run: with its noise, or without.")
+TEST_MODE = flags.DEFINE_enum(
+    "test_mode",
+    None,
+    ["paper", "eval"],
+    "paper: dropout on, and the picture's own batch statistics, the default of pix2pix runs made here; eval: neither, the "
+    "default of PyTorch's files.",
+)
 COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
 LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
 SEED = flags.DEFINE_integer("seed", 0, "With --count: another number makes other pictures.")

@@ -16,6 +16,7 @@ DST decides what is made:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from absl import flags
 
@@ -23,7 +24,7 @@ from imgtrans_jax import cli, generators
 from imgtrans_jax.exchange import Generator, imported_file, networks_of, write_network
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.pretrained.pytorch import Network, described
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import Direction, UserError
 
 DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN.")
 
@@ -31,7 +32,15 @@ DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "For DST.pth: 
 def main(overrides: cli.Overrides, arguments: list[str]) -> int:
     if len(arguments) != 2 or overrides:
         raise UserError("Two names are needed: python -m imgtrans_jax.convert SRC DST; see --help.")
-    source, target = (Path(name) for name in arguments)
+    convert(Path(arguments[0]), Path(arguments[1]), cast("Direction", DIRECTION.value))
+    return 0
+
+
+def convert(source: Path, target: Path, direction: Direction = "a2b") -> None:
+    """Writes what `source` holds in the form that the name `target` asks for, and prints what that is.
+
+    Raises UserError if the source cannot be read, or has no such form.
+    """
     if target.suffix not in (".safetensors", ".pth", ""):
         raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
     if source.resolve() == target.resolve():
@@ -39,14 +48,13 @@ def main(overrides: cli.Overrides, arguments: list[str]) -> int:
     make_folder(target.parent, "DST")
     loaded = generators.load_file(source) if source.is_file() else generators.load_generator(source)
     if target.suffix == ".pth":
-        _write_pth(loaded, target)
+        _write_pth(loaded, target, direction)
     elif target.suffix and isinstance(loaded, Network) and not loaded.is_generator:
         generators.save_network(loaded, target)
         print(f"Wrote {target}: a critic alone.")
     else:
         found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
         _write_ours(found, source, target)
-    return 0
 
 
 def _write_ours(found: Generator, source: Path, target: Path) -> None:
@@ -60,11 +68,11 @@ def _write_ours(found: Generator, source: Path, target: Path) -> None:
         print(f"Wrote the run {target}, {text} Use it with stylize.py --run={target} or train.py --config.init_from={target}")
 
 
-def _write_pth(loaded: Generator | Network, target: Path) -> None:
+def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) -> None:
     """One network, and which it is."""
     networks = {"G": loaded} if isinstance(loaded, Network) else networks_of(loaded)
-    name = "G" if "G" in networks else "G_A" if DIRECTION.value == "a2b" else "G_B"
-    if name == "G" and DIRECTION.value == "b2a":
+    name = "G" if "G" in networks else "G_A" if direction == "a2b" else "G_B"
+    if name == "G" and direction == "b2a":
         raise UserError("There is one generator only; leave --direction out.")
     write_network(networks[name], target)
     others = f"; the other one with --direction={'b2a' if name == 'G_A' else 'a2b'}" if name != "G" else ""

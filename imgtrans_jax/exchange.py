@@ -105,9 +105,13 @@ def _generator(networks: dict[str, Network], source: str) -> Generator:
         (g,), d = generators.values(), next((n for n in networks.values() if not n.is_generator), None)
         networks = {"g": g} | ({"d": d} if d else {})
         recipe = _pix2pix(g, d, source)
-    else:
+    elif generators.keys() == {"g_ab", "g_ba"}:
         recipe = _cyclegan(networks, source)
         g = networks["g_ab"]
+    else:
+        raise UserError(
+            f"The generators in {source} ({', '.join(generators)}) do not belong together; give one of their files."
+        )
     side = g.module.multiple if isinstance(g.module, UNet) else 256
     data = Unpaired(a="", b="", cut=Cut(load_size=side * 286 // 256, crop_size=side), channels=g.channels)
     batch = {"a": [1, side, side, g.channels], "b": [1, side, side, g.module.channels]}  # type: ignore[attr-defined]

@@ -229,7 +229,7 @@ def _examples(batch: Mapping[str, list[int]]) -> dict[str, jax.ShapeDtypeStruct]
 
 
 def _save(path: str | Path, arrays: dict[str, np.ndarray], stored: dict[str, Any]) -> None:
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # others safetensors would scramble
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # others safetensors would scramble
     text = json.dumps(stored | {"sha256": _digest(arrays, stored)})
     with whole(Path(path)) as partial:
         partial.write_bytes(save(arrays, {"imgtrans_jax": text}))

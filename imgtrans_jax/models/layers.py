@@ -182,6 +182,8 @@ class Upsample(nn.Module):
             dtype = jnp.bfloat16 if self.dtype == "bfloat16" else jnp.promote_types(x.dtype, jnp.float32)
             y = convolve_transposed(x.astype(dtype), kernel.astype(dtype))
             return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
+        if self.how not in ("nearest", "bilinear", "blurred"):
+            raise ValueError(f"There is no upsampling {self.how!r}; use one of transposed, nearest, bilinear, blurred.")
         if self.how == "nearest":
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
         else:
@@ -251,9 +253,14 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        if self.kind == "instance":
-            return instance_norm(x)
-        return BatchNorm(name="batch")(x, train) if self.kind == "batch" else x
+        match self.kind:
+            case "instance":
+                return instance_norm(x)
+            case "batch":
+                return BatchNorm(name="batch")(x, train)
+            case "none":
+                return x
+        raise ValueError(f"There is no norm {self.kind!r}; use one of instance, batch, none.")
 
 
 def has_bias(norm: NormKind) -> bool:

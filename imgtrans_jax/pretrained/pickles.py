@@ -434,7 +434,7 @@ def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     structure.write(pickle.PROTO + b"\2" + pickle.EMPTY_DICT + pickle.MARK)
     with whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for number, (name, array) in enumerate(tensors.items()):
-            little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
             strides = tuple(step // array.itemsize for step in little.strides)
             structure.write(_pickled(name) + _tensor(kinds[little.dtype], str(number), little.size, little.shape, strides))
             _add(archive, f"archive/data/{number}", little.tobytes())

@@ -80,8 +80,8 @@ def recognised(tensors: Tensors, source: str) -> Network:
         if array.shape != wanted:
             raise UserError(f"{source} is {_article(module)}, whose {name} is {_x(wanted)}; the file has {_x(array.shape)}.")
         array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise UserError(f"{source} has values in {name} that are not finite; its training failed, or it is damaged.")
+        if not (np.abs(array) < _LARGEST).all():
+            raise UserError(f"{source} has values in {name} that no network has; its training failed, or it is damaged.")
         return array
 
     found_params, found_stats = {}, {}
@@ -136,6 +136,7 @@ _NORM = (
 )
 
 
+_LARGEST = 1e8  # NaN and infinity are refused with it
 _DEEPEST = {"blocks": 64, "levels": 12, "layers": 10}
 
 
@@ -394,7 +395,7 @@ def described(network: Network) -> str:
 def _article(net: nn.Module) -> str:
     match net:
         case ResNetGenerator():
-            return f"a ResNet generator of {net.blocks} blocks"
+            return f"a ResNet generator of {net.blocks} block{'' if net.blocks == 1 else 's'}"
         case UNet():
             return f"a U-Net generator of {net.levels} levels ({2**net.levels} px)"
         case PatchGAN():

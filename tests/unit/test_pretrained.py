@@ -175,21 +175,6 @@ def test_a_cut_pth_is_said(file, tmp_path):
             read_torch(path)
 
 
-def test_any_flipped_byte_gives_arrays_or_a_sentence(tmp_path):
-    rng = np.random.default_rng(0)
-    for file in ("zip.pth", "legacy.pth"):
-        data = (GOLDEN / file).read_bytes()
-        for _ in range(150):
-            damaged = bytearray(data)
-            damaged[rng.integers(len(data))] = rng.integers(256)
-            (tmp_path / "x.pth").write_bytes(damaged)
-            try:
-                found = read_torch(tmp_path / "x.pth")
-                assert all(isinstance(array, np.ndarray) for array in found.values())
-            except UserError:
-                pass
-
-
 class Code:
     """What an attacker puts into a pickle."""
 
