@@ -69,41 +69,51 @@ def recognised(tensors: Tensors, source: str) -> Network:
     tensors = _of_one_network(tensors, source)
     module, channels = _module(tensors, source)
     shapes = jax.eval_shape(lambda: _initial(module, channels))
-    params, stats = _flat(shapes["params"]), _flat(shapes.get("batch_stats", {}))
-    used: set[str] = set()
-
-    def take(name: str, wanted: tuple[int, ...]) -> np.ndarray:
-        if name not in tensors:
-            raise UserError(f"{source} is {_article(module)} but lacks {name}; its layers are not those of the common code.")
-        used.add(name)
-        array = tensors[name]
-        if array.shape != wanted:
-            raise UserError(f"{source} is {_article(module)}, whose {name} is {_x(wanted)}; the file has {_x(array.shape)}.")
-        array = array.astype(np.float32)
-        if not (np.abs(array) < _LARGEST).all():
-            raise UserError(f"{source} has values in {name} that no network has; its training failed, or it is damaged.")
-        return array
-
-    found_params, found_stats = {}, {}
+    wanted = {name: x.shape for kind in shapes.values() for name, x in _flat(kind).items()}
+    take = _Taker(tensors, source, _named(module))
+    params, stats = {}, {}
     for layer in layout(module):
         if layer.norm:
-            for theirs, ours, kind, into in _NORM:
-                shape = (params if kind == "params" else stats)[f"{layer.ours}/{ours}"].shape
-                (found_params if into else found_stats)[f"{layer.ours}/{ours}"] = take(f"{layer.theirs}.{theirs}", shape)
+            for theirs, ours, learned in _NORM:
+                (params if learned else stats)[f"{layer.ours}/{ours}"] = take(
+                    f"{layer.theirs}.{theirs}", wanted[f"{layer.ours}/{ours}"]
+                )
             continue
-        kernel = params[f"{layer.ours}/kernel"].shape
         order = (2, 3, 0, 1) if layer.transposed else (2, 3, 1, 0)
-        wanted = tuple(kernel[order.index(axis)] for axis in range(4))
-        found_params[f"{layer.ours}/kernel"] = _joined(layer, take(f"{layer.theirs}.weight", wanted).transpose(order))
-        if f"{layer.ours}/bias" in params:
-            shape = params[f"{layer.ours}/bias"].shape
-            found_params[f"{layer.ours}/bias"] = take(f"{layer.theirs}.bias", shape) if layer.bias else np.zeros(shape, "f4")
-    left = sorted(name for name in tensors.keys() - used if not _is_dropped(name, module))
+        shape = tuple(wanted[f"{layer.ours}/kernel"][order.index(axis)] for axis in range(4))
+        params[f"{layer.ours}/kernel"] = _joined(layer, take(f"{layer.theirs}.weight", shape).transpose(order))
+        bias = wanted.get(f"{layer.ours}/bias")
+        if bias is not None:
+            params[f"{layer.ours}/bias"] = take(f"{layer.theirs}.bias", bias) if layer.bias else np.zeros(bias, np.float32)
+    for name, kernel in _filters(module).items():
+        if not np.allclose(take(name, kernel.shape), kernel, atol=1e-3):
+            raise UserError(f"{source} is {_named(module)}, but its {name} is another blur than CUT's.")
+    left = sorted(name for name in tensors.keys() - take.used if not _is_dropped(name, module))
     if left:
-        raise UserError(
-            f"{source} is {_article(module)} but has {', '.join(left[:3])} too, which that has not; see docs/parity.md."
-        )
-    return Network(module, unflatten_dict(found_params, sep="/"), unflatten_dict(found_stats, sep="/"))
+        raise UserError(f"{source} is {_named(module)} but has {', '.join(left[:3])} too, which that has not.")
+    return Network(module, unflatten_dict(params, sep="/"), unflatten_dict(stats, sep="/"))
+
+
+@dataclasses.dataclass
+class _Taker:
+    """Takes tensors by name and shape. kind: the network that `source` is, in words; used: what was taken."""
+
+    tensors: Tensors
+    source: str
+    kind: str
+    used: set[str] = dataclasses.field(default_factory=set)
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if name not in self.tensors:
+            raise UserError(f"{self.source} is {self.kind} but lacks {name}; its layers are not those of the common code.")
+        self.used.add(name)
+        array = self.tensors[name]
+        if array.shape != shape:
+            raise UserError(f"{self.source} is {self.kind}, whose {name} is {_x(shape)}; the file has {_x(array.shape)}.")
+        array = array.astype(np.float32)
+        if not (np.abs(array) < _LARGEST).all():
+            raise UserError(f"{self.source} has values in {name} that no network has; its training failed, or it is damaged.")
+        return array
 
 
 def _of_one_network(tensors: Tensors, source: str) -> Tensors:
@@ -128,14 +138,7 @@ def _of_one_network(tensors: Tensors, source: str) -> Tensors:
     return found
 
 
-_NORM = (
-    ("weight", "scale", "params", True),
-    ("bias", "bias", "params", True),
-    ("running_mean", "mean", "stats", False),
-    ("running_var", "var", "stats", False),
-)
-
-
+_NORM = (("weight", "scale", True), ("bias", "bias", True), ("running_mean", "mean", False), ("running_var", "var", False))
 _LARGEST = 1e8  # NaN and infinity are refused with it
 _DEEPEST = {"blocks": 64, "levels": 12, "layers": 10}
 
@@ -152,7 +155,7 @@ def _module(tensors: Tensors, source: str) -> tuple[nn.Module, int]:
                 raise UserError(f"{source} has a {first} that is no convolution; it is no network of the common code.")
             module = build(tensors, source)
             if any(getattr(module, depth, 0) > most for depth, most in _DEEPEST.items()):
-                raise UserError(f"{source} is {_article(module)}, deeper than any that was trained; it is not read.")
+                raise UserError(f"{source} is {_named(module)}, deeper than any that was trained; it is not read.")
             return module, tensors[first].shape[1]
     raise UserError(f"{source} is no network of the common code: its first layer is missing.")
 
@@ -226,7 +229,7 @@ def _norm(tensors: Tensors, convolution: str, norm: str, source: str) -> Any:
 
 def _is_dropped(name: str, module: nn.Module) -> bool:
     instance = getattr(module, "norm", "") == "instance"
-    return name.endswith((".num_batches_tracked", ".filt")) or (instance and name.endswith((".running_mean", ".running_var")))
+    return name.endswith(".num_batches_tracked") or (instance and name.endswith((".running_mean", ".running_var")))
 
 
 # ------------------------------------------------------------------------------------------------ from ours to their names
@@ -242,8 +245,8 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for layer in layout(network.module):
         if layer.norm:
-            for theirs, ours, kind, _ in _NORM:
-                found[f"{layer.theirs}.{theirs}"] = _float32((params if kind == "params" else stats)[f"{layer.ours}/{ours}"])
+            for theirs, ours, learned in _NORM:
+                found[f"{layer.theirs}.{theirs}"] = _float32((params if learned else stats)[f"{layer.ours}/{ours}"])
             found[f"{layer.theirs}.num_batches_tracked"] = np.zeros((), np.int64)
             continue
         order = (2, 3, 0, 1) if layer.transposed else (3, 2, 0, 1)
@@ -389,10 +392,10 @@ def described(network: Network) -> str:
         parts += [f"dropout taken to be {net.dropout}, which such a file does not say"]
     if "blurred" in (getattr(net, "downsample", ""), getattr(net, "upsample", "")):
         parts += ["anti-aliased as in CUT"]
-    return f"{_article(net)}: {', '.join(parts)}; {count:,} parameters"
+    return f"{_named(net)}: {', '.join(parts)}; {count:,} parameters"
 
 
-def _article(net: nn.Module) -> str:
+def _named(net: nn.Module) -> str:
     match net:
         case ResNetGenerator():
             return f"a ResNet generator of {net.blocks} block{'' if net.blocks == 1 else 's'}"

@@ -148,7 +148,7 @@ def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures
     other = dataclasses.replace(second, generator=SRResNet(width=3, blocks=1, norm="none", skip=True))
     with pytest.raises(UserError, match=r"init_from\) has another generator"):
         loop.train(dataclasses.replace(started, recipe=other), tmp_path / "third")
-    with pytest.raises(UserError, match="There is no .*nowhere"):
+    with pytest.raises(UserError, match=r"There is no .*nowhere"):
         loop.train(dataclasses.replace(started, init_from=str(tmp_path / "nowhere")), tmp_path / "third")
 
 

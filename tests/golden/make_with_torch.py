@@ -178,7 +178,7 @@ def drawn(net: nn.Module, seed: int) -> nn.Module:
     million numbers is needed: normal with variance 1 / fan-in, norms and statistics about 1 and 0."""
     draw = np.random.RandomState(seed)
     state = net.state_dict()
-    for name in sorted(state):
+    for name in sorted(name for name in state if not name.endswith("filt")):
         shape = state[name].shape
         if len(shape) == 4:
             values = draw.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
@@ -284,7 +284,7 @@ def move(optimizer, terms: dict[str, torch.Tensor], log: dict[str, float]) -> No
 
 def cyclegan(arrays: Arrays) -> None:
     """Generators first, both at once; then both critics, on images from pools of 3."""
-    nets = {name: initialised(ResnetGenerator(3, 3, 4, 2)) for name in ("G_A", "G_B")}
+    nets = {name: initialised(ResnetGenerator(3, 3, 4, 1)) for name in ("G_A", "G_B")}
     nets |= {name: initialised(PatchDiscriminator(3, 4, 2)) for name in ("D_A", "D_B")}
     arrays |= {f"cyclegan/{name}/{key}": x.astype(np.float32) for name, net in nets.items() for key, x in tensors(net).items()}
     g_a, g_b, d_a, d_b = nets.values()

@@ -269,9 +269,10 @@ def test_the_networks_as_they_are_used(name: str, module: nn.Module, sizes, tmp_
     assert back.keys() == weights.keys()
     for key in weights:
         np.testing.assert_array_equal(back[key], weights[key])
-    run = jax.jit(lambda x: module.apply({"params": network.params, "batch_stats": network.stats}, x, train=False))
+    variables = {"params": network.params, "batch_stats": network.stats}
+    run = jax.jit(lambda variables, x: module.apply(variables, x, train=False))
     for height, width in sizes:
         x = np.random.RandomState(2).uniform(-1, 1, (1, height, width, 3)).astype(np.float32)
         step = 1 if name == "patchgan" else 4
         golden = FULL_SIZE[f"{name}/{height}x{width}"]
-        np.testing.assert_allclose(run(x)[:, ::step, ::step], golden, atol=1e-4)
+        np.testing.assert_allclose(run(variables, x)[:, ::step, ::step], golden, atol=1e-4)

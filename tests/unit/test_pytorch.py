@@ -147,6 +147,14 @@ def test_another_network_is_refused_with_what_is_wrong(given, words):
         recognised(given, "x.pth")
 
 
+def test_another_blur_is_refused():
+    network = with_weights(ResNetGenerator(width=1, blocks=1, downsample="blurred"), 3, np.random.default_rng(0))
+    found = state_dict(network)
+    found["model.7.filt"] = np.full_like(found["model.7.filt"], 1 / 9)
+    with pytest.raises(UserError, match=r"its model.7.filt is another blur"):
+        recognised(found, "x.pth")
+
+
 def test_absurd_depths_are_refused_before_they_are_built():
     block = {f"conv_block.{i}.{k}": x for i in (1, 5) for k, x in
              (("weight", np.zeros((4, 4, 3, 3), np.float32)), ("bias", np.zeros((4,), np.float32)))}  # fmt: skip
