@@ -80,17 +80,12 @@ def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) 
 
 
 def _write_folder(found: Generator, target: Path) -> None:
-    """All networks of a run; critics that the common code has not got are left out, and said."""
+    """All networks of a run."""
+    networks = networks_of(found)
     make_folder(target, "DST")
-    for name, network in networks_of(found).items():
-        try:
-            write_network(network, target / f"latest_net_{name}.pth")
-        except UserError as error:
-            if network.is_generator:
-                raise
-            print(f"Left out the critic {name}: {error}")
-        else:
-            print(f"Wrote {target / f'latest_net_{name}.pth'}: {described(network)}")
+    for name, network in networks.items():
+        write_network(network, target / f"latest_net_{name}.pth")
+        print(f"Wrote {target / f'latest_net_{name}.pth'}: {described(network)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.pretrained.pickles import write_torch
-from imgtrans_jax.pretrained.pytorch import Network, described, recognised, state_dict
+from imgtrans_jax.pretrained.pytorch import Network, check_exportable, described, recognised, state_dict
 from imgtrans_jax.pretrained.tensors import read_tensors
 from imgtrans_jax.recipes.cyclegan import CycleGAN
 from imgtrans_jax.recipes.pix2pix import Pix2Pix
@@ -80,8 +80,10 @@ def read_network(path: Path) -> Network:
 
 
 def networks_of(generator: Generator) -> dict[str, Network]:
-    """The networks of a training by the common code's names (G, D, or G_A, G_B, D_A, D_B). Raises UserError if there are none
-    that it has a name for."""
+    """The networks of a training by the common code's names (G, D, or G_A, G_B, D_A, D_B).
+
+    Raises UserError if it has no such generators; critics that it has not got are left out, which is printed.
+    """
     recipe, critics = generator.experiment.recipe, generator.critics or Networks({}, {})
     theirs, found = {ours: name for name, ours in OURS.items()}, {}
     for module, params, stats in (
@@ -89,8 +91,16 @@ def networks_of(generator: Generator) -> dict[str, Network]:
         (getattr(recipe, "critic", recipe.generator), critics.params, critics.stats),
     ):
         found |= {theirs[name]: Network(module, params[name], stats.get(name, {})) for name in params if name in theirs}
-    if not found:
+    if not any(name.startswith("G") for name in found):
         raise UserError(f"The common PyTorch code has no form for the networks of a {type(recipe).__name__} run.")
+    for name, network in list(found.items()):
+        try:
+            check_exportable(network.module)
+        except UserError as error:
+            if name.startswith("G"):
+                raise
+            print(f"Without the critic {name}: {error}")
+            del found[name]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -24,6 +25,7 @@ from imgtrans_jax.files import whole
 from imgtrans_jax.pretrained.pytorch import Network, described, recognised, state_dict
 from imgtrans_jax.pretrained.tensors import read_tensors
 from imgtrans_jax.program import Program, new_game
+from imgtrans_jax.recipes.recipe import Recipe
 from imgtrans_jax.state import Networks, TrainState, generator_shapes
 from imgtrans_jax.types import UserError
 
@@ -85,13 +87,27 @@ def save_run(generator: Generator, folder: Path) -> str:
     return text
 
 
-def started_from(state: TrainState, source: str, like: TrainState) -> tuple[TrainState, str]:
+def started_from(state: TrainState, source: str, like: TrainState, recipe: Recipe) -> tuple[TrainState, str]:
     """The state with the networks of another training, and which these are: its generators, and its critics where the source
     has them (a run or a folder; a file is a generator alone) and they are the same networks.
 
-    Raises UserError if a generator is another than the config's.
+    Raises UserError if a generator is another than that of the config's `recipe`.
     """
-    return _with_networks(state, load_generator(source), like, f"{source} (config.init_from)")
+    found = load_generator(source)
+    try:
+        return _with_networks(state, found, like, f"{source} (config.init_from)")
+    except UserError as error:
+        raise UserError(f"{error}{_advice(recipe, found.experiment.recipe)}") from None
+
+
+def _advice(ours: Recipe, theirs: Recipe) -> str:
+    """The flags that make our generator theirs, where both are of one kind."""
+    mine, wanted = ours.generator, theirs.generator
+    if type(mine) is not type(wanted):
+        return f" It is a {type(wanted).__name__}, and this config's a {type(mine).__name__}."
+    fields = [f.name for f in dataclasses.fields(mine) if f.init and f.name not in ("parent", "name", "kernel_init", "dtype")]
+    other = [name for name in fields if getattr(mine, name) != getattr(wanted, name)]
+    return " Add " + " ".join(f"--config.recipe.generator.{name}={getattr(wanted, name)}" for name in other) if other else ""
 
 
 def _with_networks(state: TrainState, found: Generator, like: TrainState, source: str) -> tuple[TrainState, str]:

@@ -238,7 +238,8 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
         _say("Initialising the networks …")
         state = program.initial()
         if program.experiment.init_from:
-            state, text = generators.started_from(state, program.experiment.init_from, program.like)
+            source, recipe = program.experiment.init_from, program.experiment.recipe
+            state, text = generators.started_from(state, source, program.like, recipe)
             _say(f"Starting with {text}")
         return state, None
     return restored

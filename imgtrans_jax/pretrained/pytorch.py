@@ -240,7 +240,7 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
 
     Raises UserError for a network that the common code has not got.
     """
-    _check_exportable(network.module)
+    check_exportable(network.module)
     params, stats = _flat(network.params), _flat(network.stats)
     found: dict[str, np.ndarray] = {}
     for layer in layout(network.module):
@@ -259,7 +259,8 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
     return found | _filters(network.module)
 
 
-def _check_exportable(module: nn.Module) -> None:
+def check_exportable(module: nn.Module) -> None:
+    """Raises UserError for a network that the common code has not got."""
     upsample = getattr(module, "upsample", "transposed")
     allowed = {ResNetGenerator: ("transposed", "blurred"), UNet: ("transposed",), PatchGAN: ("transposed",)}.get(type(module))
     if allowed is None:

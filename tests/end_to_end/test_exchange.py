@@ -239,7 +239,7 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(folder, 
     converted(tmp_path / "run", tmp_path / "run.safetensors")
     for source, critic_too in ((tmp_path / "run", True), (tmp_path / "run.safetensors", False)):
         new = program(CYCLEGAN)
-        state, said = started_from(new.initial(), str(source), new.like)
+        state, said = started_from(new.initial(), str(source), new.like, CYCLEGAN)
         assert ("d_a, d_b from the seed" in said) is not critic_too
         got = networks(state, CYCLEGAN)
         assert_equal(got["G_B"], found["G_B"])
@@ -249,13 +249,13 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(folder, 
 
 def test_one_network_of_several_and_another_critic(folder):
     new = program(CYCLEGAN)
-    state, said = started_from(new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like)
+    state, said = started_from(new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN)
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
     assert_equal(networks(state, CYCLEGAN)["G_A"], recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x"))
     other = dataclasses.replace(CYCLEGAN, critic=PatchGAN(width=2, layers=1))
     new = program(other)
-    state, said = started_from(new.initial(), str(folder), new.like)
+    state, said = started_from(new.initial(), str(folder), new.like, other)
     assert said.startswith("g_ab, g_ba from")
     assert "d_a, d_b from the seed" in said
 
@@ -264,7 +264,7 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     recipe = Pix2Pix(UNet(width=1, levels=5), PatchGAN(width=2, layers=1), ema=0.9)
     source = str(GOLDEN / "latest_net_G.pth")
     new = program(recipe, 32)
-    state, said = started_from(new.initial(), source, new.like)
+    state, said = started_from(new.initial(), source, new.like, recipe)
     assert said.startswith("g from")
     wanted = recognised(read_torch(Path(source)), "x")
     assert state.ema is not None
@@ -273,5 +273,5 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     buffers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves(state) if x.size > 1]
     assert len(buffers) == len(set(buffers)), "a buffer that is shared cannot be donated"
     wider = program(dataclasses.replace(recipe, generator=UNet(width=2, levels=5)), 32)
-    with pytest.raises(UserError, match=r"\(config.init_from\) has another generator than this config: down_0/kernel"):
-        started_from(wider.initial(), source, wider.like)
+    with pytest.raises(UserError, match=r"config: down_0/kernel.* Add --config.recipe.generator.width=1$"):
+        started_from(wider.initial(), source, wider.like, wider.experiment.recipe)

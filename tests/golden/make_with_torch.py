@@ -284,7 +284,7 @@ def move(optimizer, terms: dict[str, torch.Tensor], log: dict[str, float]) -> No
 
 def cyclegan(arrays: Arrays) -> None:
     """Generators first, both at once; then both critics, on images from pools of 3."""
-    nets = {name: initialised(ResnetGenerator(3, 3, 4, 1)) for name in ("G_A", "G_B")}
+    nets = {name: initialised(ResnetGenerator(3, 3, 4, 2)) for name in ("G_A", "G_B")}
     nets |= {name: initialised(PatchDiscriminator(3, 4, 2)) for name in ("D_A", "D_B")}
     arrays |= {f"cyclegan/{name}/{key}": x.astype(np.float32) for name, net in nets.items() for key, x in tensors(net).items()}
     g_a, g_b, d_a, d_b = nets.values()
