@@ -5,7 +5,7 @@ python -m imgtrans_jax.convert SRC DST [--direction=b2a]
 SRC: a run of train.py; a .safetensors file made here; a .pth or .safetensors file of the common code; or a folder of its .pth
 files (latest_net_G_A.pth, …). Its architecture is recognised from the shapes, and printed. PyTorch is not needed.
 
-DST decides what is made:
+DST decides what is made, of a run's smoothed generators if it has them:
   FILE.safetensors   the generators with their config, for stylize.py --generator (a critic's .pth: that critic)
   FILE.pth           one network as PyTorch's torch.load and load_state_dict take it; of a CycleGAN that from a to b, or back
                      with --direction=b2a
@@ -15,6 +15,7 @@ DST decides what is made:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import cast
 
@@ -41,24 +42,25 @@ def convert(source: Path, target: Path, direction: Direction = "a2b") -> None:
 
     Raises UserError if the source cannot be read, or has no such form.
     """
-    if target.suffix not in (".safetensors", ".pth", ""):
+    is_file = re.fullmatch(r"\.[a-zA-Z]\w*", target.suffix) is not None and not target.is_dir()
+    if is_file and target.suffix not in (".safetensors", ".pth", ".pt"):
         raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
     if source.resolve() == target.resolve():
         raise UserError(f"{source} would be overwritten; give another name.")
     make_folder(target.parent, "DST")
     loaded = generators.load_file(source) if source.is_file() else generators.load_generator(source)
-    if target.suffix == ".pth":
+    if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
-    elif target.suffix and isinstance(loaded, Network) and not loaded.is_generator:
+    elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
         generators.save_network(loaded, target)
         print(f"Wrote {target}: a critic alone.")
     else:
         found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
-        _write_ours(found, source, target)
+        _write_ours(found, source, target, is_file)
 
 
-def _write_ours(found: Generator, source: Path, target: Path) -> None:
-    if target.suffix:
+def _write_ours(found: Generator, source: Path, target: Path, is_file: bool) -> None:
+    if is_file:
         generators.save_generator(found, target)
         print(f"Wrote {target}: use it with stylize.py --generator={target}")
     elif (source / "checkpoints").is_dir():

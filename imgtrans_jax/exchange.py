@@ -112,7 +112,8 @@ def write_network(network: Network, path: Path) -> None:
 def _generator(networks: dict[str, Network], source: str) -> Generator:
     generators = {name: network for name, network in networks.items() if network.is_generator}
     if len(generators) == 1:
-        (g,), d = generators.values(), next((n for n in networks.values() if not n.is_generator), None)
+        ((name, g),) = generators.items()
+        d = networks.get({"g": "d", "g_ab": "d_b", "g_ba": "d_a"}[name])
         networks = {"g": g} | ({"d": d} if d else {})
         recipe = _pix2pix(g, d, source)
     elif generators.keys() == {"g_ab", "g_ba"}:

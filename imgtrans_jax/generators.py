@@ -265,4 +265,4 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    return {name: x.shape for name, x in _flat(tree).items()}
+    return {name: x.shape for name, x in (_flat(tree) if isinstance(tree, Mapping) else {"it": tree}).items()}
