@@ -62,7 +62,7 @@ TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that i
 
 
 def main(overrides: cli.Overrides) -> int:
-    written = _with_run(overrides) if RUN.value or GENERATOR.value else _with_config(overrides)
+    written = _with_run(overrides) if RUN.value is not None or GENERATOR.value is not None else _with_config(overrides)
     print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
     return 0
 
@@ -73,8 +73,8 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
 
     if overrides or CONFIG.value or STYLE.value:
         raise UserError("With --run or --generator the look comes from it; leave --config and --style out.")
-    if RUN.value and GENERATOR.value:
-        raise UserError("Give --run or --generator, not both.")
+    if not (bool(RUN.value) ^ bool(GENERATOR.value)):
+        raise UserError("Give --run=FOLDER or --generator=FILE, one of them.")
     source, pictures, trusted = RUN.value or GENERATOR.value or "", INPUT.value or CONTENT.value, TRUST_CODE.value
     if COUNT.value is not None and (pictures or SIZE.value or DIRECTION.value or TEST_MODE.value):
         raise UserError("--count makes pictures from nothing; leave --input, --size, --direction and --test_mode out.")

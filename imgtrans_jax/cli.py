@@ -69,12 +69,11 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
         except UserError as error:
             return _said(error)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            if error.errno is None or error.strerror is None:  # raised by a library, not by the system
                 raise
             where = f" ({error.filename})" if error.filename else ""
-            return _said(
-                UserError(f"{error.strerror}{where}: make room or choose another folder, then run the same command again.")
-            )
+            advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path"
+            return _said(UserError(f"{error.strerror}{where}: {advice} or choose another, then run the same command again."))
         except RuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise

@@ -22,7 +22,7 @@ from typing import cast
 from absl import flags
 
 from imgtrans_jax import cli, generators
-from imgtrans_jax.exchange import Generator, imported_file, networks_of, write_network
+from imgtrans_jax.exchange import Generator, imported_file, is_folder_of_pth, networks_of, write_network
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.pretrained.pytorch import Network, described
 from imgtrans_jax.types import Direction, UserError
@@ -42,11 +42,11 @@ def convert(source: Path, target: Path, direction: Direction = "a2b") -> None:
 
     Raises UserError if the source cannot be read, or has no such form.
     """
-    is_file = re.fullmatch(r"\.[a-zA-Z]\w*", target.suffix) is not None and not target.is_dir()
+    is_file = re.fullmatch(r"\.[a-zA-Z]\w*", target.suffix) is not None
     if is_file and target.suffix not in (".safetensors", ".pth", ".pt"):
         raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
-    if source.resolve() == target.resolve():
-        raise UserError(f"{source} would be overwritten; give another name.")
+    if target.exists() and (is_file or not target.is_dir()):
+        raise UserError(f"{target} is there already; remove it, or give another name.")
     make_folder(target.parent, "DST")
     loaded = generators.load_file(source) if source.is_file() else generators.load_generator(source)
     if is_file and target.suffix != ".safetensors":
@@ -63,7 +63,7 @@ def _write_ours(found: Generator, source: Path, target: Path, is_file: bool) -> 
     if is_file:
         generators.save_generator(found, target)
         print(f"Wrote {target}: use it with stylize.py --generator={target}")
-    elif (source / "checkpoints").is_dir():
+    elif generators.is_run(source):
         _write_folder(found, target)
     else:
         text = generators.save_run(found, target)
@@ -84,6 +84,8 @@ def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) 
 def _write_folder(found: Generator, target: Path) -> None:
     """All networks of a run."""
     networks = networks_of(found)
+    if is_folder_of_pth(target) or generators.is_run(target):
+        raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target, "DST")
     for name, network in networks.items():
         write_network(network, target / f"latest_net_{name}.pth")

@@ -68,7 +68,7 @@ def imported_folder(folder: Path) -> Generator:
 def imported_file(network: Network, source: str) -> Generator:
     """The generator of one file. Raises UserError if it is a critic."""
     if not network.is_generator:
-        raise UserError(f"{source} is {described(network)}; a generator is needed here.")
+        raise UserError(f"{source} is a critic; a generator is needed here.")
     return _generator({"g": network}, source)
 
 

@@ -38,11 +38,16 @@ def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
     """
     path = Path(source)
     if path.is_dir():
-        return imported_folder(path) if is_folder_of_pth(path) else _from_run(path, trust_code)
+        return imported_folder(path) if is_folder_of_pth(path) and not is_run(path) else _from_run(path, trust_code)
     if not path.exists():
         raise UserError(f"There is no {path}; give the folder of a trained run, or a .safetensors or .pth file of a generator.")
     found = load_file(path, trust_code)
     return imported_file(found, str(path)) if isinstance(found, Network) else found
+
+
+def is_run(folder: Path) -> bool:
+    """Whether something was trained there: it then counts, and not .pth files that may lie beside it."""
+    return any(step.name.isdecimal() for step in (folder / "checkpoints").glob("*"))
 
 
 def load_file(path: Path, trust_code: bool = False) -> Generator | Network:
@@ -73,10 +78,10 @@ def save_run(generator: Generator, folder: Path) -> str:
     """Makes a run that has not been trained any further: its networks, new optimisers, and new critics if it has none; says
     which networks these are.
 
-    Raises UserError if the folder holds a run.
+    Raises UserError if the folder holds a run or .pth files.
     """
-    if (folder / "checkpoints").exists():
-        raise UserError(f"{folder} holds a run; give another folder.")
+    if (folder / "checkpoints").exists() or is_folder_of_pth(folder):
+        raise UserError(f"{folder} holds networks already; give another folder.")
     stored = config.to_json(generator.experiment)
     program = _program(generator.experiment, generator.batch)
     state, text = _with_networks(program.initial(), generator, program.like, "the source")
@@ -97,17 +102,21 @@ def started_from(state: TrainState, source: str, like: TrainState, recipe: Recip
     try:
         return _with_networks(state, found, like, f"{source} (config.init_from)")
     except UserError as error:
-        raise UserError(f"{error}{_advice(recipe, found.experiment.recipe)}") from None
+        raise UserError(f"{error}{_advice(recipe, found)}") from None
 
 
-def _advice(ours: Recipe, theirs: Recipe) -> str:
-    """The flags that make our generator theirs, where both are of one kind."""
-    mine, wanted = ours.generator, theirs.generator
+def _advice(ours: Recipe, found: Generator) -> str:
+    """The flags that make our generator that one, where both are of one kind."""
+    mine, wanted = ours.generator, found.experiment.recipe.generator
+    channels = [shape[-1] for shape in found.batch.values()]
     if type(mine) is not type(wanted):
-        return f" It is a {type(wanted).__name__}, and this config's a {type(mine).__name__}."
+        return f" It is a {type(wanted).__name__}, and this config's a {type(mine).__name__}: take a config that has one."
+    if len(set(channels)) > 1:
+        return f" It makes {channels[1]} channels of {channels[0]}, which stylize.py does, but no training here."
     fields = [f.name for f in dataclasses.fields(mine) if f.init and f.name not in ("parent", "name", "kernel_init", "dtype")]
     other = [name for name in fields if getattr(mine, name) != getattr(wanted, name)]
-    return " Add " + " ".join(f"--config.recipe.generator.{name}={getattr(wanted, name)}" for name in other) if other else ""
+    flags = [f"--config.recipe.generator.{name}={getattr(wanted, name)}" for name in other]
+    return " Add " + " ".join(flags) if flags else f" It takes pictures of {channels[0]} channels: --config.data.channels."
 
 
 def _with_networks(state: TrainState, found: Generator, like: TrainState, source: str) -> tuple[TrainState, str]:
@@ -130,7 +139,8 @@ def _with_networks(state: TrainState, found: Generator, like: TrainState, source
             taken.append(ours)
     d = state.d.replace(params=params, stats=stats)
     fresh = [name for name in (*like.g.params, *like.d.params) if name not in taken]
-    text = f"{', '.join(taken)} from {source}" + (f"; {', '.join(fresh)} from the seed." if fresh else ".")
+    others = " (the source's critics are other networks)" if found.critics and not {*like.d.params} & {*taken} else ""
+    text = f"{', '.join(taken)} from {source}" + (f"; {', '.join(fresh)} from the seed{others}." if fresh else ".")
     ema = None if state.ema is None else jax.tree.map(jnp.copy, Networks(g.params, g.stats))
     return state.replace(g=g, d=d, ema=ema), text
 

@@ -208,9 +208,14 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Writes uint8 (H, W, 1, 3 or 4), whole or not at all, in the form of the name's suffix (one of WRITABLE)."""
+    """Writes uint8 (H, W, 1, 3 or 4), whole or not at all, in the form of the name's suffix (one of WRITABLE).
+
+    Raises UserError for four channels as JPEG.
+    """
     path = Path(path)
     form = WRITABLE[path.suffix.lower()]
+    if form == "JPEG" and picture.shape[2] == 4:
+        raise UserError(f"JPEG has no transparency, and this picture has: write {path.with_suffix('.png')}.")
     with whole(path) as partial:
         image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
         image.save(partial, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))

@@ -55,6 +55,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
     _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    if getattr(experiment.data, "direction", "a2b") == "b2a":
+        _say("Learning from b to a (config.data.direction=b2a).")
     if steps is None and total < FEW_STEPS:
         _say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     if rows > pictures.largest():
@@ -72,7 +74,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
         return state
     iterator = batches.iterator()
     if metadata:
-        iterator.set_state(metadata["data"])
+        if metadata["data"] is not None:  # else it is a run that convert made
+            iterator.set_state(metadata["data"])
         _say(_resumed(first, metadata["config"], stored))
     if program.rate(total - 1) == 0:
         _say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
@@ -220,6 +223,8 @@ def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> i
 def _check_numbers(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
+    if experiment.init_from and not Path(experiment.init_from).exists():
+        raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
     for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")

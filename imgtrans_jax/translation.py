@@ -93,7 +93,7 @@ def compiled(
     if not recipe.directions:
         raise UserError(f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead of --input.")
     if direction not in recipe.directions:
-        raise UserError(f"A {type(recipe).__name__} run knows one direction; leave --direction out.")
+        raise UserError("This generator knows one direction; leave --direction out.")
     if test_mode is not None:
         if not hasattr(recipe, "test_mode"):
             raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
@@ -152,6 +152,10 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
 
 
 def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
+    if out.suffix.lower() in images.SUFFIXES and (source.is_dir() or out.is_dir()):
+        raise UserError(f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}.")
+    if source.is_file() and out.resolve() == source.resolve():
+        raise UserError(f"--out={out} is the input, which would be overwritten; choose another name.")
     if source.is_file() and out.suffix.lower() in images.WRITABLE:
         return [out]
     if source.is_file() and out.suffix.lower() in images.SUFFIXES:

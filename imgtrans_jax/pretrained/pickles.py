@@ -270,6 +270,8 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """
     with _told(path), path.open("rb") as file:
         size = path.stat().st_size
+        if file.read(2) == b"PK" and not zipfile.is_zipfile(file):
+            raise ValueError("the archive has no end")
         value, load = (_open_zip if zipfile.is_zipfile(file) else _open_legacy)(file, size)
         found: dict[str, np.ndarray] = {}
         left = 2 * size  # tied weights are read twice
@@ -294,8 +296,9 @@ class _told:
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         if isinstance(error, NotAllowed):
             raise UserError(
-                f"{self.path} asks for {error}, which a file of weights does not need; it was not executed. Do not trust this "
-                "file, or have its owner save the tensors alone: torch.save(network.state_dict(), …)."
+                f"{self.path} asks for {error}, which a file of weights does not need; it was not executed. Either it is a "
+                "whole pickled network, whose owner can save the tensors alone (torch.save(network.state_dict(), FILE)), or it "
+                "is not to be trusted."
             ) from None
         if isinstance(error, FileNotFoundError):
             raise UserError(f"There is no file of weights {self.path}; check the path.") from None
@@ -316,6 +319,8 @@ def _open_zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
     archive = zipfile.ZipFile(file)
     infos = archive.infolist()
     members = {info.filename: info for info in infos}
+    if any(name.endswith("/constants.pkl") for name in members):
+        raise NotAllowed("a TorchScript program to be run")
     if len(members) < len(infos) or sum(info.file_size for info in infos) > size:
         raise NotAllowed("more data than it has")
     if any(info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for info in infos):
@@ -367,6 +372,8 @@ def _open_legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
     for key in keys:
         file.seek(start)
         storage = machine.storages[key]
+        if start + 8 > size:
+            raise ValueError(f"it ends at {size} bytes")
         if int.from_bytes(file.read(8), "little") != storage.count:
             raise NotAllowed("a tensor whose size is not that of its data")
         places[key] = start + 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -117,15 +117,18 @@ class _Taker:
 
 
 def _of_one_network(tensors: Tensors, source: str) -> Tensors:
-    """The tensors of the one network that a file holds, without the prefix of their names."""
-    starts: set[str] = set()
-    for first in (r"(.*?)model\.model\.0\.weight", r"(.*?)model\.[01]\.weight", r"(.*?)net\.0\.weight"):
-        rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in starts)]
-        starts |= {match.group(1) for match in (re.fullmatch(first, name) for name in rest) if match}
+    """The tensors of the one network that a file holds, or of its one generator, without the prefix of their names."""
+    generators: set[str] = set()
+    for first in (r"(.*?)model\.model\.0\.weight", r"(.*?)model\.1\.weight"):
+        rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in generators)]
+        generators |= _starts(first, rest)
+    rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in generators)]
+    starts = generators or _starts(r"(.*?)(?:model|net)\.0\.weight", rest)
     if len(starts) > 1:
-        raise UserError(f"{source} holds several networks ({', '.join(sorted(starts))}); save the state dict of one of them.")
+        names = ", ".join(start.rstrip(".") for start in sorted(starts))
+        raise UserError(f"{source} holds several networks ({names}); a file of one of them alone is needed.")
     if not starts:
-        names = ", ".join(sorted(tensors)[:3])
+        names = ", ".join(sorted(tensors)[:3]) or "unnamed"
         raise UserError(
             f"{source} holds no network of the common CycleGAN, pix2pix or CUT code (a ResNet or U-Net generator, a PatchGAN "
             f"or PixelGAN); its tensors are {names}{' …' if len(tensors) > 3 else ''}."
@@ -136,6 +139,10 @@ def _of_one_network(tensors: Tensors, source: str) -> Tensors:
     if empty:
         raise UserError(f"{source} has no values in {empty[0]}; it is damaged.")
     return found
+
+
+def _starts(pattern: str, names: Iterable[str]) -> set[str]:
+    return {match.group(1) for match in (re.fullmatch(pattern, name) for name in names) if match}
 
 
 _NORM = (("weight", "scale", True), ("bias", "bias", True), ("running_mean", "mean", False), ("running_var", "var", False))

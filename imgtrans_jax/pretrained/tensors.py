@@ -33,7 +33,12 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """
     try:
         with path.open("rb") as file:
-            if file.read(10)[8:9] != b"{":
+            head = file.read(10)
+            if not head:
+                raise UserError(f"The file of weights {path} is empty; get it again.")
+            if head[8:9] != b"{" and head[:1] != b"\x80" and head[:2] != b"PK":
+                raise UserError(f"{path} is no file of weights; a .pth or .safetensors is needed.")
+            if head[8:9] != b"{":
                 return read_torch(path), {}
             file.seek(0)
             return read_safetensors(file, path.stat().st_size)

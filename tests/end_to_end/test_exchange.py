@@ -168,7 +168,7 @@ def test_a_folder_of_four_networks(folder, tmp_path):
         (lambda f: (f / "latest_net_G_B.pth").write_bytes(b"PK"), "latest_net_G_B.pth"),
         (lambda f: shutil.copy(f / "latest_net_D_A.pth", f / "latest_net_G_B.pth"), "which its name does not say"),
         (lambda f: shutil.copy(GOLDEN / "latest_net_G.pth", f / "latest_net_G_B.pth"), "g_ab and g_ba .* differ"),
-        (lambda f: [p.unlink() for p in f.glob("latest*")], "5_net_G_A.pth is damaged"),
+        (lambda f: [p.unlink() for p in f.glob("latest*")], "5_net_G_A.pth is no file of weights"),
     ],
 )
 def test_folders_that_do_not_fit_together(folder, change, words):
@@ -183,7 +183,9 @@ def test_folders_that_do_not_fit_together(folder, change, words):
         ("nowhere.pth", "x.safetensors", "There is no nowhere.pth"),
         (GOLDEN, "x.safetensors", r"The generators .* do not belong together"),
         (GOLDEN / "latest_net_G.pth", "x.onnx", "says no form"),
-        (GOLDEN / "latest_net_G.pth", GOLDEN / "latest_net_G.pth", "would be overwritten"),
+        (GOLDEN / "latest_net_G.pth", GOLDEN / "latest_net_G.pth", "is there already"),
+        (GOLDEN / "latest_net_G.pth", ROOT / "pyproject.toml", "says no form"),
+        (GOLDEN / "latest_net_G.pth", GOLDEN, "holds networks already"),
         (ROOT / "docs", "x.pth", r"is no trained run .* nor does it hold files such as latest_net_G.pth"),
     ],
 )
@@ -208,8 +210,18 @@ def test_the_command(tmp_path):
 
 def test_a_run_is_not_overwritten(tmp_path):
     converted(GOLDEN / "latest_net_G.pth", tmp_path / "run")
-    with pytest.raises(UserError, match="holds a run; give another folder"):
+    with pytest.raises(UserError, match="holds networks already; give another folder"):
         converted(GOLDEN / "latest_net_G.pth", tmp_path / "run")
+    (tmp_path / "x.pth").mkdir()
+    (tmp_path / "plain").write_text("mine")
+    for taken in ("x.pth", "plain"):
+        with pytest.raises(UserError, match="is there already"):
+            converted(GOLDEN / "latest_net_G.pth", tmp_path / taken)
+    # Trained where PyTorch's files lie: the run counts.
+    shutil.copy(GOLDEN / "latest_net_G_A.pth", tmp_path / "run")
+    assert isinstance(load_generator(tmp_path / "run").experiment.recipe.generator, UNet)
+    with pytest.raises(UserError, match="holds networks already"):
+        converted(tmp_path / "run", tmp_path / "run")
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -257,7 +269,7 @@ def test_one_network_of_several_and_another_critic(folder):
     new = program(other)
     state, said = started_from(new.initial(), str(folder), new.like, other)
     assert said.startswith("g_ab, g_ba from")
-    assert "d_a, d_b from the seed" in said
+    assert "d_a, d_b from the seed (the source's critics are other networks)" in said
 
 
 def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():

@@ -92,6 +92,8 @@ def _check_translations(run: Path, tmp_path: Path):
         ((tmp_path / "nowhere", inputs, out), "is no trained run"),
         ((run, tmp_path / "nothing", out), "There is no .*nothing"),
         ((run, inputs, inputs), "would be overwritten"),
+        ((run, inputs / "odd.png", inputs / "odd.png"), "would be overwritten"),
+        ((run, inputs, tmp_path / "all.png"), "a folder is needed"),
         ((run, inputs / "odd.png", tmp_path / "x.gif"), "Results can be .png"),
         ((run, inputs / "odd.png", inputs / "two.png" / "deeper"), "cannot be made"),
         ((run, inputs / "broken.png", out), "broken.png is no picture"),

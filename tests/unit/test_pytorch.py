@@ -46,6 +46,14 @@ def test_one_network_in_four_dresses(name):
         np.testing.assert_allclose(ours[key], wanted[key], atol=1e-3 if name.startswith("half") else 0)
 
 
+def test_the_one_generator_of_a_checkpoint_is_found():
+    both = {
+        f"{n}.{k}": x for n, file in (("G", "latest_net_G.pth"), ("D", "latest_net_D_A.pth")) for k, x in tensors(file).items()
+    }
+    found, wanted = state_dict(recognised(both, "x")), tensors("latest_net_G.pth")
+    assert all(np.array_equal(found[key], wanted[key]) for key in wanted)
+
+
 @pytest.mark.parametrize("name", ["latest_net_G.pth", "latest_net_G_A.pth", "latest_net_D_A.pth"])
 def test_what_is_written_is_what_torch_wrote(name, tmp_path):
     write_torch(tmp_path / "x.pth", state_dict(recognised(tensors(name), name)))
@@ -125,7 +133,7 @@ ZEROS = np.zeros((2,), np.float32)
     ("given", "words"),
     [
         ({"classifier.weight": np.zeros((3, 3), np.float32)}, "holds no network of the common"),
-        ({f"{n}.{k}": x for n in ("netG", "netD") for k, x in tensors().items()}, r"several networks \(netD\., netG\.\)"),
+        ({f"{n}.{k}": x for n in ("netG", "netF") for k, x in tensors().items()}, r"several networks \(netF, netG\)"),
         (changed(model__1__bias=None), "of 1 block but has model.10.conv_block.1.bias"),
         (changed(model__10__conv_block__5__weight=None, model__10__conv_block__6__weight=None), "lacks model.10.conv_block.6"),
         (changed(model__4__weight=np.zeros((4, 2, 3, 5), np.float32)), r"model.4.weight is 4x2x3x3; the file has 4x2x3x5"),
@@ -188,8 +196,25 @@ def test_a_bias_that_has_no_place_there_is_not_dropped():
 
 
 def test_a_critic_is_no_generator():
-    with pytest.raises(UserError, match=r"PatchGAN critic of a field of 34 px.* a generator is needed"):
+    with pytest.raises(UserError, match="is a critic; a generator is needed"):
         load_generator(GOLDEN / "latest_net_D_A.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"not a file of tensors", "is no file of weights"),
+        (b'{"a": 1}', "is no file of weights"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "is no file of weights"),
+        ((GOLDEN / "latest_net_G.pth").read_bytes()[:5000], "damaged or cut off"),
+        ((GOLDEN / "old_net_G_A.pth").read_bytes()[:-5000], "damaged or cut off"),
+    ],
+)
+def test_what_is_no_file_of_weights(content, words, tmp_path):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        load_generator(tmp_path / "x.pth")
 
 
 # ------------------------------------------------------------------------------------------------ damage and malice
@@ -394,7 +419,7 @@ def test_a_command_is_not_executed(protocol, tmp_path):
     structure = pickle.dumps({"model.1.weight": Command(harm)}, protocol)
     for path, write in ((tmp_path / "a.pth", zipped), (tmp_path / "b.pth", lambda p, s: p.write_bytes(s))):
         write(path, structure)
-        with pytest.raises(UserError, match="was not executed"):
+        with pytest.raises(UserError, match=r"was not executed|is no file of weights"):
             load_generator(path)
     assert not harm.exists()
 
