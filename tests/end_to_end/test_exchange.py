@@ -131,6 +131,19 @@ def test_round_through_every_form(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "a U-Net generator of 5 levels (32 px)" in said
     assert "g from the source; d from the seed" in said
+    # Nothing is overwritten.
+    with pytest.raises(UserError, match="holds networks already; give another folder"):
+        converted(GOLDEN / "latest_net_G.pth", tmp_path / "run")
+    (tmp_path / "x.pth").mkdir()
+    (tmp_path / "plain").write_text("mine")
+    for taken in ("x.pth", "plain"):
+        with pytest.raises(UserError, match="is there already"):
+            converted(GOLDEN / "latest_net_G.pth", tmp_path / taken)
+    # Trained where PyTorch's files lie: the run counts.
+    shutil.copy(GOLDEN / "latest_net_G_A.pth", tmp_path / "run")
+    assert isinstance(load_generator(tmp_path / "run").experiment.recipe.generator, UNet)
+    with pytest.raises(UserError, match="holds networks already"):
+        converted(tmp_path / "run", tmp_path / "run")
 
 
 def test_a_critic_goes_round_too(tmp_path):
@@ -200,28 +213,13 @@ def test_the_command(tmp_path):
     for arguments, code, words in (
         ([str(tmp_path / "x.pth"), "--direction=b2a"], 2, "There is one generator only"),
         ([str(tmp_path / "x.pth")], 0, "Wrote"),
-        ([], 2, "Two names are needed"),
     ):
         done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
         assert words in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
-
-
-def test_a_run_is_not_overwritten(tmp_path):
-    converted(GOLDEN / "latest_net_G.pth", tmp_path / "run")
-    with pytest.raises(UserError, match="holds networks already; give another folder"):
-        converted(GOLDEN / "latest_net_G.pth", tmp_path / "run")
-    (tmp_path / "x.pth").mkdir()
-    (tmp_path / "plain").write_text("mine")
-    for taken in ("x.pth", "plain"):
-        with pytest.raises(UserError, match="is there already"):
-            converted(GOLDEN / "latest_net_G.pth", tmp_path / taken)
-    # Trained where PyTorch's files lie: the run counts.
-    shutil.copy(GOLDEN / "latest_net_G_A.pth", tmp_path / "run")
-    assert isinstance(load_generator(tmp_path / "run").experiment.recipe.generator, UNet)
-    with pytest.raises(UserError, match="holds networks already"):
-        converted(tmp_path / "run", tmp_path / "run")
+    with pytest.raises(UserError, match="Two names are needed"):
+        convert.main([], ["one.pth"])
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -239,6 +237,7 @@ def networks(state: TrainState, recipe: Any) -> dict[str, Network]:
     return networks_of(Generator(Experiment(recipe=recipe), state.g.params, state.g.stats, {}, critics))
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(folder, tmp_path, pictures, capsys):
     data = Unpaired(str(pictures), str(pictures), Cut(load_size=20, crop_size=16))
     started = Experiment(data, CYCLEGAN, Adam(Constant(0.0)), steps=1, samples=1, init_from=str(folder))
@@ -265,6 +264,10 @@ def test_one_network_of_several_and_another_critic(folder):
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
     assert_equal(networks(state, CYCLEGAN)["G_A"], recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x"))
+    state, said = started_from(new.initial(), str(folder), new.like, CYCLEGAN)
+    assert said == f"g_ab, g_ba, d_a, d_b from {folder} (config.init_from)."
+    for name, network in networks(state, CYCLEGAN).items():
+        assert_equal(network, recognised(read_torch(folder / f"latest_net_{name}.pth"), name))
     other = dataclasses.replace(CYCLEGAN, critic=PatchGAN(width=2, layers=1))
     new = program(other)
     state, said = started_from(new.initial(), str(folder), new.like, other)

@@ -67,7 +67,7 @@ def trained(game: Any, state: TrainState, a: np.ndarray, b: np.ndarray, draws: A
 
     for chosen in draws:
         now, rows = state, []
-        for i in range(STEPS):
+        for i in range(len(chosen)):
             batch = {name: jnp.asarray(x[i], jnp.result_type(float)) for name, x in (("a", a), ("b", b))}
             now, metrics = step(now, batch, chosen[i])
             rows.append({name: float(value) for name, value in metrics.items() if not name.startswith("norm/")})
@@ -89,21 +89,23 @@ def pix2pix() -> tuple[Any, ...]:
     return recipe, nets, a, b, [[]] * STEPS
 
 
-@pytest.mark.parametrize("double", [True, False], ids=["float64", "float32"])
-@pytest.mark.parametrize("method", [cyclegan, pix2pix])
+FLOAT32 = pytest.param(cyclegan, False, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("method", "double"), [(cyclegan, True), (pix2pix, True), (pix2pix, False), FLOAT32])
 def test_every_term_of_every_step(method: Callable[[], tuple[Any, ...]], double: bool):
     name = method.__name__
     with jax.enable_x64(double):
         recipe, nets, a, b, draws = method()
         game, state = started(recipe, nets, {"a": jnp.asarray(a[0]), "b": jnp.asarray(b[0])})
-        (state, terms), *others = trained(game, state, a, b, [draws] + [[x[::-1] for x in draws]] * (draws[0] != []))
+        (state, terms), *others = trained(game, state, a, b, [draws] + [[x[::-1] for x in draws[:8]]] * (draws[0] != []))
         last = recipe.translate(state.g.params, state.g.stats, jnp.asarray(a[-1], jnp.result_type(float)), "a2b")
     wanted = {key.rpartition("/")[2]: GOLDEN[key] for key in GOLDEN if key.startswith(f"{name}/terms/")}
     assert terms.keys() == wanted.keys()
     for term, values in wanted.items():
         np.testing.assert_allclose(terms[term], values, rtol=1e-6 if double else 1e-3, err_msg=term)
     for _, other in others:  # the comparison is no formality: with the pools' draws exchanged the critics' terms differ
-        assert not np.allclose(other["d_b_fake"], wanted["d_b_fake"], rtol=1e-3)
+        assert not np.allclose(other["d_b_fake"], wanted["d_b_fake"][:8], rtol=1e-3)
     np.testing.assert_allclose(last, GOLDEN[f"{name}/last"], atol=1e-6 if double else 1e-3)
     if name == "pix2pix":  # what the running statistics have become
         network = dataclasses.replace(nets["g"], params=state.g.params["g"], stats=state.g.stats["g"])
