@@ -13,7 +13,7 @@ from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.pretrained.pickles import write_torch
+from imgtrans_jax.pretrained.pth import write_torch
 from imgtrans_jax.pretrained.pytorch import Network, check_exportable, described, recognised, state_dict
 from imgtrans_jax.pretrained.tensors import read_tensors
 from imgtrans_jax.recipes.cyclegan import CycleGAN

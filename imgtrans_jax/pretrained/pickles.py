@@ -1,8 +1,7 @@
-"""Pickled arrays from outside: torch's .pth in both its forms, and pickles of NumPy arrays, read and written without either.
+"""A follower of pickles that name arrays, of NumPy's or torch's, and do nothing else.
 
-A pickle is a program. The one here is not run: `_Machine` follows the few operations that naming arrays takes and refuses any
-other, every class that it may mention is replaced by a record of our own, and sizes are checked against the file before an
-array is made.
+A pickle is a program. The one here is not run: `Machine` follows the few operations that naming arrays takes and refuses any
+other, every class that it may mention is replaced by a record of our own, and sizes are checked before an array is made.
 """
 
 from __future__ import annotations
@@ -10,10 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import io
-import pickle
 import pickletools
-import struct
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,13 +17,7 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax.files import whole
 from imgtrans_jax.types import UserError
-
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_LARGEST_PICKLE = 2 * 2**20  # bytes of structure; the arrays lie beside it
-_LARGEST_DIRECTORY = 4 * 2**20  # bytes of a zip archive's table of contents
-_MOST_ENTRIES = 100_000  # tensors, numbers and texts of one file
 
 _STORAGES = {
     "torch DoubleStorage": np.dtype("<f8"),
@@ -51,15 +41,19 @@ class NotAllowed(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Storage:
+class Storage:
+    """Numbers that lie beside the pickle under a key."""
+
     dtype: np.dtype
     key: str
     count: int
 
 
 @dataclasses.dataclass(frozen=True)
-class _Tensor:
-    storage: _Storage
+class Tensor:
+    """A view on a storage; offset and stride in its numbers."""
+
+    storage: Storage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -87,15 +81,15 @@ class _Array:
         if not isinstance(dtype, _Dtype) or dtype.letters not in ("f2", "f4", "f8", "i4", "i8"):
             raise NotAllowed("an array that does not hold numbers")
         kind = np.dtype("<" + dtype.letters)
-        if not isinstance(data, bytes) or _count(shape) * kind.itemsize != len(data):
+        if not isinstance(data, bytes) or count_of(shape) * kind.itemsize != len(data):
             raise NotAllowed("an array whose size is not that of its data")
         self.value = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
 
 
-def _rebuild_tensor(storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> _Tensor:
-    if not isinstance(storage, _Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
+def _rebuild_tensor(storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> Tensor:
+    if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
         raise NotAllowed("a tensor without data")
-    return _Tensor(storage, offset, shape, stride)
+    return Tensor(storage, offset, shape, stride)
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> Any:
@@ -119,7 +113,7 @@ _NUMPY: dict[str, Any] = {
     "numpy.core.multiarray _reconstruct": _Array,
     "numpy._core.multiarray _reconstruct": _Array,
 }
-_TORCH: dict[str, Any] = {
+TORCH: dict[str, Any] = {
     "collections OrderedDict": _ordered_dict,
     "torch._utils _rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils _rebuild_parameter": _rebuild_parameter,
@@ -138,7 +132,7 @@ _NEW: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "E
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class _Machine:
+class Machine:
     """Follows one pickle. allowed: what its globals stand for. storages: those it named, by key."""
 
     def __init__(self, allowed: Mapping[str, Any]) -> None:
@@ -146,7 +140,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self.storages: dict[str, _Storage] = {}
+        self.storages: dict[str, Storage] = {}
 
     def run(self, file: BinaryIO) -> Any:
         """The value of the pickle that begins here; leaves the file behind its end."""
@@ -243,12 +237,12 @@ class _Machine:
 
     def _binpersid(self, *_: Any) -> None:
         pid = self.stack.pop()
-        if self.allowed is not _TORCH or not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        if self.allowed is not TORCH or not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             raise NotAllowed("data outside the file")
         _, dtype, key, _, count = pid[:5]
         if not isinstance(dtype, np.dtype) or not isinstance(count, int) or not 0 <= count < 2**40:
             raise NotAllowed("a storage of another kind")
-        storage = _Storage(dtype, str(key), count)
+        storage = Storage(dtype, str(key), count)
         if self.storages.setdefault(storage.key, storage) != storage:
             raise NotAllowed("one storage in two forms")
         self.stack.append(storage)
@@ -259,33 +253,11 @@ class _Machine:
 
 def read_arrays(path: Path) -> Any:
     """The nested dicts of a pickle, with every NumPy array in its place, read-only. Raises UserError for any other pickle."""
-    with _told(path):
-        return _unwrap(_Machine(_NUMPY).run(io.BytesIO(path.read_bytes())))
+    with told(path):
+        return _unwrap(Machine(_NUMPY).run(io.BytesIO(path.read_bytes())))
 
 
-def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor of a .pth file by its dotted name, in either of torch's forms (zip, and the one before it).
-
-    Raises UserError if the file is damaged, is none of these, or holds anything but tensors, numbers and texts.
-    """
-    with _told(path), path.open("rb") as file:
-        size = path.stat().st_size
-        if file.read(2) == b"PK" and not zipfile.is_zipfile(file):
-            raise ValueError("the archive has no end")
-        value, load = (_open_zip if zipfile.is_zipfile(file) else _open_legacy)(file, size)
-        found: dict[str, np.ndarray] = {}
-        left = 2 * size  # tied weights are read twice
-        for name, tensor in _tensors(value):
-            left -= _count(tensor.shape) * tensor.storage.dtype.itemsize
-            if left < 0:
-                raise NotAllowed("tensors larger than itself")
-            found[name] = _strided(tensor, load(tensor.storage))
-    if not found:
-        raise UserError(f"{path} holds no tensor; a state dict is needed, as torch.save(network.state_dict(), …) writes it.")
-    return found
-
-
-class _told:
+class told:
     """Turns everything that a bad file can cause into one sentence."""
 
     def __init__(self, path: Path) -> None:
@@ -311,111 +283,7 @@ class _told:
             ) from None
 
 
-Load = Callable[[_Storage], np.ndarray]
-
-
-def _open_zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
-    _check_directory(file, size)
-    archive = zipfile.ZipFile(file)
-    infos = archive.infolist()
-    members = {info.filename: info for info in infos}
-    if any(name.endswith("/constants.pkl") for name in members):
-        raise NotAllowed("a TorchScript program to be run")
-    if len(members) < len(infos) or sum(info.file_size for info in infos) > size:
-        raise NotAllowed("more data than it has")
-    if any(info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for info in infos):
-        raise NotAllowed("compressed data")
-    (structure,) = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
-    if members[structure].file_size > _LARGEST_PICKLE:
-        raise NotAllowed("more structure than a network has")
-    damaged = archive.testzip()  # the checksums of what is not read below, too
-    if damaged is not None:
-        raise ValueError(f"{damaged} has another checksum")
-    folder = structure.removesuffix("data.pkl")
-    order = members.get(f"{folder}byteorder")
-    if order is not None and archive.read(order) != b"little":
-        raise NotAllowed("tensors in another byte order")
-
-    def load(storage: _Storage) -> np.ndarray:
-        info = members[f"{folder}data/{storage.key}"]
-        if info.file_size != storage.count * storage.dtype.itemsize:
-            raise NotAllowed("a tensor whose size is not that of its data")
-        return np.frombuffer(archive.read(info), storage.dtype)
-
-    return _Machine(_TORCH).run(io.BytesIO(archive.read(structure))), load
-
-
-def _check_directory(file: BinaryIO, size: int) -> None:
-    """Refuses a zip archive whose table of contents is too large, before it is read."""
-    file.seek(max(0, size - 2**16 - 22))
-    tail = file.read()
-    end = tail.rfind(b"PK\5\6")
-    (length,) = struct.unpack_from("<L", tail, end + 12)
-    large = tail.rfind(b"PK\6\6", 0, end)
-    if large >= 0:
-        (length,) = struct.unpack_from("<Q", tail, large + 40)
-    if length > _LARGEST_DIRECTORY:
-        raise NotAllowed("a table of contents larger than a network's")
-
-
-def _open_legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
-    file.seek(0)
-    head = io.BytesIO(file.read(_LARGEST_PICKLE))
-    if _Machine({}).run(head) != _LEGACY_MAGIC:
-        raise NotAllowed("another form than torch.save's")
-    for _ in ("protocol", "system"):
-        _Machine({}).run(head)
-    machine = _Machine(_TORCH)
-    value = machine.run(head)
-    keys = [str(key) for key in _Machine({}).run(head)]
-    start, places = head.tell(), {}
-    for key in keys:
-        file.seek(start)
-        storage = machine.storages[key]
-        if start + 8 > size:
-            raise ValueError(f"it ends at {size} bytes")
-        if int.from_bytes(file.read(8), "little") != storage.count:
-            raise NotAllowed("a tensor whose size is not that of its data")
-        places[key] = start + 8
-        start += 8 + storage.count * storage.dtype.itemsize
-    if start != size:
-        raise ValueError(f"{start} bytes are needed and {size} are there")
-
-    def load(storage: _Storage) -> np.ndarray:
-        file.seek(places[storage.key])
-        return np.frombuffer(file.read(storage.count * storage.dtype.itemsize), storage.dtype)
-
-    return value, load
-
-
-def _tensors(value: Any) -> Iterator[tuple[str, _Tensor]]:
-    """The tensors of nested dicts by their dotted names."""
-    waiting, seen = [("", value)], 0
-    while waiting:
-        name, item = waiting.pop()
-        seen += 1
-        if seen > _MOST_ENTRIES:
-            raise NotAllowed("more entries than a network has")
-        if isinstance(item, _Tensor):
-            yield name, item
-        elif isinstance(item, dict):
-            named = [(f"{name}.{key}" if name else str(key), inner) for key, inner in item.items()]
-            waiting += named[::-1]
-
-
-def _strided(tensor: _Tensor, data: np.ndarray) -> np.ndarray:
-    """A copy of the tensor's view on its storage, once it is known to lie within it."""
-    count, whole = _count(tensor.shape), (tensor.offset, *tensor.stride)
-    if len(tensor.shape) != len(tensor.stride) or not all(isinstance(n, int) and 0 <= n < 2**40 for n in whole):
-        raise NotAllowed("a tensor outside its data")
-    last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride, strict=True))
-    if (count and last >= data.size) or count > data.size:
-        raise NotAllowed("a tensor outside its data")
-    strides = [step * data.itemsize for step in tensor.stride]
-    return np.lib.stride_tricks.as_strided(data[tensor.offset :], tensor.shape, strides).copy()
-
-
-def _count(shape: Any) -> int:
+def count_of(shape: Any) -> int:
     if not (isinstance(shape, tuple) and len(shape) <= 8 and all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)):
         raise NotAllowed("an array of an impossible shape")
     return int(np.prod(shape, dtype=object)) if shape else 1
@@ -429,50 +297,3 @@ def _unwrap(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _unwrap(item) for key, item in value.items()}
     raise NotAllowed(f"a {type(value).__name__} among the arrays")
-
-
-# ------------------------------------------------------------------------------------------------ writing files
-
-
-def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes float32 and int64 arrays as torch.save writes a state dict: a zip archive, of a pickle and a member an array."""
-    kinds = {np.dtype("<f4"): "FloatStorage", np.dtype("<i8"): "LongStorage"}
-    structure = io.BytesIO()
-    structure.write(pickle.PROTO + b"\2" + pickle.EMPTY_DICT + pickle.MARK)
-    with whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        for number, (name, array) in enumerate(tensors.items()):
-            little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-            strides = tuple(step // array.itemsize for step in little.strides)
-            structure.write(_pickled(name) + _tensor(kinds[little.dtype], str(number), little.size, little.shape, strides))
-            _add(archive, f"archive/data/{number}", little.tobytes())
-        structure.write(pickle.SETITEMS + pickle.STOP)
-        for name, content in (("data.pkl", structure.getvalue()), ("byteorder", b"little"), ("version", b"3\n")):
-            _add(archive, f"archive/{name}", content)
-
-
-def _tensor(kind: str, key: str, count: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
-    """torch._utils._rebuild_tensor_v2(("storage", kind, key, "cpu", count), 0, shape, strides, False, OrderedDict())."""
-    storage = _tupled(_pickled("storage"), _named(f"torch {kind}"), *(_pickled(v) for v in (key, "cpu", count)))
-    hooks = _named("collections OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE
-    sizes = (_tupled(*map(_pickled, of)) for of in (shape, strides))
-    arguments = _tupled(storage + pickle.BINPERSID, _pickled(0), *sizes, pickle.NEWFALSE, hooks)
-    return _named("torch._utils _rebuild_tensor_v2") + arguments + pickle.REDUCE
-
-
-def _tupled(*items: bytes) -> bytes:
-    return pickle.MARK + b"".join(items) + pickle.TUPLE
-
-
-def _named(name: str) -> bytes:
-    return pickle.GLOBAL + name.replace(" ", "\n").encode() + b"\n"
-
-
-def _pickled(value: str | int) -> bytes:
-    if isinstance(value, str):
-        text = value.encode()
-        return pickle.BINUNICODE + struct.pack("<I", len(text)) + text
-    return pickle.BININT + struct.pack("<i", value)
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    archive.writestr(zipfile.ZipInfo(name), content)  # without the time, so that equal weights make equal files

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax.pretrained.pickles import read_torch
+from imgtrans_jax.pretrained.pth import read_torch
 from imgtrans_jax.types import UserError
 
 _KINDS = {

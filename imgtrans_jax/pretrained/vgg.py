@@ -18,7 +18,8 @@ import safetensors.numpy
 
 from imgtrans_jax.files import cache_folder, make_folder, whole
 from imgtrans_jax.models.vgg import BLOCKS, DEVIATION, MEAN, WIDTHS, Depth, convolutions
-from imgtrans_jax.pretrained.pickles import read_arrays, read_torch
+from imgtrans_jax.pretrained.pickles import read_arrays
+from imgtrans_jax.pretrained.pth import read_torch
 from imgtrans_jax.pretrained.tensors import read_safetensors
 from imgtrans_jax.types import Params, UserError
 

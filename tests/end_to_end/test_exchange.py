@@ -21,7 +21,7 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.pretrained.pickles import read_torch, write_torch
+from imgtrans_jax.pretrained.pth import read_torch, write_torch
 from imgtrans_jax.pretrained.pytorch import Network, recognised, state_dict
 from imgtrans_jax.program import Program
 from imgtrans_jax.recipes.cyclegan import CycleGAN

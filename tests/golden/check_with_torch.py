@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from make_with_torch import drawn
+from make_with_torch import with_draws
 from torch_networks import PatchDiscriminator, PixelDiscriminator, ResnetGenerator, UnetGenerator
 
 from imgtrans_jax.convert import convert
@@ -28,7 +28,7 @@ NETWORKS = {
 
 
 def check(name: str, make, folder: Path, legacy: bool) -> None:
-    net = drawn(make(), 1)
+    net = with_draws(make(), 1)
     channels = next(net.parameters()).shape[1]
     first, middle, last = folder / "first.pth", folder / "middle.safetensors", folder / "last.pth"
     torch.save(net.state_dict(), first, _use_new_zipfile_serialization=not legacy)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from draws import drawn
 from torch import nn
 from torch.nn import functional as F
 from torch_networks import (
@@ -158,36 +159,26 @@ def adam(arrays: Arrays) -> None:
 
 def small_networks(arrays: Arrays) -> None:
     for name, net, shape in (
-        ("resnet", ResnetGenerator(3, 2, 4, 2), (2, 3, 16, 20)),
-        ("resnet_batch", ResnetGenerator(1, 3, 4, 1, "batch"), (2, 1, 16, 16)),
-        ("resnet_none", ResnetGenerator(3, 3, 4, 0, "none"), (1, 3, 12, 16)),
-        ("cut", ResnetGenerator(3, 3, 4, 1, "instance", False, True, True), (1, 3, 16, 20)),
+        ("resnet", ResnetGenerator(3, 2, 2, 2), (2, 3, 16, 20)),
+        ("resnet_batch", ResnetGenerator(1, 3, 2, 1, "batch"), (2, 1, 16, 16)),
+        ("resnet_none", ResnetGenerator(3, 3, 2, 0, "none"), (1, 3, 12, 16)),
+        ("cut", ResnetGenerator(3, 3, 2, 1, "instance", False, True, True), (1, 3, 16, 20)),
         ("unet", UnetGenerator(3, 1, 5, 1), (2, 3, 64, 32)),
         ("unet_instance", UnetGenerator(3, 3, 5, 1, "instance"), (1, 3, 64, 64)),
-        ("patchgan", PatchDiscriminator(6, 4), (2, 6, 32, 40)),
-        ("patchgan_batch", PatchDiscriminator(3, 4, 2, "batch"), (2, 3, 24, 24)),
-        ("cut_critic", PatchDiscriminator(3, 4, 3, "instance", True), (1, 3, 40, 44)),
-        ("pixelgan", PixelDiscriminator(3, 4), (2, 3, 6, 5)),
-        ("pixelgan_batch", PixelDiscriminator(3, 4, "batch"), (2, 3, 6, 5)),
+        ("patchgan", PatchDiscriminator(6, 2), (2, 6, 32, 40)),
+        ("patchgan_batch", PatchDiscriminator(3, 2, 2, "batch"), (2, 3, 24, 24)),
+        ("cut_critic", PatchDiscriminator(3, 2, 3, "instance", True), (1, 3, 40, 44)),
+        ("pixelgan", PixelDiscriminator(3, 2), (2, 3, 6, 5)),
+        ("pixelgan_batch", PixelDiscriminator(3, 2, "batch"), (2, 3, 6, 5)),
     ):
         record(arrays, name, shaken(net), torch.rand(shape) * 2 - 1)
 
 
-def drawn(net: nn.Module, seed: int) -> nn.Module:
-    """The network with weights that NumPy's frozen RandomState draws, in the order of their names, so that no file of 54
-    million numbers is needed: normal with variance 1 / fan-in, norms and statistics about 1 and 0."""
-    draw = np.random.RandomState(seed)
+def with_draws(net: nn.Module, seed: int) -> nn.Module:
+    """The network with the weights of draws.py, for evaluation."""
     state = net.state_dict()
-    for name in sorted(name for name in state if not name.endswith("filt")):
-        shape = state[name].shape
-        if len(shape) == 4:
-            values = draw.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
-        elif name.endswith(("running_var", "weight")):
-            values = draw.uniform(0.5, 1.5, shape)
-        else:
-            values = 0.1 * draw.standard_normal(shape)
-        state[name] = torch.tensor(values if shape else 0).to(state[name].dtype)
-    net.load_state_dict(state)
+    values = drawn({name: tuple(x.shape) for name, x in state.items()}, seed)
+    net.load_state_dict(state | {name: torch.tensor(x).to(state[name].dtype) for name, x in values.items()})
     return net.eval()
 
 
@@ -197,7 +188,7 @@ def full_size(arrays: Arrays) -> None:
         ("unet", UnetGenerator(), ((256, 256),)),
         ("patchgan", PatchDiscriminator(), ((256, 256), (200, 264))),
     ):
-        drawn(net, 1)
+        with_draws(net, 1)
         for height, width in sizes:
             x = torch.tensor(np.random.RandomState(2).uniform(-1, 1, (1, height, width, 3))).permute(0, 3, 1, 2)
             y = nhwc(net(x.to(torch.float32)))

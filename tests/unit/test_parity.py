@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from draws import drawn
 from flax import linen as nn
 
 from imgtrans_jax.losses import adversarial, feature, pixel
@@ -15,7 +16,7 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.pretrained.pickles import read_torch, write_torch
+from imgtrans_jax.pretrained.pth import read_torch, write_torch
 from imgtrans_jax.pretrained.pytorch import Layer, Network, layout, recognised, state_dict
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -184,17 +185,17 @@ def test_adam_and_its_schedule(double):
 # ------------------------------------------------------------------------------------------------ networks
 
 MODULES = {
-    "resnet": ResNetGenerator(width=4, blocks=2, channels=2),
-    "resnet_batch": ResNetGenerator(width=4, blocks=1, norm="batch"),
-    "resnet_none": ResNetGenerator(width=4, blocks=0, norm="none"),
-    "cut": ResNetGenerator(width=4, blocks=1, downsample="blurred", upsample="blurred"),
+    "resnet": ResNetGenerator(width=2, blocks=2, channels=2),
+    "resnet_batch": ResNetGenerator(width=2, blocks=1, norm="batch"),
+    "resnet_none": ResNetGenerator(width=2, blocks=0, norm="none"),
+    "cut": ResNetGenerator(width=2, blocks=1, downsample="blurred", upsample="blurred"),
     "unet": UNet(width=1, levels=5, channels=1),
     "unet_instance": UNet(width=1, levels=5, norm="instance"),
-    "patchgan": PatchGAN(width=4),
-    "patchgan_batch": PatchGAN(width=4, layers=2, norm="batch"),
-    "cut_critic": PatchGAN(width=4, downsample="blurred"),
-    "pixelgan": PatchGAN(width=4, layers=0),
-    "pixelgan_batch": PatchGAN(width=4, layers=0, norm="batch"),
+    "patchgan": PatchGAN(width=2),
+    "patchgan_batch": PatchGAN(width=2, layers=2, norm="batch"),
+    "cut_critic": PatchGAN(width=2, downsample="blurred"),
+    "pixelgan": PatchGAN(width=2, layers=0),
+    "pixelgan_batch": PatchGAN(width=2, layers=0, norm="batch"),
 }
 
 
@@ -232,23 +233,14 @@ def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
         np.testing.assert_allclose(ours[key], wanted, atol=1e-5, err_msg=key)
 
 
-def drawn(module: nn.Module, seed: int) -> dict[str, np.ndarray]:
-    """The weights of make_with_torch.py's `drawn`, by PyTorch's names."""
+def with_draws(module: nn.Module, seed: int) -> dict[str, np.ndarray]:
+    """The weights of make_with_torch.py's `with_draws`, by PyTorch's names."""
     side = 256 if isinstance(module, UNet) else 64
     shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False))
     zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
     state = state_dict(Network(module, zeros["params"], zeros.get("batch_stats", {})))
-    draw = np.random.RandomState(seed)
-    for name in sorted(state):
-        shape = state[name].shape
-        if len(shape) == 4:
-            values = draw.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
-        elif name.endswith(("running_var", "weight")):
-            values = draw.uniform(0.5, 1.5, shape)
-        else:
-            values = 0.1 * draw.standard_normal(shape)
-        state[name] = np.asarray(values).astype(state[name].dtype) if shape else state[name]
-    return state
+    values = drawn({name: x.shape for name, x in state.items()}, seed)
+    return state | {name: x.astype(np.float32) for name, x in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +253,7 @@ def drawn(module: nn.Module, seed: int) -> dict[str, np.ndarray]:
 )
 def test_the_networks_as_they_are_used(name: str, module: nn.Module, sizes, tmp_path):
     # Through a .pth file, as a user has it.
-    weights = drawn(module, 1)
+    weights = with_draws(module, 1)
     write_torch(tmp_path / "x.pth", weights)
     network = recognised(read_torch(tmp_path / "x.pth"), "x.pth")
     assert network.module == module

@@ -16,7 +16,8 @@ import safetensors.numpy
 
 from imgtrans_jax.models import vgg
 from imgtrans_jax.pretrained import vgg as pretrained
-from imgtrans_jax.pretrained.pickles import read_arrays, read_torch
+from imgtrans_jax.pretrained.pickles import read_arrays
+from imgtrans_jax.pretrained.pth import read_torch
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.types import UserError
 
