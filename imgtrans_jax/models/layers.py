@@ -204,18 +204,40 @@ def halved(x: jax.Array) -> jax.Array:
     return x
 
 
-def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+class Moments(nn.Module):
+    """Mean and variance over some axes, which are kept with length 1; two passes in at least float32: the one-pass variance
+    loses every digit where the mean is large.
+
+    A module, without parameters, so that `tiles.py` can put the statistics of a whole picture in the place of a tile's.
+    """
+
+    axes: tuple[int, ...]
+
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return moments(x, self.axes)
+
+
+def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """See `Moments`."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = jnp.mean(wide, axis=axes, keepdims=True)
+    return mean, jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=True)
+
+
+def instance_norm(
+    x: jax.Array,
+    epsilon: float = 1e-5,
+    statistics: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = functools.partial(moments, axes=(1, 2)),
+) -> jax.Array:
     """Each channel of each image to mean 0 and variance 1 over its pixels; no affine parameters (Ulyanov et al. 2016).
 
-    Two passes in at least float32: the one-pass variance loses every digit where the mean is large. A flat channel
-    becomes 0. Raises ValueError for a 1x1 map, which would always become 0.
+    A flat channel becomes 0. Raises ValueError for a 1x1 map, which would always become 0.
     """
     if x.shape[1] * x.shape[2] == 1:
         raise ValueError("Instance norm of a 1x1 map is always zero; use a larger image or norm='none'.")
+    mean, variance = statistics(x)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-    return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    return ((wide - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -235,8 +257,7 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, features)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         if train:
-            mean = jnp.mean(wide, axis=(0, 1, 2))
-            variance = jnp.mean(jnp.square(wide - mean), axis=(0, 1, 2))
+            mean, variance = (m[0, 0, 0] for m in Moments((0, 1, 2), name="moments")(x))
             if not self.is_initializing():
                 count = x.size // x.shape[-1]
                 running_mean.value = 0.9 * running_mean.value + 0.1 * mean
@@ -255,7 +276,7 @@ class Norm(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         match self.kind:
             case "instance":
-                return instance_norm(x)
+                return instance_norm(x, statistics=Moments((1, 2), name="moments"))
             case "batch":
                 return BatchNorm(name="batch")(x, train)
             case "none":
