@@ -21,7 +21,9 @@ that the common PyTorch code for CycleGAN, pix2pix or CUT has trained (PyTorch i
   python stylize.py --run=runs/srresnet --input=photo.jpg --out=enlarged            (four times as large)
   python stylize.py --generator=digits.safetensors --count=64 --out=digits [--label=3]      (pictures from nothing)
 
-Every picture comes back at its own size, or four times that. Any field of a config can be set by its name:
+Every picture comes back at its own size, or four times that, however large it is: what does not fit into memory is worked in
+tiles, with the same result. Nothing that is there is overwritten without --overwrite; a picture of a folder that cannot be read
+is named at the end, and the exit code is 1. Any field of a config can be set by its name:
 --config.content_weight=0.1 for more style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another
 network; configs/gatys.py says more.
 """
@@ -55,6 +57,16 @@ TEST_MODE = flags.DEFINE_enum(
     "paper: dropout on, and the picture's own batch statistics, the default of pix2pix runs made here; eval: neither, the "
     "default of PyTorch's files.",
 )
+TILE = flags.DEFINE_integer(
+    "tile",
+    None,
+    "With --run: work in tiles of this many pixels, for less memory; the result is the same. Default: 512 where needed.",
+)
+FORMAT = flags.DEFINE_enum("format", "png", ["png", "jpg", "webp", "tif"], "With --run: the form of the files in a folder.")
+ALPHA = flags.DEFINE_enum(
+    "alpha", "keep", ["keep", "white"], "With --run: transparency of an input is kept in its result, or white is laid under it."
+)
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "With --run: make results anew that are there already.")
 COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
 LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
 SEED = flags.DEFINE_integer("seed", 0, "With --count: another number makes other pictures.")
@@ -63,7 +75,8 @@ TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that i
 
 def main(overrides: cli.Overrides) -> int:
     written = _with_run(overrides) if RUN.value is not None or GENERATOR.value is not None else _with_config(overrides)
-    print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
+    if written:
+        print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
     return 0
 
 
@@ -81,11 +94,23 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
     if COUNT.value is None and (LABEL.value is not None or SEED.value):
         raise UserError("--label and --seed go with --count=N, for a GAN's run.")
     if COUNT.value is not None:
-        return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted)
+        return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted, OVERWRITE.value)
     if pictures is None:
         raise UserError("Give --input=PICTURE_OR_FOLDER, or --count=N for a GAN's run; see --help.")
     direction, mode = cast("Direction", DIRECTION.value or "a2b"), cast("translation.TestMode | None", TEST_MODE.value)
-    return translation.translate(source, pictures, OUT.value, direction, SIZE.value, trusted, mode)
+    return translation.translate(
+        source,
+        pictures,
+        OUT.value,
+        direction,
+        SIZE.value,
+        trusted,
+        mode,
+        tile=TILE.value,
+        form=cast("translation.Form", FORMAT.value),
+        alpha=cast("translation.Alpha", ALPHA.value),
+        overwrite=OVERWRITE.value,
+    )
 
 
 def _with_config(overrides: cli.Overrides) -> list[Path]:

@@ -53,7 +53,7 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
-    sentence and exit code 2, Ctrl-C with 130."""
+    sentence and its exit code, 2 as a rule, Ctrl-C with 130."""
     try:
         argv, overrides = split_overrides(sys.argv)
     except UserError as error:
@@ -92,4 +92,4 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
 
 def _said(error: UserError) -> int:
     print(f"Error: {error}", file=sys.stderr, flush=True)
-    return 2
+    return error.code

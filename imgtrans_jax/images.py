@@ -21,6 +21,9 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", "
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 """The suffixes of files that are written, and Pillow's names of their forms."""
 
+DEEP = frozenset({".png", ".tif", ".tiff"})
+"""The suffixes of pictures that can hold grey of 16 bits."""
+
 MIN_SIDE = 8
 """A picture with a side under this many pixels is no training picture."""
 
@@ -98,6 +101,25 @@ def _from_pillow(image: Image.Image, channels: int, path: Path) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
+    """The transparency (H, W, 1) uint8 of a picture that `read_picture` can read; None if it is opaque."""
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return None
+    with warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")
+        image.seek(0)
+        if not image.has_transparency_data:
+            return None
+        alpha = np.asarray(ImageOps.exif_transpose(image).convert("RGBA").getchannel("A"))[..., None]
+    return None if alpha.min() == 255 else alpha
+
+
+def with_alpha(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) and its transparency (H, W, 1) -> (H, W, 4)."""
+    return np.concatenate([np.broadcast_to(picture, (*picture.shape[:2], 3)), alpha], axis=2)
+
+
 def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
     """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W, channels), by the rules of
     `read_picture`. Raises UserError, with `name`, where it does not fit."""
@@ -154,6 +176,11 @@ def to_bytes(signed: np.ndarray) -> np.ndarray:
     return np.rint((np.clip(signed, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
+def to_words(signed: np.ndarray) -> np.ndarray:
+    """float in [-1, 1] -> uint16, rounded to the nearest and clipped."""
+    return np.rint((np.clip(signed, -1, 1) + 1) * 32767.5).astype(np.uint16)
+
+
 def from_unit(unit: np.ndarray) -> np.ndarray:
     """float in [0, 1] -> uint8, rounded to the nearest and clipped."""
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
@@ -208,17 +235,21 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Writes uint8 (H, W, 1, 3 or 4), whole or not at all, in the form of the name's suffix (one of WRITABLE).
+    """Writes uint8 (H, W, 1, 3 or 4), or uint16 (H, W, 1) as PNG and TIFF, whole or not at all, in the form of the name's
+    suffix (one of WRITABLE); as `.npy` any array.
 
     Raises UserError for four channels as JPEG.
     """
     path = Path(path)
-    form = WRITABLE[path.suffix.lower()]
+    form = WRITABLE.get(path.suffix.lower())
     if form == "JPEG" and picture.shape[2] == 4:
         raise UserError(f"JPEG has no transparency, and this picture has: write {path.with_suffix('.png')}.")
-    with whole(path) as partial:
+    with whole(path) as partial, partial.open("wb") as file:
+        if form is None:
+            np.save(file, picture, allow_pickle=False)
+            return
         image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-        image.save(partial, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))
+        image.save(file, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Pictures of any size through a generator in tiles, with the very result of the whole picture.
 
-A generator is local, but for its norms, which see the statistics of the whole picture. So the network is cut there: the map that
-a norm takes in is computed tile by tile, its mean and variance are gathered over all tiles, and only then the tiles go on. Maps
-that are small are kept meanwhile; the large ones of the outer layers are computed again when they are needed, so that memory
-stays bounded. The networks know nothing of it: their own `__call__` is traced, with a norm's input replaced by what was kept, and
-what is not needed for the next cut falls away.
+A generator is local, but for its norms, which see the statistics of the whole picture. So the network is cut there: the map
+that a norm takes in is computed tile by tile, its mean and variance are gathered over all tiles, and only then the tiles go on.
+Maps that are small are kept meanwhile; the large ones of the outer layers are computed again when they are needed, so that
+memory stays bounded. The networks know nothing of it: their own `__call__` is traced, with a norm's input replaced by what was
+kept, and what is not needed for the next cut falls away.
 """
 
 from __future__ import annotations
@@ -83,6 +83,17 @@ def apply_in_tiles(
         for name in step.last_use:
             del maps[name]
     return maps[_RESULT]
+
+
+def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
+    """Bytes of the largest map that a convolution of the network gives for a picture (H, W, C)."""
+
+    def largest(jaxpr: core.Jaxpr) -> int:
+        maps: list[Any] = [eqn.outvars[0].aval for eqn in jaxpr.eqns if eqn.primitive.name == "conv_general_dilated"]
+        inner = [largest(sub) for eqn in jaxpr.eqns for sub in core.jaxprs_in_params(eqn.params)]
+        return max([math.prod(x.shape) * x.dtype.itemsize for x in maps] + inner, default=0)
+
+    return largest(jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr)
 
 
 # ------------------------------------------------------------------------------------------------ the network, cut
@@ -200,9 +211,7 @@ class Plan:
             for name, x in maps.items()
         }
         of_norm = {name: self.shapes[name].shape[3] for name in self.norms}
-        parts["statistics"] = {
-            name: (jax.ShapeDtypeStruct((1, 1, 1, c), jnp.float32),) * 2 for name, c in of_norm.items()
-        }
+        parts["statistics"] = {name: (jax.ShapeDtypeStruct((1, 1, 1, c), jnp.float32),) * 2 for name, c in of_norm.items()}
         return parts
 
     def scale(self, name: str) -> float:
@@ -249,7 +258,7 @@ class Plan:
             reaches = [0.0 if kind in ("window", "maps") else None for kind, _ in inputs]
             local = Local(provisional[0])
             reach = max((r for r in local.through(jaxpr.jaxpr, reaches) if r is not None), default=0.0)
-            halo = math.ceil(reach / self.multiple) * self.multiple
+            halo = max(1, math.ceil(reach / self.multiple)) * self.multiple  # 1: no window is smaller than a network takes
             pixels = math.prod(provisional) / math.prod(self.flow.full)
             found.append(Step(target, target in self.small, uses, (), halo, local.cost / pixels))
         # Maps that nothing is computed from are not kept, and the others only until their last use.
@@ -350,10 +359,12 @@ class Local:
         return 0.0
 
 
-_FAR = frozenset(
-    ("cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gather", "scatter", "while", "scan")
-    + ("reduce_window", "reduce_window_max", "reduce_window_sum", "select_and_gather_add")
-)
+_FAR = frozenset({"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gather", "scatter", "while", "scan"}) | {
+    "reduce_window",
+    "reduce_window_max",
+    "reduce_window_sum",
+    "select_and_gather_add",
+}
 
 
 # ------------------------------------------------------------------------------------------------ boxes and sums
@@ -390,4 +401,5 @@ def _together(sums: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tupl
     counts = counts[:, None]
     mean = (counts * means).sum(0) / counts.sum()
     variance = (squares.sum(0) + (counts * np.square(means - mean)).sum(0)) / counts.sum()
-    return np.float32(mean)[None, None, None], np.float32(variance)[None, None, None]
+    shape = (1, 1, 1, mean.size)
+    return mean.astype(np.float32).reshape(shape), variance.astype(np.float32).reshape(shape)

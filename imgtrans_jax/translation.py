@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,34 @@ import numpy as np
 from tqdm import tqdm
 
 from imgtrans_jax import images
+from imgtrans_jax.canvas import free_memory
 from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.pipeline import Derived
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.generators import Generator, load_generator
+from imgtrans_jax.tiles import NotLocalError, apply_in_tiles, largest_map
 from imgtrans_jax.types import Direction, UserError
 
 TestMode = Literal["paper", "eval"]
+Form = Literal["png", "jpg", "webp", "tif"]
+Alpha = Literal["keep", "white"]
+
+WHOLE_AT_MOST = 2 * 2**30
+"""Bytes; on a CPU a picture whose maps would need more goes through the network in tiles."""
+
+TILE = 512
+"""Pixels a side of a tile, unless --tile says otherwise: larger ones are slower, for they leave a CPU's caches."""
+
+_MAPS = 2.5  # of the largest one are in memory at once, as the compiler reports for the networks here
+
+_BATCH = {"cpu": 2**19}  # pixels of pictures of one size that go through the network at once
+_BATCH_ELSEWHERE = 2**23
+
+
+class LeftOutError(UserError):
+    """Some pictures could not be read; all others are done."""
+
+    code = 1
 
 
 def translate(
@@ -28,95 +51,227 @@ def translate(
     size: int | None = None,
     trust_code: bool = False,
     test_mode: TestMode | None = None,
+    tile: int | None = None,
+    form: Form = "png",
+    alpha: Alpha = "keep",
+    overwrite: bool = False,
 ) -> list[Path]:
     """Applies a trained generator, of a run or of a file, to a picture or to every picture of a folder; returns the files
-    written: PNG in the folder `out`, or the file `out`.
+    written: in the folder `out` under their own names, or the file `out`.
 
     The result has the size of its input, four times that for super-resolution. With `size` the network sees the picture with
     its shorter side at that many pixels, near those that it was trained on, and the result is enlarged again; a U-Net that
     reduces its training pictures to one pixel knows no other size, so that its own is taken. The smoothed generator is used if
     there is one. test_mode: instead of the recipe's, where it has one.
 
-    Raises UserError if the run or the input cannot be used; pictures that cannot be read are named at the end, after all
-    others are done.
+    tile: works in tiles of so many pixels, which changes nothing but memory and time; None for whole pictures unless they are
+    too large. form: of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy arrays stay .npy.
+    alpha: whether an input's transparency is put on the result, or white in its place. overwrite: makes files that are there
+    anew, which otherwise are left as they are.
+
+    Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are done, with the names of
+    the pictures that cannot be read.
     """
-    loaded = load_generator(source, trust_code)
-    apply = compiled(loaded, direction, test_mode)
-    experiment, pictures, out = loaded.experiment, Path(pictures), Path(out)
+    translation = compiled(load_generator(source, trust_code), direction, test_mode)
+    pictures, out = Path(pictures), Path(out)
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
-    if size is not None and size < images.MIN_SIDE:
-        raise UserError(f"A size of {size} pixels is too small; give {images.MIN_SIDE} or more.")
-    multiple = getattr(experiment.recipe.generator, "multiple", 4)
-    if size is None and multiple >= experiment.data.cut.crop_size > 0:
-        size = experiment.data.cut.crop_size
-        print(f"Working at {size} pixels, the size that this U-Net was trained at; --size changes it.")
+    if (size is not None and size < images.MIN_SIDE) or (tile is not None and tile < images.MIN_SIDE):
+        raise UserError(f"A size or a tile of {min(size or tile or 0, tile or size or 0)} pixels is too small; give 8 or more.")
     paths = [pictures] if pictures.is_file() else images.list_pictures(pictures)
-    targets = _targets(paths, pictures, out)
-    shapes: set[tuple[int, ...]] = set()
-    written, refused = [], []
-    for path, target in tqdm(list(zip(paths, targets, strict=True)), unit="picture", delay=2, disable=None):
+    targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
+    wanted = [(path, target) for path, target in zip(paths, targets, strict=True) if overwrite or not target.exists()]
+    if not wanted and pictures.is_file():
+        raise UserError(f"{targets[0]} is there already; add --overwrite, or choose another --out.")
+    if len(wanted) < len(paths):
+        print(f"{len(paths) - len(wanted)} of {len(paths)} results are in {out} already and stay; --overwrite makes them anew.")
+    work = _Work(translation, size or translation.own_size(), tile, alpha, len(wanted))
+    with work.bar:
+        for path, target in wanted:
+            work.add(path, target)
+        work.flush()
+    if work.refused:
+        done = f"{len(work.written)} of {len(wanted)} pictures were written to {out}. Left out:\n" if len(paths) > 1 else ""
+        raise LeftOutError(done + "\n".join(work.refused)) if len(paths) > 1 else UserError(work.refused[0])
+    return work.written
+
+
+class Translation:
+    """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture by itself, compiled once
+    for every shape. H and W are multiples of `multiple`."""
+
+    def __init__(self, loaded: Generator, direction: Direction, test_mode: TestMode | None) -> None:
+        recipe = loaded.experiment.recipe
+        if not recipe.directions:
+            raise UserError(f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead of --input.")
+        if direction not in recipe.directions:
+            raise UserError("This generator knows one direction; leave --direction out.")
+        if test_mode is not None:
+            if not hasattr(recipe, "test_mode"):
+                raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
+            recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
+        self.experiment, self.direction = loaded.experiment, direction
+        self.multiple: int = getattr(recipe.generator, "multiple", 4)
+        self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
+        self.function = lambda weights, x: recipe.translate(weights["params"], weights["stats"], x, direction)
+        # In pix2pix's mode `paper` a picture's batch statistics are its own, whatever it is in one batch with.
+        self.whole = jax.jit(lambda weights, x: jax.vmap(lambda one: self.function(weights, one[None])[0])(x))
+
+    def __call__(self, x: np.ndarray) -> jax.Array:
+        return self.whole(self.weights, x)
+
+    @property
+    def gives_arrays(self) -> bool:
+        """Whether its results have other channels than a picture can have."""
+        derived = isinstance(self.experiment.data, Derived)
+        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (1, 3, 4)
+
+    def own_size(self) -> int | None:
+        """The one size that a U-Net knows which reduces its training pictures to one pixel, which is said; else None."""
+        trained_at = self.experiment.data.cut.crop_size
+        if not self.multiple >= trained_at > 0:
+            return None
+        print(f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size changes it.")
+        return trained_at
+
+    def in_tiles(self, x: np.ndarray, tile: int, progress: Callable[[float], object]) -> np.ndarray:
+        """The same for one picture (1, H, W, C), with bounded memory. Raises UserError for a network that has no tiles."""
         try:
-            picture = experiment.data.read(path)
+            return apply_in_tiles(self.function, self.weights, x, tile, self.multiple, progress)
+        except NotLocalError as error:
+            raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
+
+    def tile_for(self, height: int, width: int, channels: int) -> int | None:
+        """The tile that a picture of this size needs here; None if the memory takes it whole."""
+        side = max(self.multiple, 64)
+        largest = self._largest(side, channels) * (height * width) / side**2
+        free = free_memory() or 2 * WHOLE_AT_MOST
+        allowed = min(WHOLE_AT_MOST, free // 2) if jax.default_backend() == "cpu" else free // 2
+        return None if _MAPS * largest <= allowed else TILE
+
+    @functools.cache  # noqa: B019  (there is one of it in a program)
+    def _largest(self, side: int, channels: int) -> int:
+        return largest_map(self.function, self.weights, (side, side, channels))
+
+
+def compiled(loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None) -> Translation:
+    """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe has not got."""
+    return Translation(loaded, direction, test_mode)
+
+
+class _Work:
+    """Pictures on their way through a network: those of one size that follow one another go together."""
+
+    def __init__(self, translation: Translation, size: int | None, tile: int | None, alpha: Alpha, count: int) -> None:
+        self.translation, self.size, self.tile, self.alpha = translation, size, tile, alpha
+        self.data = translation.experiment.data
+        self.waiting: list[_Picture] = []
+        self.shapes: set[tuple[int, ...]] = set()
+        self.written: list[Path] = []
+        self.refused: list[str] = []
+        shown = "{l_bar}{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
+        self.bar = tqdm(total=count, unit="picture", delay=2, disable=None, bar_format=shown)
+
+    def add(self, path: Path, target: Path) -> None:
+        """Reads a picture, and translates those before it if it has another size or they are enough."""
+        try:
+            picture = self._read(path, target)
         except UserError as error:
-            refused.append(str(error))
-            continue
+            self.refused.append(str(error))
+            self.bar.update()
+            return
+        pixels = picture.padded.shape[1] * picture.padded.shape[2]
+        most = max(1, _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE) // pixels)
+        if self.waiting and (self.waiting[0].padded.shape != picture.padded.shape or len(self.waiting) >= most):
+            self.flush()
+        self.waiting.append(picture)
+
+    def flush(self) -> None:
+        """Translates and writes what waits."""
+        if not self.waiting:
+            return
+        first = self.waiting[0]
+        _, height, width, channels = first.padded.shape
+        tile = self.tile or self.translation.tile_for(height, width, channels)
+        many = f", {len(self.waiting)} at once" if len(self.waiting) > 1 else ""
+        in_tiles = f", in tiles of {tile}" if tile else ""
+        if (tile or 0, len(self.waiting), *first.padded.shape) not in self.shapes:
+            self.shapes.add((tile or 0, len(self.waiting), *first.padded.shape))
+            tqdm.write(f"Compiling for {first.seen[1]}x{first.seen[0]}{many}{in_tiles} …")
+        if tile:
+            results = np.concatenate([self.translation.in_tiles(p.padded, tile, self.bar.update) for p in self.waiting])
+        else:
+            results = np.asarray(self.translation(np.concatenate([p.padded for p in self.waiting])))
+            self.bar.update(len(self.waiting))
+        for picture, result in zip(self.waiting, results, strict=True):
+            self._write(picture, result[None])
+        self.waiting = []
+
+    def _read(self, path: Path, target: Path) -> _Picture:
+        picture = self.data.read(path)
         height, width = picture.shape[:2]
-        scale = size / min(height, width) if size else 1.0
-        seen = images.to_signed(images.resize(picture, round(height * scale), round(width * scale)))
-        padded = images.pad_to_multiple(experiment.data.given(seen)[None], multiple, max(multiple, 16))
-        if padded.shape not in shapes:
-            shapes.add(padded.shape)
-            tqdm.write(f"Compiling for {seen.shape[1]}x{seen.shape[0]} …")
-        result = np.asarray(apply(padded))
-        enlarged = result.shape[1] // padded.shape[1]
+        scale = self.size / min(height, width) if self.size else 1.0
+        seen = images.to_signed(images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale))))
+        multiple = self.translation.multiple
+        padded = images.pad_to_multiple(self.data.given(seen)[None], multiple, max(multiple, 16))
+        alpha = images.read_alpha(path) if self.alpha == "keep" and target.suffix not in (".jpg", ".jpeg", ".npy") else None
+        return _Picture(target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
+
+    def _write(self, picture: _Picture, result: np.ndarray) -> None:
+        enlarged = result.shape[1] // picture.padded.shape[1]
         if enlarged == 1:
-            result = experiment.data.shown(padded, result)
-        result = images.to_bytes(result[0, : enlarged * seen.shape[0], : enlarged * seen.shape[1]])
-        make_folder(target.parent, "--out")
-        images.write_picture(target, images.resize(result, enlarged * height, enlarged * width))
-        written.append(target)
-    if refused:
-        done = f"{len(written)} of {len(paths)} pictures were written to {out}. Left out: " if len(paths) > 1 else ""
-        raise UserError(done + " ".join(refused))
-    return written
+            result = self.data.shown(picture.padded, result)
+        result = result[0, : enlarged * picture.seen[0], : enlarged * picture.seen[1]]
+        height, width = enlarged * picture.size[0], enlarged * picture.size[1]
+        suffix = picture.target.suffix.lower()
+        if picture.deep and (suffix == ".npy" or (result.shape[2] == 1 and suffix in images.DEEP)):
+            result = images.to_words(images.resize(result, height, width, clip=False))
+        else:
+            result = images.resize(images.to_bytes(result), height, width)
+        if picture.alpha is not None and result.shape[2] in (1, 3):
+            result = images.with_alpha(result, images.resize(picture.alpha, height, width))
+        make_folder(picture.target.parent, "--out")
+        images.write_picture(picture.target, result)
+        self.written.append(picture.target)
 
 
-def compiled(
-    loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None
-) -> Callable[[np.ndarray], jax.Array]:
-    """(N, H, W, C) inputs -> outputs in [-1, 1], compiled once for every shape.
+@dataclasses.dataclass(frozen=True)
+class _Picture:
+    """A picture that waits. size, seen: height and width of the file, and of what the network sees of it, before it was
+    padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it has any."""
 
-    Raises UserError for a direction or a mode that the recipe has not got.
-    """
-    recipe = loaded.experiment.recipe
-    if not recipe.directions:
-        raise UserError(f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead of --input.")
-    if direction not in recipe.directions:
-        raise UserError("This generator knows one direction; leave --direction out.")
-    if test_mode is not None:
-        if not hasattr(recipe, "test_mode"):
-            raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
-        recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
-    jitted = jax.jit(lambda params, stats, x: recipe.translate(params, stats, x, direction))
-    return lambda x: jitted(loaded.params, loaded.stats, x)
+    target: Path
+    size: tuple[int, int]
+    seen: tuple[int, ...]
+    padded: np.ndarray
+    deep: bool
+    alpha: np.ndarray | None
 
 
-def generator(run: str | Path, direction: Direction, trust_code: bool = False) -> tuple[Callable, Experiment]:
+def generator(run: str | Path, direction: Direction, trust_code: bool = False) -> tuple[Translation, Experiment]:
     """`compiled` for a run or a file, and its experiment."""
     loaded = load_generator(run, trust_code)
     return compiled(loaded, direction), loaded.experiment
 
 
 def generate(
-    source: str | Path, out: str | Path, count: int, label: int | None = None, seed: int = 0, trust_code: bool = False
+    source: str | Path,
+    out: str | Path,
+    count: int,
+    label: int | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Makes `count` pictures from nothing, of one class or of all in turn, and a sheet of them; returns the files.
 
-    Raises UserError if the run or file cannot be used, or has no such class.
+    Raises UserError if the run or file cannot be used, or has no such class, or if pictures are there already and are not to
+    be overwritten.
     """
     loaded = load_generator(source, trust_code)
     out = Path(out)
+    if (out / "sheet.png").exists() and not overwrite:
+        raise UserError(f"{out / 'sheet.png'} is there already; add --overwrite, or choose another --out.")
     if out.suffix.lower() in images.SUFFIXES:
         raise UserError(f"--count makes several files: give a folder, --out={out.with_suffix('')}.")
     pictures = images.to_bytes(sampled(loaded, count, label, seed))
@@ -151,21 +306,24 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
     return np.concatenate(parts)[:count]
 
 
-def _targets(paths: list[Path], source: Path, out: Path) -> list[Path]:
+def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path]:
     if out.suffix.lower() in images.SUFFIXES and (source.is_dir() or out.is_dir()):
         raise UserError(f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}.")
     if source.is_file() and out.resolve() == source.resolve():
         raise UserError(f"--out={out} is the input, which would be overwritten; choose another name.")
-    if source.is_file() and out.suffix.lower() in images.WRITABLE:
+    if source.is_file() and out.suffix.lower() in (*images.WRITABLE, ".npy"):
+        if form == "npy" and out.suffix.lower() != ".npy":
+            raise UserError(f"The results have more channels than a picture can have: --out={out.with_suffix('.npy')}.")
         return [out]
     if source.is_file() and out.suffix.lower() in images.SUFFIXES:
         raise UserError(f"Results can be {', '.join(images.WRITABLE)}: --out={out.with_suffix('.png')}, or a folder.")
     root = source.parent if source.is_file() else source
     if out.resolve() == root.resolve():
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
-    targets = [out / path.relative_to(root).with_suffix(".png") for path in paths]
+    suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
+    targets = [out / path.relative_to(root).with_suffix(suffix) for path, suffix in zip(paths, suffixes, strict=True)]
     # Two inputs that differ in their suffix alone keep it in the result's name.
     return [
-        out / f"{path.relative_to(root)}.png" if targets.count(target) > 1 else target
-        for path, target in zip(paths, targets, strict=True)
+        out / f"{path.relative_to(root)}{suffix}" if targets.count(target) > 1 else target
+        for path, target, suffix in zip(paths, targets, suffixes, strict=True)
     ]

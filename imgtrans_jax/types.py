@@ -27,4 +27,7 @@ Dtype: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The message is one sentence that says how; the scripts print it and exit with 2."""
+    """A mistake that the user can mend. The message is one sentence that says how; the scripts print it and exit with
+    `code`."""
+
+    code = 2

@@ -189,7 +189,9 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     assert np.abs(translation.sampled(loaded, 4, label=1) - translation.sampled(loaded, 4, label=2)).max() > 0
     for wrong, words in (({"count": 0}, "0 pictures are none"), ({"count": 1, "label": 10}, "has 0 to 9")):
         with pytest.raises(UserError, match=words):
-            translation.generate(gan_run, tmp_path / "made", **wrong)
+            translation.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
+    with pytest.raises(UserError, match=r"sheet\.png is there already; add --overwrite"):
+        translation.generate(gan_run, tmp_path / "made", 2)
     with pytest.raises(UserError, match="give a folder, --out="):
         translation.generate(gan_run, tmp_path / "made.png", 2)
     with pytest.raises(UserError, match="use --count instead of --input"):

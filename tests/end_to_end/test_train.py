@@ -85,9 +85,18 @@ def _check_translations(run: Path, tmp_path: Path):
     assert Image.open(small).size == (22, 37)
     assert not np.array_equal(read_picture(small), read_picture(out / "odd.png"))
 
+    before = (out / "odd.png").stat().st_mtime_ns
+    assert translation.translate(run, inputs, out) == []
+    assert (out / "odd.png").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match=r"small\.png is there already; add --overwrite"):
+        translation.translate(run, inputs / "odd.png", tmp_path / "small.png")
     (inputs / "broken.png").write_text("no")
-    with pytest.raises(UserError, match=r"5 of 6 pictures were written to .*Left out: .*broken\.png"):
-        translation.translate(run, inputs, out)
+    with pytest.raises(
+        translation.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png"
+    ) as error:
+        translation.translate(run, inputs, out, overwrite=True)
+    assert error.value.code == 1
+    assert (out / "odd.png").stat().st_mtime_ns > before
     for wrong, words in (
         ((tmp_path / "nowhere", inputs, out), "is no trained run"),
         ((run, tmp_path / "nothing", out), "There is no .*nothing"),
@@ -96,7 +105,7 @@ def _check_translations(run: Path, tmp_path: Path):
         ((run, inputs, tmp_path / "all.png"), "a folder is needed"),
         ((run, inputs / "odd.png", tmp_path / "x.gif"), "Results can be .png"),
         ((run, inputs / "odd.png", inputs / "two.png" / "deeper"), "cannot be made"),
-        ((run, inputs / "broken.png", out), "broken.png is no picture"),
+        ((run, inputs / "broken.png", tmp_path), "broken.png is no picture"),
     ):
         with pytest.raises(UserError, match=words):
             translation.translate(*wrong)

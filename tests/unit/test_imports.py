@@ -10,14 +10,17 @@ FLOORS = [
     {"types"},
     {"files"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
-    {"game", "data", "metrics", "pretrained"},
+    {"game", "data", "metrics", "pretrained", "tiles"},
     {"state"},
     {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
     {"config", "canvas"},
     {"program", "cli", "exchange"},
     {"generators"},
-    {"loop", "translation", "convert", "stylisation", "dreaming", "visualisation"},
+    {"translation", "convert", "stylisation", "dreaming", "visualisation"},
+    {"evaluation"},
+    {"loop", "evaluate", "compare"},
+    {"study"},
 ]
 
 

@@ -1,0 +1,163 @@
+"""Any picture, any folder: sizes, depths, transparency, forms, broken files."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgtrans_jax import translation
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.exchange import Generator
+from imgtrans_jax.generators import save_generator
+from imgtrans_jax.images import read_picture
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.recipes.simgan import SimGAN
+from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def made(path: Path, channels: int, given: int | None = None) -> Path:
+    """A small generator with drawn weights, in a file."""
+    module = ResNetGenerator(width=4, blocks=1, channels=channels)
+    given = given or channels
+    recipe = SimGAN(generator=module)
+    params = jax.jit(lambda: module.init(jax.random.key(0), np.zeros((1, 16, 16, given), np.float32), train=False))()["params"]
+    params = jax.tree.map(lambda x: 8 * x, {"g": params})
+    experiment = Experiment(data=dataclasses.replace(Unpaired(), channels=given), recipe=recipe)
+    shapes = {"a": [1, 16, 16, given], "b": [1, 16, 16, channels]}
+    save_generator(Generator(experiment, jax.device_get(params), {}, shapes), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rgb(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("rgb") / "rgb.safetensors", 3)
+
+
+def picture(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def load(path):
+    with Image.open(path) as image:
+        return image.copy()
+
+
+def test_thirty_good_and_six_bad(rgb, tmp_path):
+    folder, bad = tmp_path / "in", ["cut.jpg", "text.png", "empty.webp", "code.npy", "shape.npy", "claim.png"]
+    (folder / "deeper").mkdir(parents=True)
+    for number in range(30):
+        where = folder / "deeper" if number % 5 == 0 else folder
+        suffix = ("png", "jpg", "webp", "tif", "gif", "bmp")[number % 6]
+        Image.fromarray(picture((32 if number < 20 else 20 + number, 32, 3), number)).save(
+            where / f"good_{number:02d}.{suffix}"
+        )
+    whole = (folder / "good_01.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.png").write_text("no picture")
+    (folder / "empty.webp").write_bytes(b"")
+    np.save(folder / "code.npy", np.array([{"a": print}], dtype=object), allow_pickle=True)
+    np.save(folder / "shape.npy", np.zeros((3, 4, 7), np.uint8))
+    (folder / "claim.png").write_bytes((folder / "good_06.png").read_bytes()[:40])
+    command = [
+        sys.executable,
+        "stylize.py",
+        f"--generator={rgb}",
+        f"--input={folder}",
+        f"--out={tmp_path / 'out'}",
+        "--format=jpg",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "30 of 36 pictures were written" in done.stderr
+    for name in bad:
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+    written = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file())
+    expected = sorted(p.relative_to(folder).with_suffix(".jpg") for p in folder.rglob("good_*"))
+    assert written == expected
+    for path in written:
+        (source,) = folder.glob(f"{path.with_suffix('')}.*")
+        assert load(tmp_path / "out" / path).size == load(source).size
+
+
+def test_batches_and_tiles_give_what_single_pictures_give(rgb, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        Image.fromarray(picture((50, 45, 3), number)).save(tmp_path / "in" / f"{number}.png")
+    together = translation.translate(rgb, tmp_path / "in", tmp_path / "together")
+    tiled = translation.translate(rgb, tmp_path / "in", tmp_path / "tiled", tile=16)
+    for one, other in zip(together, tiled, strict=True):
+        (alone,) = translation.translate(rgb, tmp_path / "in" / one.name, tmp_path / "alone" / one.name)
+        assert np.abs(read_picture(alone).astype(int) - read_picture(one)).max() <= 1
+        assert np.abs(read_picture(other).astype(int) - read_picture(one)).max() <= 1
+
+
+def test_what_does_not_fit_is_worked_in_tiles(rgb, tmp_path, monkeypatch, capsys):
+    Image.fromarray(picture((100, 80, 3))).save(tmp_path / "in.png")
+    (whole,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "whole.png")
+    assert "in tiles" not in capsys.readouterr().out
+    monkeypatch.setattr(translation, "WHOLE_AT_MOST", 100_000)
+    monkeypatch.setattr(translation, "TILE", 32)
+    (tiled,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "tiled.png")
+    assert "in tiles of 32" in capsys.readouterr().out
+    assert np.abs(read_picture(tiled).astype(int) - read_picture(whole)).max() <= 1
+
+
+def test_transparency_is_kept_or_laid_on_white(rgb, tmp_path):
+    rgba = picture((24, 28, 4))
+    Image.fromarray(rgba).save(tmp_path / "in.png")
+    (kept,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "kept.webp")
+    (flat,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "flat.png", alpha="white")
+    (jpeg,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "flat.jpg")
+    np.testing.assert_array_equal(np.asarray(load(kept))[..., 3], rgba[..., 3])
+    assert [load(path).mode for path in (kept, flat, jpeg)] == ["RGBA", "RGB", "RGB"]
+
+
+def test_the_cameras_rotation_is_applied(rgb, tmp_path):
+    image = Image.fromarray(picture((24, 40, 3)))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "in.png", exif=exif)
+    (turned,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png")
+    assert load(turned).size == (24, 40)
+    image.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.png")
+    (upright,) = translation.translate(rgb, tmp_path / "upright.png", tmp_path / "upright_out.png")
+    np.testing.assert_array_equal(read_picture(turned), read_picture(upright))
+
+
+def test_grey_of_sixteen_bits_stays_so(tmp_path):
+    grey = made(tmp_path / "grey.safetensors", 1)
+    deep = np.linspace(0, 65535, 24 * 20).reshape(24, 20).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "flat.png")
+    for form in ("png", "tif"):
+        (out,) = translation.translate(grey, tmp_path / "deep.png", tmp_path / form, form=form)
+        found = np.asarray(load(out))
+        assert found.dtype == np.uint16
+        assert len(np.unique(found)) > 256
+        (shallow,) = translation.translate(grey, tmp_path / "flat.png", tmp_path / form, form=form)
+        assert load(shallow).mode == "L"
+        assert np.abs(np.asarray(load(shallow)) - found / 257).mean() < 8  # the network makes much of a little
+
+
+def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
+    five = made(tmp_path / "five.safetensors", 5)
+    np.save(tmp_path / "bytes.npy", picture((24, 20, 5)))
+    np.save(tmp_path / "words.npy", picture((24, 20, 5)).astype(np.uint16) * 257)
+    (eight,) = translation.translate(five, tmp_path / "bytes.npy", tmp_path / "out")
+    (sixteen,) = translation.translate(five, tmp_path / "words.npy", tmp_path / "out")
+    assert (eight.name, np.load(eight).dtype, np.load(eight).shape) == ("bytes.npy", np.uint8, (24, 20, 5))
+    assert np.load(sixteen).dtype == np.uint16
+    np.testing.assert_allclose(np.load(sixteen) / 257, np.load(eight), atol=0.51)
+    with pytest.raises(UserError, match=r"more channels than a picture can have: --out=.*x\.npy"):
+        translation.translate(five, tmp_path / "bytes.npy", tmp_path / "x.png")
