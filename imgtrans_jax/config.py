@@ -24,6 +24,21 @@ from imgtrans_jax.types import UserError
 
 
 @dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of the test pictures during training, in evaluations.jsonl, in the log and on the page.
+
+    every: epochs from one to the next, 0 for none. metrics, features, count: see `evaluation.Request`. best: a metric by whose
+    mean over the directions the best checkpoint is kept, in RUN/best, or ''.
+    """
+
+    every: int = 0
+    metrics: tuple[str, ...] = ("kid",)
+    features: str = "vgg16"
+    count: int = 200
+    best: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """Everything that defines a run.
 
@@ -32,6 +47,7 @@ class Experiment:
     the training starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a trained run, or a
     folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
     log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
+    evaluation: whether and how test pictures are scored as it goes.
     matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
     """
 
@@ -47,6 +63,7 @@ class Experiment:
     save_every: int = 1000
     keep: int = 3
     samples: int = 8
+    evaluation: Evaluation = Evaluation()
     matmul_precision: Literal["default", "high", "highest"] = "default"
 
 
@@ -272,8 +289,9 @@ def from_json(stored: Any, trust_code: bool = False) -> Any:
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
     """One line for each field in which two stored configs differ, as `config.batch_size: 1 -> 4`."""
     both = isinstance(old, dict) and isinstance(new, dict) and "type" in old
-    if both and old["type"] == new.get("type") and old.keys() == new.keys():
-        return [line for key in old for line in differences(old[key], new[key], f"{where}.{key}")]
+    if both and old["type"] == new.get("type"):
+        # A field that only one of them has came or went with a version of the program, and changed nothing.
+        return [line for key in old if key in new for line in differences(old[key], new[key], f"{where}.{key}")]
     if old == new:
         return []
     return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]

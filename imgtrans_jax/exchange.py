@@ -31,7 +31,8 @@ _FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B)\.pth")
 class Generator:
     """The generator player of a training: its experiment, parameters (the smoothed ones if it has them), batch statistics.
 
-    batch: the shapes that it was trained on, by name. critics: those of its training, where the source has them.
+    batch: the shapes that it was trained on, by name. critics: those of its training, and step: how far it had come, where the
+    source has them.
     """
 
     experiment: Experiment
@@ -39,6 +40,7 @@ class Generator:
     stats: Any
     batch: dict[str, list[int]]
     critics: Networks | None = None
+    step: int | None = None
 
 
 def is_folder_of_pth(path: Path) -> bool:

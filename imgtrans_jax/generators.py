@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from safetensors.numpy import save
 
 from imgtrans_jax import config
-from imgtrans_jax.checkpoint import Checkpoints
+from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.exchange import Generator, imported_file, imported_folder, is_folder_of_pth
 from imgtrans_jax.files import whole
@@ -175,7 +175,7 @@ def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Exp
 def _from_run(run: Path, trust_code: bool) -> Generator:
     state, experiment, batch = _restored(run, trust_code)
     critics = Networks(state.d.params, state.d.stats) if state.d.params else None
-    return Generator(experiment, state.generators.params, state.generators.stats, batch, critics)
+    return Generator(experiment, state.generators.params, state.generators.stats, batch, critics, int(state.step))
 
 
 def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
@@ -189,7 +189,13 @@ def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict
     if metadata is None:
         raise UserError(f"{run} has no checkpoint yet, or none that is sound; train it for longer.")
     experiment = _experiment(metadata["config"], trust_code)
-    found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)
+    try:
+        found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)
+    except OtherArraysError:
+        raise UserError(
+            f"The checkpoint in {run} has other arrays than its config makes with this version of imgtrans_jax: use it with "
+            "the version that trained it, or train it anew."
+        ) from None
     assert found is not None, "there is metadata, so there is a step"
     return found[0], experiment, metadata["batch"]
 

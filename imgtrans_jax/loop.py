@@ -18,10 +18,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, generators, sharding
+from imgtrans_jax import config, evaluation, generators, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
+from imgtrans_jax.exchange import Generator
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.report import Clock, Report, duration
@@ -89,7 +90,10 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
 
     # ---- the loop
     clock = Clock(first, total, rows)
-    records = Records(experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock)
+    examine_every = experiment.evaluation.every * per_epoch
+    records = Records(
+        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
+    )
     with Stop() as stop, records:
         for step in range(first + 1, total + 1):
             with clock.waiting():
@@ -118,8 +122,10 @@ class Records:
     checkpoints: Checkpoints
     report: Report | None  # on process 0
     clock: Clock
+    examine_every: int = 0  # steps
 
     def __enter__(self) -> Records:
+        self.examiner: evaluation.Examiner | None = None
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
         return self
@@ -141,6 +147,8 @@ class Records:
             self._log(step, state, keep=logging)
         if saving:
             self._save(step, state)
+        if self.examine_every and step % self.examine_every == 0:
+            self._examine(step, state)
         if self.report and showing:
             self.report.samples(step, self.program.sheets(state, self.samples, self.pictures.classes))
         if self.report and logging:
@@ -157,9 +165,41 @@ class Records:
                 self.report.metrics(step, values | {"rate": rate} | self.clock.figures())
 
     def _save(self, step: int, state: TrainState) -> None:
+        self.checkpoints.save(step, state, self._metadata())
+
+    def _metadata(self) -> dict[str, Any]:
         position, shapes = self.iterator.get_state(), self.program.batch_shapes()
-        record = {"config": self.stored, "data": position, "batch": shapes, "versions": _versions()}
-        self.checkpoints.save(step, state, record)
+        return {"config": self.stored, "data": position, "batch": shapes, "versions": _versions()}
+
+    def _examine(self, step: int, state: TrainState) -> None:
+        """Scores the generators; keeps the state in the folder `best` if none before was better."""
+        wanted, score = self.experiment.evaluation.best, math.nan
+        if self.report:
+            networks = jax.device_get(state.generators)
+            loaded = Generator(self.experiment, networks.params, networks.stats, self.program.batch_shapes())
+            self.examiner = self.examiner or evaluation.Examiner(loaded, self.pictures, _request(self.experiment))
+            found = self.examiner(loaded, step, str(self.folder))
+            evaluation.keep(found, self.folder / evaluation.FILE)
+            values = {f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()}
+            self.report.metrics(step, values)
+            _say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
+            score = float(np.mean([r["scores"].get(wanted, math.nan) for r in found]))
+        if wanted:
+            self._keep_if_best(step, state, wanted, score)
+
+    def _keep_if_best(self, step: int, state: TrainState, metric: str, score: float) -> None:
+        folder = self.folder / "best"
+        sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
+        before = _read_json(folder / "best.json")
+        better = before is None or before.get("metric") != metric or sign * score < sign * before["value"]
+        if jax.process_count() > 1:
+            better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
+        if not better or (jax.process_count() == 1 and not math.isfinite(score)):
+            return
+        Checkpoints(folder / "checkpoints", keep=1).save(step, state, self._metadata())
+        _write_json(folder / "config.json", self.stored)
+        _write_json(folder / "best.json", {"metric": metric, "value": score, "step": step})
+        _say(f"The best so far by {metric}: kept in {folder}.")
 
 
 class Interrupted(Exception):
@@ -225,9 +265,20 @@ def _check_numbers(experiment: Experiment) -> None:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
     if experiment.init_from and not Path(experiment.init_from).exists():
         raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
+    wanted = experiment.evaluation
+    _request(experiment).check()
+    if wanted.every < 0 or (wanted.best and (wanted.best not in wanted.metrics or not wanted.every)):
+        raise UserError(
+            "config.evaluation.every is in epochs, 0 or more, and config.evaluation.best one of config.evaluation.metrics."
+        )
     for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
+
+
+def _request(experiment: Experiment) -> evaluation.Request:
+    wanted = experiment.evaluation
+    return evaluation.Request(wanted.metrics, wanted.features, wanted.count)
 
 
 def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) -> tuple[TrainState, dict[str, Any] | None]:
@@ -295,6 +346,13 @@ def _versions() -> dict[str, str]:
 def _write_json(path: Path, value: Any) -> None:
     if jax.process_index() == 0:
         path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _say(text: str) -> None:

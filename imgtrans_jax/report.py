@@ -230,6 +230,8 @@ def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[f
 
 
 def _group(name: str) -> str:
+    if name.startswith("score/"):
+        return name.rsplit("/", 1)[1]  # each metric has a scale of its own
     for start, group in (("d_", "critics"), ("norm/", "norms"), ("rate", "learning rate"), ("time/", "time")):
         if name.startswith(start):
             return group

@@ -120,6 +120,13 @@ class Translation:
     def __call__(self, x: np.ndarray) -> jax.Array:
         return self.whole(self.weights, x)
 
+    def padded(self, x: np.ndarray) -> np.ndarray:
+        """The same for any height and width: mirrored outwards to what the network takes, and cut back."""
+        wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
+        result = np.asarray(self(wide))
+        enlarged = result.shape[1] // wide.shape[1]
+        return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
+
     @property
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""

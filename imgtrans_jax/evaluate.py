@@ -1,0 +1,69 @@
+"""Scores a trained generator on its held-out pictures, or one folder of pictures against another.
+
+  python -m imgtrans_jax.evaluate --run=runs/pix2pix_openmoji
+  python -m imgtrans_jax.evaluate --run=runs/mine --config.data.a=other/sketches --config.data.b=other/paintings
+  python -m imgtrans_jax.evaluate --fake=coloured --real=true_colours --metrics=psnr,ssim,lpips_alex
+  python -m imgtrans_jax.evaluate --fake=predicted_labels --real=true_labels --colours=facades
+  python -m imgtrans_jax.evaluate --run=runs/labels2photo --segmenter=runs/photo2labels --colours=facades
+
+Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the features of --features), cycle
+(where there is a way back); with --colours the scores of label maps: per-pixel accuracy, per-class accuracy, mean class IoU.
+Each evaluation is printed, and added with its protocol to evaluations.jsonl in the folder of the run, or of --fake.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from absl import flags
+
+from imgtrans_jax import cli
+
+RUN = flags.DEFINE_string("run", None, "A trained run, a .safetensors or .pth file, or a folder of .pth files.")
+FAKE = flags.DEFINE_string("fake", None, "Instead of --run: a folder of results.")
+REAL = flags.DEFINE_string("real", None, "With --fake: a folder of real pictures; those of one name belong together.")
+METRIC_NAMES = flags.DEFINE_list("metrics", [], "Which, joined by commas. Default: all that apply.")
+FEATURES = flags.DEFINE_string(
+    "features", "vgg16", "For kid and fid: vgg16 (embedded), inception (fetched once), or the .pth of Inception's weights."
+)
+COUNT = flags.DEFINE_integer("count", 0, "Test pictures; 0 for all.", lower_bound=0)
+COLOURS = flags.DEFINE_string("colours", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours.")
+SEGMENTER = flags.DEFINE_string("segmenter", None, "A run that makes label maps of photographs: the FCN score with it.")
+OUT = flags.DEFINE_string("out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake.")
+TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
+
+
+def main(overrides: cli.Overrides) -> int:
+    from imgtrans_jax import evaluation  # after the flags, so that --help is fast
+    from imgtrans_jax.types import UserError
+
+    if bool(RUN.value) == bool(FAKE.value) or bool(FAKE.value) != bool(REAL.value):
+        raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
+    names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
+    request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
+    request.check()
+    if FAKE.value and REAL.value:
+        fake = Path(FAKE.value)
+        records, folder = [evaluation.evaluate_folders(fake, Path(REAL.value), request)], fake
+    else:
+        run = Path(RUN.value or "")
+        records, folder = _of_run(run, request, overrides), run if run.is_dir() else run.parent
+    file = Path(OUT.value) if OUT.value else folder / evaluation.FILE
+    evaluation.keep(records, file)
+    print("\n\n".join(evaluation.table(record) for record in records))
+    print(f"\nAdded to {file}, with the protocol.")
+    return 0
+
+
+def _of_run(run: Path, request, overrides: cli.Overrides) -> list:
+    from imgtrans_jax import evaluation
+    from imgtrans_jax.generators import load_generator
+
+    loaded = load_generator(run, TRUST_CODE.value)
+    loaded = dataclasses.replace(loaded, experiment=cli.overridden(loaded.experiment, overrides))
+    segmenter = load_generator(SEGMENTER.value, TRUST_CODE.value) if SEGMENTER.value else None
+    examiner = evaluation.Examiner(loaded, loaded.experiment.data.open(), request, segmenter)
+    return examiner(loaded, loaded.step, str(run))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,56 @@
+"""The features in which sets of pictures are compared, by name, with the rule by which pictures are resized for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imgtrans_jax import images
+from imgtrans_jax.models.inception import Inception, resized
+from imgtrans_jax.models.vgg import VGG
+from imgtrans_jax.pretrained.features import checksum, load_inception
+from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.types import UserError
+
+_VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
+
+
+class Features:
+    """Pictures (N, H, W, 3) uint8 -> (N, d) float32.
+
+    name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's weights. protocol: what a reader
+    of a score must know. Raises UserError if the weights cannot be had, or for another name.
+    """
+
+    def __init__(self, name: str = "vgg16") -> None:
+        self.params: Any
+        if name == "vgg16":
+            self.params = load_vgg("embedded")[1]
+            network = VGG(16, (_VGG_LAYER,))
+            rule = f"{_VGG_SIDE}x{_VGG_SIDE}, bicubic, antialiased (Pillow)"
+            layer = f"{_VGG_LAYER}, mean over positions, 512"
+            self._apply = jax.jit(lambda params, x: jnp.mean(network.apply(params, x)[_VGG_LAYER], axis=(1, 2)))  # type: ignore[index]
+        elif name == "inception" or Path(name).suffix in (".pth", ".pt"):
+            self.params = load_inception("" if name == "inception" else name)
+            rule = "299x299, bilinear, not antialiased (pytorch-fid)"
+            layer = "the last pooling, 2048"
+            self._apply = jax.jit(lambda params, x: Inception().apply(params, resized(x)))
+        else:
+            raise UserError(f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's weights.")
+        self.vgg = name == "vgg16"
+        self.protocol = {
+            "network": "VGG-16" if self.vgg else "Inception-v3 of pytorch-fid",
+            "layer": layer,
+            "resize": rule,
+            "weights": checksum(self.params),
+        }
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        if self.vgg:
+            pictures = np.stack([images.resize(p, _VGG_SIDE, _VGG_SIDE) for p in pictures])
+        with jax.default_matmul_precision("highest"):
+            return np.asarray(self._apply(self.params, images.to_unit(pictures)))

@@ -1,0 +1,307 @@
+"""Pairs of a real picture and a result, one second each: the page, and the statistics of its answers."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import io
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imgtrans_jax import images
+from imgtrans_jax.files import make_folder, whole
+from imgtrans_jax.types import UserError
+
+FORMAT = "imgtrans_jax study 1"
+MOST = 60
+"""Pictures of each folder that a page holds at most: more than the 50 of a session, spread over the folder."""
+
+BOOTSTRAPS = 10_000
+
+Session = Mapping[str, Any]
+"""The answers of one participant: `study`, `participant`, and `trials` of {method, real, fake, chosen, fooled, scored, ms}."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """size: pixels of the longer side. seconds: for which a pair is shown. practice, scored: trials. mixed: all methods in one
+    session."""
+
+    size: int = 256
+    seconds: float = 1.0
+    practice: int = 10
+    scored: int = 40
+    mixed: bool = False
+
+
+def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bool = False) -> str:
+    """Writes the page, one file, and returns what to do with it. Raises UserError for folders that cannot be used, or if the
+    file is there already and is not to be overwritten."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
+    if out.exists() and not overwrite:
+        raise UserError(f"{out} is there already; add --overwrite, or choose another --out.")
+    names = [folder.resolve().name for folder in fakes]
+    if len(set(names)) < len(names):
+        raise UserError(f"The folders of --fake must have different names, for these are the methods': {', '.join(names)}.")
+    notes: list[str] = []
+    sets = [_read(folder, notes) for folder in (real, *fakes)]
+    if len({round(p.shape[1] / p.shape[0], 2) for pictures in sets for p in pictures.values()}) > 1:
+        notes.append("The pictures have different shapes, which would tell them apart: all are cut to their central square.")
+        sets = [{name: _square(p) for name, p in pictures.items()} for pictures in sets]
+    for folder, pictures in zip((real, *fakes), sets, strict=True):
+        if len(pictures) < plan.practice + plan.scored:
+            notes.append(f"{folder} has {len(pictures)} pictures for {plan.practice + plan.scored} trials: some come again.")
+    embedded = [[{"name": n, "src": _embedded(p, plan.size)} for n, p in pictures.items()] for pictures in sets]
+    data = {
+        "format": FORMAT,
+        "study": secrets.token_hex(4),
+        "seconds": plan.seconds,
+        "practice": plan.practice,
+        "scored": plan.scored,
+        "mixed": plan.mixed,
+        "size": plan.size,
+        "real": embedded[0],
+        "methods": [{"name": n, "pictures": p} for n, p in zip(names, embedded[1:], strict=True)],
+    }
+    make_folder(out.resolve().parent, "--out")
+    text = _PAGE.replace("@TITLE@", html.escape(f"{plan.practice + plan.scored} pairs of pictures"))
+    # In a <script> the text must not hold "</": JSON allows "<\\/" for it.
+    text = text.replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
+    with whole(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+    minutes = round((plan.practice + plan.scored) * (plan.seconds + 3) / 60)
+    notes.append(
+        f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser, or send it to participants; it takes about "
+        f"{max(1, minutes)} min, needs no network, and offers the answers as a file at its end. Then: "
+        "python -m imgtrans_jax.study --results=FOLDER_OF_ANSWERS"
+    )
+    return "\n".join(notes)
+
+
+def _read(folder: Path, notes: list[str]) -> dict[str, np.ndarray]:
+    paths = images.list_pictures(folder)
+    spread = np.unique(np.linspace(0, len(paths) - 1, min(MOST, len(paths))).round().astype(int))
+    found = {}
+    for path in (paths[i] for i in spread):
+        try:
+            found[str(path.relative_to(folder))] = images.read_picture(path)
+        except UserError as error:
+            notes.append(f"Left out: {error}")
+    if len(found) < 2:
+        raise UserError(f"{folder} has {len(found)} pictures that can be used; a study needs 2 or more.")
+    return found
+
+
+def _square(picture: np.ndarray) -> np.ndarray:
+    side = min(picture.shape[:2])
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def _embedded(picture: np.ndarray, size: int) -> str:
+    """As a PNG within the page: the same form for all, so that no artefact of a file tells them apart."""
+    scale = size / max(picture.shape[:2])
+    sides = [max(1, round(side * scale)) for side in picture.shape[:2]]
+    picture = images.resize(picture, sides[0], sides[1])
+    written = io.BytesIO()
+    Image.fromarray(picture if picture.dtype == np.uint8 else images.from_unit(picture)).save(written, "PNG")
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
+    """The sessions of files, or of all .json files of folders, and what is wrong with the others. The same session twice counts
+    once. Raises UserError if none is left."""
+    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    sessions: dict[str, Session] = {}
+    refused = []
+    for file in files:
+        try:
+            session = json.loads(file.read_text(encoding="utf-8"))
+            answers = [(str(t["method"]), bool(t["fooled"]), bool(t["scored"])) for t in session["trials"]]
+            if session["format"] != FORMAT or not any(scored for *_, scored in answers):
+                raise ValueError
+            sessions[str(session["participant"])] = session
+        except OSError as error:
+            refused.append(f"{file} cannot be read ({error.strerror}).")
+        except (ValueError, KeyError, TypeError):
+            refused.append(f"{file} is no file of answers that the page of a study wrote.")
+    if not sessions:
+        raise UserError(f"There are no answers in {', '.join(map(str, paths))}. " + " ".join(refused))
+    return list(sessions.values()), refused
+
+
+def share_fooled(sessions: Sequence[Session], seed: int = 0) -> dict[str, tuple[float, float, float, int, int]]:
+    """By method: the share of scored answers that took the result for real, its 95 % interval, answers, participants.
+
+    The interval is of the percentile bootstrap (Efron 1979): participants are drawn with replacement, and then the answers of
+    each, since the answers of one person are alike; with one participant that is the answers alone.
+    """
+    rng = np.random.default_rng(seed)
+    by: dict[str, list[np.ndarray]] = {}
+    for session in sessions:
+        methods: dict[str, list[float]] = {}
+        for trial in session["trials"]:
+            if trial["scored"]:
+                methods.setdefault(str(trial["method"]), []).append(float(bool(trial["fooled"])))
+        for method, answers in methods.items():
+            by.setdefault(method, []).append(np.array(answers))
+    found = {}
+    for method, people in sorted(by.items()):
+        counts, shares = np.array([len(p) for p in people]), np.array([p.mean() for p in people])
+        drawn = rng.integers(0, len(people), (BOOTSTRAPS, len(people)))
+        fooled = rng.binomial(counts[drawn], shares[drawn]).sum(1) / counts[drawn].sum(1)
+        low, high = np.percentile(fooled, [2.5, 97.5])
+        share = float(np.concatenate(people).mean())
+        found[method] = (share, float(low), float(high), int(counts.sum()), len(people))
+    return found
+
+
+def summary(sessions: Sequence[Session]) -> str:
+    """A table for the console."""
+    lines = [f"{'method':24}{'fooled':>8}   {'95 % interval':18}{'answers':>8}{'people':>8}"]
+    for method, (share, low, high, answers, people) in share_fooled(sessions).items():
+        interval = f"{low:.1%} to {high:.1%}"
+        lines.append(f"{method:24}{share:8.1%}   {interval:18}{answers:8}{people:8}")
+    studies = {str(session.get("study")) for session in sessions}
+    lines.append("50 % is chance: results that nobody can tell from real pictures.")
+    if len(studies) > 1:
+        lines.append(f"These answers are of {len(studies)} different pages ({', '.join(sorted(studies))}).")
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------ the page
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>@TITLE@</title><meta name="viewport" content="width=device-width">
+<style>
+body{font:17px/1.5 system-ui,sans-serif;margin:0;color:#222;background:#f4f4f4;text-align:center}
+main{max-width:900px;margin:3rem auto;padding:0 1rem}
+#pair{display:flex;justify-content:center;gap:2rem;margin:1.5rem 0;min-height:16rem}
+#pair button{all:unset;cursor:pointer;border:3px solid #ccc;border-radius:6px;display:flex;align-items:center;
+ justify-content:center;overflow:hidden;background:#fff}
+#pair button:focus-visible{border-color:#2563eb}#pair button.right{border-color:#059669}#pair button.wrong{border-color:#dc2626}
+#pair img{display:block}#pair .hidden img{visibility:hidden}
+.go{font:inherit;padding:.5em 1.6em;border:0;border-radius:6px;background:#2563eb;color:#fff;cursor:pointer}
+[hidden]{display:none!important}#message{min-height:3em}progress{width:60%}small{color:#666}a.go{text-decoration:none;display:inline-block}
+</style></head><body><main>
+<h1>Which picture is real?</h1>
+<p id="message"></p><div id="pair" hidden><button id="left" aria-label="left"></button>
+<button id="right" aria-label="right"></button></div>
+<p><button class="go" id="next">Begin</button></p><p><progress id="progress" value="0" max="1"></progress></p>
+<small id="count"></small></main>
+<script id="data" type="application/json">@DATA@</script>
+<script>
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const at = id => document.getElementById(id);
+const random = n => Math.floor(Math.random() * n);
+function shuffled(list) {
+  const copy = list.slice();
+  for (let i = copy.length - 1; i > 0; i--) { const j = random(i + 1); [copy[i], copy[j]] = [copy[j], copy[i]]; }
+  return copy;
+}
+// Pictures in a random order, all of them before any comes again.
+function dealer(pictures) {
+  let left = [];
+  return () => { if (!left.length) left = shuffled(pictures); return left.pop(); };
+}
+const total = data.practice + data.scored;
+const chosen = data.mixed ? shuffled(data.methods) : [data.methods[random(data.methods.length)]];
+const fake = new Map(chosen.map(m => [m.name, dealer(m.pictures)]));
+const real = dealer(data.real);
+const plan = [];
+for (let i = 0; i < total; i++) {
+  const method = chosen[i % chosen.length].name;
+  const realSide = random(2) ? "left" : "right";
+  plan.push({method, real: real(), fake: fake.get(method)(), realSide, scored: i >= data.practice});
+}
+const participant = Array.from(crypto.getRandomValues(new Uint8Array(6)), b => b.toString(16).padStart(2, "0")).join("");
+const trials = [];
+let number = 0, shownAt = 0, open = false;
+
+function say(text) { at("message").textContent = text; }
+function count() {
+  at("progress").value = trials.length / total;
+  at("count").textContent = number < data.practice ? `practice ${number + 1} of ${data.practice}`
+    : `${number - data.practice + 1} of ${data.scored}`;
+}
+function show() {
+  const trial = plan[number];
+  at("next").hidden = true; at("pair").hidden = false; say("Look …"); count(); open = false;
+  const ready = ["left", "right"].map(side => {
+    const button = at(side), image = new Image();
+    button.className = ""; button.disabled = true;
+    image.src = (side === trial.realSide ? trial.real : trial.fake).src;
+    button.replaceChildren(image);
+    return image.decode();
+  });
+  // The second begins when both are on the screen.
+  Promise.all(ready).then(() => requestAnimationFrame(() => setTimeout(ask, 1000 * data.seconds)));
+}
+function ask() {
+  for (const side of ["left", "right"]) { at(side).className = "hidden"; at(side).disabled = false; }
+  say("Which one was real? Click its place, or press the left or right arrow key.");
+  shownAt = performance.now(); open = true;
+}
+function answer(side) {
+  if (!open) return;
+  open = false;
+  const trial = plan[number], fooled = side !== trial.realSide;
+  trials.push({method: trial.method, real: trial.real.name, fake: trial.fake.name, chosen: side, fooled, scored: trial.scored,
+    ms: Math.round(performance.now() - shownAt)});
+  if (trial.scored) { forward(); return; }
+  for (const s of ["left", "right"]) { at(s).className = s === trial.realSide ? "right" : "wrong"; at(s).disabled = true; }
+  say(fooled ? "No: the other one was real (green)." : "Yes, that one was real.");
+  at("next").textContent = "Next"; at("next").hidden = false;
+}
+function forward() {
+  number++;
+  if (number === total) { finish(); return; }
+  if (number === data.practice && data.practice) {
+    at("pair").hidden = true; at("next").hidden = false; at("next").textContent = "Begin"; count();
+    say(`The practice is over. Now ${data.scored} pairs that count, without a word whether you were right.`);
+    return;
+  }
+  show();
+}
+function finish() {
+  at("pair").hidden = true; at("next").hidden = true; at("count").textContent = ""; at("progress").value = 1;
+  const finished = new Date().toISOString();
+  const result = {format: data.format, study: data.study, participant, seconds: data.seconds, finished, trials};
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 1)], {type: "application/json"}));
+  link.download = `answers_${data.study}_${participant}.json`;
+  link.className = "go"; link.id = "download"; link.textContent = "Save my answers";
+  const counted = trials.filter(t => t.scored), fooled = counted.filter(t => t.fooled).length;
+  say(`Thank you. You took ${fooled} of ${counted.length} made pictures for real. Please save your answers and send the file ` +
+    "to whoever gave you this page.");
+  at("message").after(link);
+}
+at("next").addEventListener("click", () => {
+  if (trials.length > number) forward(); else show();
+});
+for (const side of ["left", "right"]) at(side).addEventListener("click", () => answer(side));
+addEventListener("keydown", event => {
+  if (event.key === "ArrowLeft") answer("left");
+  else if (event.key === "ArrowRight") answer("right");
+  else if ((event.key === "Enter" || event.key === " ") && !at("next").hidden && document.activeElement === document.body)
+    at("next").click();
+});
+addEventListener("beforeunload", event => { if (trials.length && trials.length < total) event.preventDefault(); });
+const span = data.seconds === 1 ? "one second" : data.seconds + " seconds";
+say(`You will see ${total} pairs of pictures, each for ${span}. One of a pair is real, the other was made by a computer. ` +
+  "Say which one was real. " +
+  (data.practice ? `The first ${data.practice} are practice.` : ""));
+</script></body></html>
+"""

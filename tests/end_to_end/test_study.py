@@ -1,0 +1,226 @@
+"""The page of the perceptual study, clicked through in a real browser, and the statistics of its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgtrans_jax import perceptual_study
+from imgtrans_jax.perceptual_study import FORMAT, Plan
+from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+class Browser:
+    """Headless Chromium, driven over its debugging pipe."""
+
+    def __init__(self, folder: Path) -> None:
+        commands, self.out = os.pipe()
+        self.input, answers = os.pipe()
+        flags = "--headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run --window-size=1000,800"
+        shell = f'exec "{CHROMIUM}" {flags} --user-data-dir="{folder}/profile" about:blank 3<&{commands} 4>&{answers}'
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(["bash", "-c", shell], pass_fds=(commands, answers), **quiet)
+        os.close(commands)
+        os.close(answers)
+        self.number, self.session, self.buffer = 0, None, b""
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.out)
+        os.close(self.input)
+
+    def send(self, method: str, **params: object) -> dict:
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.out, json.dumps(message).encode() + b"\0")
+        while True:
+            while b"\0" not in self.buffer:
+                self.buffer += os.read(self.input, 65536)
+            text, _, self.buffer = self.buffer.partition(b"\0")
+            answer = json.loads(text)
+            if answer.get("id") == self.number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def open(self, page: Path, downloads: Path) -> None:
+        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+        target = self.send("Target.createTarget", url=page.as_uri())["targetId"]
+        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.until("document.URL.startsWith('file:') && document.readyState === 'complete'")
+
+    def ask(self, expression: str):
+        result = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def until(self, expression: str, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not self.ask(expression):
+            assert time.monotonic() < end, f"{expression}: {self.ask('document.body.innerText')}"
+            time.sleep(0.005)
+
+    def click(self, element: str) -> None:
+        place = f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById('{element}').getBoundingClientRect())"
+        x, y = self.ask(place)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, colour in (("photos", 60), ("ours", 200), ("base", 120)):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            picture = (colour + rng.integers(-30, 30, (32, 32, 3))).astype(np.uint8)
+            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+def run_through(browser: Browser, practice: int, scored: int) -> float:
+    """Answers all trials by the mouse, of the scored ones every fourth wrongly; returns the shortest time a pair was seen."""
+    shortest = 99.0
+    browser.click("next")
+    for number in range(practice + scored):
+        began = time.monotonic()
+        assert browser.ask("Array.from(document.querySelectorAll('#pair img')).length") == 2
+        browser.until("open && number === " + str(number))
+        shortest = min(shortest, time.monotonic() - began)
+        hidden = "Array.from(document.querySelectorAll('#pair img'), i => getComputedStyle(i).visibility)"
+        assert browser.ask(hidden) == ["hidden", "hidden"]
+        real = browser.ask(f"plan[{number}].realSide")
+        wrong = number >= practice and (number - practice) % 4 == 0
+        browser.click(({"left": "right", "right": "left"}[real]) if wrong else real)
+        if number < practice:
+            assert browser.ask(f"document.getElementById('{real}').className") == "right"
+            assert "Yes" in browser.ask("document.getElementById('message').textContent")
+            browser.click("next")
+        if number == practice - 1:
+            assert "practice is over" in browser.ask("document.getElementById('message').textContent")
+            browser.click("next")
+    return shortest
+
+
+def saved(browser: Browser, downloads: Path) -> Path:
+    browser.click("download")
+    end = time.monotonic() + 20
+    while not (files := list(downloads.glob("*.json"))) and time.monotonic() < end:
+        time.sleep(0.02)
+    (file,) = files
+    return file
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("seconds", [0.01, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_ten_and_forty_in_a_browser(folders, seconds):
+    page = folders / "study.html"
+    said = perceptual_study.make(folders / "photos", [folders / "ours", folders / "base"], page, Plan(seconds=seconds))
+    assert "3 pictures for 50 trials" in said
+    (folders / "answers").mkdir()
+    with Browser(folders) as browser:
+        browser.open(page, folders / "answers")
+        shortest = run_through(browser, 10, 40)
+        file = saved(browser, folders / "answers")
+        assert "You took 10 of 40" in browser.ask("document.body.innerText")
+    assert shortest >= seconds
+    session = json.loads(file.read_text())
+    assert len(session["trials"]) == 50
+    assert [t["scored"] for t in session["trials"]] == [False] * 10 + [True] * 40
+    (method,) = {t["method"] for t in session["trials"]}
+    sessions, refused = perceptual_study.read_sessions([folders / "answers"])
+    assert refused == []
+    share, low, high, answers, people = perceptual_study.share_fooled(sessions)[method]
+    assert (share, answers, people) == (0.25, 40, 1)
+    assert 0.08 < low < 0.2 < 0.3 < high < 0.45
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_mixed_without_practice_shows_all_methods_alike(folders):
+    page = folders / "study.html"
+    perceptual_study.make(folders / "photos", [folders / "ours", folders / "base"], page, Plan(32, 0.0, 0, 6, mixed=True))
+    (folders / "answers").mkdir()
+    with Browser(folders) as browser:
+        browser.open(page, folders / "answers")
+        run_through(browser, 0, 6)
+        session = json.loads(saved(browser, folders / "answers").read_text())
+    methods = [t["method"] for t in session["trials"]]
+    assert methods.count("ours") == methods.count("base") == 3
+    for which in ("real", "fake"):  # all pictures before any comes again
+        shown = [(t["method"] if which == "fake" else "", t[which]) for t in session["trials"]]
+        assert len(set(shown)) == min(6, 3 if which == "real" else 6)
+
+
+def answers(participant: str, **fooled: list[bool]) -> dict:
+    trials = [{"method": m, "fooled": f, "scored": True, "chosen": "left"} for m, all_ in fooled.items() for f in all_]
+    practice = [{"method": m, "fooled": True, "scored": False, "chosen": "left"} for m in fooled]
+    return {"format": FORMAT, "study": "x", "participant": participant, "trials": practice + trials}
+
+
+def test_the_interval_is_the_bootstraps():
+    one = perceptual_study.share_fooled([answers("a", ours=[True] * 10 + [False] * 30)])["ours"]
+    # Of 40 answers with a share of 1/4 the deviation is sqrt(0.25 * 0.75 / 40) = 0.068.
+    assert one[0] == 0.25
+    assert one[1] == pytest.approx(0.25 - 1.96 * 0.068, abs=0.03)
+    assert one[2] == pytest.approx(0.25 + 1.96 * 0.068, abs=0.03)
+    apart = [answers(str(i), ours=[i % 2 == 0] * 40) for i in range(8)]
+    alike = [answers(str(i), ours=[True, False] * 20) for i in range(8)]
+    wide, narrow = (perceptual_study.share_fooled(s)["ours"] for s in (apart, alike))
+    assert wide[0] == narrow[0] == 0.5
+    assert wide[2] - wide[1] > 3 * (narrow[2] - narrow[1])  # people, not answers, are what was sampled
+    assert perceptual_study.share_fooled([answers("a", ours=[True] * 40)])["ours"][:3] == (1, 1, 1)
+
+
+def test_the_command_reads_answers_and_names_what_is_none(folders):
+    for name, text in (
+        ("a.json", json.dumps(answers("a", ours=[True, False, True, False], base=[False] * 4))),
+        ("again.json", json.dumps(answers("a", ours=[True, False, True, False], base=[False] * 4))),
+        ("other.json", '{"trials": []}'),
+    ):
+        (folders / name).write_text(text)
+    command = [sys.executable, "-m", "imgtrans_jax.study", f"--results={folders}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "other.json is no file of answers" in done.stderr
+    assert "ours" in done.stdout
+    assert "50.0%" in done.stdout
+
+
+def test_mistakes_get_a_sentence(folders):
+    photos, ours = folders / "photos", folders / "ours"
+    perceptual_study.make(photos, [ours], folders / "study.html", Plan())
+    (folders / "one").mkdir()
+    shutil.copy(ours / "0.png", folders / "one")
+    for wrong, words in (
+        ((photos, [ours], folders / "study.html"), "is there already"),
+        ((photos, [ours], folders / "study.png"), "is no page"),
+        ((photos, [ours, ours], folders / "new.html"), "different names"),
+        ((photos, [folders / "one"], folders / "new.html"), "needs 2 or more"),
+        ((photos, [folders / "none"], folders / "new.html"), "does not exist"),
+    ):
+        with pytest.raises(UserError, match=words):
+            perceptual_study.make(*wrong, Plan())
+    with pytest.raises(UserError, match="There are no answers"):
+        perceptual_study.read_sessions([folders / "photos"])
+
+
+def test_shapes_that_would_tell_are_cut_to_squares(folders):
+    Image.new("RGB", (50, 32)).save(folders / "ours" / "wide.png")
+    assert "central square" in perceptual_study.make(folders / "photos", [folders / "ours"], folders / "s.html", Plan())
