@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 import os
 import warnings
@@ -250,6 +252,14 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
             return
         image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
         image.save(file, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))
+
+
+def embedded(picture: np.ndarray) -> str:
+    """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a PNG within the text of a page: a data URI."""
+    picture = picture if picture.dtype == np.uint8 else from_unit(picture)
+    written = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(written, "PNG")
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:

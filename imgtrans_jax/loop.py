@@ -10,6 +10,7 @@ import platform
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState
 from imgtrans_jax.types import UserError
+from imgtrans_jax.watch import Alarm, Watch
 
 FEW_STEPS = 300
 
@@ -126,13 +128,15 @@ class Records:
 
     def __enter__(self) -> Records:
         self.examiner: evaluation.Examiner | None = None
+        recipe = self.experiment.recipe
+        self.watch = Watch(self.folder, getattr(recipe, "gan", None), getattr(recipe, "halve_critic", False))
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if self.report and isinstance(error, UserError):
-            self.report.page(f"Stopped: {error}", running=False)
+            self.report.page(f"Stopped: {error}", False, list(self.watch.standing.values()))
         if self.report:
             self.report.close()
 
@@ -142,19 +146,18 @@ class Records:
         jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])  # so that a stop is obeyed within three steps
         saving = ending or step % self.experiment.save_every == 0
         showing = ending or step % self.experiment.sample_every == 0
-        logging = saving or showing or step % self.experiment.log_every == 0
+        examining = self.examine_every > 0 and step % self.examine_every == 0
+        logging = saving or showing or examining or step % self.experiment.log_every == 0
         if logging or self.clock.due():
-            self._log(step, state, keep=logging)
+            figures = self._show(step, state) if self.report and showing else {}
+            figures |= self._examine(step, state) if examining else {}
+            self._log(step, state, figures, keep=logging)
         if saving:
             self._save(step, state)
-        if self.examine_every and step % self.examine_every == 0:
-            self._examine(step, state)
-        if self.report and showing:
-            self.report.samples(step, self.program.sheets(state, self.samples, self.pictures.classes))
         if self.report and logging:
-            self.report.page(self.clock.status(step, running=not ending), running=not ending)
+            self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))
 
-    def _log(self, step: int, state: TrainState, keep: bool) -> None:
+    def _log(self, step: int, state: TrainState, figures: dict[str, float], keep: bool) -> None:
         values = _means(self.pending)
         _raise_if_failed(int(state.failed), values, self.batches, self.folder)
         _say(self.clock.line(step, values))
@@ -162,7 +165,8 @@ class Records:
             self.pending = []
             if self.report:
                 rate = self.program.rate(step - 1)
-                self.report.metrics(step, values | {"rate": rate} | self.clock.figures())
+                self.report.metrics(step, values | {"rate": rate} | self.clock.figures() | figures)
+                _say_alarms(step, self.watch.losses(step, values))
 
     def _save(self, step: int, state: TrainState) -> None:
         self.checkpoints.save(step, state, self._metadata())
@@ -171,9 +175,19 @@ class Records:
         position, shapes = self.iterator.get_state(), self.program.batch_shapes()
         return {"config": self.stored, "data": position, "batch": shapes, "versions": _versions()}
 
-    def _examine(self, step: int, state: TrainState) -> None:
+    def _show(self, step: int, state: TrainState) -> dict[str, float]:
+        """Samples for the page; returns what the watch measured in them."""
+        assert self.report is not None
+        sheets = self.program.sheets(state, self.samples, self.pictures.classes)
+        self.report.samples(step, sheets)
+        figures, alarms = self.watch.sheets(step, sheets)
+        _say_alarms(step, alarms)
+        return figures
+
+    def _examine(self, step: int, state: TrainState) -> dict[str, float]:
         """Scores the generators; keeps the state in the folder `best` if none before was better."""
         wanted, score = self.experiment.evaluation.best, math.nan
+        values: dict[str, float] = {}
         if self.report:
             networks = jax.device_get(state.generators)
             loaded = Generator(self.experiment, networks.params, networks.stats, self.program.batch_shapes())
@@ -181,11 +195,11 @@ class Records:
             found = self.examiner(loaded, step, str(self.folder))
             evaluation.keep(found, self.folder / evaluation.FILE)
             values = {f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()}
-            self.report.metrics(step, values)
             _say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
             score = float(np.mean([r["scores"].get(wanted, math.nan) for r in found]))
         if wanted:
             self._keep_if_best(step, state, wanted, score)
+        return values
 
     def _keep_if_best(self, step: int, state: TrainState, metric: str, score: float) -> None:
         folder = self.folder / "best"
@@ -353,6 +367,11 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
+
+
+def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:
+    for alarm in alarms:
+        _say(f"Worth a look at step {step}: {alarm.text}")
 
 
 def _say(text: str) -> None:

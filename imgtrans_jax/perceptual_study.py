@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
-import io
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from imgtrans_jax import images
 from imgtrans_jax.files import make_folder, whole
@@ -107,13 +104,9 @@ def _square(picture: np.ndarray) -> np.ndarray:
 
 
 def _embedded(picture: np.ndarray, size: int) -> str:
-    """As a PNG within the page: the same form for all, so that no artefact of a file tells them apart."""
-    scale = size / max(picture.shape[:2])
-    sides = [max(1, round(side * scale)) for side in picture.shape[:2]]
-    picture = images.resize(picture, sides[0], sides[1])
-    written = io.BytesIO()
-    Image.fromarray(picture if picture.dtype == np.uint8 else images.from_unit(picture)).save(written, "PNG")
-    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+    """Always a PNG, so that no form of file tells pictures apart."""
+    height, width = (max(1, round(side * size / max(picture.shape[:2]))) for side in picture.shape[:2])
+    return images.embedded(images.resize(picture, height, width))
 
 
 # ------------------------------------------------------------------------------------------------ answers

@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 
 from imgtrans_jax.files import whole
 from imgtrans_jax.images import grid, to_bytes, write_picture
+from imgtrans_jax.watch import Alarm
 
 REFRESH_SECONDS = 15
 SAY_EVERY = 10.0  # seconds between console lines on a slow machine
@@ -124,11 +125,13 @@ class Report:
             self.events.add_image(name.replace(" ", "_"), sheet, step, dataformats="HWC")
         _write_text(self.folder / _COLUMNS, json.dumps({name: list(columns) for name, columns in sheets.items()}))
 
-    def page(self, status: str, running: bool) -> None:
-        """Writes index.html. While `running` the page loads itself anew every few seconds."""
+    def page(self, status: str, running: bool, alarms: Sequence[Alarm] = ()) -> None:
+        """Writes index.html, with what a `Watch` has seen. While `running` the page loads itself anew every few seconds."""
         refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
         name = html.escape(self.folder.name)
-        body = "\n".join((self._samples_html(), self._curves_html(), self._facts_html()))
+        seen = "".join(f"<li>Since step {alarm.since}: {html.escape(alarm.text)}" for alarm in alarms)
+        watched = f"<h2>Worth a look</h2><ul class='watch'>{seen}</ul>" if seen else ""
+        body = "\n".join((watched, self._samples_html(), self._curves_html(), self._facts_html()))
         _write_text(
             self.folder / "index.html",
             _PAGE.format(refresh=refresh, name=name, status=html.escape(status), style=_STYLE, body=body),
@@ -232,7 +235,13 @@ def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[f
 def _group(name: str) -> str:
     if name.startswith("score/"):
         return name.rsplit("/", 1)[1]  # each metric has a scale of its own
-    for start, group in (("d_", "critics"), ("norm/", "norms"), ("rate", "learning rate"), ("time/", "time")):
+    for start, group in (
+        ("watch/", "variety and brightness"),
+        ("d_", "critics"),
+        ("norm/", "norms"),
+        ("rate", "learning rate"),
+        ("time/", "time"),
+    ):
         if name.startswith(start):
             return group
     return "generators"
@@ -279,6 +288,7 @@ _STYLE = (
     "svg{max-width:100%;font:11px system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}"
     ".legend span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em .1em;margin-left:-1em}"
     "pre{background:#f6f6f6;padding:1em;overflow:auto}summary{cursor:pointer;color:#666}.status{font-size:17px}"
+    ".watch{background:#fff7ed;border-left:4px solid #d97706;padding:.6em 1em .6em 2em;max-width:60em}"
 )
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{name}</title>{refresh}

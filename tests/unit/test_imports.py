@@ -10,7 +10,7 @@ FLOORS = [
     {"types"},
     {"files"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
-    {"game", "data", "pretrained", "tiles"},
+    {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
     {"state"},
     {"step", "image_opt", "sharding", "checkpoint", "report"},
@@ -18,10 +18,10 @@ FLOORS = [
     {"config", "canvas"},
     {"program", "cli", "exchange"},
     {"generators"},
-    {"translation", "convert", "stylisation", "dreaming", "visualisation"},
+    {"translation", "convert", "stylisation", "dreaming", "visualisation", "perceptual_study"},
     {"evaluation"},
-    {"loop", "evaluate", "compare"},
-    {"study"},
+    {"loop", "evaluate", "comparison", "study"},
+    {"compare"},
 ]
 
 

@@ -1,0 +1,157 @@
+"""Several runs side by side on one page: the same inputs, one column a run, their scores above."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgtrans_jax import evaluation, images
+from imgtrans_jax.files import make_folder, whole
+from imgtrans_jax.generators import load_generator
+from imgtrans_jax.translation import compiled, translate
+from imgtrans_jax.types import Direction, UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One run. scores: its newest evaluation in this direction, or {}."""
+
+    name: str
+    pictures: list[np.ndarray]
+    scores: Mapping[str, float]
+    about: str = ""
+
+
+def compare(
+    runs: Sequence[Path],
+    inputs: Path | None,
+    out: Path,
+    direction: Direction = "a2b",
+    count: int = 12,
+    size: int | None = None,
+    overwrite: bool = False,
+) -> str:
+    """Writes the page, one file, and says what is on it.
+
+    inputs: a picture or a folder; None for test pictures of the first run, with the truth where there is one. count: how many.
+    size: as for `translate`. Raises UserError if a run or the inputs cannot be used, or if `out` is there and may not be
+    overwritten.
+    """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
+    if out.exists() and not overwrite:
+        raise UserError(f"{out} is there already; add --overwrite, or choose another --out.")
+    if count < 1:
+        raise UserError(f"--count={count} pictures are none; give 1 or more.")
+    names = _names(runs)
+    columns = _from_files(runs, names, inputs, direction, count, size) if inputs else _from_tests(runs, names, direction, count)
+    make_folder(out.resolve().parent, "--out")
+    with whole(out) as partial:
+        partial.write_text(_page(columns, direction), encoding="utf-8")
+    without = [c.name for c in columns if c.about and not c.scores]
+    hint = f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them." if without else ""
+    return f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs and {len(runs)} runs.{hint}"
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    short = [run.resolve().name for run in runs]
+    return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
+
+
+def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str) -> Column:
+    record: Mapping[str, Any] = evaluation.kept(run).get(direction, {})
+    at = f"step {step}" if step is not None else "a file"
+    if record and record.get("step") != step:
+        at += f"; scores of step {record.get('step')}"
+    return Column(name, pictures, {k: v for k, v in record.get("scores", {}).items() if "/" not in k}, at)
+
+
+def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int) -> list[Column]:
+    given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
+    columns: list[Column] = []
+    inputs: Any = None
+    for run, name in zip(runs, names, strict=True):
+        loaded = load_generator(run)
+        data = loaded.experiment.data
+        if not columns:
+            opened = data.open()
+            batch = opened.samples(count)
+            if given not in batch:
+                raise UserError(f"{run} makes pictures from nothing: there are no inputs to compare.")
+            inputs = batch[given]
+            columns.append(Column("input", _shown(inputs), {}))
+            if len(opened.streams) == 1 and wanted in batch:
+                columns.append(Column("truth", _shown(data.shown(inputs, batch[wanted])), {}))
+        translation = compiled(loaded, direction)
+        taken = loaded.batch.get(given, [inputs.shape[-1]])[-1]
+        if taken != inputs.shape[-1]:
+            raise UserError(f"{run} takes {taken} channels and {runs[0]} takes {inputs.shape[-1]}: give --input=FOLDER.")
+        results = [translation.padded(one[None]) for one in inputs]
+        pictures = [data.shown(x[None], y) if x.shape[0] == y.shape[1] else y for x, y in zip(inputs, results, strict=True)]
+        columns.append(_column(run, name, _shown(np.concatenate(pictures)), loaded.step, direction))
+    return columns
+
+
+def _from_files(
+    runs: Sequence[Path], names: Sequence[str], inputs: Path, direction: Direction, count: int, size: int | None
+) -> list[Column]:
+    paths = images.list_pictures(inputs)[:count] if inputs.is_dir() else [inputs]
+    sources = [images.read_picture(path) for path in paths]
+    columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (run, name) in enumerate(zip(runs, names, strict=True)):
+            results = []
+            for i, path in enumerate(paths):
+                (written,) = translate(run, path, Path(folder) / f"{number}_{i}.png", direction, size)
+                results.append(images.read_picture(written))
+            columns.append(_column(run, name, results, load_generator(run).step, direction))
+    return columns
+
+
+def _shown(signed: np.ndarray) -> list[np.ndarray]:
+    if signed.ndim != 4 or signed.shape[-1] not in (1, 3):
+        raise UserError("Only runs that change grey or RGB pictures into such can be compared.")
+    return list(images.to_bytes(signed))
+
+
+def _page(columns: Sequence[Column], direction: str) -> str:
+    metrics = list(dict.fromkeys(name for column in columns for name in column.scores))
+    head = "".join(f"<th>{html.escape(c.name)}<small>{html.escape(c.about)}</small>" for c in columns)
+    rows = []
+    for metric in metrics:
+        values = [c.scores.get(metric) for c in columns]
+        known = [v for v in values if v is not None]
+        best = max(known) if metric in evaluation.HIGHER_IS_BETTER else min(known)
+        cells = "".join("<td>" if v is None else f"<td>{_number(v, v == best and len(known) > 1)}" for v in values[1:])
+        meaning = html.escape(evaluation.MEANING.get(metric, ""))
+        rows.append(f"<tr class='score'><th title='{meaning}'>{html.escape(metric)}{cells}")
+    for pictures in zip(*(column.pictures for column in columns), strict=True):
+        rows.append("<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures))
+    note = (
+        "Scores are each run's newest evaluation; they compare where their protocols do (evaluations.jsonl)." if metrics else ""
+    )
+    title = html.escape(" · ".join(column.name for column in columns if column.about))
+    return _PAGE.format(title=title, direction=direction, note=note, head=head, rows="\n".join(rows))
+
+
+def _number(value: float, best: bool) -> str:
+    return f"<b>{value:.4g}</b>" if best else f"{value:.4g}"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width"><style>
+body{{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222}}h1{{font-weight:600}}table{{border-collapse:collapse}}
+th,td{{padding:4px 6px;text-align:center;vertical-align:middle}}thead th{{position:sticky;top:0;background:#fff}}
+small{{display:block;color:#666;font-weight:400}}img{{display:block;width:min(256px,22vw);border:1px solid #eee}}
+.score th{{text-align:right;font-weight:400;color:#666}}
+</style></head><body><h1>{title}</h1><p>{direction}. {note}</p>
+<table><thead><tr>{head}</thead>
+{rows}
+</table></body></html>
+"""

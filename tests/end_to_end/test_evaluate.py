@@ -1,0 +1,191 @@
+"""Scores of runs and of folders with their protocol, during training and after it, and several runs on one page."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgtrans_jax import comparison, evaluation, loop, translation, watch
+from imgtrans_jax.config import Evaluation, Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.evaluation import Examiner, Request, evaluate_folders
+from imgtrans_jax.generators import load_generator
+from imgtrans_jax.images import read_picture, to_bytes
+from imgtrans_jax.metrics.fidelity import psnr
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.optim import Adam, Constant
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.report import read_metrics
+from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A CycleGAN trained for three epochs of two steps, scored after each, with a watch that sees too much."""
+    folder = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(0)
+    for name, count in (("trainA", 4), ("trainB", 4), ("testA", 3), ("testB", 2)):
+        (folder / name).mkdir()
+        for number in range(count):
+            picture = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+            Image.fromarray(picture).save(folder / name / f"{number}.png")
+    experiment = Experiment(
+        data=Unpaired(str(folder), str(folder), Cut(load_size=20, crop_size=16)),
+        recipe=CycleGAN(ResNetGenerator(width=2, blocks=1), PatchGAN(width=2, layers=1), pool_size=4, ema=0.9),
+        optimizer=Adam(Constant(1e-3)),
+        batch_size=2,
+        log_every=2,
+        sample_every=2,
+        save_every=2,
+        samples=2,
+        evaluation=Evaluation(every=1, metrics=("kid", "cycle"), best="kid", count=0),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch, "INVERTED", 2.0)
+        loop.train(experiment, folder / "run", steps=6)
+    return folder / "run"
+
+
+def test_training_scores_and_keeps_its_best(run):
+    rows = [row for row in read_metrics(run) if "score/a2b/kid" in row]
+    assert [row["step"] for row in rows] == [2, 4, 6]
+    assert {"score/b2a/kid", "score/a2b/cycle", "score/b2a/cycle", "watch/a2b/variety", "cycle_a"} <= rows[0].keys()
+    means = [np.mean([row["score/a2b/kid"], row["score/b2a/kid"]]) for row in rows]
+    best = json.loads((run / "best" / "best.json").read_text())
+    assert best["metric"] == "kid"
+    assert best["value"] == pytest.approx(min(means))
+    assert best["step"] == rows[int(np.argmin(means))]["step"]
+    assert load_generator(run / "best").step == best["step"]
+    records = [json.loads(line) for line in (run / evaluation.FILE).read_text().splitlines()]
+    assert [(r["step"], r["what"]) for r in records] == [(s, d) for s in (2, 4, 6) for d in ("a2b", "b2a")]
+    page = (run / "index.html").read_text()
+    assert "<figcaption>kid</figcaption>" in page
+
+
+def test_what_the_watch_sees_is_on_the_page_and_stops_nothing(run):
+    page = (run / "index.html").read_text()
+    assert "Worth a look" in page
+    assert "Since step 2: a2b: what is bright in the input is dark" in page
+    assert "Finished: 6 steps" in page
+
+
+def test_the_record_says_by_what_protocol(run):
+    loaded = load_generator(run)
+    examiner = Examiner(loaded, loaded.experiment.data.open(), Request(("kid", "fid", "cycle")))
+    records = examiner(loaded, 6, "x")
+    newest = evaluation.kept(run)
+    for record in records:
+        kept = newest[record["what"]]
+        assert record["scores"]["kid"] == pytest.approx(kept["scores"]["kid"])
+        assert record["weights"] == kept["weights"]
+        assert record["scores"]["fid"] >= 0
+        protocol = record["protocol"]
+        assert protocol["features"]["network"] == "VGG-16"
+        assert "224x224, bicubic" in protocol["features"]["resize"]
+        assert protocol["split"] == "test pictures"
+        assert protocol["identity"] == 0.5
+        json.dumps(record)
+    assert [r["counts"] for r in records] == [{"fakes": 3, "reals": 2}, {"fakes": 2, "reals": 3}]
+    forth, back = (translation.compiled(loaded, d) for d in ("a2b", "b2a"))
+    opened = loaded.experiment.data.open()
+    a = np.stack([opened.streams[0].prepare(p, None)["a"] for p in opened.streams[0].test])
+    by_hand = np.abs(back.padded(forth.padded(a)) - a).mean()
+    assert records[0]["scores"]["cycle"] == pytest.approx(by_hand, rel=1e-4)
+
+
+def save(folder: Path, pictures: dict[str, np.ndarray]) -> Path:
+    folder.mkdir()
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(folder / name)
+    return folder
+
+
+def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path):
+    rng = np.random.default_rng(0)
+    real = {f"{i}.png": rng.integers(0, 256, (40, 36, 3), dtype=np.uint8) for i in range(3)}
+    near = {name: (0.9 * picture).astype(np.uint8) for name, picture in real.items()}
+    save(tmp_path / "real", real)
+    save(tmp_path / "near", near)
+    save(tmp_path / "alone", {"x.png": near["0.png"], "y.png": near["1.png"]})
+    save(tmp_path / "small", {name: picture[:20, :18] for name, picture in near.items()})
+    record = evaluate_folders(tmp_path / "near", tmp_path / "real", Request(("psnr", "ssim", "lpips_alex", "kid")))
+    assert record["scores"]["psnr"] == pytest.approx(np.mean([psnr(near[n], real[n]) for n in real]))
+    assert {"ssim", "lpips_alex", "kid"} <= record["scores"].keys()
+    assert record["protocol"]["pairs by name"]
+    alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr", "kid")))
+    assert set(alone["scores"]) == {"kid"}
+    small = evaluate_folders(tmp_path / "small", tmp_path / "real", Request(("psnr",)))
+    assert small["protocol"]["resized to their partner"] == 3
+    same = evaluate_folders(tmp_path / "real", tmp_path / "real", Request(("psnr", "ssim")))
+    assert same["scores"] == {"psnr": np.inf, "ssim": pytest.approx(1)}
+
+
+def test_label_maps_by_the_command(tmp_path):
+    colours = {"sky": [0, 0, 255], "tree": [0, 200, 0]}
+    (tmp_path / "colours.json").write_text(json.dumps(colours))
+    sky, tree = (np.array(c, np.uint8) for c in colours.values())
+    true = np.where(np.arange(32)[:, None, None] < 16, sky, np.broadcast_to(tree, (32, 32, 3)))
+    predicted = np.where(np.arange(32)[:, None, None] < 24, sky, np.broadcast_to(tree, (32, 32, 3)))
+    save(tmp_path / "true", {"a.png": true})
+    save(tmp_path / "predicted", {"a.png": predicted[::2, ::2]})
+    command = [sys.executable, "-m", "imgtrans_jax.evaluate", f"--fake={tmp_path / 'predicted'}", f"--real={tmp_path / 'true'}"]
+    command += [f"--colours={tmp_path / 'colours.json'}", "--metrics=psnr"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "predicted" / evaluation.FILE).read_text())["scores"]
+    assert scores["pixel_accuracy"] == 0.75
+    assert scores["class_accuracy"] == 0.75
+    assert scores["class_iou"] == pytest.approx((16 / 24 + 8 / 16) / 2)
+    assert "pixel_accuracy" in done.stdout
+
+
+def test_mistakes_get_a_sentence(run, tmp_path):
+    for wrong, words in (
+        (Request(("psnrr",)), "There is no metric 'psnrr'"),
+        (Request(count=1), "too few"),
+        (Request(features="vgg99"), "There are no features 'vgg99'"),
+        (Request(colours="street"), "There are no colours"),
+    ):
+        with pytest.raises(UserError, match=words):
+            evaluate_folders(tmp_path, tmp_path, wrong)
+    wrong = dataclasses.replace(load_generator(run).experiment, evaluation=Evaluation(every=1, best="psnr"))
+    with pytest.raises(UserError, match=r"one of config\.evaluation\.metrics"):
+        loop.train(wrong, tmp_path / "x", steps=1)
+
+
+def test_runs_side_by_side(run, tmp_path):
+    said = comparison.compare([run, run / "best"], None, tmp_path / "page.html", count=2)
+    assert "2 inputs and 2 runs" in said
+    assert "No scores of best" in said
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img") == 2 * 3
+    assert "kid" in page
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.full((30, 40, 3), 99, np.uint8)).save(tmp_path / "in" / "x.png")
+    comparison.compare([run], tmp_path / "in", tmp_path / "files.html", "b2a")
+    assert (tmp_path / "files.html").read_text().count("<img") == 2
+    for arguments, words in (
+        (([run], None, tmp_path / "page.html"), "is there already"),
+        (([run], None, tmp_path / "page.png"), "is no page"),
+        (([tmp_path / "none"], None, tmp_path / "new.html"), "There is no"),
+    ):
+        with pytest.raises(UserError, match=words):
+            comparison.compare(*arguments)
+
+
+def test_the_pictures_are_those_that_stylize_writes(run, tmp_path):
+    loaded = load_generator(run)
+    x = loaded.experiment.data.open().samples(1)["a"]
+    Image.fromarray(to_bytes(x[0])).save(tmp_path / "x.png")
+    (written,) = translation.translate(run, tmp_path / "x.png", tmp_path / "y.png")
+    expected = to_bytes(translation.compiled(loaded).padded(x))[0]
+    assert np.abs(read_picture(written).astype(int) - expected).max() <= 1
