@@ -221,7 +221,9 @@ class _Work:
         seen = images.to_signed(images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale))))
         multiple = self.translation.multiple
         padded = images.pad_to_multiple(self.data.given(seen)[None], multiple, max(multiple, 16))
-        alpha = images.read_alpha(path) if self.alpha == "keep" and target.suffix not in (".jpg", ".jpeg", ".npy") else None
+        # Where the network itself takes transparency in, as Holes does, the result has what it made of it.
+        kept = self.alpha == "keep" and picture.shape[2] != 4 and target.suffix.lower() not in (".jpg", ".jpeg", ".npy")
+        alpha = images.read_alpha(path) if kept else None
         return _Picture(target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
 
     def _write(self, picture: _Picture, result: np.ndarray) -> None:
