@@ -12,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,6 +31,9 @@ from imgtrans_jax.models.resnet import ResidualBlock
 KEPT = 16
 """Maps with at most so many floats for a pixel of the picture are kept, or with a quarter of the network's largest."""
 
+IN_MEMORY = 2**30
+"""Bytes of the largest map that is kept in memory; larger ones are in temporary files."""
+
 Apply = Callable[[Any, jax.Array], jax.Array]
 """Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where the network enlarges."""
 
@@ -41,48 +46,6 @@ _RESULT = ""  # the name of the network's result among the cuts
 
 class NotLocalError(ValueError):
     """The network is not made of local layers and known norms, and cannot be applied in tiles."""
-
-
-def apply_in_tiles(
-    apply: Apply,
-    weights: Any,
-    picture: np.ndarray,
-    tile: int,
-    multiple: int,
-    progress: Callable[[float], object] = lambda share: None,
-) -> np.ndarray:
-    """What apply(weights, picture) is, computed in tiles of `tile` x `tile` pixels and what they must see around them.
-
-    picture: (1, H, W, C), H and W multiples of `multiple`, to which tiles are aligned. progress: is told the share of the work
-    that each tile was. Raises NotLocalError for a network with layers that no tile can compute alone.
-    """
-    flow = Flow(apply, picture.shape[1:3])
-    plan = Plan(flow, weights, picture.shape[3], max(multiple, tile // multiple * multiple), multiple)
-    maps: Named = {}
-    statistics: Named = {}
-    for step in plan.steps:
-        program, boxes = plan.program(step), list(plan.boxes(step.halo))
-        stored = np.empty(plan.shapes[step.target].shape, plan.shapes[step.target].dtype) if step.kept else None
-        sums = []
-        for box, part in boxes:
-            value, sums_of_part = program(
-                {"weights": weights, "window": picture[:, *_slices(box, 1)], "corner": np.array([box[0], box[2]], np.int32)}
-                | {"maps": {name: maps[name][:, *_slices(box, plan.scale(name))] for name in step.uses}}
-                | {"statistics": statistics},
-                _marked(part, box, plan.scale(step.target)),
-            )
-            if stored is not None:
-                scale = plan.scale(step.target)
-                stored[:, *_slices(part, scale)] = np.asarray(value)[:, *_slices(_inside(part, box), scale)]
-            sums.append(jax.device_get(sums_of_part))
-            progress(step.cost / plan.cost / len(boxes))
-        if step.target in plan.norms:
-            statistics[step.target] = _together(sums)
-        if stored is not None:
-            maps[step.target] = stored
-        for name in step.last_use:
-            del maps[name]
-    return maps[_RESULT]
 
 
 def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
@@ -171,19 +134,56 @@ class Step:
 
 
 class Plan:
-    """The steps of one network over one size of picture."""
+    """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels and what they must see
+    around them; calling it gives what apply(weights, picture) gives.
 
-    def __init__(self, flow: Flow, weights: Any, channels: int, tile: int, multiple: int) -> None:
-        self.flow, self.weights, self.channels, self.tile, self.multiple = flow, weights, channels, tile, multiple
+    H and W are multiples of `multiple`, to which tiles are aligned. Raises NotLocalError for a network with layers that no tile
+    can compute alone.
+    """
+
+    def __init__(self, apply: Apply, weights: Any, shape: tuple[int, ...], tile: int, multiple: int) -> None:
+        self.flow, self.weights, self.channels, self.multiple = Flow(apply, shape[:2]), weights, shape[2], multiple
+        self.tile = max(multiple, tile // multiple * multiple)
         self.norms: set[str] = set()
         self.shapes = self._shapes()
-        floats = {name: math.prod(x.shape) / math.prod(flow.full) for name, x in self.shapes.items()}
+        floats = {name: math.prod(x.shape) / math.prod(self.flow.full) for name, x in self.shapes.items()}
         limit = max(KEPT, max(floats.values()) / 4)
         self.small = [name for name in self.shapes if floats[name] <= limit or name == _RESULT]
         self._traced = functools.lru_cache(self._trace)
         self._programs: dict[str, Any] = {}
         self.steps = self._steps()
         self.cost = sum(step.cost for step in self.steps)
+
+    def __call__(
+        self, weights: Any, picture: np.ndarray, progress: Callable[[float], object] = lambda share: None
+    ) -> np.ndarray:
+        """picture: (1, H, W, C). progress: is told the share of the work that each tile was."""
+        maps: Named = {}
+        statistics: Named = {}
+        for step in self.steps:
+            program, boxes, scale = self.program(step), list(self.boxes(step.halo)), self.scale(step.target)
+            stored = _room(self.shapes[step.target]) if step.kept else None
+            sums = []
+            for box, part in boxes:
+                given = {
+                    "weights": weights,
+                    "window": picture[:, *_slices(box, 1)],
+                    "corner": np.array([box[0], box[2]], np.int32),
+                    "maps": {name: maps[name][:, *_slices(box, self.scale(name))] for name in step.uses},
+                    "statistics": statistics,
+                }
+                value, sums_of_part = program(given, _marked(part, box, scale))
+                if stored is not None:
+                    stored[:, *_slices(part, scale)] = np.asarray(value)[:, *_slices(_inside(part, box), scale)]
+                sums.append(jax.device_get(sums_of_part))
+                progress(step.cost / self.cost / len(boxes))
+            if step.target in self.norms:
+                statistics[step.target] = _together(sums)
+            if stored is not None:
+                maps[step.target] = stored
+            for name in step.last_use:
+                del maps[name]
+        return maps[_RESULT]
 
     def _shapes(self) -> Named:
         """The shapes of all maps over the whole picture, in the order in which the network makes them."""
@@ -367,7 +367,18 @@ _FAR = frozenset({"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gathe
 }
 
 
-# ------------------------------------------------------------------------------------------------ boxes and sums
+# ------------------------------------------------------------------------------------------------ maps, boxes and sums
+
+
+def _room(like: Any) -> np.ndarray:
+    """Space for a map of the whole picture: in memory, or a large one in a temporary file, which is gone when it is."""
+    size = math.prod(like.shape) * like.dtype.itemsize
+    if size <= IN_MEMORY:
+        return np.empty(like.shape, like.dtype)
+    with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, and not a crash later
+        return np.memmap(file, like.dtype, "w+", shape=like.shape)
 
 
 def _slices(box: Box, scale: float) -> tuple[slice, slice]:

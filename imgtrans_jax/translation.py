@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Derived
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.generators import Generator, load_generator
-from imgtrans_jax.tiles import NotLocalError, apply_in_tiles, largest_map
+from imgtrans_jax.tiles import NotLocalError, Plan, largest_map
 from imgtrans_jax.types import Direction, UserError
 
 TestMode = Literal["paper", "eval"]
@@ -114,6 +114,7 @@ class Translation:
         self.multiple: int = getattr(recipe.generator, "multiple", 4)
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         self.function = lambda weights, x: recipe.translate(weights["params"], weights["stats"], x, direction)
+        self._plan: tuple[Any, ...] = ()  # the last shape, tile, and the plan for them
         # In pix2pix's mode `paper` a picture's batch statistics are its own, whatever it is in one batch with.
         self.whole = jax.jit(lambda weights, x: jax.vmap(lambda one: self.function(weights, one[None])[0])(x))
 
@@ -143,10 +144,12 @@ class Translation:
 
     def in_tiles(self, x: np.ndarray, tile: int, progress: Callable[[float], object]) -> np.ndarray:
         """The same for one picture (1, H, W, C), with bounded memory. Raises UserError for a network that has no tiles."""
-        try:
-            return apply_in_tiles(self.function, self.weights, x, tile, self.multiple, progress)
-        except NotLocalError as error:
-            raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
+        if self._plan[:2] != (x.shape, tile):
+            try:
+                self._plan = (x.shape, tile, Plan(self.function, self.weights, x.shape[1:], tile, self.multiple))
+            except NotLocalError as error:
+                raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
+        return self._plan[2](self.weights, x, progress)
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
         """The tile that a picture of this size needs here; None if the memory takes it whole."""

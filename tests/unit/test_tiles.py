@@ -12,12 +12,13 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgtrans_jax import tiles
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Norm
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.tiles import Flow, NotLocalError, Plan, apply_in_tiles
+from imgtrans_jax.tiles import NotLocalError, Plan
 
 NETWORKS = {  # network, picture, tile, multiple, batch statistics of the picture
     "resnet": (ResNetGenerator(width=4, blocks=2), (72, 100), 32, 4, False),
@@ -56,7 +57,7 @@ def test_tiles_are_the_whole_picture(name):
     apply, weights, x, whole = network(name)
     _, _, tile, multiple, _ = NETWORKS[name]
     shares = []
-    tiled = apply_in_tiles(apply, weights, x, tile, multiple, shares.append)
+    tiled = Plan(apply, weights, x.shape[1:], tile, multiple)(weights, x, shares.append)
     np.testing.assert_allclose(tiled, whole, atol=2e-5 * np.abs(whole).max())
     assert sum(shares) == pytest.approx(1)
     assert len(shares) > 4
@@ -67,7 +68,7 @@ def test_tiles_are_the_whole_picture(name):
 def test_any_size_and_any_tile(rows, columns, tile):
     apply, weights, _, _ = network("resnet_cut")
     x = np.random.default_rng(rows).uniform(-1, 1, (1, 4 * rows, 4 * columns, 3)).astype(np.float32)
-    np.testing.assert_allclose(apply_in_tiles(apply, weights, x, tile, 4), jax.jit(apply)(weights, x), atol=2e-5)
+    np.testing.assert_allclose(Plan(apply, weights, x.shape[1:], tile, 4)(weights, x), jax.jit(apply)(weights, x), atol=2e-5)
 
 
 def test_tiles_without_common_statistics_would_differ():
@@ -79,13 +80,24 @@ def test_tiles_without_common_statistics_would_differ():
 def test_a_flat_part_and_a_large_mean_keep_their_digits():
     apply, weights, x, _ = network("resnet")
     x = np.where(np.arange(x.shape[1])[None, :, None, None] < 36, 0.999, 0.01 * x + 0.9).astype(np.float32)
-    np.testing.assert_allclose(apply_in_tiles(apply, weights, x, 24, 4), jax.jit(apply)(weights, x), atol=1e-4)
+    np.testing.assert_allclose(Plan(apply, weights, x.shape[1:], 24, 4)(weights, x), jax.jit(apply)(weights, x), atol=1e-4)
+
+
+def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_through_the_same_plan(monkeypatch):
+    apply, weights, x, whole = network("resnet")
+    plan = Plan(apply, weights, x.shape[1:], 32, 4)
+    monkeypatch.setattr(tiles, "IN_MEMORY", 1000)
+    result = plan(weights, x)
+    assert isinstance(result, np.memmap)
+    np.testing.assert_allclose(result, whole, atol=2e-5)
+    other = jax.tree.map(lambda w: 0.5 * w, weights)
+    np.testing.assert_allclose(plan(other, x), jax.jit(apply)(other, x), atol=2e-5)
 
 
 def test_large_maps_are_computed_again_and_small_ones_leave_when_they_are_done():
     module = ResNetGenerator()
     weights = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
-    plan = Plan(Flow(lambda w, x: module.apply(w, x, train=False), (1024, 2048)), weights, 3, 512, 4)
+    plan = Plan(lambda w, x: module.apply(w, x, train=False), weights, (1024, 2048, 3), 512, 4)
     kept = [step.target for step in plan.steps if step.kept]
     assert "head_norm" not in kept
     assert "down_1_norm" in kept
@@ -127,4 +139,4 @@ def test_a_network_that_is_not_local_is_refused(kind, words):
         return nn.apply(lambda m, x: m(m(x)[..., :3]), Global("mean"))(weights, x)
 
     with pytest.raises(NotLocalError, match=words):
-        apply_in_tiles(apply, shared, x, 16, 1)
+        Plan(apply, shared, x.shape[1:], 16, 1)
