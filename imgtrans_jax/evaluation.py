@@ -33,7 +33,7 @@ PAIRWISE = ("psnr", "ssim", "lpips_alex", "lpips_vgg")
 OF_SETS = ("kid", "fid")
 METRICS = (*PAIRWISE, *OF_SETS, "cycle")
 HIGHER_IS_BETTER = frozenset({"psnr", "ssim", "pixel_accuracy", "class_accuracy", "class_iou"})
-_AT_ONCE = 8  # pictures
+_AT_ONCE, _PIXELS = 8, 2**20  # pictures, and pixels of them together
 
 MEANING = {
     "psnr": "dB, of 8-bit RGB; higher is better",
@@ -127,9 +127,7 @@ class Ledger:
 
     def results(self) -> tuple[dict[str, float], dict[str, float]]:
         """The scores by name, and their standard errors where they are known."""
-        found = {
-            name: float(np.mean([v for v in values if np.isfinite(v)] or [np.inf])) for name, values in self.pairwise.items()
-        }
+        found = {name: float(np.mean(values)) for name, values in self.pairwise.items()}
         errors = {
             name: float(np.std(values) / np.sqrt(len(values)))
             for name, values in self.pairwise.items()
@@ -360,7 +358,8 @@ def _stacked(examples: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Mapping[s
 
     for example in examples:
         other = waiting and any(x.shape != waiting[0][name].shape for name, x in example.items())
-        if other or len(waiting) == _AT_ONCE:
+        pixels = max(x.shape[0] * x.shape[1] if x.ndim == 3 else 1 for x in example.values())
+        if other or len(waiting) == min(_AT_ONCE, max(1, _PIXELS // pixels)):
             yield together()
             waiting = []
         waiting.append(example)
@@ -370,7 +369,10 @@ def _stacked(examples: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Mapping[s
 
 def _rgb(pictures: np.ndarray) -> np.ndarray:
     if pictures.shape[-1] not in (1, 3):
-        raise UserError(f"These metrics are for grey and RGB pictures, and these have {pictures.shape[-1]} channels.")
+        raise UserError(
+            f"lpips, kid and fid are for grey and RGB pictures, and these have {pictures.shape[-1]} channels: give "
+            "--metrics=psnr,ssim."
+        )
     return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
 
 

@@ -122,9 +122,11 @@ class Translation:
         return self.whole(self.weights, x)
 
     def padded(self, x: np.ndarray) -> np.ndarray:
-        """The same for any height and width: mirrored outwards to what the network takes, and cut back."""
+        """The same for any height and width: mirrored outwards to what the network takes, and cut back; in tiles if the memory
+        does not take it whole."""
         wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
-        result = np.asarray(self(wide))
+        tile = self.tile_for(*wide.shape[1:])
+        result = np.asarray(self(wide)) if not tile else np.concatenate([self.in_tiles(one[None], tile) for one in wide])
         enlarged = result.shape[1] // wide.shape[1]
         return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
 
@@ -142,7 +144,7 @@ class Translation:
         print(f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size changes it.")
         return trained_at
 
-    def in_tiles(self, x: np.ndarray, tile: int, progress: Callable[[float], object]) -> np.ndarray:
+    def in_tiles(self, x: np.ndarray, tile: int, progress: Callable[[float], object] = lambda share: None) -> np.ndarray:
         """The same for one picture (1, H, W, C), with bounded memory. Raises UserError for a network that has no tiles."""
         if self._plan[:2] != (x.shape, tile):
             try:
