@@ -168,19 +168,30 @@ def to_unit(picture: np.ndarray) -> np.ndarray:
 
 def to_signed(picture: np.ndarray) -> np.ndarray:
     """uint8, or float in [0, 1] -> float32 in [-1, 1]."""
+    signed = picture.astype(np.float32)  # then in place: a large picture's temporaries would fill the memory
     if picture.dtype == np.uint8:
-        return picture.astype(np.float32) / 127.5 - 1
-    return picture.astype(np.float32) * 2 - 1
+        signed /= 127.5
+    else:
+        signed *= 2
+    signed -= 1
+    return signed
 
 
 def to_bytes(signed: np.ndarray) -> np.ndarray:
     """float in [-1, 1] -> uint8, rounded to the nearest and clipped."""
-    return np.rint((np.clip(signed, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return _scaled(signed, 127.5).astype(np.uint8)
 
 
 def to_words(signed: np.ndarray) -> np.ndarray:
     """float in [-1, 1] -> uint16, rounded to the nearest and clipped."""
-    return np.rint((np.clip(signed, -1, 1) + 1) * 32767.5).astype(np.uint16)
+    return _scaled(signed, 32767.5).astype(np.uint16)
+
+
+def _scaled(signed: np.ndarray, half: float) -> np.ndarray:
+    scaled = np.array(np.clip(signed, -1, 1))
+    scaled += 1
+    scaled *= half
+    return np.rint(scaled, out=scaled)
 
 
 def from_unit(unit: np.ndarray) -> np.ndarray:
@@ -266,4 +277,6 @@ def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndar
     """(N, H, W, C) with its right and bottom mirrored outwards to multiples of `multiple`, and to `smallest` at least."""
     target = [max(smallest, math.ceil(side / multiple) * multiple) for side in images.shape[1:3]]
     after = [side - old for side, old in zip(target, images.shape[1:3], strict=True)]
+    if not any(after):
+        return images
     return np.pad(images, ((0, 0), (0, after[0]), (0, after[1]), (0, 0)), mode="symmetric")

@@ -211,12 +211,13 @@ class _Work:
             self.shapes.add((tile or 0, len(self.waiting), *first.padded.shape))
             tqdm.write(f"Compiling for {first.seen[1]}x{first.seen[0]}{many}{in_tiles} …")
         if tile:
-            results = np.concatenate([self.translation.in_tiles(p.padded, tile, self.bar.update) for p in self.waiting])
+            for picture in self.waiting:
+                self._write(picture, self.translation.in_tiles(picture.padded, tile, self.bar.update))
         else:
             results = np.asarray(self.translation(np.concatenate([p.padded for p in self.waiting])))
-            self.bar.update(len(self.waiting))
-        for picture, result in zip(self.waiting, results, strict=True):
-            self._write(picture, result[None])
+            for picture, result in zip(self.waiting, results, strict=True):
+                self._write(picture, result[None])
+                self.bar.update()
         self.waiting = []
 
     def _read(self, path: Path, target: Path) -> _Picture:
