@@ -29,7 +29,8 @@ from imgtrans_jax.models.layers import Moments, Norm
 from imgtrans_jax.models.resnet import ResidualBlock
 
 KEPT = 16
-"""Maps with at most so many floats for a pixel of the picture are kept, or with a quarter of the network's largest."""
+"""Maps of more floats for a pixel of the picture, or of over a quarter of the network's largest, are not kept but computed
+again; the smallest are always kept, for else all of the network would be."""
 
 IN_MEMORY = 2**30
 """Bytes of the largest map that is kept in memory; larger ones are in temporary files."""
@@ -147,7 +148,7 @@ class Plan:
         self.norms: set[str] = set()
         self.shapes = self._shapes()
         floats = {name: math.prod(x.shape) / math.prod(self.flow.full) for name, x in self.shapes.items()}
-        limit = max(KEPT, max(floats.values()) / 4)
+        limit = max(min(KEPT, max(floats.values()) / 4), min(floats[name] for name in self.norms or floats))
         self.small = [name for name in self.shapes if floats[name] <= limit or name == _RESULT]
         self._traced = functools.lru_cache(self._trace)
         self._programs: dict[str, Any] = {}
