@@ -205,10 +205,11 @@ class Records:
         folder = self.folder / "best"
         sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
         before = _read_json(folder / "best.json")
-        better = before is None or before.get("metric") != metric or sign * score < sign * before["value"]
-        if jax.process_count() > 1:
+        first = before.get("metric") != metric
+        better = math.isfinite(score) and (first or sign * score < sign * before["value"])
+        if jax.process_count() > 1:  # process 0 alone knows the score
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
-        if not better or (jax.process_count() == 1 and not math.isfinite(score)):
+        if not better:
             return
         Checkpoints(folder / "checkpoints", keep=1).save(step, state, self._metadata())
         _write_json(folder / "config.json", self.stored)
@@ -362,11 +363,11 @@ def _write_json(path: Path, value: Any) -> None:
         path.write_text(json.dumps(value, indent=1) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
-        return None
+        return {}
 
 
 def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:
