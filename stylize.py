@@ -60,7 +60,8 @@ TEST_MODE = flags.DEFINE_enum(
 TILE = flags.DEFINE_integer(
     "tile",
     None,
-    "With --run: work in tiles of this many pixels, for less memory; the result is the same. Default: 512 where needed.",
+    "With --run: work in tiles of this many pixels, for less memory; the result is the same. Default: 512 for a picture that "
+    "does not fit.",
 )
 FORMAT = flags.DEFINE_enum("format", "png", ["png", "jpg", "webp", "tif"], "With --run: the form of the files in a folder.")
 ALPHA = flags.DEFINE_enum(
@@ -92,7 +93,7 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
     if COUNT.value is not None and (pictures or SIZE.value or DIRECTION.value or TEST_MODE.value):
         raise UserError("--count makes pictures from nothing; leave --input, --size, --direction and --test_mode out.")
     if COUNT.value is None and (LABEL.value is not None or SEED.value):
-        raise UserError("--label and --seed go with --count=N, for a GAN's run.")
+        raise UserError(f"--{'seed' if SEED.value else 'label'} goes with --count=N, for a GAN's run.")
     if COUNT.value is not None:
         return translation.generate(source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted, OVERWRITE.value)
     if pictures is None:
@@ -120,6 +121,8 @@ def _with_config(overrides: cli.Overrides) -> list[Path]:
     from imgtrans_jax.types import UserError
     from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
 
+    if INPUT.value and not STYLE.value and not CONFIG.value:
+        raise UserError("Which look? Give --run=RUN or --generator=FILE for a trained one, or --style=PICTURE; see --help.")
     if CONTENT.value and INPUT.value:
         raise UserError("--content and --input say the same; give one of them.")
     content, out, size = CONTENT.value or INPUT.value, OUT.value, SIZE.value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -129,11 +128,6 @@ def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Pa
     """
     sources, targets = _named(content, out, look)
     make_folder(targets[0].parent, "--out")
-    try:
-        with tempfile.TemporaryFile(dir=targets[0].parent):
-            pass
-    except OSError as error:
-        raise UserError(f"Nothing can be written to {targets[0].parent} ({error.strerror}); choose another --out.") from None
     if targets[0].is_dir():
         raise UserError(f"{targets[0]} is a folder; choose another --out.")
     return sources, targets

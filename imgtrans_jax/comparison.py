@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +21,14 @@ from imgtrans_jax.types import Direction, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One run. scores: its newest evaluation in this direction, or {}."""
+    """One run, or the inputs. scores, errors: of its newest evaluation in this direction, or {}. about: how far it was trained,
+    and what was scored; '' for what is no run."""
 
     name: str
     pictures: list[np.ndarray]
     scores: Mapping[str, float]
     about: str = ""
+    errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def compare(
@@ -67,9 +70,15 @@ def _names(runs: Sequence[Path]) -> list[str]:
 def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str) -> Column:
     record: Mapping[str, Any] = evaluation.kept(run).get(direction, {})
     at = f"step {step}" if step is not None else "a file"
-    if record and record.get("step") != step:
-        at += f"; scores of step {record.get('step')}"
-    return Column(name, pictures, {k: v for k, v in record.get("scores", {}).items() if "/" not in k}, at)
+    if record:
+        protocol, counts = record.get("protocol", {}), record.get("counts", {})
+        of = f"scores of step {record.get('step')}" if record.get("step") != step else "scores"
+        at += f"; {of}: {counts.get('fakes')} results, {counts.get('reals')} real"
+        at += f", {protocol['features']['network']}" if "features" in protocol else ""
+    else:
+        at += "; no scores"
+    scores = {k: v for k, v in record.get("scores", {}).items() if "/" not in k}
+    return Column(name, pictures, scores, at, record.get("errors", {}))
 
 
 def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int) -> list[Column]:
@@ -105,12 +114,14 @@ def _from_files(
     sources = [images.read_picture(path) for path in paths]
     columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
     with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "inputs"
+        chosen.mkdir()
+        for number, path in enumerate(paths):
+            shutil.copy(path, chosen / f"{number:06d}{path.suffix}")
         for number, (run, name) in enumerate(zip(runs, names, strict=True)):
-            results = []
-            for i, path in enumerate(paths):
-                (written,) = translate(run, path, Path(folder) / f"{number}_{i}.png", direction, size)
-                results.append(images.read_picture(written))
-            columns.append(_column(run, name, results, load_generator(run).step, direction))
+            print(f"{name}: {len(paths)} pictures …", flush=True)
+            written = translate(run, chosen, Path(folder) / str(number), direction, size)
+            columns.append(_column(run, name, list(map(images.read_picture, written)), load_generator(run).step, direction))
     return columns
 
 
@@ -128,22 +139,26 @@ def _page(columns: Sequence[Column], direction: str) -> str:
         values = [c.scores.get(metric) for c in columns]
         known = [v for v in values if v is not None]
         best = max(known) if metric in evaluation.HIGHER_IS_BETTER else min(known)
-        cells = "".join("<td>" if v is None else f"<td>{_number(v, v == best and len(known) > 1)}" for v in values[1:])
+        cells = []
+        for column, value in list(zip(columns, values, strict=True))[1:]:
+            error = f" ± {column.errors[metric]:.2g}" if metric in column.errors else ""
+            cells.append("<td>" if value is None else f"<td>{_number(value, value == best and len(known) > 1)}{error}")
+        better = "higher is better" if metric in evaluation.HIGHER_IS_BETTER else "lower is better"
         meaning = html.escape(evaluation.MEANING.get(metric, ""))
-        rows.append(f"<tr class='score'><th title='{meaning}'>{html.escape(metric)}{cells}")
+        rows.append(f"<tr class='score'><th title='{meaning}'>{html.escape(metric)}<small>{better}</small>{''.join(cells)}")
     for pictures in zip(*(column.pictures for column in columns), strict=True):
         rows.append("<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures))
-    note = (
-        "Scores are each run's newest evaluation; they compare where their protocols do (evaluations.jsonl)." if metrics else ""
-    )
+    note = "Each run's newest evaluation, with standard errors; scores compare where their counts and features agree."
+    note = note if metrics else "No scores yet: python -m imgtrans_jax.evaluate --run=RUN makes them."
     title = html.escape(" · ".join(column.name for column in columns if column.about))
-    return _PAGE.format(title=title, direction=direction, note=note, head=head, rows="\n".join(rows))
+    return _PAGE.format(title=title, direction=_WAYS[direction], note=note, head=head, rows="\n".join(rows))
 
 
 def _number(value: float, best: bool) -> str:
     return f"<b>{value:.4g}</b>" if best else f"{value:.4g}"
 
 
+_WAYS = {"a2b": "From the first domain to the second", "b2a": "From the second domain to the first"}
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width"><style>
 body{{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222}}h1{{font-weight:600}}table{{border-collapse:collapse}}

@@ -7,8 +7,9 @@
   python -m imgtrans_jax.evaluate --run=runs/labels2photo --segmenter=runs/photo2labels --colours=facades
 
 Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the features of --features), cycle
-(where there is a way back); with --colours the scores of label maps: per-pixel accuracy, per-class accuracy, mean class IoU.
-Each evaluation is printed, and added with its protocol to evaluations.jsonl in the folder of the run, or of --fake.
+(where there is a way back); with --colours also the scores of label maps: pixel_accuracy, class_accuracy, class_iou.
+Each evaluation is printed, with standard errors, and added with its protocol to evaluations.jsonl in the folder of the run, or
+of --fake. A picture that cannot be read ends it, for a score is of all pictures or of none.
 """
 
 import dataclasses
@@ -36,7 +37,9 @@ def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import evaluation  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
-    if bool(RUN.value) == bool(FAKE.value) or bool(FAKE.value) != bool(REAL.value):
+    if RUN.value and (FAKE.value or REAL.value):
+        raise UserError("--run, and --fake with --real, exclude each other; give one of them.")
+    if not RUN.value and not (FAKE.value and REAL.value):
         raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import importlib.metadata
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened, Stream
 from imgtrans_jax.exchange import Generator
 from imgtrans_jax.metrics.distributions import frechet_distance, kid
-from imgtrans_jax.metrics.features import Features
+from imgtrans_jax.metrics.features import Features, check_name
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.lpips import LPIPS
 from imgtrans_jax.metrics.segmentation import Colours, colours_of, confusion, scores, snapped
@@ -60,12 +62,40 @@ class Request:
     colours: str = ""
 
     def check(self) -> None:
-        """Raises UserError for a metric that there is not, or a count below 2 (0: all)."""
-        for name in self.metrics:
-            if name not in METRICS:
-                raise UserError(f"There is no metric '{name}'; choose of {', '.join(METRICS)}.")
+        """Raises UserError for metrics, features or colours that there are not, or a count below 2 (0: all)."""
+        check_name(self.features)
+        if self.colours:
+            colours_of(self.colours)
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown:
+            raise UserError(
+                f"There is no metric {', '.join(map(repr, unknown))}; choose of {', '.join(METRICS)} (the scores of label maps "
+                "come with --colours)."
+            )
         if self.count == 1 or self.count < 0:
             raise UserError(f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all.")
+
+    def within(self, possible: Mapping[str, str]) -> Request:
+        """Those of the metrics for which `possible`, metric -> why it cannot be had, has no reason. What is left out is said if
+        it was asked for by name. Raises UserError if nothing is left."""
+        taken = tuple(name for name in self.metrics if name not in possible)
+        reasons = {name: possible[name] for name in self.metrics if name in possible}
+        if not taken and not self.colours:
+            raise UserError("Nothing can be measured: " + " ".join(f"{name} {why}." for name, why in reasons.items()))
+        if self.metrics != METRICS:
+            for name, why in reasons.items():
+                print(f"Left out: {name} {why}.", flush=True)
+        return dataclasses.replace(self, metrics=taken)
+
+
+def impossible(directions: Sequence[Direction], paired: bool) -> dict[str, str]:
+    """The metrics that a training cannot have, and why. directions: the recipe's. paired: whether its data are."""
+    found = {}
+    if not paired or not directions:
+        found |= dict.fromkeys(PAIRWISE, "needs pairs, results with their truth")
+    if len(directions) < 2:
+        found["cycle"] = "needs a way there and a way back"
+    return found
 
 
 class Judge:
@@ -86,6 +116,8 @@ class Judge:
     def protocol(self) -> dict[str, Any]:
         """What the scores were made with."""
         found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
+        found |= {"versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}}
+        found |= {"errors": "standard errors; of kid the scatter over random halves, or over 100 subsets of 1000"}
         if self.features:
             found["features"] = self.features.protocol
         if self.colours:
@@ -102,6 +134,7 @@ class Ledger:
         self.of: dict[str, list[np.ndarray]] = {"fakes": [], "reals": []}
         self.counts: dict[str, int] = {"fakes": 0, "reals": 0}
         self.confusion: np.ndarray | None = None
+        self.digests = {"fakes": hashlib.sha256(), "reals": hashlib.sha256()}
 
     def pairs(self, fakes: np.ndarray, truths: np.ndarray) -> None:
         """Results beside what each of them should be."""
@@ -115,6 +148,7 @@ class Ledger:
     def set(self, which: str, pictures: np.ndarray) -> None:
         """Results (`fakes`), or real pictures of their domain (`reals`)."""
         self.counts[which] += len(pictures)
+        self.digests[which].update(pictures.tobytes())
         if self.judge.features:
             self.of[which].append(self.judge.features(_rgb(pictures)))
 
@@ -124,6 +158,10 @@ class Ledger:
         for x, y in zip(predicted, true, strict=True):
             counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
             self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def pictures(self) -> dict[str, str]:
+        """The first 12 digits of the SHA-256 of all pixels, results and real pictures."""
+        return {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
 
     def results(self) -> tuple[dict[str, float], dict[str, float]]:
         """The scores by name, and their standard errors where they are known."""
@@ -153,8 +191,10 @@ class Examiner:
     """Scores a generator on its experiment's test pictures, as often as it is asked to: each direction is compiled once."""
 
     def __init__(self, loaded: Generator, opened: Opened, request: Request, segmenter: Generator | None = None) -> None:
-        self.experiment, self.opened, self.judge = loaded.experiment, opened, Judge(request)
+        self.experiment, self.opened = loaded.experiment, opened
         self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
+        request.check()
+        self.judge = Judge(request.within(impossible(self.directions, len(opened.streams) == 1)))
         self.translations = {direction: compiled(loaded, direction) for direction in self.directions}
         self.segmenter = compiled(segmenter) if segmenter else None
         if segmenter and not self.judge.colours:
@@ -182,8 +222,8 @@ class Examiner:
             "scores": found | extra,
             "errors": errors,
             "counts": ledger.counts,
-            "protocol": self.judge.protocol() | described(self.experiment, self.opened),
-            "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "protocol": self.judge.protocol() | {"pictures": ledger.pictures()} | described(self.experiment, self.opened),
+            "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
 
     def _direction(self, direction: Direction) -> tuple[Ledger, dict[str, float]]:
@@ -262,14 +302,19 @@ def described(experiment: Experiment, opened: Opened) -> dict[str, Any]:
 def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]:
     """Scores of the pictures of one folder against those of another: pairwise where every one has a partner of its name, and as
     sets. A picture of another size than its partner is resized to it. Raises UserError if either cannot be read."""
-    judge = Judge(request)
-    ledger, resized = judge.ledger(), 0
+    request.check()
     fakes, reals = (images.list_pictures(folder)[: request.count or None] for folder in (fake, real))
     partners = {path.relative_to(real).with_suffix(""): path for path in images.list_pictures(real)}
     matched = [partners.get(path.relative_to(fake).with_suffix("")) for path in fakes]
     paired = all(matched)
-    if judge.colours and not paired:
+    if request.colours and not paired:
         raise UserError(f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in {real}.")
+    lacking = {"cycle": "needs a trained run"}
+    if not paired:
+        without = f"{sum(m is None for m in matched)} of {len(fakes)}, such as {_alone(fakes, matched)}, have none"
+        lacking |= dict.fromkeys(PAIRWISE, f"needs a partner of the same name in {real}, and {without}")
+    judge = Judge(request.within(lacking))
+    ledger, resized = judge.ledger(), 0
     for path, partner in _said("results", len(fakes), zip(fakes, matched, strict=True)):
         x = images.read_picture(path)
         x = x if x.dtype == np.uint8 else images.from_unit(x)
@@ -284,14 +329,15 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
         ledger.set("reals", _bytes(path)[None])
     found, errors = ledger.results()
     split = {"fake": str(fake), "real": str(real), "pairs by name": paired, "resized to their partner": int(resized)}
+    split["resize"] = "bicubic, antialiased (Pillow), 8 bits; label maps by the nearest pixel; transparency on white"
     return {
         "what": fake.name,
         "source": str(fake),
         "scores": found,
         "errors": errors,
         "counts": ledger.counts,
-        "protocol": judge.protocol() | split,
-        "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "protocol": judge.protocol() | {"pictures": ledger.pictures()} | split,
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
 
 
@@ -330,6 +376,11 @@ def table(record: Mapping[str, Any]) -> str:
             continue
         error = f" ± {record['errors'][name]:.4f}" if name in record["errors"] else ""
         lines.append(f"  {name:20}{value:10.4f}{error:10}  {MEANING.get(name.removeprefix('real/'), '')}")
+    if record["errors"]:
+        lines.append("  ± is the standard error.")
+    resized = record["protocol"].get("resized to their partner")
+    if resized:
+        lines.append(f"  {resized} results had another size than their partner and were resized to it.")
     features = record["protocol"].get("features")
     if features and set(OF_SETS) & set(record["scores"]):
         lines.append(f"  kid and fid in features of {features['network']} ({features['layer']}; {features['resize']})")
@@ -344,6 +395,7 @@ def table(record: Mapping[str, Any]) -> str:
 
 def _said(what: str, count: int, items: Iterable[Any]) -> Iterator[Any]:
     """The items, which may be batches of pictures, with progress over pictures."""
+    print(f"{what[0].upper()}{what[1:]}: {count} pictures …", flush=True)
     with tqdm(total=count, desc=what, unit="picture", delay=2, disable=None, leave=False) as bar:
         for item in items:
             yield item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,17 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path, flag: str) -> None:
-    """Makes a folder that a flag names. Raises UserError if that cannot be done."""
+    """Makes a folder that a flag names, and sees that something can be written to it. Raises UserError if not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); choose another {flag}.") from None
+        why = "there is a file of that name" if folder.is_file() else error.strerror
+        raise UserError(f"The folder {folder} cannot be made ({why}); choose another {flag}.") from None
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}.") from None
 
 
 @contextlib.contextmanager

@@ -144,7 +144,8 @@ def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
         return array.astype(np.float32) / 65535
     if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
         return array.astype(np.float32)
-    raise UserError(f"{path} is an array of {array.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
+    values = f" from {array.min():.3g} to {array.max():.3g}" if array.dtype.kind == "f" and array.size else ""
+    raise UserError(f"{path} is an array of {array.dtype}{values}; uint8, uint16, or floats in [0, 1] are needed.")
 
 
 def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> np.ndarray:

@@ -93,6 +93,9 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     # ---- the loop
     clock = Clock(first, total, rows)
     examine_every = experiment.evaluation.every * per_epoch
+    if examine_every:
+        request = _request(experiment)
+        request.within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
     records = Records(
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
     )
@@ -146,7 +149,8 @@ class Records:
         jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])  # so that a stop is obeyed within three steps
         saving = ending or step % self.experiment.save_every == 0
         showing = ending or step % self.experiment.sample_every == 0
-        examining = self.examine_every > 0 and step % self.examine_every == 0
+        done = step == self.clock.total
+        examining = self.examine_every > 0 and (step % self.examine_every == 0 or done)
         logging = saving or showing or examining or step % self.experiment.log_every == 0
         if logging or self.clock.due():
             figures = self._show(step, state) if self.report and showing else {}
@@ -282,10 +286,15 @@ def _check_numbers(experiment: Experiment) -> None:
         raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
     wanted = experiment.evaluation
     _request(experiment).check()
-    if wanted.every < 0 or (wanted.best and (wanted.best not in wanted.metrics or not wanted.every)):
+    if wanted.every < 0:
+        raise UserError(f"config.evaluation.every is {wanted.every}; it is in epochs, 0 for none.")
+    if wanted.best and wanted.best not in wanted.metrics:
         raise UserError(
-            "config.evaluation.every is in epochs, 0 or more, and config.evaluation.best one of config.evaluation.metrics."
+            f"config.evaluation.best is '{wanted.best}', which is not among config.evaluation.metrics "
+            f"({', '.join(wanted.metrics)}); add it there."
         )
+    if wanted.best and not wanted.every:
+        raise UserError("config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs.")
     for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")

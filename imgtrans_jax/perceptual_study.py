@@ -56,7 +56,13 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     for folder, pictures in zip((real, *fakes), sets, strict=True):
         if len(pictures) < plan.practice + plan.scored:
             notes.append(f"{folder} has {len(pictures)} pictures for {plan.practice + plan.scored} trials: some come again.")
-    embedded = [[{"name": n, "src": _embedded(p, plan.size)} for n, p in pictures.items()] for pictures in sets]
+    detail = [int(np.median([max(p.shape[:2]) for p in pictures.values()])) for pictures in sets]
+    if min(detail) < plan.size and max(detail) > 1.1 * min(detail):
+        notes.append(
+            f"Some pictures have {min(detail)} pixels and others {max(detail)}: all are shown with {min(detail)}'s detail."
+        )
+    via = min(plan.size, *detail)
+    embedded = [[{"name": n, "src": _embedded(p, via, plan.size)} for n, p in pictures.items()] for pictures in sets]
     data = {
         "format": FORMAT,
         "study": secrets.token_hex(4),
@@ -103,28 +109,38 @@ def _square(picture: np.ndarray) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
-def _embedded(picture: np.ndarray, size: int) -> str:
-    """Always a PNG, so that no form of file tells pictures apart."""
-    height, width = (max(1, round(side * size / max(picture.shape[:2]))) for side in picture.shape[:2])
-    return images.embedded(images.resize(picture, height, width))
+def _embedded(picture: np.ndarray, via: int, size: int) -> str:
+    """At `size` pixels of the longer side with the detail of `via`, and always a PNG, so that neither sharpness nor the form of
+    the file tells pictures apart."""
+    for longer in (via, size):
+        height, width = (max(1, round(side * longer / max(picture.shape[:2]))) for side in picture.shape[:2])
+        picture = images.resize(picture, height, width)
+    return images.embedded(picture)
 
 
 # ------------------------------------------------------------------------------------------------ answers
 
 
 def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
-    """The sessions of files, or of all .json files of folders, and what is wrong with the others. The same session twice counts
-    once. Raises UserError if none is left."""
+    """The sessions of files, or of all .json files of folders, and what is wrong with the others. Of one participant the first
+    counts. Raises UserError if none is left."""
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     sessions: dict[str, Session] = {}
     refused = []
     for file in files:
         try:
             session = json.loads(file.read_text(encoding="utf-8"))
-            answers = [(str(t["method"]), bool(t["fooled"]), bool(t["scored"])) for t in session["trials"]]
-            if session["format"] != FORMAT or not any(scored for *_, scored in answers):
+            answers = [(t["method"], t["fooled"], t["scored"]) for t in session["trials"]]
+            sound = all(isinstance(m, str) and isinstance(f, bool) and isinstance(s, bool) for m, f, s in answers)
+            if session["format"] != FORMAT or not sound:
                 raise ValueError
-            sessions[str(session["participant"])] = session
+            before = sessions.setdefault(str(session["participant"]), session)
+            if before is not session:
+                same = "the same answers again" if before == session else f"other answers of {session['participant']}"
+                refused.append(f"{file} has {same}, of whom those of the first file count.")
+            elif not any(scored for *_, scored in answers):
+                refused.append(f"{file} has no scored answers, only practice.")
+                del sessions[str(session["participant"])]
         except OSError as error:
             refused.append(f"{file} cannot be read ({error.strerror}).")
         except (ValueError, KeyError, TypeError):
@@ -168,6 +184,8 @@ def summary(sessions: Sequence[Session]) -> str:
         lines.append(f"{method:24}{share:8.1%}   {interval:18}{answers:8}{people:8}")
     studies = {str(session.get("study")) for session in sessions}
     lines.append("50 % is chance: results that nobody can tell from real pictures.")
+    if len(sessions) == 1:
+        lines.append("With one participant the interval is that of this person's answers, and says nothing of other people.")
     if len(studies) > 1:
         lines.append(f"These answers are of {len(studies)} different pages ({', '.join(sorted(studies))}).")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -72,27 +73,42 @@ def translate(
     Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are done, with the names of
     the pictures that cannot be read.
     """
-    translation = compiled(load_generator(source, trust_code), direction, test_mode)
     pictures, out = Path(pictures), Path(out)
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
-    if (size is not None and size < images.MIN_SIDE) or (tile is not None and tile < images.MIN_SIDE):
-        raise UserError(f"A size or a tile of {min(size or tile or 0, tile or size or 0)} pixels is too small; give 8 or more.")
+    for flag, value in (("size", size), ("tile", tile)):
+        if value is not None and value < images.MIN_SIDE:
+            raise UserError(f"--{flag}={value} pixels is too small; give {images.MIN_SIDE} or more.")
+    translation = compiled(load_generator(source, trust_code), direction, test_mode)
     paths = [pictures] if pictures.is_file() else images.list_pictures(pictures)
+    # Results of before, in a folder within the input's, are no inputs.
+    paths = [path for path in paths if pictures.is_file() or out.resolve() not in path.resolve().parents]
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
     wanted = [(path, target) for path, target in zip(paths, targets, strict=True) if overwrite or not target.exists()]
     if not wanted and pictures.is_file():
         raise UserError(f"{targets[0]} is there already; add --overwrite, or choose another --out.")
     if len(wanted) < len(paths):
-        print(f"{len(paths) - len(wanted)} of {len(paths)} results are in {out} already and stay; --overwrite makes them anew.")
+        print(
+            f"{len(paths) - len(wanted)} of {len(paths)} results are in {out} already and stay, whatever they were made with; "
+            "--overwrite makes them anew."
+        )
+    if targets:
+        make_folder(targets[0].parent, "--out")
     work = _Work(translation, size or translation.own_size(), tile, alpha, len(wanted))
-    with work.bar:
-        for path, target in wanted:
-            work.add(path, target)
-        work.flush()
+    try:
+        with work.bar:
+            for path, target in wanted:
+                work.add(path, target)
+            work.flush()
+    except KeyboardInterrupt:
+        print(f"\n{len(work.written)} of {len(wanted)} are done; the same command goes on with the others.", flush=True)
+        raise
+    if work.refused and pictures.is_file():
+        raise UserError(work.refused[0])
     if work.refused:
-        done = f"{len(work.written)} of {len(wanted)} pictures were written to {out}. Left out:\n" if len(paths) > 1 else ""
-        raise LeftOutError(done + "\n".join(work.refused)) if len(paths) > 1 else UserError(work.refused[0])
+        raise LeftOutError(
+            f"{len(work.written)} of {len(wanted)} pictures were written to {out}. Left out:\n" + "\n".join(work.refused)
+        )
     return work.written
 
 
@@ -179,6 +195,7 @@ class _Work:
         self.data = translation.experiment.data
         self.waiting: list[_Picture] = []
         self.shapes: set[tuple[int, ...]] = set()
+        self.said: set[str] = set()
         self.written: list[Path] = []
         self.refused: list[str] = []
         shown = "{l_bar}{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
@@ -223,14 +240,34 @@ class _Work:
     def _read(self, path: Path, target: Path) -> _Picture:
         picture = self.data.read(path)
         height, width = picture.shape[:2]
+        self._advise(path, min(height, width))
         scale = self.size / min(height, width) if self.size else 1.0
+        _check_memory(path, round(height * scale), round(width * scale))
         seen = images.to_signed(images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale))))
         multiple = self.translation.multiple
         padded = images.pad_to_multiple(self.data.given(seen)[None], multiple, max(multiple, 16))
         # Where the network itself takes transparency in, as Holes does, the result has what it made of it.
         kept = self.alpha == "keep" and picture.shape[2] != 4 and target.suffix.lower() not in (".jpg", ".jpeg", ".npy")
         alpha = images.read_alpha(path) if kept else None
+        if self.alpha == "keep" and target.suffix.lower() in (".jpg", ".jpeg") and images.read_alpha(path) is not None:
+            self._once(f"JPEG has no transparency, and {path.name} has: white is laid under it.")
+        elif alpha is not None:
+            self._once(f"The result keeps the transparency of {path.name}; --alpha=white lays white under it instead.")
         return _Picture(target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
+
+    def _advise(self, path: Path, shorter: int) -> None:
+        trained_at = self.data.cut.crop_size
+        if self.size is None and trained_at and shorter >= 3 * trained_at:
+            self._once(
+                f"This generator was trained at {trained_at} pixels, and {path.name} has {shorter}: where shapes should be as "
+                f"large as there, add --size={trained_at} (the result is enlarged)."
+            )
+
+    def _once(self, text: str) -> None:
+        kind = text.partition(" ")[0]
+        if kind not in self.said:
+            self.said.add(kind)
+            tqdm.write(text)
 
     def _write(self, picture: _Picture, result: np.ndarray) -> None:
         enlarged = result.shape[1] // picture.padded.shape[1]
@@ -337,8 +374,24 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
     targets = [out / path.relative_to(root).with_suffix(suffix) for path, suffix in zip(paths, suffixes, strict=True)]
-    # Two inputs that differ in their suffix alone keep it in the result's name.
-    return [
-        out / f"{path.relative_to(root)}{suffix}" if targets.count(target) > 1 else target
-        for path, target, suffix in zip(paths, targets, suffixes, strict=True)
-    ]
+    counts = collections.Counter(targets)
+    taken: set[Path] = set()
+    named = []
+    for path, target, suffix in zip(paths, targets, suffixes, strict=True):
+        # Two inputs that differ in their suffix alone keep it in the result's name, which may be a third one's.
+        name = out / f"{path.relative_to(root)}{suffix}" if counts[target] > 1 else target
+        while name in taken or (counts[target] > 1 and name in counts):
+            name = name.with_name(f"{name.stem}_2{suffix}")
+        taken.add(name)
+        named.append(name)
+    return named
+
+
+def _check_memory(path: Path, height: int, width: int) -> None:
+    """Before a size is tried that would fill the memory with the picture alone. Raises UserError."""
+    needed, free = 40 * height * width, free_memory()  # input, padded input and result as float32, and a copy of it
+    if free is not None and needed > free:
+        raise UserError(
+            f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} GB of memory and "
+            f"{free / 2**30:.0f} GB are free: give a smaller --size."
+        )

@@ -19,6 +19,12 @@ from imgtrans_jax.types import UserError
 _VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
 
 
+def check_name(name: str) -> None:
+    """Raises UserError for features that there are not."""
+    if name not in ("vgg16", "inception") and Path(name).suffix not in (".pth", ".pt"):
+        raise UserError(f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's weights.")
+
+
 class Features:
     """Pictures (N, H, W, 3) uint8 -> (N, d) float32.
 
@@ -27,6 +33,7 @@ class Features:
     """
 
     def __init__(self, name: str = "vgg16") -> None:
+        check_name(name)
         self.params: Any
         if name == "vgg16":
             self.params = load_vgg("embedded")[1]
@@ -34,13 +41,11 @@ class Features:
             rule = f"{_VGG_SIDE}x{_VGG_SIDE}, bicubic, antialiased (Pillow)"
             layer = f"{_VGG_LAYER}, mean over positions, 512"
             self._apply = jax.jit(lambda params, x: jnp.mean(network.apply(params, x)[_VGG_LAYER], axis=(1, 2)))  # type: ignore[index]
-        elif name == "inception" or Path(name).suffix in (".pth", ".pt"):
+        else:
             self.params = load_inception("" if name == "inception" else name)
             rule = "299x299, bilinear, not antialiased (pytorch-fid)"
             layer = "the last pooling, 2048"
             self._apply = jax.jit(lambda params, x: Inception().apply(params, resized(x)))
-        else:
-            raise UserError(f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's weights.")
         self.vgg = name == "vgg16"
         self.protocol = {
             "network": "VGG-16" if self.vgg else "Inception-v3 of pytorch-fid",

@@ -109,7 +109,7 @@ def save(folder: Path, pictures: dict[str, np.ndarray]) -> Path:
     return folder
 
 
-def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path):
+def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
     rng = np.random.default_rng(0)
     real = {f"{i}.png": rng.integers(0, 256, (40, 36, 3), dtype=np.uint8) for i in range(3)}
     near = {name: (0.9 * picture).astype(np.uint8) for name, picture in real.items()}
@@ -123,6 +123,11 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path):
     assert record["protocol"]["pairs by name"]
     alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr", "kid")))
     assert set(alone["scores"]) == {"kid"}
+    assert "Left out: psnr needs a partner of the same name" in capsys.readouterr().out
+    with pytest.raises(
+        UserError, match=r"Nothing can be measured: psnr needs a partner .* 2 of 2, such as .*x\.png, have none"
+    ):
+        evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr",)))
     small = evaluate_folders(tmp_path / "small", tmp_path / "real", Request(("psnr",)))
     assert small["protocol"]["resized to their partner"] == 3
     same = evaluate_folders(tmp_path / "real", tmp_path / "real", Request(("psnr", "ssim")))
@@ -150,16 +155,22 @@ def test_label_maps_by_the_command(tmp_path):
 
 def test_mistakes_get_a_sentence(run, tmp_path):
     for wrong, words in (
-        (Request(("psnrr",)), "There is no metric 'psnrr'"),
+        (Request(("psnrr", "kid", "x")), "There is no metric 'psnrr', 'x'"),
         (Request(count=1), "too few"),
         (Request(features="vgg99"), "There are no features 'vgg99'"),
         (Request(colours="street"), "There are no colours"),
     ):
         with pytest.raises(UserError, match=words):
             evaluate_folders(tmp_path, tmp_path, wrong)
-    wrong = dataclasses.replace(load_generator(run).experiment, evaluation=Evaluation(every=1, best="psnr"))
-    with pytest.raises(UserError, match=r"one of config\.evaluation\.metrics"):
-        loop.train(wrong, tmp_path / "x", steps=1)
+    for wrong, words in (
+        (Evaluation(every=1, best="psnr"), r"'psnr', which is not among config\.evaluation\.metrics \(kid\)"),
+        (Evaluation(best="kid"), "needs evaluations"),
+        (Evaluation(every=-1), "in epochs"),
+        (Evaluation(every=1, metrics=("psnr",)), "Nothing can be measured: psnr needs pairs"),
+    ):
+        experiment = dataclasses.replace(load_generator(run).experiment, evaluation=wrong)
+        with pytest.raises(UserError, match=words):
+            loop.train(experiment, tmp_path / "x", steps=1)
 
 
 def test_runs_side_by_side(run, tmp_path):
@@ -169,6 +180,7 @@ def test_runs_side_by_side(run, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.count("<img") == 2 * 3
     assert "kid" in page
+    assert "lower is better" in page
     (tmp_path / "in").mkdir()
     Image.fromarray(np.full((30, 40, 3), 99, np.uint8)).save(tmp_path / "in" / "x.png")
     comparison.compare([run], tmp_path / "in", tmp_path / "files.html", "b2a")

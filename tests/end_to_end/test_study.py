@@ -193,12 +193,18 @@ def test_the_command_reads_answers_and_names_what_is_none(folders):
         ("a.json", json.dumps(answers("a", ours=[True, False, True, False], base=[False] * 4))),
         ("again.json", json.dumps(answers("a", ours=[True, False, True, False], base=[False] * 4))),
         ("other.json", '{"trials": []}'),
+        ("text.json", json.dumps(answers("b", ours=["no"]))),
+        ("practice.json", json.dumps(answers("c") | {"trials": [{"method": "ours", "fooled": True, "scored": False}]})),
     ):
         (folders / name).write_text(text)
     command = [sys.executable, "-m", "imgtrans_jax.study", f"--results={folders}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "other.json is no file of answers" in done.stderr
+    assert "text.json is no file of answers" in done.stderr
+    assert "practice.json has no scored answers" in done.stderr
+    assert "again.json has the same answers again" in done.stderr
+    assert "With one participant" in done.stdout
     assert "ours" in done.stdout
     assert "50.0%" in done.stdout
 
@@ -219,6 +225,14 @@ def test_mistakes_get_a_sentence(folders):
             perceptual_study.make(*wrong, Plan())
     with pytest.raises(UserError, match="There are no answers"):
         perceptual_study.read_sessions([folders / "photos"])
+
+
+def test_sharpness_does_not_tell(folders):
+    for number in range(3):
+        fine = np.random.default_rng(number).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+        Image.fromarray(fine).save(folders / "photos" / f"{number}.png")
+    said = perceptual_study.make(folders / "photos", [folders / "ours"], folders / "s.html", Plan())
+    assert "all are shown with 32's detail" in said
 
 
 def test_shapes_that_would_tell_are_cut_to_squares(folders):

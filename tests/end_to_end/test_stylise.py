@@ -304,7 +304,7 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
         ((f"--content={studio / 'photo.png'}",), "Which style"),
         ((f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}", f"--config.weights={evil}"), "os.system"),
         (("--config=configs/quickstart.py",), "it is for train.py"),
-        (("--run=runs/x", "--input=y.png", "--label=1"), "--label and --seed go with --count"),
+        (("--run=runs/x", "--input=y.png", "--label=1"), "--label goes with --count"),
         (("--run=runs/x", "--count=2", "--direction=b2a"), "leave --input, --size, --direction and --test_mode out"),
     ):
         done = script(*arguments, f"--out={tmp_path / 'out.png'}")

@@ -161,3 +161,45 @@ def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
     np.testing.assert_allclose(np.load(sixteen) / 257, np.load(eight), atol=0.51)
     with pytest.raises(UserError, match=r"more channels than a picture can have: --out=.*x\.npy"):
         translation.translate(five, tmp_path / "bytes.npy", tmp_path / "x.png")
+
+
+def test_no_result_takes_anothers_place_and_results_are_no_inputs(rgb, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, side in (("same.png", 24), ("same.jpg", 28), ("same.jpg.png", 32)):
+        Image.fromarray(picture((side, side, 3))).save(folder / name)
+    written = translation.translate(rgb, folder, folder / "out")
+    assert sorted(load(path).size[0] for path in written) == [24, 28, 32]
+    assert len(set(written)) == 3
+    assert translation.translate(rgb, folder, folder / "out") == []
+    assert not (folder / "out" / "out").exists()
+
+
+def test_what_is_done_is_said_when_stopped_and_goes_on(rgb, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        Image.fromarray(picture((20 + 4 * number, 20, 3))).save(tmp_path / "in" / f"{number}.png")
+    add = translation._Work.add
+
+    def stopping(self, path, target):
+        if path.name == "2.png":
+            raise KeyboardInterrupt
+        add(self, path, target)
+
+    monkeypatch.setattr(translation._Work, "add", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        translation.translate(rgb, tmp_path / "in", tmp_path / "out")
+    assert "1 of 3 are done; the same command goes on" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert [p.name for p in translation.translate(rgb, tmp_path / "in", tmp_path / "out")] == ["1.png", "2.png"]
+
+
+def test_a_size_that_fills_the_memory_is_refused_and_a_strange_one_is_said(rgb, tmp_path, capsys):
+    Image.fromarray(picture((24, 20, 3))).save(tmp_path / "in.png")
+    with pytest.raises(UserError, match=r"in\.png would be worked at 99999x119999, which needs 447 GB"):
+        translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=99999)
+    with pytest.raises(UserError, match="--size=4 pixels is too small"):
+        translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=4)
+    Image.fromarray(picture((800, 780, 3))).save(tmp_path / "large.png")
+    translation.translate(rgb, tmp_path / "large.png", tmp_path / "large_out.png")
+    assert "trained at 256 pixels, and large.png has 780" in capsys.readouterr().out
