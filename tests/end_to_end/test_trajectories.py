@@ -89,10 +89,10 @@ def pix2pix() -> tuple[Any, ...]:
     return recipe, nets, a, b, [[]] * STEPS
 
 
-FLOAT32 = pytest.param(cyclegan, False, marks=pytest.mark.slow)
+FLOAT32 = [pytest.param(method, False, marks=pytest.mark.slow) for method in (cyclegan, pix2pix)]
 
 
-@pytest.mark.parametrize(("method", "double"), [(cyclegan, True), (pix2pix, True), (pix2pix, False), FLOAT32])
+@pytest.mark.parametrize(("method", "double"), [(cyclegan, True), (pix2pix, True), *FLOAT32])
 def test_every_term_of_every_step(method: Callable[[], tuple[Any, ...]], double: bool):
     name = method.__name__
     with jax.enable_x64(double):
