@@ -29,6 +29,7 @@ class Column:
     scores: Mapping[str, float]
     about: str = ""
     errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    basis: Any = None  # what must agree for scores to compare
 
 
 def compare(
@@ -78,7 +79,9 @@ def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, 
     else:
         at += "; no scores"
     scores = {k: v for k, v in record.get("scores", {}).items() if "/" not in k}
-    return Column(name, pictures, scores, at, record.get("errors", {}))
+    protocol = record.get("protocol", {})
+    basis = [record.get("counts"), protocol.get("features"), protocol.get("pictures", {}).get("reals")]
+    return Column(name, pictures, scores, at, record.get("errors", {}), basis)
 
 
 def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int) -> list[Column]:
@@ -138,17 +141,22 @@ def _page(columns: Sequence[Column], direction: str) -> str:
     for metric in metrics:
         values = [c.scores.get(metric) for c in columns]
         known = [v for v in values if v is not None]
+        alike = all(c.basis == columns[-1].basis for c in columns if metric in c.scores)
         best = max(known) if metric in evaluation.HIGHER_IS_BETTER else min(known)
         cells = []
         for column, value in list(zip(columns, values, strict=True))[1:]:
             error = f" ± {column.errors[metric]:.2g}" if metric in column.errors else ""
-            cells.append("<td>" if value is None else f"<td>{_number(value, value == best and len(known) > 1)}{error}")
+            cells.append(
+                "<td>" if value is None else f"<td>{_number(value, value == best and len(known) > 1 and alike)}{error}"
+            )
         better = "higher is better" if metric in evaluation.HIGHER_IS_BETTER else "lower is better"
         meaning = html.escape(evaluation.MEANING.get(metric, ""))
         rows.append(f"<tr class='score'><th title='{meaning}'>{html.escape(metric)}<small>{better}</small>{''.join(cells)}")
     for pictures in zip(*(column.pictures for column in columns), strict=True):
         rows.append("<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures))
-    note = "Each run's newest evaluation, with standard errors; scores compare where their counts and features agree."
+    note = (
+        "Each run's newest evaluation, with standard errors; the best is bold where counts, features and real pictures agree."
+    )
     note = note if metrics else "No scores yet: python -m imgtrans_jax.evaluate --run=RUN makes them."
     title = html.escape(" · ".join(column.name for column in columns if column.about))
     return _PAGE.format(title=title, direction=_WAYS[direction], note=note, head=head, rows="\n".join(rows))

@@ -41,6 +41,8 @@ def main(overrides: cli.Overrides) -> int:
         raise UserError("--run, and --fake with --real, exclude each other; give one of them.")
     if not RUN.value and not (FAKE.value and REAL.value):
         raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
+    if FAKE.value and SEGMENTER.value:
+        raise UserError("--segmenter goes with --run; of two folders give the label maps themselves.")
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
     request.check()

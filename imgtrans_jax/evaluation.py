@@ -197,6 +197,8 @@ class Examiner:
         self.judge = Judge(request.within(impossible(self.directions, len(opened.streams) == 1)))
         self.translations = {direction: compiled(loaded, direction) for direction in self.directions}
         self.segmenter = compiled(segmenter) if segmenter else None
+        if request.colours and len(opened.streams) > 1:
+            raise UserError("Label maps are scored where each has its truth: --colours needs a run that was trained on pairs.")
         if segmenter and not self.judge.colours:
             raise UserError("A segmenter's maps are compared by their colours: give --colours too.")
 
@@ -376,6 +378,8 @@ def table(record: Mapping[str, Any]) -> str:
             continue
         error = f" ± {record['errors'][name]:.4f}" if name in record["errors"] else ""
         lines.append(f"  {name:20}{value:10.4f}{error:10}  {MEANING.get(name.removeprefix('real/'), '')}")
+    if str(record["protocol"].get("split", "")).startswith("training"):
+        lines.append("  These are training pictures, for there are no others: scores of held-out ones would be worse.")
     if record["errors"]:
         lines.append("  ± is the standard error.")
     resized = record["protocol"].get("resized to their partner")

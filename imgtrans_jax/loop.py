@@ -95,7 +95,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     examine_every = experiment.evaluation.every * per_epoch
     if examine_every:
         request = _request(experiment)
-        request.within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
+        wanted = request.within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
+        evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
     records = Records(
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
     )
