@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imgtrans_jax.models.convolution import convolve, convolve_transposed
 from imgtrans_jax.types import Dtype
 
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
@@ -58,76 +59,6 @@ class Orthogonal:
         return nn.initializers.orthogonal(self.gain)(key, shape, dtype)
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: Any = "VALID") -> jax.Array:
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def reflect_pad(x: jax.Array, size: int) -> jax.Array:
-    """(N, H, W, C) -> (N, H + 2 size, W + 2 size, C), mirrored without repeating the edge. Needs H, W > size."""
-    if min(x.shape[1:3]) <= size:
-        raise ValueError(f"Reflection padding of {size} needs more than {size} pixels a side; the map is {x.shape[1:3]}.")
-    return jnp.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode="reflect")
-
-
-def _valid_as_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    margin = kernel.shape[0] // 2
-    return _convolve(x, kernel, 1, "SAME")[:, margin:-margin, margin:-margin]
-
-
-@jax.custom_vjp
-def convolve_valid(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The stride-1 convolution without padding, by an odd square kernel.
-
-    XLA:CPU runs a VALID forward pass 2 to 30 times slower than a SAME one of the same size, but VALID's gradients are as
-    fast or faster (benchmarks/layers.py), so on a CPU the forward pass alone is computed as SAME and cropped.
-    """
-    return jax.lax.platform_dependent(x, kernel, cpu=_valid_as_same, default=_convolve)
-
-
-def _convolve_valid_forward(x, kernel):
-    return convolve_valid(x, kernel), (x, kernel)
-
-
-def _convolve_valid_backward(saved, cotangent):
-    return jax.vjp(_convolve, *saved)[1](cotangent)
-
-
-convolve_valid.defvjp(_convolve_valid_forward, _convolve_valid_backward)
-
-
-@jax.custom_vjp
-def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Doubles height and width: PyTorch's ConvTranspose2d(3, stride=2, padding=1, output_padding=1), or (4, 2, 1).
-
-    x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v]; result (N, 2H, 2W, O).
-    Its gradients are written as those of the strided convolution it is the adjoint of: XLA:CPU has no fast path for the
-    automatic weight gradient (5 s a layer instead of 20 ms).
-    """
-    before = kernel.shape[0] - 2
-    padding = ((before, 2), (before, 2))
-    return jax.lax.conv_general_dilated(
-        x, kernel[::-1, ::-1], (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def _adjoint_of_transposed(y: jax.Array, kernel: jax.Array) -> jax.Array:
-    after = kernel.shape[0] - 3
-    return _convolve(y, kernel.transpose(0, 1, 3, 2), 2, ((1, after), (1, after)))
-
-
-def _convolve_transposed_forward(x, kernel):
-    return convolve_transposed(x, kernel), (x, kernel)
-
-
-def _convolve_transposed_backward(saved, cotangent):
-    x, kernel = saved
-    dx, pull = jax.vjp(functools.partial(_adjoint_of_transposed, cotangent), kernel)
-    return dx, pull(x)[0]
-
-
-convolve_transposed.defvjp(_convolve_transposed_forward, _convolve_transposed_backward)
-
-
 class Conv(nn.Module):
     """A convolution with explicit padding, PyTorch's sampling positions, and float32 parameters.
 
@@ -147,12 +78,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (self.kernel, self.kernel, x.shape[-1], self.features))
         x, kernel = x.astype(self._compute(x)), kernel.astype(self._compute(x))
-        if self.reflect and self.stride == 1:
-            y = convolve_valid(reflect_pad(x, self.padding), kernel)
-        elif self.reflect:
-            y = _convolve(reflect_pad(x, self.padding), kernel, self.stride)
-        else:
-            y = _convolve(x, kernel, self.stride, ((self.padding, self.padding),) * 2)
+        y = convolve(x, kernel, self.stride, self.padding, "reflect" if self.reflect else "zero")
         return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
 
     def _compute(self, x: jax.Array) -> Any:

@@ -1,0 +1,334 @@
+"""Two-dimensional convolutions, and the forms of them that are fast on a CPU. Layout is NHWC, kernels are HWIO.
+
+There is one definition of each, `plain`, with lax's own gradients; every other form computes the same to float32's rounding,
+gradients too, and is chosen here while a program is traced, by platform, type and shape. Why each exists, and what it gains,
+is measured in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+from jax.experimental.xla_metadata import set_xla_metadata
+
+Form: TypeAlias = Literal["auto", "direct", "plain"]
+Border: TypeAlias = Literal["zero", "reflect"]
+
+form = jax.make_user_context(os.environ.get("IMGTRANS_CONVOLUTIONS", "auto"))
+"""`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the environment variable
+IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: no Winograd, each output pixel by products with its own
+neighbourhood alone. auto: the fastest that is known for the platform, which on a GPU or TPU is plain."""
+
+BAND = 20 * 2**20
+
+
+def _form() -> Form:
+    chosen = form.value
+    if chosen not in get_args(Form):
+        raise ValueError(f"There is no form of convolution {chosen!r} (IMGTRANS_CONVOLUTIONS); use one of {get_args(Form)}.")
+    return chosen if jax.default_backend() == "cpu" else "plain"
+
+
+# ------------------------------------------------------------------------------------------------ plain
+
+
+def plain(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: Sequence[tuple[int, int]] | str = "VALID") -> jax.Array:
+    """lax's convolution (correlation), with its automatic gradients."""
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
+    """(N, H, W, C) -> (N, H + 2 size, W + 2 size, C): zeros around it, or mirrored without repeating the edge, which needs
+    H, W > size."""
+    if border == "reflect" and min(x.shape[1:3]) <= size:
+        raise ValueError(f"Reflection padding of {size} needs more than {size} pixels a side; the map is {x.shape[1:3]}.")
+    width = ((0, 0), (size, size), (size, size), (0, 0))
+    return jnp.pad(x, width, mode="reflect" if border == "reflect" else "constant")
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero") -> jax.Array:
+    """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
+    if suits_winograd(x, kernel.shape, stride, padding):
+        return winograd(x, kernel, padding, border)
+    if border == "reflect":
+        x, padding = pad(x, padding, "reflect"), 0
+    if stride == 1 and not padding and kernel.shape[0] > 1 and _form() != "plain":
+        return convolve_valid(x, kernel)
+    return plain(x, kernel, stride, ((padding, padding),) * 2)
+
+
+# ------------------------------------------------------------------------------------------------ VALID
+
+
+@jax.custom_vjp
+def convolve_valid(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The stride-1 convolution without padding, by an odd square kernel.
+
+    XLA:CPU runs a VALID forward pass 2 to 30 times slower than a SAME one of the same size, but VALID's gradients are as
+    fast or faster, so the forward pass alone is computed as SAME and cropped.
+    """
+    margin = kernel.shape[0] // 2
+    return plain(x, kernel, 1, "SAME")[:, margin:-margin, margin:-margin]
+
+
+def _convolve_valid_forward(x, kernel):
+    return convolve_valid(x, kernel), (x, kernel)
+
+
+def _convolve_valid_backward(saved, cotangent):
+    return jax.vjp(plain, *saved)[1](cotangent)
+
+
+convolve_valid.defvjp(_convolve_valid_forward, _convolve_valid_backward)
+
+# ------------------------------------------------------------------------------------------------ Winograd
+
+# Lavin and Gray 2016, section 4.2, F(4x4, 3x3): 4 outputs of a 3-tap filter from 6 inputs, by 6 products instead of 12.
+INPUT = np.array(
+    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+)
+FILTER = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+
+
+def suits_winograd(x: jax.Array, kernel: tuple[int, ...], stride: int, padding: int) -> bool:
+    """Whether it pays: with few channels, or few pixels to share a kernel's transform, the transforms cost more than they save."""
+    (height, width, i, o), pixels = kernel, x.shape[0] * x.shape[1] * x.shape[2]
+    return (
+        _form() == "auto"
+        and (height, width, stride) == (3, 3, 1)
+        and padding <= 1
+        and x.dtype == jnp.float32
+        and min(i, o) >= 64
+        and pixels >= 8 * max(i, o) ** 2 / min(i, o)
+        and min(x.shape[1:3]) + 2 * padding >= 3
+    )
+
+
+def _compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A call that XLA does not inline. A training step has hundreds of alike convolutions, each of dozens of operations; so it
+    compiles those of one shape once. Arguments by name are static."""
+
+    @functools.partial(jax.jit, static_argnames=("padding", "border"))
+    @functools.wraps(function)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        with set_xla_metadata(inlineable="true"):
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with set_xla_metadata(inlineable="false"):
+            return inside(*args, **kwargs)
+
+    return call
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> jax.Array:
+    """The 3x3 convolution of stride 1 by a quarter of its multiplications (Lavin and Gray 2016, algorithm 1).
+
+    Its error in float32 is some 1e-5 of the largest value. The maps go through it a band of tiles at a time.
+    """
+    return _winograd(x, kernel, padding=padding, border=border)
+
+
+def _winograd_forward(x, kernel, padding, border):
+    # Each is kept for the other's gradient; where that is not wanted, None.
+    kept = (x.value if kernel.perturbed else None, kernel.value if x.perturbed else None)
+    return winograd(x.value, kernel.value, padding, border), kept
+
+
+def _winograd_backward(padding, border, kept, cotangent):
+    if isinstance(cotangent, SymbolicZero):
+        return None, None
+    # The transforms are computed again rather than kept: they would be the largest arrays of a training step.
+    kept, cotangent = lax.optimization_barrier((kept, cotangent))
+    return _winograd_gradients(*kept, cotangent, padding=padding, border=border)
+
+
+winograd.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
+
+
+@_compiled_once
+def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> jax.Array:
+    x = pad(x, padding, border)
+    n, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
+    rows, columns, band = _tiling(n, height, width, sum(kernel.shape[2:]))
+    transformed = _transformed(kernel)
+    x = lax.optimization_barrier(_extend(x, 4 * rows + 2, 4 * columns + 2))
+
+    def one(first: Any) -> jax.Array:
+        part = lax.dynamic_slice_in_dim(x, 4 * first, 4 * band + 2, 1)
+        products = jnp.einsum("tpi,tio->tpo", _to_tiles(part, INPUT, band, columns), transformed)
+        return _from_tiles(products.reshape(6, 6, n, band, columns, -1))
+
+    if band == rows:
+        y = one(0)
+    else:
+        y = jnp.moveaxis(lax.map(one, jnp.arange(0, rows, band)), 0, 1).reshape(n, 4 * rows, 4 * columns, -1)
+    return y[:, :height, :width]
+
+
+@_compiled_once
+def _winograd_gradients(
+    x: jax.Array | None, kernel: jax.Array | None, cotangent: jax.Array, padding: int, border: Border
+) -> tuple[jax.Array | None, jax.Array | None]:
+    """By the image, for which the kernel is needed, and by the kernel, for which the image is."""
+    n, height, width, o = cotangent.shape
+    i = x.shape[-1] if kernel is None else kernel.shape[2]
+    rows, columns, band = _tiling(n, height, width, i + o)
+    cotangent = lax.optimization_barrier(_extend(cotangent, 4 * rows, 4 * columns))
+    if x is not None:
+        x = lax.optimization_barrier(_extend(pad(x, padding, border), 4 * rows + 2, 4 * columns + 2))
+    transformed = None if kernel is None else _transformed(kernel)
+
+    def one(carried: tuple[Any, Any], first: Any) -> tuple[tuple[Any, Any], Any]:
+        """A band. Carried: what the bands above add to the first two rows of this one, and the kernel's gradient so far."""
+        above, total = carried
+        spread = _to_tiles(lax.dynamic_slice_in_dim(cotangent, 4 * first, 4 * band, 1), OUTPUT.T, band, columns)
+        own = None
+        if transformed is not None:
+            products = jnp.einsum("tpo,tio->tpi", spread, transformed)
+            found = _from_overlapping_tiles(products.reshape(6, 6, n, band, columns, i))
+            above, own = found[:, 4 * band :], jnp.concatenate([found[:, :2] + above, found[:, 2 : 4 * band]], 1)
+        if x is not None:
+            tiles = _to_tiles(lax.dynamic_slice_in_dim(x, 4 * first, 4 * band + 2, 1), INPUT, band, columns)
+            total = total + jnp.einsum("tpi,tpo->tio", tiles, spread)
+        return (above, total), own
+
+    nothing = (jnp.zeros((n, 2, 4 * columns + 2, i)), jnp.zeros((36, i, o)))
+    if band == rows:
+        (below, total), own = one(nothing, 0)
+    else:
+        (below, total), own = lax.scan(one, nothing, jnp.arange(0, rows, band))
+        own = None if own is None else jnp.moveaxis(own, 0, 1).reshape(n, 4 * rows, 4 * columns + 2, i)
+    of_image = of_kernel = None
+    if own is not None:
+        padded = jnp.concatenate([own, below], 1)[:, : height + 2, : width + 2]
+        inner = jax.ShapeDtypeStruct((n, height + 2 - 2 * padding, width + 2 - 2 * padding, i), padded.dtype)
+        of_image = jax.linear_transpose(lambda x: pad(x, padding, border), inner)(padded)[0]
+    if x is not None:
+        of_kernel = _dense(np.kron(FILTER, FILTER).T, total.reshape(36, -1)).reshape(3, 3, i, o)
+    return of_image, of_kernel
+
+
+def _transformed(kernel: jax.Array) -> jax.Array:
+    """(3, 3, I, O) -> (36, I, O)."""
+    return _dense(np.kron(FILTER, FILTER), kernel.reshape(9, -1)).reshape(36, *kernel.shape[2:])
+
+
+def _tiling(n: int, height: int, width: int, channels: int) -> tuple[int, int, int]:
+    """Rows and columns of 4x4 tiles, and how many rows make a band."""
+    rows, columns = math.ceil(height / 4), math.ceil(width / 4)
+    most = max(1, BAND // (36 * 4 * n * columns * channels))
+    return rows, columns, next(b for b in range(min(most, rows), 0, -1) if rows % b == 0)
+
+
+def _extend(x: jax.Array, height: int, width: int) -> jax.Array:
+    """With zeros below and to the right."""
+    return jnp.pad(x, ((0, 0), (0, height - x.shape[1]), (0, width - x.shape[2]), (0, 0)))
+
+
+def _dense(matrix: np.ndarray, x: jax.Array) -> jax.Array:
+    return jnp.asarray(matrix, x.dtype) @ x
+
+
+def _to_tiles(x: jax.Array, matrix: np.ndarray, rows: int, columns: int) -> jax.Array:
+    """(N, H, W, C) -> (36, N * rows * columns, C): matrix @ tile @ matrix.T of the tiles that begin every 4 pixels."""
+
+    def along(x: jax.Array, count: int, axis: int) -> list[jax.Array]:
+        parts = [lax.slice_in_dim(x, i, i + 4 * count - 3, 4, axis) for i in range(matrix.shape[1])]
+        return [_combined(row, parts) for row in matrix]
+
+    x = lax.optimization_barrier(jnp.stack(along(x, rows, 1)))  # else the second sum would compute the first six times
+    return jnp.stack(along(x, columns, 3), 1).reshape(36, -1, x.shape[-1])
+
+
+def _from_tiles(products: jax.Array) -> jax.Array:
+    """(6, 6, N, rows, columns, C) -> (N, 4 rows, 4 columns, C): OUTPUT @ tile @ OUTPUT.T."""
+    _, _, n, rows, columns, channels = products.shape
+    across = [_combined(row, [products[:, b] for b in range(6)]) for row in OUTPUT]
+    half = lax.optimization_barrier(jnp.stack(across, 4))
+    whole = jnp.stack([_combined(row, list(half)) for row in OUTPUT], 2)
+    return whole.reshape(n, 4 * rows, 4 * columns, channels)
+
+
+def _from_overlapping_tiles(products: jax.Array) -> jax.Array:
+    """(6, 6, N, rows, columns, C) -> (N, 4 rows + 2, 4 columns + 2, C): the adjoint of `_to_tiles` by INPUT, which sums what
+    neighbouring 6x6 tiles share."""
+
+    def along(parts: Sequence[jax.Array], axis: int) -> jax.Array:
+        """Six parts (..., count, ...) -> (..., count + 1, 4, ...)."""
+        sums = [_combined(row, parts) for row in INPUT.T]
+        padded = [_padded(x, axis, 0, 1) for x in sums[:4]]
+        shared = [_padded(x, axis, 1, 0) for x in sums[4:]]
+        return jnp.stack([a + b for a, b in zip(padded, shared, strict=False)] + padded[2:], axis + 1)
+
+    _, _, n, rows, columns, channels = products.shape
+    half = lax.optimization_barrier(along([products[:, b] for b in range(6)], 3))
+    whole = along(list(half), 1)
+    return whole.reshape(n, 4 * rows + 4, 4 * columns + 4, channels)[:, :-2, :-2]
+
+
+def _padded(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
+    return jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(x.ndim)])
+
+
+def _combined(row: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
+    """The sum of row[i] parts[i], without the zeros."""
+    terms = [part if factor == 1 else part * float(factor) for factor, part in zip(row, parts, strict=True) if factor]
+    return functools.reduce(jnp.add, terms)
+
+
+# ------------------------------------------------------------------------------------------------ transposed
+
+
+def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Doubles height and width: PyTorch's ConvTranspose2d(3, stride=2, padding=1, output_padding=1), or (4, 2, 1).
+
+    x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v]; result (N, 2H, 2W, O).
+    """
+    return plain_transposed(x, kernel) if _form() == "plain" else _transposed(x, kernel)
+
+
+def plain_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """See `convolve_transposed`; by lax, with its automatic gradients."""
+    before = kernel.shape[0] - 2
+    padding = ((before, 2), (before, 2))
+    return lax.conv_general_dilated(
+        x, kernel[::-1, ::-1], (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+@jax.custom_vjp
+def _transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Its gradients are written as those of the strided convolution it is the adjoint of: XLA:CPU has no fast path for the
+    automatic weight gradient (5 s a layer instead of 20 ms)."""
+    return plain_transposed(x, kernel)
+
+
+def _adjoint_of_transposed(y: jax.Array, kernel: jax.Array) -> jax.Array:
+    after = kernel.shape[0] - 3
+    return plain(y, kernel.transpose(0, 1, 3, 2), 2, ((1, after), (1, after)))
+
+
+def _transposed_forward(x, kernel):
+    return _transposed(x, kernel), (x, kernel)
+
+
+def _transposed_backward(saved, cotangent):
+    x, kernel = saved
+    dx, pull = jax.vjp(functools.partial(_adjoint_of_transposed, cotangent), kernel)
+    return dx, pull(x)[0]
+
+
+_transposed.defvjp(_transposed_forward, _transposed_backward)
