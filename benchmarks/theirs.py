@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -54,8 +54,9 @@ class Settings:
         return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
 
 
-def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
-    """One step, or evaluation, or image of the case; it returns a loss, after all is done."""
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float]:
+    """A step of the case, which returns a loss when all is done, and how many seconds it took to compile: none, since
+    PyTorch compiles within its first step."""
     torch.manual_seed(0)
     settings = Settings(variant)
     make = {
@@ -74,7 +75,7 @@ def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Callable
             torch.cuda.synchronize()
         return float(value)
 
-    return synchronised
+    return synchronised, 0.0
 
 
 def peak_mb() -> float | None:
@@ -338,10 +339,3 @@ def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) ->
         return loss
 
     return lambda: optimizer.step(closure).item()
-
-
-def steps(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Iterator[float]:
-    """Losses, one at a time, for ever."""
-    step = prepare(case, variant, inputs)
-    while True:
-        yield step()

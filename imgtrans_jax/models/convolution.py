@@ -57,38 +57,111 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero") -> jax.Array:
     """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
-    if suits_winograd(x, kernel.shape, stride, padding):
+    if _suits_winograd(x, kernel, stride, padding):
         return winograd(x, kernel, padding, border)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
-    if stride == 1 and not padding and kernel.shape[0] > 1 and _form() != "plain":
-        return convolve_valid(x, kernel)
-    return plain(x, kernel, stride, ((padding, padding),) * 2)
+    if _form() == "plain" or kernel.shape[0] == 1:
+        return plain(x, kernel, stride, ((padding, padding),) * 2)
+    return direct(x, kernel, stride, padding)
 
 
-# ------------------------------------------------------------------------------------------------ VALID
+def _apart(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For functions that XLA is to leave a call: it computes what is within when it is its turn and not long before, which
+    saves a third of a training step's memory, and compiles alike ones once. static: arguments that are no arrays."""
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.partial(jax.jit, static_argnames=static)
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with set_xla_metadata(inlineable="true"):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with set_xla_metadata(inlineable="false"):
+                return inside(*args, **kwargs)
+
+        return call
+
+    return decorated
 
 
-@jax.custom_vjp
-def convolve_valid(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The stride-1 convolution without padding, by an odd square kernel.
+# ------------------------------------------------------------------------------------------------ direct
 
-    XLA:CPU runs a VALID forward pass 2 to 30 times slower than a SAME one of the same size, but VALID's gradients are as
-    fast or faster, so the forward pass alone is computed as SAME and cropped.
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def direct(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """The convolution with zeros around the image, its three passes where XLA:CPU is fast.
+
+    A VALID pass of stride 1 is 2 to 30 times slower there than a SAME one of the same size, so it is computed as SAME and
+    cropped. Gradients of kernels are few large matrix products.
     """
+    odd = kernel.shape[0] % 2 == 1
+    return _same_and_crop(x, kernel) if stride == 1 and not padding and odd else _padded_by_lax(x, kernel, stride, padding)
+
+
+def _direct_forward(x, kernel, stride, padding):
+    return direct(x, kernel, stride, padding), (x, kernel)
+
+
+def _direct_backward(stride, padding, saved, cotangent):
+    (x, kernel), cotangent = lax.optimization_barrier((saved, cotangent))
+    side = kernel.shape[0]
+    if stride == 1 and not padding and side % 2:
+        # The barrier keeps XLA from making it the convolution's own padding, which would be the slow path again.
+        around = lax.optimization_barrier(pad(cotangent, side - 1))
+        of_image = _same_and_crop(around, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+    else:
+        of_image = jax.vjp(lambda x: _padded_by_lax(x, kernel, stride, padding), x)[1](cotangent)[0]
+    return of_image, kernel_gradient(x, cotangent, side=side, stride=stride, padding=padding)
+
+
+direct.defvjp(_direct_forward, _direct_backward)
+
+
+def _same_and_crop(x: jax.Array, kernel: jax.Array) -> jax.Array:
     margin = kernel.shape[0] // 2
     return plain(x, kernel, 1, "SAME")[:, margin:-margin, margin:-margin]
 
 
-def _convolve_valid_forward(x, kernel):
-    return convolve_valid(x, kernel), (x, kernel)
+def _padded_by_lax(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    return plain(x, kernel, stride, ((padding, padding),) * 2)
 
 
-def _convolve_valid_backward(saved, cotangent):
-    return jax.vjp(plain, *saved)[1](cotangent)
+@_apart("side", "stride", "padding")
+def kernel_gradient(x: jax.Array, cotangent: jax.Array, *, side: int, stride: int, padding: int = 0) -> jax.Array:
+    """Of sum(plain(pad(x, padding), kernel, stride) * cotangent) by the kernel, (side, side, I, O).
+
+    Where one side has a few channels, it is copied once for each place of the kernel, and one matrix product does the rest;
+    with many on both sides it is a product for each place.
+    """
+    x = lax.optimization_barrier(pad(x, padding))
+    i, o = x.shape[-1], cotangent.shape[-1]
+    if stride == 1 and min(i, o) <= 4:
+        if i <= o:
+            return _gradient_of_few(x, cotangent, side)
+        around = pad(cotangent, side - 1)
+        return _gradient_of_few(around, x, side)[::-1, ::-1].transpose(0, 1, 3, 2)
+    if min(i, o) >= 64:
+        shifted = jnp.stack(_shifted(x, cotangent.shape[1:3], side, stride)).reshape(side**2, -1, i)
+        return jnp.einsum("tpi,po->tio", shifted, cotangent.reshape(-1, o)).reshape(side, side, i, o)
+    like = jax.ShapeDtypeStruct((side, side, i, o), x.dtype)
+    height, width = (stride * (length - 1) + side for length in cotangent.shape[1:3])
+    return jax.linear_transpose(lambda kernel: plain(x[:, :height, :width], kernel, stride), like)(cotangent)[0]
 
 
-convolve_valid.defvjp(_convolve_valid_forward, _convolve_valid_backward)
+def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int) -> jax.Array:
+    places = jnp.stack(_shifted(jnp.moveaxis(x, 3, 0)[..., None], cotangent.shape[1:3], side, 1))
+    return (places.reshape(side**2 * x.shape[3], -1) @ cotangent.reshape(-1, cotangent.shape[3])).reshape(side, side, x.shape[3], -1)
+
+
+def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> list[jax.Array]:
+    """What each place of a kernel sees of x: (..., H, W, C) -> side^2 of (..., *size, C)."""
+    height, width = (stride * (length - 1) + 1 for length in size)
+    rows = [lax.slice_in_dim(x, u, u + height, stride, x.ndim - 3) for u in range(side)]
+    return [lax.slice_in_dim(row, v, v + width, stride, x.ndim - 2) for row in rows for v in range(side)]
+
 
 # ------------------------------------------------------------------------------------------------ Winograd
 
@@ -100,36 +173,18 @@ FILTER = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], 
 OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
-def suits_winograd(x: jax.Array, kernel: tuple[int, ...], stride: int, padding: int) -> bool:
+def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
     """Whether it pays: with few channels, or few pixels to share a kernel's transform, the transforms cost more than they save."""
-    (height, width, i, o), pixels = kernel, x.shape[0] * x.shape[1] * x.shape[2]
+    (height, width, i, o), pixels = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2]
     return (
         _form() == "auto"
         and (height, width, stride) == (3, 3, 1)
         and padding <= 1
         and x.dtype == jnp.float32
-        and min(i, o) >= 64
-        and pixels >= 8 * max(i, o) ** 2 / min(i, o)
+        and min(i, o) >= 32
+        and pixels >= 4 * max(i, o) ** 2 / min(i, o)
         and min(x.shape[1:3]) + 2 * padding >= 3
     )
-
-
-def _compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A call that XLA does not inline. A training step has hundreds of alike convolutions, each of dozens of operations; so it
-    compiles those of one shape once. Arguments by name are static."""
-
-    @functools.partial(jax.jit, static_argnames=("padding", "border"))
-    @functools.wraps(function)
-    def inside(*args: Any, **kwargs: Any) -> Any:
-        with set_xla_metadata(inlineable="true"):
-            return function(*args, **kwargs)
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with set_xla_metadata(inlineable="false"):
-            return inside(*args, **kwargs)
-
-    return call
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -158,7 +213,7 @@ def _winograd_backward(padding, border, kept, cotangent):
 winograd.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
 
 
-@_compiled_once
+@_apart("padding", "border")
 def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> jax.Array:
     x = pad(x, padding, border)
     n, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
@@ -178,7 +233,7 @@ def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> 
     return y[:, :height, :width]
 
 
-@_compiled_once
+@_apart("padding", "border")
 def _winograd_gradients(
     x: jax.Array | None, kernel: jax.Array | None, cotangent: jax.Array, padding: int, border: Border
 ) -> tuple[jax.Array | None, jax.Array | None]:
@@ -316,19 +371,15 @@ def _transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return plain_transposed(x, kernel)
 
 
-def _adjoint_of_transposed(y: jax.Array, kernel: jax.Array) -> jax.Array:
-    after = kernel.shape[0] - 3
-    return plain(y, kernel.transpose(0, 1, 3, 2), 2, ((1, after), (1, after)))
-
-
 def _transposed_forward(x, kernel):
     return _transposed(x, kernel), (x, kernel)
 
 
 def _transposed_backward(saved, cotangent):
-    x, kernel = saved
-    dx, pull = jax.vjp(functools.partial(_adjoint_of_transposed, cotangent), kernel)
-    return dx, pull(x)[0]
+    (x, kernel), cotangent = lax.optimization_barrier((saved, cotangent))
+    around = jnp.pad(cotangent, ((0, 0), (1, kernel.shape[0] - 3), (1, kernel.shape[0] - 3), (0, 0)))
+    of_image = plain(around, kernel.transpose(0, 1, 3, 2), 2)
+    return of_image, kernel_gradient(around, x, side=kernel.shape[0], stride=2).transpose(0, 1, 3, 2)
 
 
 _transposed.defvjp(_transposed_forward, _transposed_backward)

@@ -1,0 +1,135 @@
+"""The steps of this library, as its programs run them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.cases import RATE, Case, vgg_layers
+from imgtrans_jax import config, image_opt, memory, program, sharding
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.vgg import DEVIATION, MEAN
+from imgtrans_jax.optim import LBFGS, Adam, Constant, PixelAdam
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.recipes.gatys import Gatys
+from imgtrans_jax.recipes.pix2pix import Pix2Pix
+from imgtrans_jax.recipes.srgan import SRGAN
+from imgtrans_jax.state import apply
+
+Step = Callable[[], float]
+
+
+def variants(case: Case) -> list[str]:
+    return ["float32", "bfloat16"] if case.precision == "bfloat16" else ["float32"]
+
+
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+    """A step of the case, which returns a loss when all is done, and how many seconds it took to compile."""
+    memory.reuse()
+    if case.task == "generator":
+        return generator(case, variant, inputs)
+    if case.task.startswith("style"):
+        return style(case, variant, inputs)
+    return game(case, variant, inputs)
+
+
+def peak_mb() -> float | None:
+    """Of the device's memory; None where that is the process's own."""
+    stats = jax.devices()[0].memory_stats()
+    return stats["peak_bytes_in_use"] / 2**20 if stats else None
+
+
+def version() -> str:
+    return f"jax {jax.__version__} on {jax.devices()[0].device_kind}"
+
+
+def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+    """CycleGAN, pix2pix and SRGAN, as train.py runs them; SRGAN as configs/srgan.py has it, but for its critic's size."""
+    if case.task == "cyclegan":
+        base = config.load("configs/cyclegan_horse2zebra.py")
+        recipe: Any = CycleGAN(generator=ResNetGenerator(blocks=case.blocks, dtype=_dtype(variant)))
+        recipe = dataclasses.replace(recipe, critic=recipe.critic.clone(dtype=variant))
+    elif case.task == "pix2pix":
+        base = config.load("configs/pix2pix_facades.py")
+        recipe = Pix2Pix()
+        recipe = dataclasses.replace(
+            recipe, generator=recipe.generator.clone(dtype=variant), critic=recipe.critic.clone(dtype=variant)
+        )
+    else:
+        base = config.load("configs/srresnet.py")
+        recipe = SRGAN(pixel=0.0, content=0.006, layer="relu5_3", adversarial=1e-3)
+    experiment = dataclasses.replace(
+        base, recipe=recipe, batch_size=case.batch, optimizer=Adam(Constant(2e-4, 200)), matmul_precision="high"
+    )
+    batch = {side: inputs[side] for side in "ab"}
+    mesh = sharding.data_mesh(1, 1)
+    programs = program.Program(experiment, mesh, batch, per_epoch=1000)
+    state = programs.initial()
+    compiled, seconds = programs.compile()
+    placed = sharding.to_devices(batch, mesh)
+
+    def step() -> float:
+        nonlocal state
+        state, metrics = jax.block_until_ready(compiled(state, placed))
+        return float(sum(value for name, value in metrics.items() if not name.startswith(("norm/", "d_"))))
+
+    return step, seconds
+
+
+def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+    module = ResNetGenerator(blocks=9, dtype=_dtype(variant))
+    x = jnp.asarray(inputs["a"])
+    params = jax.jit(lambda: module.init(jax.random.key(0), x, train=False)["params"])()
+    began = time.perf_counter()
+    compiled = jax.jit(lambda params, x: apply(module, params, {}, x, None, train=False)[0]).lower(params, x).compile()
+    seconds = time.perf_counter() - began
+    return lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds
+
+
+def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+    """VGG-19, weights of both losses 1, as stylize.py optimises."""
+    recipe = Gatys(content_weight=1.0, dtype=_dtype(variant))
+    optimizer: Any = _Adam(RATE) if case.task == "style_adam" else LBFGS()
+    network: dict[str, Any] = {name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in vgg_layers(inputs)}
+    network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(DEVIATION))}
+    params = jax.device_put({"params": network})
+    frozen = {
+        "params": params,
+        "weights": {"content": np.float32(1), "style": np.float32(1)},
+        "content": jax.jit(lambda p, x: recipe.content_targets(19, p, x))(params, inputs["content"]),
+        "styles": (jax.jit(lambda p, x: recipe.style_targets(19, p, [x], [1.0]))(params, inputs["style"]),),
+        "shares": (np.float32(1),),
+        "masks": (),
+    }
+    steps = 10_000
+    began = time.perf_counter()
+    compiled = image_opt.compile_step(recipe.objective(19), inputs["content"], frozen, optimizer, steps, clip=False)
+    seconds = time.perf_counter() - began
+    walk = jax.jit(functools.partial(image_opt.start, optimizer=optimizer, steps=steps))(inputs["content"])
+
+    def step() -> float:
+        nonlocal walk
+        walk, terms = compiled(walk, frozen)
+        return float(terms["total"])
+
+    return step, seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class _Adam(PixelAdam):
+    """Without the cooling, as the other side's."""
+
+    def transformation(self, steps: int) -> optax.GradientTransformation:
+        return optax.adam(self.rate, b1=self.b1, b2=self.b2, eps=1e-8)
+
+
+def _dtype(variant: str) -> Any:
+    return variant
