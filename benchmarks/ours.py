@@ -98,7 +98,9 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step
     """VGG-19, weights of both losses 1, as stylize.py optimises."""
     recipe = Gatys(content_weight=1.0, dtype=_dtype(variant))
     optimizer: Any = _Adam(RATE) if case.task == "style_adam" else LBFGS()
-    network: dict[str, Any] = {name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in vgg_layers(inputs)}
+    network: dict[str, Any] = {
+        name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in vgg_layers(inputs)
+    }
     network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(DEVIATION))}
     params = jax.device_put({"params": network})
     frozen = {

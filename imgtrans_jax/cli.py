@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from absl import app
 
-from imgtrans_jax import config
+from imgtrans_jax import config, memory
+from imgtrans_jax.files import cache_folder
 from imgtrans_jax.types import UserError
 
 Overrides = list[tuple[str, str]]
@@ -87,7 +89,16 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
             os._exit(130)  # a compilation may still run in XLA's threads, and the interpreter's own end would crash in it
 
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
+    memory.reuse()
+    _keep_compiled_programs()
     app.run(guarded, argv=argv)
+
+
+def _keep_compiled_programs() -> None:
+    """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the least used go first."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 def _said(error: UserError) -> int:

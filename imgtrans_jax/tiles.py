@@ -25,6 +25,7 @@ from flax import linen as nn
 from jax.extend import core
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from imgtrans_jax.models.convolution import form
 from imgtrans_jax.models.layers import Moments, Norm
 from imgtrans_jax.models.resnet import ResidualBlock
 
@@ -57,7 +58,8 @@ def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
         inner = [largest(sub) for eqn in jaxpr.eqns for sub in core.jaxprs_in_params(eqn.params)]
         return max([math.prod(x.shape) * x.dtype.itemsize for x in maps] + inner, default=0)
 
-    return largest(jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr)
+    with form("direct"):
+        return largest(jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr)
 
 
 # ------------------------------------------------------------------------------------------------ the network, cut
@@ -237,7 +239,8 @@ class Plan:
 
     def _trace(self, size: tuple[int, ...]) -> tuple[core.ClosedJaxpr, list[str]]:
         """The whole flow over a window, and the names of its maps in the order of the jaxpr's results."""
-        traced = jax.make_jaxpr(lambda given: self.flow(given))(self._given(size))
+        with form("direct"):  # of which it can be read how far a pixel reaches
+            traced = jax.make_jaxpr(lambda given: self.flow(given))(self._given(size))
         return traced, sorted(self.shapes)
 
     def _pruned(self, target: str, size: tuple[int, ...]) -> tuple[core.ClosedJaxpr, list[bool]]:

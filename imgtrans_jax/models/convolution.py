@@ -153,7 +153,9 @@ def kernel_gradient(x: jax.Array, cotangent: jax.Array, *, side: int, stride: in
 
 def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int) -> jax.Array:
     places = jnp.stack(_shifted(jnp.moveaxis(x, 3, 0)[..., None], cotangent.shape[1:3], side, 1))
-    return (places.reshape(side**2 * x.shape[3], -1) @ cotangent.reshape(-1, cotangent.shape[3])).reshape(side, side, x.shape[3], -1)
+    return (places.reshape(side**2 * x.shape[3], -1) @ cotangent.reshape(-1, cotangent.shape[3])).reshape(
+        side, side, x.shape[3], -1
+    )
 
 
 def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> list[jax.Array]:
@@ -167,14 +169,22 @@ def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> lis
 
 # Lavin and Gray 2016, section 4.2, F(4x4, 3x3): 4 outputs of a 3-tap filter from 6 inputs, by 6 products instead of 12.
 INPUT = np.array(
-    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
 )
 FILTER = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
-    """Whether it pays: with few channels, or few pixels to share a kernel's transform, the transforms cost more than they save."""
+    """Whether it pays: with few channels, or few pixels to share a transformed kernel, the transforms cost more than they
+    save."""
     (height, width, i, o), pixels = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2]
     return (
         _form() == "auto"

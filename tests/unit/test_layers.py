@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax.models.layers import convolve_transposed, convolve_valid, instance_norm, reflect_pad
+from imgtrans_jax.models.convolution import convolve, convolve_transposed, pad
+from imgtrans_jax.models.layers import instance_norm
 
 
 def convolve_by_hand(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -39,7 +40,7 @@ def arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
 @pytest.mark.parametrize("k", [3, 7])
 def test_valid_convolution(k: int):
     x, kernel = arrays((2, 12, 9, 3), (k, k, 3, 5))
-    np.testing.assert_allclose(convolve_valid(x, kernel), convolve_by_hand(x, kernel), atol=1e-4)
+    np.testing.assert_allclose(convolve(x, kernel), convolve_by_hand(x, kernel), atol=1e-4)
 
 
 def test_transposed_convolution():
@@ -47,7 +48,7 @@ def test_transposed_convolution():
     np.testing.assert_allclose(convolve_transposed(x, kernel), transpose_by_hand(x, kernel), atol=1e-5)
 
 
-@pytest.mark.parametrize(("convolve", "channels"), [(convolve_valid, (3, 5)), (convolve_transposed, (4, 3))])
+@pytest.mark.parametrize(("convolve", "channels"), [(convolve, (3, 5)), (convolve_transposed, (4, 3))])
 def test_the_written_gradients_are_those_of_finite_differences(convolve, channels):
     jax.config.update("jax_enable_x64", True)
     try:
@@ -70,9 +71,9 @@ def test_the_written_gradients_are_those_of_finite_differences(convolve, channel
 
 def test_reflection_does_not_repeat_the_edge():
     row = jnp.arange(4.0).reshape(1, 1, 4, 1) * jnp.ones((1, 4, 1, 1))
-    np.testing.assert_array_equal(reflect_pad(row, 2)[0, 0, :, 0], [2, 1, 0, 1, 2, 3, 2, 1])
+    np.testing.assert_array_equal(pad(row, 2, "reflect")[0, 0, :, 0], [2, 1, 0, 1, 2, 3, 2, 1])
     with pytest.raises(ValueError, match="more than 2 pixels"):
-        reflect_pad(row[:, :2], 2)
+        pad(row[:, :2], 2, "reflect")
 
 
 def test_instance_norm_far_from_zero_keeps_its_digits():
