@@ -1,42 +1,74 @@
-"""The three passes of every kind of convolution here, beside the plain form of XLA, in one run: python benchmarks/layers.py"""
+"""The three passes of every convolution of the networks here, beside lax's plain form and the rate of a matrix product.
 
-import platform
+  python -m benchmarks.layers [--network=resnet] [--json=rows.json]
+
+GFLOP/s of the result, of the image's and of the kernel's gradient, each as ours / plain; the multiplications are those of the
+definition, so that Winograd's algorithm can exceed the matrix product. Batch 1; a layer that occurs twice is measured once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
-from imgtrans_jax.models.layers import convolve_transposed, convolve_valid
+from benchmarks.ours import matmul_gflops, version
+from imgtrans_jax.models.convolution import convolve, convolve_transposed, form
+from imgtrans_jax.models.dncnn import DnCNN
+from imgtrans_jax.models.layers import Conv, Upsample
+from imgtrans_jax.models.patchgan import PatchGAN, StrideOneCritic
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.models.vgg import VGG
 
-LAYERS = ("NHWC", "HWIO", "NHWC")
-
-
-def plain_valid(x, kernel):
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=LAYERS)
-
-
-def plain_transposed(x, kernel):
-    flipped = kernel[::-1, ::-1]
-    return jax.lax.conv_general_dilated(x, flipped, (1, 1), ((1, 2), (1, 2)), lhs_dilation=(2, 2), dimension_numbers=LAYERS)
-
-
-def plain_strided(x, kernel):
-    return jax.lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=LAYERS)
-
-
-CASES = [
-    ("residual block, 256 channels, 64 px", convolve_valid, plain_valid, (1, 66, 66, 256), (3, 3, 256, 256)),
-    ("first layer 3 -> 64, 256 px", convolve_valid, plain_valid, (1, 262, 262, 3), (7, 7, 3, 64)),
-    ("last layer 64 -> 3, 256 px", convolve_valid, plain_valid, (1, 262, 262, 64), (7, 7, 64, 3)),
-    ("up 256 -> 128, to 128 px", convolve_transposed, plain_transposed, (1, 64, 64, 256), (3, 3, 256, 128)),
-    ("up 128 -> 64, to 256 px", convolve_transposed, plain_transposed, (1, 128, 128, 128), (3, 3, 128, 64)),
-    ("down 64 -> 128, from 256 px", plain_strided, plain_strided, (1, 256, 256, 64), (3, 3, 64, 128)),
-    ("critic 64 -> 128, from 128 px", plain_strided, plain_strided, (1, 128, 128, 64), (4, 4, 64, 128)),
-]
+NETWORKS: dict[str, tuple[nn.Module, tuple[int, int, int, int]]] = {
+    "resnet": (ResNetGenerator(), (1, 256, 256, 3)),
+    "patchgan": (PatchGAN(), (1, 256, 256, 3)),
+    "unet": (UNet(), (1, 256, 256, 3)),
+    "srresnet": (SRResNet(), (1, 64, 64, 3)),
+    "srgan_critic": (SRGANCritic(), (1, 96, 96, 3)),
+    "dncnn": (DnCNN(), (1, 128, 128, 3)),
+    "stride_one": (StrideOneCritic(), (1, 128, 128, 3)),
+    "vgg19": (VGG(19, ("relu5_1",)), (1, 512, 512, 3)),
+}
 
 
-def milliseconds(function, *arguments, repeats: int = 5) -> float:
+def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callable, tuple[int, ...], tuple[int, ...]]]:
+    """{what it is: (function, shape of the image, shape of the kernel)} of a network's convolutions."""
+    found: dict[str, Any] = {}
+
+    def note(call: Callable, args: Any, kwargs: Any, context: Any) -> Any:
+        module, x = context.module, args[0] if args else None
+        if isinstance(module, Conv) and context.method_name == "__call__":
+            kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
+            border = "reflect" if module.reflect else "zero"
+            what = f"{module.kernel}x{module.kernel} /{module.stride} {kernel[2]}->{kernel[3]} from {x.shape[2]} px {border}"
+            found[what] = (lambda x, k, m=module, b=border: convolve(x, k, m.stride, m.padding, b), x.shape, kernel)
+        elif isinstance(module, Upsample) and module.how == "transposed" and context.method_name == "__call__":
+            kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
+            found[f"{module.kernel}x{module.kernel} x2 {kernel[2]}->{kernel[3]} from {x.shape[2]} px"] = (
+                convolve_transposed,
+                x.shape,
+                kernel,
+            )
+        return call(*args, **kwargs)
+
+    train = () if isinstance(network, VGG) else (False,)
+    with nn.intercept_methods(note):
+        jax.eval_shape(lambda key, x: network.init(key, x, *train), jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
+    return found
+
+
+def seconds(function: Callable, *arguments: Any, repeats: int = 5) -> float:
     compiled = jax.jit(function).lower(*arguments).compile()
     jax.block_until_ready(compiled(*arguments))
     times = []
@@ -44,28 +76,47 @@ def milliseconds(function, *arguments, repeats: int = 5) -> float:
         began = time.perf_counter()
         jax.block_until_ready(compiled(*arguments))
         times.append(time.perf_counter() - began)
-    return 1e3 * float(np.median(times))
+    return float(np.median(times))
 
 
-def passes(convolve, x, kernel) -> list[float]:
-    cotangent = jnp.ones(jax.eval_shape(convolve, x, kernel).shape)
+def passes(function: Callable, x: jax.Array, kernel: jax.Array) -> list[float]:
+    cotangent = jnp.ones(jax.eval_shape(function, x, kernel).shape)
     return [
-        milliseconds(convolve, x, kernel),
-        milliseconds(lambda x, k, c: jax.vjp(lambda x: convolve(x, k), x)[1](c)[0], x, kernel, cotangent),
-        milliseconds(lambda x, k, c: jax.vjp(lambda k: convolve(x, k), k)[1](c)[0], x, kernel, cotangent),
+        seconds(function, x, kernel),
+        seconds(lambda x, k, c: jax.vjp(lambda x: function(x, k), x)[1](c)[0], x, kernel, cotangent),
+        seconds(lambda x, k, c: jax.vjp(lambda k: function(x, k), k)[1](c)[0], x, kernel, cotangent),
     ]
 
 
+def gflop(function: Callable, x: tuple[int, ...], kernel: tuple[int, ...]) -> float:
+    """By the definition: every pixel of the smaller map meets the whole kernel."""
+    transposed = function is convolve_transposed
+    y = jax.eval_shape(function, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))).shape
+    pixels = x[1] * x[2] if transposed else y[1] * y[2]
+    return 2 * pixels * float(np.prod(kernel)) / 1e9
+
+
 def main() -> None:
-    print(
-        f"{platform.processor() or platform.machine()}, {jax.devices()[0].device_kind}, jax {jax.__version__}; median ms of 5"
-    )
-    print(f"{'':36}{'forward':>18}{'input gradient':>18}{'weight gradient':>18}")
-    for name, ours, plain, x_shape, kernel_shape in CASES:
-        x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((x_shape, kernel_shape)))
-        pairs = zip(passes(ours, x, kernel), passes(plain, x, kernel), strict=True)
-        print(f"{name:36}" + "".join(f"{a:9.1f}{b:9.1f}" for a, b in pairs), flush=True)
-    print("Each pair: this library's form, XLA's plain form.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    rate = matmul_gflops()
+    print(f"{version()}; a matrix product runs at {rate:.0f} GFLOP/s")
+    print(f"{'GFLOP/s, ours / plain':54}{'result':>14}{'image gradient':>16}{'kernel gradient':>17}")
+    rows = []
+    for name in [args.network] if args.network else NETWORKS:
+        for what, (function, x_shape, kernel_shape) in layers(*NETWORKS[name]).items():
+            x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((x_shape, kernel_shape)))
+            work = gflop(function, x_shape, kernel_shape)
+            ours = [work / s for s in passes(function, x, kernel)]
+            with form("plain"):
+                plain = [work / s for s in passes(function, x, kernel)]
+            columns = [f"{a:.0f} / {b:.0f}" for a, b in zip(ours, plain, strict=True)]
+            print(f"{name + ' ' + what:54}{columns[0]:>14}{columns[1]:>16}{columns[2]:>17}", flush=True)
+            rows.append({"network": name, "layer": what, "gflop": work, "ours": ours, "plain": plain, "matmul": rate})
+            if args.json:
+                args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ import numpy as np
 import optax
 
 from benchmarks.cases import RATE, Case, vgg_layers
-from imgtrans_jax import config, image_opt, memory, program, sharding
+from imgtrans_jax import config, image_opt, program, sharding
+from imgtrans_jax.models.convolution import form
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.vgg import DEVIATION, MEAN
 from imgtrans_jax.optim import LBFGS, Adam, Constant, PixelAdam
@@ -24,16 +26,20 @@ from imgtrans_jax.recipes.pix2pix import Pix2Pix
 from imgtrans_jax.recipes.srgan import SRGAN
 from imgtrans_jax.state import apply
 
-Step = Callable[[], float]
+
+class Prepared(NamedTuple):
+    """A step, which returns a loss when all is done; how many seconds it took to compile; its floating-point operations."""
+
+    step: Callable[[], float]
+    compile_s: float
+    flop: float
 
 
 def variants(case: Case) -> list[str]:
     return ["float32", "bfloat16"] if case.precision == "bfloat16" else ["float32"]
 
 
-def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
-    """A step of the case, which returns a loss when all is done, and how many seconds it took to compile."""
-    memory.reuse()
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     if case.task == "generator":
         return generator(case, variant, inputs)
     if case.task.startswith("style"):
@@ -51,7 +57,26 @@ def version() -> str:
     return f"jax {jax.__version__} on {jax.devices()[0].device_kind}"
 
 
-def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+def flop(function: Callable[..., Any], *args: Any) -> float:
+    """As XLA counts those of the plain forms."""
+    with form("plain"):
+        analysis = jax.jit(function).lower(*args).cost_analysis()
+    return float((analysis or {}).get("flops", math.nan))
+
+
+def matmul_gflops() -> float:
+    """The rate of this machine: a product of float32 matrices of 2048x2048, the median of 10."""
+    x = jax.random.normal(jax.random.key(0), (2048, 2048))
+    product = jax.jit(lambda x: x @ x)
+    seconds = []
+    for _ in range(11):
+        began = time.perf_counter()
+        jax.block_until_ready(product(x))
+        seconds.append(time.perf_counter() - began)
+    return 2 * 2048**3 / float(np.median(seconds[1:])) / 1e9
+
+
+def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     """CycleGAN, pix2pix and SRGAN, as train.py runs them; SRGAN as configs/srgan.py has it, but for its critic's size."""
     if case.task == "cyclegan":
         base = config.load("configs/cyclegan_horse2zebra.py")
@@ -81,20 +106,24 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step,
         state, metrics = jax.block_until_ready(compiled(state, placed))
         return float(sum(value for name, value in metrics.items() if not name.startswith(("norm/", "d_"))))
 
-    return step, seconds
+    return Prepared(step, seconds, flop(programs.step, programs.like, programs.batch, experiment.recipe.frozen()))
 
 
-def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     module = ResNetGenerator(blocks=9, dtype=_dtype(variant))
     x = jnp.asarray(inputs["a"])
     params = jax.jit(lambda: module.init(jax.random.key(0), x, train=False)["params"])()
     began = time.perf_counter()
-    compiled = jax.jit(lambda params, x: apply(module, params, {}, x, None, train=False)[0]).lower(params, x).compile()
+
+    def translate(params: Any, x: jax.Array) -> jax.Array:
+        return apply(module, params, {}, x, None, train=False)[0]
+
+    compiled = jax.jit(translate).lower(params, x).compile()
     seconds = time.perf_counter() - began
-    return lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds
+    return Prepared(lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds, flop(translate, params, x))
 
 
-def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step, float]:
+def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     """VGG-19, weights of both losses 1, as stylize.py optimises."""
     recipe = Gatys(content_weight=1.0, dtype=_dtype(variant))
     optimizer: Any = _Adam(RATE) if case.task == "style_adam" else LBFGS()
@@ -122,7 +151,8 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Step
         walk, terms = compiled(walk, frozen)
         return float(terms["total"])
 
-    return step, seconds
+    one = functools.partial(image_opt.step, recipe.objective(19), optimizer, steps, False)
+    return Prepared(step, seconds, flop(one, walk, frozen))
 
 
 @dataclasses.dataclass(frozen=True)

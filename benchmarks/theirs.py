@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -54,9 +55,9 @@ class Settings:
         return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
 
 
-def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float]:
-    """A step of the case, which returns a loss when all is done, and how many seconds it took to compile: none, since
-    PyTorch compiles within its first step."""
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float, float]:
+    """A step of the case, which returns a loss when all is done; how many seconds it took to compile: none, since PyTorch
+    compiles within its first step; and its floating-point operations, which are for the other side to count."""
     torch.manual_seed(0)
     settings = Settings(variant)
     make = {
@@ -75,12 +76,17 @@ def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Ca
             torch.cuda.synchronize()
         return float(value)
 
-    return synchronised, 0.0
+    return synchronised, 0.0, math.nan
 
 
 def peak_mb() -> float | None:
     """Of the device's memory; None where that is the process's own."""
     return torch.cuda.max_memory_allocated() / 2**20 if DEVICE.type == "cuda" else None
+
+
+def matmul_gflops() -> float:
+    """Measured by the other side."""
+    return math.nan
 
 
 def version() -> str:

@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 from benchmarks.cases import Case
+from imgtrans_jax import memory
 
 
 def main(side: str) -> None:
@@ -22,6 +23,7 @@ def main(side: str) -> None:
     def answer(**values: object) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
+    memory.reuse()
     if side == "ours":
         from benchmarks import ours as this
     else:
@@ -30,14 +32,14 @@ def main(side: str) -> None:
     order = json.loads(sys.stdin.readline())
     case = Case(**order["case"])
     if not order.get("variant"):
-        answer(variants=this.variants(case), version=this.version())
+        answer(variants=this.variants(case))
         return
     with np.load(order["inputs"], allow_pickle=False) as stored:
         inputs = {name: stored[name] for name in stored.files}
-    step, compile_s = this.prepare(case, order["variant"], inputs)
-    began = time.perf_counter()
+    rate = this.matmul_gflops()
+    step, compile_s, flop = this.prepare(case, order["variant"], inputs)
     first = step()
-    answer(compile_s=compile_s, first_s=time.perf_counter() - began, loss=first, version=this.version())
+    answer(compile_s=compile_s, gflop=flop / 1e9, matmul_gflops=rate, loss=first, version=this.version())
     for line in sys.stdin:
         seconds, losses = [], []
         for _ in range(json.loads(line)["steps"]):
