@@ -111,7 +111,8 @@ class Bench:
 
     def row(self, case: Case, pairs: int) -> dict[str, Any]:
         inputs = str(self.folder / "inputs.npz")
-        np.savez(inputs, **pictures(case))
+        arrays: dict[str, Any] = pictures(case)
+        np.savez(inputs, **arrays)
         chosen = {side: self.fastest(side, case, inputs) for side in ("ours", "theirs")}
         with self.worker("ours") as ours, self.worker("theirs") as theirs:
             sides = {"ours": ours, "theirs": theirs}

@@ -9,6 +9,7 @@ definition, so that Winograd's algorithm can exceed the matrix product. Batch 1;
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import numpy as np
 from flax import linen as nn
 
 from benchmarks.ours import matmul_gflops, version
-from imgtrans_jax.models.convolution import convolve, convolve_transposed, form
+from imgtrans_jax.models.convolution import Border, convolve, convolve_transposed, form
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Upsample
 from imgtrans_jax.models.patchgan import PatchGAN, StrideOneCritic
@@ -47,12 +48,16 @@ def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callab
     found: dict[str, Any] = {}
 
     def note(call: Callable, args: Any, kwargs: Any, context: Any) -> Any:
-        module, x = context.module, args[0] if args else None
+        module, x = context.module, args[0] if args else jnp.zeros(())
         if isinstance(module, Conv) and context.method_name == "__call__":
             kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
-            border = "reflect" if module.reflect else "zero"
+            border: Border = "reflect" if module.reflect else "zero"
             what = f"{module.kernel}x{module.kernel} /{module.stride} {kernel[2]}->{kernel[3]} from {x.shape[2]} px {border}"
-            found[what] = (lambda x, k, m=module, b=border: convolve(x, k, m.stride, m.padding, b), x.shape, kernel)
+            found[what] = (
+                functools.partial(convolve, stride=module.stride, padding=module.padding, border=border),
+                x.shape,
+                kernel,
+            )
         elif isinstance(module, Upsample) and module.how == "transposed" and context.method_name == "__call__":
             kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
             found[f"{module.kernel}x{module.kernel} x2 {kernel[2]}->{kernel[3]} from {x.shape[2]} px"] = (

@@ -96,7 +96,7 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
 
 def _keep_compiled_programs() -> None:
     """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the least used go first."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_compilation_cache_max_size", 2**30)
 

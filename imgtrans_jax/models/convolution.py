@@ -249,7 +249,7 @@ def _winograd_gradients(
 ) -> tuple[jax.Array | None, jax.Array | None]:
     """By the image, for which the kernel is needed, and by the kernel, for which the image is."""
     n, height, width, o = cotangent.shape
-    i = x.shape[-1] if kernel is None else kernel.shape[2]
+    i = kernel.shape[2] if kernel is not None else x.shape[-1] if x is not None else 0
     rows, columns, band = _tiling(n, height, width, i + o)
     cotangent = lax.optimization_barrier(_extend(cotangent, 4 * rows, 4 * columns))
     if x is not None:

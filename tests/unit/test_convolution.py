@@ -1,5 +1,7 @@
 """Every fast form of a convolution against lax's own, with both gradients, and against float64."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,8 +58,8 @@ def test_winograd_in_bands(monkeypatch):
     monkeypatch.setattr(convolution, "BAND", 36 * 4 * 2 * 7 * 12 * 2)
     assert convolution._tiling(2, 32, 28, 12) == (8, 7, 2)
     # Functions of their own, since a compiled one would remember how many bands it had.
-    monkeypatch.setattr(convolution, "_winograd", convolution._winograd.__wrapped__)
-    monkeypatch.setattr(convolution, "_winograd_gradients", convolution._winograd_gradients.__wrapped__)
+    for name in ("_winograd", "_winograd_gradients"):
+        monkeypatch.setattr(convolution, name, inspect.unwrap(getattr(convolution, name)))
     assert_equal(lambda x, k: winograd(x, k, 0, "zero"), by_lax(), x, kernel)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.models import vgg
+from imgtrans_jax.models.convolution import form
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.recipes.gatys import apply
 
@@ -72,7 +73,8 @@ def test_receptive_fields_are_where_the_gradient_is(layer):
     params = jax.tree.map(jnp.abs, network.init(jax.random.key(0), images))  # nothing cancels, nothing is rectified away
     (found,) = apply(network, params, images).values()
     y, x = found.shape[1] // 2, found.shape[2] // 2 - 1
-    grad = jax.jit(jax.grad(lambda i: apply(network, params, i)[layer][0, y, x].sum()))(images)
+    with form("direct"):  # Winograd's rounding is seen beyond the field, where zeros are added
+        grad = jax.jit(jax.grad(lambda i: apply(network, params, i)[layer][0, y, x].sum()))(images)
     rows, columns = (np.flatnonzero(np.abs(np.asarray(grad[0])).sum(axis=(a, 2))) for a in (1, 0))
     side, distance, centre = vgg.receptive_field(layer, 16)
     for found_pixels, unit in ((rows, y), (columns, x)):
