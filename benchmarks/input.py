@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgtrans_jax import config, loop, memory
+from imgtrans_jax import config, loop
 from imgtrans_jax.program import new_game
 
 FASTEST = ["configs/gan_digits.py", "configs/quickstart.py", "configs/pix2pix_openmoji.py"]
@@ -50,7 +50,6 @@ def main() -> None:
     parser.add_argument("configs", nargs="*", default=FASTEST)
     parser.add_argument("--steps", type=int, default=200)
     args = parser.parse_args()
-    memory.reuse()
     for path in args.configs:
         experiment = config.load(path)
         batch = alone(experiment, args.steps)

@@ -319,7 +319,7 @@ def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
         loss = (found[CONTENT_LAYER].float() - wanted).square().sum() / wanted.square().sum()
         return loss + sum((gram(found[k]) - m).square().sum() / powers[k] for k, m in styles.items()) / len(styles)
 
-    x = content.clone().requires_grad_()
+    x = content.contiguous().clone().requires_grad_()  # its L-BFGS takes views of it
     if case.task == "style_adam":
         optimizer = torch.optim.Adam([x], lr=RATE, betas=(0.9, 0.99))
 

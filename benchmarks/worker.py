@@ -14,7 +14,6 @@ import time
 import numpy as np
 
 from benchmarks.cases import Case
-from imgtrans_jax import memory
 
 
 def main(side: str) -> None:
@@ -23,7 +22,6 @@ def main(side: str) -> None:
     def answer(**values: object) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
-    memory.reuse()
     if side == "ours":
         from benchmarks import ours as this
     else:

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from absl import app
 
-from imgtrans_jax import config, memory
+from imgtrans_jax import config
 from imgtrans_jax.files import cache_folder
 from imgtrans_jax.types import UserError
 
@@ -89,7 +89,6 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
             os._exit(130)  # a compilation may still run in XLA's threads, and the interpreter's own end would crash in it
 
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
-    memory.reuse()
     _keep_compiled_programs()
     app.run(guarded, argv=argv)
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"files", "memory"},
+    {"files"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
