@@ -4,9 +4,10 @@
 
 Without --all it measures the rows that have a target, in some twenty minutes on two cores. PyTorch runs in the fastest of its
 settings: eager or torch.compile, either memory layout, and bfloat16 by autocast where the row allows it; this library in the
-faster of float32 and bfloat16 there. Then they take turns in one run. ratio is ours by PyTorch's, the median over the pairs of turns, with a bootstrap interval of 95 %; for
-style_lbfgs it is that of the seconds to the same loss. share is that of the rate at which this machine multiplies float32
-matrices of 2048x2048: products saved by Winograd's algorithm count as made, so that it may exceed 1.
+faster of float32 and bfloat16 there. Then they take turns in one run. ratio is ours by PyTorch's, the median over the pairs
+of turns, with a bootstrap interval of 95 %; for style_lbfgs it is that of the seconds to the same loss. share is that of the
+rate at which this machine multiplies float32 matrices of 2048x2048: products saved by Winograd's algorithm count as made, so
+that it may exceed 1.
 
 Other measurements: python -m benchmarks.layers (every convolution), python -m benchmarks.input (the input pipeline),
 python benchmarks/optimizers.py (losses of several optimisers of pixels).
