@@ -213,10 +213,11 @@ def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config,
     assert checksums(tmp_path / "killed") == checksums(tmp_path / "whole")
 
 
-def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path):
+def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "nothing_compiled_before"))
     process = start(["train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'run'}"])
     wait_for(process, "Compiling the training step")
-    time.sleep(3)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=60)[0]
     assert process.returncode == 130, rest
