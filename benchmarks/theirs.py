@@ -101,6 +101,12 @@ def adam(*nets: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(params, lr=2e-4, betas=(0.5, 0.999), foreach=True)
 
 
+def move(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
 def trainable(wanted: bool, *nets: nn.Module) -> None:
     for param in itertools.chain(*(net.parameters() for net in nets)):
         param.requires_grad_(wanted)
@@ -139,22 +145,18 @@ def cyclegan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> C
 
     def step() -> float:
         trainable(False, d_a, d_b)
-        opt_g.zero_grad(set_to_none=True)
         with settings.autocast():
             fake_b, fake_a = g_ab(a), g_ba(b)
             rec_a, rec_b = g_ba(fake_b), g_ab(fake_a)
             idt_b, idt_a = g_ab(b), g_ba(a)
             fooled = score(d_b(fake_b), 1.0) + score(d_a(fake_a), 1.0)
             loss = fooled + 10 * (l1(rec_a, a) + l1(rec_b, b)) + 5 * (l1(idt_a, a) + l1(idt_b, b))
-        loss.backward()
-        opt_g.step()
+        move(opt_g, loss)
         trainable(True, d_a, d_b)
-        opt_d.zero_grad(set_to_none=True)
-        for critic, real, fake, pool in ((d_a, a, fake_a, pools[0]), (d_b, b, fake_b, pools[1])):
-            with settings.autocast():
-                judged = 0.5 * (score(critic(real), 1.0) + score(critic(pool.show(fake)), 0.0))
-            judged.backward()
-        opt_d.step()
+        with settings.autocast():
+            shown = ((d_a, a, pools[0].show(fake_a)), (d_b, b, pools[1].show(fake_b)))
+            judged = sum(0.5 * (score(critic(real), 1.0) + score(critic(fake), 0.0)) for critic, real, fake in shown)
+        move(opt_d, judged)
         return loss.item()
 
     return step
@@ -173,18 +175,14 @@ def pix2pix(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Ca
         with settings.autocast():
             fake = g(a)
         trainable(True, d)
-        opt_d.zero_grad(set_to_none=True)
         with settings.autocast():
             on_fake = score(d(torch.cat([a, fake.detach()], 1)), 0.0)
             judged = 0.5 * (on_fake + score(d(torch.cat([a, b], 1)), 1.0))
-        judged.backward()
-        opt_d.step()
+        move(opt_d, judged)
         trainable(False, d)
-        opt_g.zero_grad(set_to_none=True)
         with settings.autocast():
             loss = score(d(torch.cat([a, fake], 1)), 1.0) + 100 * F.l1_loss(fake, b)
-        loss.backward()
-        opt_g.step()
+        move(opt_g, loss)
         return loss.item()
 
     return step
@@ -235,22 +233,18 @@ def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
         with settings.autocast():
             fake = g(a)
         trainable(True, d)
-        opt_d.zero_grad(set_to_none=True)
         with settings.autocast():
             on_fake, on_real = d(fake.detach()).float(), d(b).float()
             judged = bce(on_fake, torch.zeros_like(on_fake)) + bce(on_real, torch.ones_like(on_real))
-        judged.backward()
-        opt_d.step()
+        move(opt_d, judged)
         trainable(False, d)
-        opt_g.zero_grad(set_to_none=True)
         with settings.autocast():
             with torch.no_grad():
                 wanted = features(b)["relu5_3"]
             fooled = d(fake).float()
             content = F.mse_loss(features(fake)["relu5_3"].float(), wanted.float())
             loss = 0.006 * content + 1e-3 * bce(fooled, torch.ones_like(fooled))
-        loss.backward()
-        opt_g.step()
+        move(opt_g, loss)
         return loss.item()
 
     return step
