@@ -274,7 +274,7 @@ def _winograd_gradients(
             total = total + jnp.einsum("tpi,tpo->tio", tiles, spread)
         return (above, total), own
 
-    nothing = tuple(jnp.zeros(shape, cotangent.dtype) for shape in ((n, 2, 4 * columns + 2, i), (36, i, o)))
+    nothing = jnp.zeros((n, 2, 4 * columns + 2, i), cotangent.dtype), jnp.zeros((36, i, o), cotangent.dtype)
     if band == rows:
         (below, total), own = one(nothing, 0)
     else:
