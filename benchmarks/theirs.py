@@ -98,7 +98,7 @@ def version() -> str:
 
 def adam(*nets: nn.Module) -> torch.optim.Optimizer:
     params = itertools.chain(*(net.parameters() for net in nets))
-    return torch.optim.Adam(params, lr=2e-4, betas=(0.5, 0.999), foreach=True)
+    return torch.optim.Adam(params, lr=2e-4, betas=(0.5, 0.999), fused=True)
 
 
 def move(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
@@ -315,7 +315,7 @@ def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
 
     x = content.contiguous().clone().requires_grad_()  # its L-BFGS takes views of it
     if case.task == "style_adam":
-        optimizer = torch.optim.Adam([x], lr=RATE, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam([x], lr=RATE, betas=(0.9, 0.99), fused=True)
 
         def step() -> float:
             optimizer.zero_grad(set_to_none=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from imgtrans_jax.types import Params
 
@@ -129,32 +130,51 @@ class Adam:
         part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
         return self.schedule.at(step // steps_per_epoch, part)
 
-    def transformation(self, steps_per_epoch: int) -> optax.GradientTransformation:
-        rate = optax.scale_by_learning_rate(lambda step: self.rate(step, steps_per_epoch))
-        return optax.chain(_scale_by_adam(self.b1, self.b2), rate)
+    def transformation(self, steps_per_epoch: int) -> Guarded:
+        """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in float32 makes the first
+        updates wrong in the fifth digit; PyTorch's and these are right in the seventh."""
+
+        def init(params: Params) -> optax.OptState:
+            return optax.scale_by_adam(self.b1, self.b2).init(params), optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
+
+        def update(
+            grads: Params, state: Any, params: Params | None = None, *, sound: jax.typing.ArrayLike = True, **_: Any
+        ) -> tuple[Params, optax.OptState]:
+            adam, schedule = state
+            count = optax.safe_increment(adam.count)
+            mu = jax.tree.map(lambda g, m: self.b1 * m + (1 - self.b1) * g, grads, adam.mu)
+            nu = jax.tree.map(lambda g, v: self.b2 * v + (1 - self.b2) * g * g, grads, adam.nu)
+            # What the updates are made from is what is stored, in place: without the barrier a CPU computes it twice and
+            # copies the old.
+            mu, nu = lax.optimization_barrier(chosen(sound, (mu, nu), (adam.mu, adam.nu)))
+            first, second = (-jnp.expm1(count * math.log(b)) if b else 1.0 for b in (self.b1, self.b2))
+            rate, root = -self.rate(schedule.count, steps_per_epoch) / first, jnp.sqrt(second)
+            updates = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mu, nu)
+            counts = chosen(sound, (count, optax.safe_increment(schedule.count)), (adam.count, schedule.count))
+            return updates, (optax.ScaleByAdamState(counts[0], mu, nu), optax.ScaleByScheduleState(counts[1]))
+
+        return Guarded(init, update)
 
 
-def _scale_by_adam(b1: float, b2: float, epsilon: float = 1e-8) -> optax.GradientTransformation:
-    """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in float32 makes the first updates
-    wrong in the fifth digit; PyTorch's and these are right in the seventh."""
+class Guarded(optax.GradientTransformationExtraArgs):
+    """One whose `update` takes `sound`, a () bool, and returns the state unchanged where that is false."""
 
-    def update(grads: Params, state: optax.ScaleByAdamState, _: Params | None = None) -> tuple[Params, optax.ScaleByAdamState]:
-        count = optax.safe_increment(state.count)
-        mu = jax.tree.map(lambda g, m: b1 * m + (1 - b1) * g, grads, state.mu)
-        nu = jax.tree.map(lambda g, v: b2 * v + (1 - b2) * jnp.square(g), grads, state.nu)
-        first, second = (-jnp.expm1(count * math.log(b)) if b else 1.0 for b in (b1, b2))
-        updates = jax.tree.map(lambda m, v: m / first / (jnp.sqrt(v / second) + epsilon), mu, nu)
-        return updates, optax.ScaleByAdamState(count, mu, nu)
 
-    return optax.GradientTransformation(optax.scale_by_adam(b1, b2).init, cast("optax.TransformUpdateFn", update))
+def chosen(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
+    """A tree's new values where `sound`, a () bool, else its old."""
+    return jax.tree.map(lambda n, o: jnp.where(sound, n, o), new, old)
 
 
 def update(
-    tx: optax.GradientTransformation, params: Params, opt: optax.OptState, grads: Params
-) -> tuple[Params, optax.OptState, jax.Array, jax.Array]:
-    """One step of an optimiser: the new parameters and state, and the global L2 norms of gradients and update."""
-    updates, opt = tx.update(grads, opt, params)
-    return optax.apply_updates(params, updates), opt, optax.tree.norm(grads), optax.tree.norm(updates)
+    tx: optax.GradientTransformation, params: Params, opt: optax.OptState, grads: Params, sound: jax.typing.ArrayLike = True
+) -> tuple[Params, optax.OptState, jax.Array]:
+    """One step of an optimiser, if `sound`: the new parameters and state, and the update's global L2 norm."""
+    if isinstance(tx, Guarded):
+        updates, moved = tx.update(grads, opt, params, sound=sound)
+    else:
+        updates, moved = tx.update(grads, opt, params)
+        moved = chosen(sound, moved, opt)
+    return chosen(sound, optax.apply_updates(params, updates), params), moved, optax.tree.norm(updates)
 
 
 def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
@@ -268,7 +288,7 @@ def blur(images: jax.Array, sigma: float) -> jax.Array:
         width = [(reach, reach) if a == axis else (0, 0) for a in range(4)]
         padded = jnp.pad(images, width, mode="edge")
         parts = (
-            tap / sum(taps) * jax.lax.slice_in_dim(padded, i, i + images.shape[axis], axis=axis) for i, tap in enumerate(taps)
+            tap / sum(taps) * lax.slice_in_dim(padded, i, i + images.shape[axis], axis=axis) for i, tap in enumerate(taps)
         )
         images = sum(parts, start=jnp.zeros_like(images))
     return images

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.losses.compose import join, total
-from imgtrans_jax.optim import smooth, update
+from imgtrans_jax.optim import chosen, smooth, update
 from imgtrans_jax.pool import swap
 from imgtrans_jax.state import Networks, Player, TrainState, apply
 from imgtrans_jax.types import Named, Params, Terms
@@ -27,8 +28,8 @@ def gan_step(
     (Goodfellow et al. 2014, Algorithm 1). `key` is the run's root key; the step's own randomness is folded in here.
 
     Metrics are () arrays: every loss term, and the global norms of gradients and updates; of several turns of the critics
-    those of the last. If one of them is not finite the state comes back unchanged but for `failed`, and so from every later
-    step.
+    those of the last. If a term or a gradient's norm is not finite the state comes back unchanged but for `failed`, and so
+    from every later step.
     """
     k_gen, k_pool, k_real, k_fake, k_fool, k_penalty = jax.random.split(jax.random.fold_in(key, state.step), 6)
     *own, batch = _minibatches(game, batch)
@@ -55,17 +56,22 @@ def gan_step(
     if game.critic_first and not game.fresh:
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
     cotangent, terms = jax.grad(objective, has_aux=True)(samples)
-    g, g_metrics = _move(state.g, pull(cotangent)[0], g_stats, game.g_tx, terms, "g")
+    grads = pull(cotangent)[0]
     if not game.critic_first and not game.fresh:
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
-    metrics = join(g_metrics, d_metrics)
+    metrics = join(terms, {"norm/g_grad": optax.tree.norm(grads)}, d_metrics)
+    finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+    sound = finite & (state.failed < 0)
+    failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
+    # The critics, which are small, have moved and are taken back; a generator's large state is written once.
+    d, pools = chosen(sound, (d, pools), (state.d, state.pool))
+    g, metrics["norm/g_update"] = _move(state.g, grads, g_stats, game.g_tx, sound)
     # Smoothed parameters need statistics as smooth: the running ones are those of the last ten steps. The decay grows to its
     # value, so that a short training is not an average with the initial networks.
     decay = jnp.minimum(game.ema, (1 + state.step) / (10 + state.step))
     ema = smooth(state.ema, Networks(g.params, g.stats), decay) if game.ema else None
-    moved = TrainState(step=state.step + 1, failed=state.failed, g=g, d=d, pool=pools, ema=ema)
-    return _unless_failed(state, moved, metrics), metrics
+    return TrainState(step=state.step + sound, failed=failed, g=g, d=d, pool=pools, ema=chosen(sound, ema, state.ema)), metrics
 
 
 def _minibatches(game: Game, batch: Named) -> list[Named]:
@@ -97,8 +103,8 @@ def _critics_turn(
         return total(terms), (terms, stats)
 
     grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
-    moved, metrics = _move(d, grads, stats, game.d_tx, terms, "d")
-    return moved, pools, metrics
+    moved, update_norm = _move(d, grads, stats, game.d_tx)
+    return moved, pools, join(terms, {"norm/d_grad": optax.tree.norm(grads), "norm/d_update": update_norm})
 
 
 def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
@@ -110,13 +116,8 @@ def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
     return shown, pool
 
 
-def _move(player: Player, grads: Params, stats: Any, tx: Any, terms: Terms, name: str) -> tuple[Player, Terms]:
-    params, opt, grad_norm, update_norm = update(tx, player.params, player.opt, grads)
-    return Player(params, stats, opt), join(terms, {f"norm/{name}_grad": grad_norm, f"norm/{name}_update": update_norm})
-
-
-def _unless_failed(before: TrainState, after: TrainState, metrics: Terms) -> TrainState:
-    finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
-    sound = finite & (before.failed < 0)
-    chosen = jax.tree.map(lambda new, old: jnp.where(sound, new, old), after, before)
-    return chosen.replace(failed=jnp.where(finite | (before.failed >= 0), before.failed, before.step))
+def _move(
+    player: Player, grads: Params, stats: Any, tx: optax.GradientTransformation, sound: jax.typing.ArrayLike = True
+) -> tuple[Player, jax.Array]:
+    params, opt, norm = update(tx, player.params, player.opt, grads, sound)
+    return Player(params, chosen(sound, stats, player.stats), opt), norm

@@ -59,6 +59,8 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0,
     """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
     if _suits_winograd(x, kernel, stride, padding):
         return winograd(x, kernel, padding, border)
+    if _suits_patches(x, kernel, stride):
+        return of_patches(pad(x, padding, border), kernel, stride)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
     if _form() == "plain" or kernel.shape[0] == 1:
@@ -138,11 +140,11 @@ def kernel_gradient(x: jax.Array, cotangent: jax.Array, *, side: int, stride: in
     """
     x = lax.optimization_barrier(pad(x, padding))
     i, o = x.shape[-1], cotangent.shape[-1]
-    if stride == 1 and min(i, o) <= 4:
-        if i <= o:
-            return _gradient_of_few(x, cotangent, side)
+    if i <= 8:
+        return _gradient_of_few(x, cotangent, side, stride)
+    if o <= 8 and stride == 1:
         around = pad(cotangent, side - 1)
-        return _gradient_of_few(around, x, side)[::-1, ::-1].transpose(0, 1, 3, 2)
+        return _gradient_of_few(around, x, side, 1)[::-1, ::-1].transpose(0, 1, 3, 2)
     if min(i, o) >= 64:
         shifted = jnp.stack(_shifted(x, cotangent.shape[1:3], side, stride)).reshape(side**2, -1, i)
         return _product("tpi,po->tio", shifted, cotangent.reshape(-1, o)).reshape(side, side, i, o)
@@ -151,8 +153,8 @@ def kernel_gradient(x: jax.Array, cotangent: jax.Array, *, side: int, stride: in
     return jax.linear_transpose(lambda kernel: plain(x[:, :height, :width], kernel, stride), like)(cotangent)[0]
 
 
-def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int) -> jax.Array:
-    places = jnp.stack(_shifted(jnp.moveaxis(x, 3, 0)[..., None], cotangent.shape[1:3], side, 1))
+def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int, stride: int) -> jax.Array:
+    places = jnp.stack(_shifted(jnp.moveaxis(x, 3, 0)[..., None], cotangent.shape[1:3], side, stride))
     few = places.reshape(side**2 * x.shape[3], -1)
     return _product("fp,po->fo", few, cotangent.reshape(-1, cotangent.shape[3])).reshape(side, side, x.shape[3], -1)
 
@@ -167,6 +169,68 @@ def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> lis
     height, width = (stride * (length - 1) + 1 for length in size)
     rows = [lax.slice_in_dim(x, u, u + height, stride, x.ndim - 3) for u in range(side)]
     return [lax.slice_in_dim(row, v, v + width, stride, x.ndim - 2) for row in rows for v in range(side)]
+
+
+# ------------------------------------------------------------------------------------------------ patches
+
+PLACES = int(os.environ.get("PLACES", "256"))
+
+
+def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int) -> bool:
+    """Whether the kernel outweighs the images: then the time goes into reading it, and lax's own form would reorder it first."""
+    places = x.shape[0] * x.shape[1] * x.shape[2] // stride**2
+    return _form() != "plain" and kernel.shape[0] > 1 and places <= PLACES and min(kernel.shape[2:]) >= 64
+
+
+def _patches(x: jax.Array, side: int, stride: int) -> jax.Array:
+    """(N, H, W, C) -> (side^2, N, H', W', C): what each place of a kernel sees."""
+    size = tuple((length - side) // stride + 1 for length in x.shape[1:3])
+    return jnp.stack(_shifted(x, size, side, stride))
+
+
+def of_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """The convolution without padding as one matrix product, by the kernel as it lies in memory; its gradients are such, too."""
+    side, _, i, o = kernel.shape
+    seen = jnp.moveaxis(_patches(x, side, stride), 0, 3)
+    n, height, width = seen.shape[:3]
+    return (seen.reshape(-1, side**2 * i) @ kernel.reshape(-1, o)).reshape(n, height, width, o)
+
+
+@jax.custom_vjp
+def to_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`plain_transposed` as a product for each place of the kernel, and the sum of what overlaps."""
+    side, _, i, o = kernel.shape
+    n, height, width, _ = x.shape
+    each = jnp.broadcast_to(x.reshape(-1, i), (side**2, n * height * width, i))
+    products = jnp.einsum("tpi,tio->tpo", each, kernel.reshape(-1, i, o)).reshape(-1, n, height, width, o)
+    around = jax.ShapeDtypeStruct((n, 2 * height + side - 2, 2 * width + side - 2, o), x.dtype)
+    summed = jax.linear_transpose(lambda y: _patches(y, side, 2), around)(products)[0]
+    return _extend(summed, 2 * height + 1, 2 * width + 1)[:, 1:, 1:] if side == 3 else summed[:, 1:-1, 1:-1]
+
+
+def _to_patches_forward(x, kernel):
+    return to_patches(x, kernel), (x, kernel)
+
+
+def _to_patches_backward(saved, cotangent):
+    x, kernel = saved
+    side, _, i, o = kernel.shape
+    x, kernel = x.reshape(-1, i), kernel.reshape(-1, i, o)
+    seen = _patches(_around(cotangent, side), side, 2)
+    if len(x) < 128:
+        seen = seen.reshape(side**2, -1, o)
+        of_image = functools.reduce(jnp.add, jnp.einsum("tio,tpo->tip", kernel, seen))
+        of_kernel = jnp.einsum("tpi,tpo->tio", jnp.broadcast_to(x, (side**2, *x.shape)), seen)
+    else:
+        seen = jnp.moveaxis(seen, 0, 3).reshape(len(x), -1, o)
+        of_image = jnp.einsum("tio,pto->ip", kernel, seen)
+        of_kernel = (x.T @ seen.reshape(len(x), -1)).reshape(i, -1, o).swapaxes(0, 1)
+    # The barrier keeps the transposes out of what uses the gradients, where they would be slow.
+    of_image, of_kernel = lax.optimization_barrier((of_image, of_kernel))
+    return of_image.T.reshape(saved[0].shape), of_kernel.reshape(saved[1].shape)
+
+
+to_patches.defvjp(_to_patches_forward, _to_patches_backward)
 
 
 # ------------------------------------------------------------------------------------------------ Winograd
@@ -366,6 +430,8 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v]; result (N, 2H, 2W, O).
     """
+    if _suits_patches(x, kernel, 1):
+        return to_patches(x, kernel)
     return plain_transposed(x, kernel) if _form() == "plain" else _transposed(x, kernel)
 
 
@@ -391,9 +457,14 @@ def _transposed_forward(x, kernel):
 
 def _transposed_backward(saved, cotangent):
     (x, kernel), cotangent = lax.optimization_barrier((saved, cotangent))
-    around = jnp.pad(cotangent, ((0, 0), (1, kernel.shape[0] - 3), (1, kernel.shape[0] - 3), (0, 0)))
+    around = _around(cotangent, kernel.shape[0])
     of_image = plain(around, kernel.transpose(0, 1, 3, 2), 2)
     return of_image, kernel_gradient(around, x, side=kernel.shape[0], stride=2).transpose(0, 1, 3, 2)
+
+
+def _around(cotangent: jax.Array, side: int) -> jax.Array:
+    """The result of `convolve_transposed` with as many pixels around it as its products had."""
+    return jnp.pad(cotangent, ((0, 0), (1, side - 3), (1, side - 3), (0, 0)))
 
 
 _transposed.defvjp(_transposed_forward, _transposed_backward)
