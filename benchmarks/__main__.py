@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import OTHERS, TARGETS, Case
+from imgtrans_jax.cli import LARGE_PAGES
 
 PAIRS = 5
 FIRST = 300  # seconds that a setting may take to its first step
@@ -84,7 +85,8 @@ class Bench:
     folder: Path
 
     def worker(self, side: str) -> Worker:
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled")}
+        # Large pages for both sides, as the programs here ask for them.
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"), "GLIBC_TUNABLES": LARGE_PAGES}
         return Worker(sys.executable if side == "ours" else self.torch_python, side, environment)
 
     def fastest(self, side: str, case: Case, inputs: str) -> str:
@@ -224,6 +226,8 @@ def main() -> None:
         parser.error(f"There is no row of {args.only or 'any task'} with --size={args.size}.")
     if subprocess.run([args.torch_python, "-c", "import torch"], capture_output=True).returncode:
         parser.error(f"{args.torch_python} has no torch; install it there, or name another Python by --torch_python.")
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"There is no folder {args.json.parent} to write {args.json.name} to.")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.torch_python, Path(folder))

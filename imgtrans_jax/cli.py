@@ -7,16 +7,17 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import jax
 from absl import app
 
-from imgtrans_jax import config
-from imgtrans_jax.files import cache_folder
-from imgtrans_jax.types import UserError
+if TYPE_CHECKING:  # what takes time to import waits for `run`, which may begin the process anew
+    from imgtrans_jax.types import UserError
 
 Overrides = list[tuple[str, str]]
+
+LARGE_PAGES = "glibc.malloc.hugetlb=1"  # for $GLIBC_TUNABLES
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
@@ -25,6 +26,8 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
     They are taken out before absl parses, so that any other unknown flag still fails. Raises UserError for one without a
     value.
     """
+    from imgtrans_jax.types import UserError
+
     rest, overrides = [], []
     arguments = iter(argv)
     for argument in arguments:
@@ -43,11 +46,15 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
 def load_config(path: str, overrides: Overrides, *kinds: type) -> Any:
     """The config file's value, of one of `kinds` (an Experiment if none is given), with the overrides of the command line.
     Raises UserError if either does not fit."""
+    from imgtrans_jax import config
+
     return overridden(config.load(path, *kinds), overrides)
 
 
 def overridden(value: Any, overrides: Overrides) -> Any:
     """A config with the overrides of the command line. Raises UserError for one that does not fit."""
+    from imgtrans_jax import config
+
     for name, text in overrides:
         value = config.override(value, name, text)
     return value
@@ -56,8 +63,13 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
     sentence and its exit code, 2 as a rule, Ctrl-C with 130."""
+    _use_large_pages()
+    from imgtrans_jax.models.convolution import check_form
+    from imgtrans_jax.types import UserError
+
     try:
         argv, overrides = split_overrides(sys.argv)
+        check_form()
     except UserError as error:
         sys.exit(_said(error))
 
@@ -93,8 +105,24 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
     app.run(guarded, argv=argv)
 
 
+def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> None:
+    """Begins this process anew with glibc told to ask for large pages, where Linux gives them to those who ask.
+
+    XLA:CPU takes a step's memory from the system and returns it each time; in small pages that costs a tenth of the step.
+    glibc reads its settings when a process starts, which is why it has to begin again. A $GLIBC_TUNABLES that is set stays.
+    """
+    if "GLIBC_TUNABLES" in os.environ or not setting.exists() or "[madvise]" not in setting.read_text():
+        return
+    os.environ["GLIBC_TUNABLES"] = LARGE_PAGES
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def _keep_compiled_programs() -> None:
     """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the least used go first."""
+    import jax
+
+    from imgtrans_jax.files import cache_folder
+
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_compilation_cache_max_size", 2**30)

@@ -138,12 +138,12 @@ class Adam:
             return optax.scale_by_adam(self.b1, self.b2).init(params), optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
 
         def update(
-            grads: Params, state: Any, params: Params | None = None, *, sound: jax.typing.ArrayLike = True, **_: Any
+            updates: Params, state: Any, params: Params | None = None, *, sound: jax.typing.ArrayLike = True, **_: Any
         ) -> tuple[Params, optax.OptState]:
             adam, schedule = state
             count = optax.safe_increment(adam.count)
-            mu = jax.tree.map(lambda g, m: self.b1 * m + (1 - self.b1) * g, grads, adam.mu)
-            nu = jax.tree.map(lambda g, v: self.b2 * v + (1 - self.b2) * g * g, grads, adam.nu)
+            mu = jax.tree.map(lambda g, m: self.b1 * m + (1 - self.b1) * g, updates, adam.mu)
+            nu = jax.tree.map(lambda g, v: self.b2 * v + (1 - self.b2) * g * g, updates, adam.nu)
             # What the updates are made from is what is stored, in place: without the barrier a CPU computes it twice and
             # copies the old.
             mu, nu = lax.optimization_barrier(chosen(sound, (mu, nu), (adam.mu, adam.nu)))
@@ -287,8 +287,6 @@ def blur(images: jax.Array, sigma: float) -> jax.Array:
     for axis in (1, 2):
         width = [(reach, reach) if a == axis else (0, 0) for a in range(4)]
         padded = jnp.pad(images, width, mode="edge")
-        parts = (
-            tap / sum(taps) * lax.slice_in_dim(padded, i, i + images.shape[axis], axis=axis) for i, tap in enumerate(taps)
-        )
+        parts = (tap / sum(taps) * lax.slice_in_dim(padded, i, i + images.shape[axis], axis=axis) for i, tap in enumerate(taps))
         images = sum(parts, start=jnp.zeros_like(images))
     return images

@@ -20,6 +20,8 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jax.experimental.xla_metadata import set_xla_metadata
 
+from imgtrans_jax.types import UserError
+
 Form: TypeAlias = Literal["auto", "direct", "plain"]
 Border: TypeAlias = Literal["zero", "reflect"]
 
@@ -31,10 +33,16 @@ neighbourhood alone. auto: the fastest that is known for the platform, which on 
 BAND = 20 * 2**20  # bytes of transformed tiles worked on at once, which are to stay in a CPU's cache
 
 
+def check_form() -> Form:
+    """The form that is set. Raises UserError if there is no such."""
+    if form.value not in get_args(Form):
+        names = ", ".join(get_args(Form))
+        raise UserError(f"There is no form of convolution '{form.value}' (IMGTRANS_CONVOLUTIONS); use one of {names}.")
+    return form.value
+
+
 def _form() -> Form:
-    chosen = form.value
-    if chosen not in get_args(Form):
-        raise ValueError(f"There is no form of convolution {chosen!r} (IMGTRANS_CONVOLUTIONS); use one of {get_args(Form)}.")
+    chosen = check_form()
     return chosen if jax.default_backend() == "cpu" else "plain"
 
 
@@ -57,10 +65,10 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero") -> jax.Array:
     """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
+    if _suits_patches(x, kernel, stride):
+        return by_patches(pad(x, padding, border), kernel, stride)
     if _suits_winograd(x, kernel, stride, padding):
         return winograd(x, kernel, padding, border)
-    if _suits_patches(x, kernel, stride):
-        return of_patches(pad(x, padding, border), kernel, stride)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
     if _form() == "plain" or kernel.shape[0] == 1:
@@ -173,11 +181,11 @@ def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> lis
 
 # ------------------------------------------------------------------------------------------------ patches
 
-PLACES = int(os.environ.get("PLACES", "256"))
+PLACES = 256  # pixels of a batch's map up to which a large kernel is read as it lies in memory
 
 
 def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int) -> bool:
-    """Whether the kernel outweighs the images: then the time goes into reading it, and lax's own form would reorder it first."""
+    """Whether a kernel outweighs its maps: reading it is what takes the time, and lax's form would reorder it first."""
     places = x.shape[0] * x.shape[1] * x.shape[2] // stride**2
     return _form() != "plain" and kernel.shape[0] > 1 and places <= PLACES and min(kernel.shape[2:]) >= 64
 
@@ -188,54 +196,54 @@ def _patches(x: jax.Array, side: int, stride: int) -> jax.Array:
     return jnp.stack(_shifted(x, size, side, stride))
 
 
-def of_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """The convolution without padding as one matrix product, by the kernel as it lies in memory; its gradients are such, too."""
+def by_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """The convolution without padding as one matrix product; its automatic gradients are one each."""
     side, _, i, o = kernel.shape
     seen = jnp.moveaxis(_patches(x, side, stride), 0, 3)
-    n, height, width = seen.shape[:3]
-    return (seen.reshape(-1, side**2 * i) @ kernel.reshape(-1, o)).reshape(n, height, width, o)
+    return _product("pf,fo->po", seen.reshape(-1, side**2 * i), kernel.reshape(-1, o)).reshape(*seen.shape[:3], o)
 
 
 @jax.custom_vjp
-def to_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def by_patches_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`plain_transposed` as a product for each place of the kernel, and the sum of what overlaps."""
     side, _, i, o = kernel.shape
     n, height, width, _ = x.shape
     each = jnp.broadcast_to(x.reshape(-1, i), (side**2, n * height * width, i))
-    products = jnp.einsum("tpi,tio->tpo", each, kernel.reshape(-1, i, o)).reshape(-1, n, height, width, o)
+    products = _product("tpi,tio->tpo", each, kernel.reshape(-1, i, o)).reshape(-1, n, height, width, o)
     around = jax.ShapeDtypeStruct((n, 2 * height + side - 2, 2 * width + side - 2, o), x.dtype)
     summed = jax.linear_transpose(lambda y: _patches(y, side, 2), around)(products)[0]
-    return _extend(summed, 2 * height + 1, 2 * width + 1)[:, 1:, 1:] if side == 3 else summed[:, 1:-1, 1:-1]
+    return _extend(summed, 2 * height + 1, 2 * width + 1)[:, 1 : 2 * height + 1, 1 : 2 * width + 1]
 
 
-def _to_patches_forward(x, kernel):
-    return to_patches(x, kernel), (x, kernel)
+def _by_patches_transposed_forward(x, kernel):
+    return by_patches_transposed(x, kernel), (x, kernel)
 
 
-def _to_patches_backward(saved, cotangent):
+def _by_patches_transposed_backward(saved, cotangent):
     x, kernel = saved
     side, _, i, o = kernel.shape
     x, kernel = x.reshape(-1, i), kernel.reshape(-1, i, o)
     seen = _patches(_around(cotangent, side), side, 2)
     if len(x) < 128:
         seen = seen.reshape(side**2, -1, o)
-        of_image = functools.reduce(jnp.add, jnp.einsum("tio,tpo->tip", kernel, seen))
-        of_kernel = jnp.einsum("tpi,tpo->tio", jnp.broadcast_to(x, (side**2, *x.shape)), seen)
+        of_image = functools.reduce(jnp.add, _product("tio,tpo->tip", kernel, seen))
+        of_kernel = _product("tpi,tpo->tio", jnp.broadcast_to(x, (side**2, *x.shape)), seen)
     else:
         seen = jnp.moveaxis(seen, 0, 3).reshape(len(x), -1, o)
-        of_image = jnp.einsum("tio,pto->ip", kernel, seen)
-        of_kernel = (x.T @ seen.reshape(len(x), -1)).reshape(i, -1, o).swapaxes(0, 1)
+        of_image = _product("tio,pto->ip", kernel, seen)
+        of_kernel = _product("pi,pf->if", x, seen.reshape(len(x), -1)).reshape(i, -1, o).swapaxes(0, 1)
     # The barrier keeps the transposes out of what uses the gradients, where they would be slow.
     of_image, of_kernel = lax.optimization_barrier((of_image, of_kernel))
     return of_image.T.reshape(saved[0].shape), of_kernel.reshape(saved[1].shape)
 
 
-to_patches.defvjp(_to_patches_forward, _to_patches_backward)
+by_patches_transposed.defvjp(_by_patches_transposed_forward, _by_patches_transposed_backward)
 
 
 # ------------------------------------------------------------------------------------------------ Winograd
 
-# Lavin and Gray 2016, section 4.2, F(4x4, 3x3): 4 outputs of a 3-tap filter from 6 inputs, by 6 products instead of 12.
+# Lavin and Gray 2016, section 4.2: m outputs of an r-tap filter from m + r - 1 inputs by as many products, which here are 6:
+# F(4x4, 3x3), and F(3x3, 4x4) by the same points, 0, 1, -1, 2, -2 and infinity.
 INPUT = np.array(
     [
         [4, 0, -5, 0, 1, 0],
@@ -246,28 +254,35 @@ INPUT = np.array(
         [0, 4, 0, -5, 0, 1],
     ]
 )
-FILTER = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+FILTERS = {
+    3: np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24,
+    4: np.array([[6, 0, 0, 0], [-4, -4, -4, -4], [-4, 4, -4, 4], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 24]]) / 24,
+}
+OUTPUTS = {
+    3: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]),
+    4: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 1]]),
+}
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
     """Whether it pays: with few channels, or few pixels to share a transformed kernel, the transforms cost more than they
     save."""
-    (height, width, i, o), pixels = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2]
+    (side, _, i, o), pixels = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2]
     return (
         _form() == "auto"
-        and (height, width, stride) == (3, 3, 1)
+        and side in FILTERS
+        and stride == 1
         and padding <= 1
         and x.dtype == jnp.float32
         and min(i, o) >= 32
-        and pixels >= 4 * max(i, o) ** 2 / min(i, o)
-        and min(x.shape[1:3]) + 2 * padding >= 3
+        and pixels >= max(PLACES, max(i, o) ** 2 / min(i, o))
+        and min(x.shape[1:3]) + 2 * padding >= side
     )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> jax.Array:
-    """The 3x3 convolution of stride 1 by a quarter of its multiplications (Lavin and Gray 2016, algorithm 1).
+    """The 3x3 or 4x4 convolution of stride 1 by a quarter of its multiplications (Lavin and Gray 2016, algorithm 1).
 
     Its error in float32 is some 1e-5 of the largest value. The maps go through it a band of tiles at a time.
     """
@@ -284,8 +299,9 @@ def _winograd_backward(padding, border, kept, cotangent):
     if isinstance(cotangent, SymbolicZero):
         return None, None
     # The transforms are computed again rather than kept: they would be the largest arrays of a training step.
-    kept, cotangent = lax.optimization_barrier((kept, cotangent))
-    return _winograd_gradients(*kept, cotangent, padding=padding, border=border)
+    (x, kernel), cotangent = kept, cotangent = lax.optimization_barrier((kept, cotangent))
+    side = kernel.shape[0] if kernel is not None else x.shape[1] + 2 * padding - cotangent.shape[1] + 1
+    return _winograd_gradients(*kept, cotangent, side=side, padding=padding, border=border)
 
 
 winograd.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
@@ -293,123 +309,132 @@ winograd.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
 
 @_apart("padding", "border")
 def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> jax.Array:
+    side = kernel.shape[0]
+    step, overlap = 7 - side, side - 1
     x = pad(x, padding, border)
-    n, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
-    rows, columns, band = _tiling(n, height, width, sum(kernel.shape[2:]))
+    n, height, width = x.shape[0], x.shape[1] - overlap, x.shape[2] - overlap
+    rows, columns, band = _tiling(n, height, width, side, sum(kernel.shape[2:]))
     transformed = _transformed(kernel)
-    x = lax.optimization_barrier(_extend(x, 4 * rows + 2, 4 * columns + 2))
+    x = lax.optimization_barrier(_extend(x, step * rows + overlap, step * columns + overlap))
 
     def one(first: Any) -> jax.Array:
-        part = lax.dynamic_slice_in_dim(x, 4 * first, 4 * band + 2, 1)
-        products = jnp.einsum("tpi,tio->tpo", _to_tiles(part, INPUT, band, columns), transformed)
-        return _from_tiles(products.reshape(6, 6, n, band, columns, -1))
+        part = lax.dynamic_slice_in_dim(x, step * first, step * band + overlap, 1)
+        products = jnp.einsum("tpi,tio->tpo", _to_tiles(part, INPUT, step, band, columns), transformed)
+        return _from_tiles(products.reshape(6, 6, n, band, columns, -1), OUTPUTS[side])
 
     if band == rows:
         y = one(0)
     else:
-        y = jnp.moveaxis(lax.map(one, jnp.arange(0, rows, band)), 0, 1).reshape(n, 4 * rows, 4 * columns, -1)
+        y = lax.map(one, jnp.arange(0, rows, band))
+        y = jnp.moveaxis(y, 0, 1).reshape(n, step * rows, step * columns, -1)
     return y[:, :height, :width]
 
 
-@_apart("padding", "border")
+@_apart("side", "padding", "border")
 def _winograd_gradients(
-    x: jax.Array | None, kernel: jax.Array | None, cotangent: jax.Array, padding: int, border: Border
+    x: jax.Array | None, kernel: jax.Array | None, cotangent: jax.Array, side: int, padding: int, border: Border
 ) -> tuple[jax.Array | None, jax.Array | None]:
     """By the image, for which the kernel is needed, and by the kernel, for which the image is."""
     n, height, width, o = cotangent.shape
+    step, overlap = 7 - side, side - 1
     i = kernel.shape[2] if kernel is not None else x.shape[-1] if x is not None else 0
-    rows, columns, band = _tiling(n, height, width, i + o)
-    cotangent = lax.optimization_barrier(_extend(cotangent, 4 * rows, 4 * columns))
+    rows, columns, band = _tiling(n, height, width, side, i + o)
+    cotangent = lax.optimization_barrier(_extend(cotangent, step * rows, step * columns))
     if x is not None:
-        x = lax.optimization_barrier(_extend(pad(x, padding, border), 4 * rows + 2, 4 * columns + 2))
+        x = lax.optimization_barrier(_extend(pad(x, padding, border), step * rows + overlap, step * columns + overlap))
     transformed = None if kernel is None else _transformed(kernel)
 
     def one(carried: tuple[Any, Any], first: Any) -> tuple[tuple[Any, Any], Any]:
-        """A band. Carried: what the bands above add to the first two rows of this one, and the kernel's gradient so far."""
+        """A band. Carried: what the bands above add to the first rows of this one, and the kernel's gradient so far."""
         above, total = carried
-        spread = _to_tiles(lax.dynamic_slice_in_dim(cotangent, 4 * first, 4 * band, 1), OUTPUT.T, band, columns)
+        part = lax.dynamic_slice_in_dim(cotangent, step * first, step * band, 1)
+        spread = _to_tiles(part, OUTPUTS[side].T, step, band, columns)
         own = None
         if transformed is not None:
             products = jnp.einsum("tpo,tio->tpi", spread, transformed)
-            found = _from_overlapping_tiles(products.reshape(6, 6, n, band, columns, i))
-            above, own = found[:, 4 * band :], jnp.concatenate([found[:, :2] + above, found[:, 2 : 4 * band]], 1)
+            found = _from_overlapping_tiles(products.reshape(6, 6, n, band, columns, i), step)
+            own = jnp.concatenate([found[:, :overlap] + above, found[:, overlap : step * band]], 1)
+            above = found[:, step * band :]
         if x is not None:
-            tiles = _to_tiles(lax.dynamic_slice_in_dim(x, 4 * first, 4 * band + 2, 1), INPUT, band, columns)
-            total = total + jnp.einsum("tpi,tpo->tio", tiles, spread)
+            part = lax.dynamic_slice_in_dim(x, step * first, step * band + overlap, 1)
+            total = total + jnp.einsum("tpi,tpo->tio", _to_tiles(part, INPUT, step, band, columns), spread)
         return (above, total), own
 
-    nothing = jnp.zeros((n, 2, 4 * columns + 2, i), cotangent.dtype), jnp.zeros((36, i, o), cotangent.dtype)
+    edge = (n, overlap, step * columns + overlap, i)
+    nothing = jnp.zeros(edge, cotangent.dtype), jnp.zeros((36, i, o), cotangent.dtype)
     if band == rows:
         (below, total), own = one(nothing, 0)
     else:
         (below, total), own = lax.scan(one, nothing, jnp.arange(0, rows, band))
-        own = None if own is None else jnp.moveaxis(own, 0, 1).reshape(n, 4 * rows, 4 * columns + 2, i)
+        own = None if own is None else jnp.moveaxis(own, 0, 1).reshape(n, step * rows, step * columns + overlap, i)
     of_image = of_kernel = None
     if own is not None:
-        padded = jnp.concatenate([own, below], 1)[:, : height + 2, : width + 2]
-        inner = jax.ShapeDtypeStruct((n, height + 2 - 2 * padding, width + 2 - 2 * padding, i), padded.dtype)
+        padded = jnp.concatenate([own, below], 1)[:, : height + overlap, : width + overlap]
+        inner = jax.ShapeDtypeStruct((n, height + overlap - 2 * padding, width + overlap - 2 * padding, i), padded.dtype)
         of_image = jax.linear_transpose(lambda x: pad(x, padding, border), inner)(padded)[0]
     if x is not None:
-        of_kernel = _dense(np.kron(FILTER, FILTER).T, total.reshape(36, -1)).reshape(3, 3, i, o)
+        filters = FILTERS[side]
+        of_kernel = _dense(np.kron(filters, filters).T, total.reshape(36, -1)).reshape(side, side, i, o)
     return of_image, of_kernel
 
 
 def _transformed(kernel: jax.Array) -> jax.Array:
-    """(3, 3, I, O) -> (36, I, O)."""
-    return _dense(np.kron(FILTER, FILTER), kernel.reshape(9, -1)).reshape(36, *kernel.shape[2:])
+    """(k, k, I, O) -> (36, I, O)."""
+    side = kernel.shape[0]
+    return _dense(np.kron(FILTERS[side], FILTERS[side]), kernel.reshape(side**2, -1)).reshape(36, *kernel.shape[2:])
 
 
-def _tiling(n: int, height: int, width: int, channels: int) -> tuple[int, int, int]:
-    """Rows and columns of 4x4 tiles, and how many rows make a band."""
-    rows, columns = math.ceil(height / 4), math.ceil(width / 4)
+def _tiling(n: int, height: int, width: int, side: int, channels: int) -> tuple[int, int, int]:
+    """Rows and columns of tiles, and how many rows make a band."""
+    rows, columns = math.ceil(height / (7 - side)), math.ceil(width / (7 - side))
     most = max(1, BAND // (36 * 4 * n * columns * channels))
     return rows, columns, next(b for b in range(min(most, rows), 0, -1) if rows % b == 0)
 
 
 def _extend(x: jax.Array, height: int, width: int) -> jax.Array:
-    """With zeros below and to the right."""
-    return jnp.pad(x, ((0, 0), (0, height - x.shape[1]), (0, width - x.shape[2]), (0, 0)))
+    """With zeros below and to the right where it is smaller."""
+    return jnp.pad(x, ((0, 0), (0, max(height - x.shape[1], 0)), (0, max(width - x.shape[2], 0)), (0, 0)))
 
 
 def _dense(matrix: np.ndarray, x: jax.Array) -> jax.Array:
     return jnp.asarray(matrix, x.dtype) @ x
 
 
-def _to_tiles(x: jax.Array, matrix: np.ndarray, rows: int, columns: int) -> jax.Array:
-    """(N, H, W, C) -> (36, N * rows * columns, C): matrix @ tile @ matrix.T of the tiles that begin every 4 pixels."""
+def _to_tiles(x: jax.Array, matrix: np.ndarray, step: int, rows: int, columns: int) -> jax.Array:
+    """(N, H, W, C) -> (36, N * rows * columns, C): matrix @ tile @ matrix.T of the tiles that begin every `step` pixels."""
 
     def along(x: jax.Array, count: int, axis: int) -> list[jax.Array]:
-        parts = [lax.slice_in_dim(x, i, i + 4 * count - 3, 4, axis) for i in range(matrix.shape[1])]
+        parts = [lax.slice_in_dim(x, i, i + step * (count - 1) + 1, step, axis) for i in range(matrix.shape[1])]
         return [_combined(row, parts) for row in matrix]
 
     x = lax.optimization_barrier(jnp.stack(along(x, rows, 1)))  # else the second sum would compute the first six times
     return jnp.stack(along(x, columns, 3), 1).reshape(36, -1, x.shape[-1])
 
 
-def _from_tiles(products: jax.Array) -> jax.Array:
-    """(6, 6, N, rows, columns, C) -> (N, 4 rows, 4 columns, C): OUTPUT @ tile @ OUTPUT.T."""
+def _from_tiles(products: jax.Array, matrix: np.ndarray) -> jax.Array:
+    """(6, 6, N, rows, columns, C) -> (N, m rows, m columns, C): matrix, (m, 6), @ tile @ matrix.T."""
     _, _, n, rows, columns, channels = products.shape
-    across = [_combined(row, [products[:, b] for b in range(6)]) for row in OUTPUT]
+    across = [_combined(row, [products[:, b] for b in range(6)]) for row in matrix]
     half = lax.optimization_barrier(jnp.stack(across, 4))
-    whole = jnp.stack([_combined(row, list(half)) for row in OUTPUT], 2)
-    return whole.reshape(n, 4 * rows, 4 * columns, channels)
+    whole = jnp.stack([_combined(row, list(half)) for row in matrix], 2)
+    return whole.reshape(n, len(matrix) * rows, len(matrix) * columns, channels)
 
 
-def _from_overlapping_tiles(products: jax.Array) -> jax.Array:
-    """(6, 6, N, rows, columns, C) -> (N, 4 rows + 2, 4 columns + 2, C): the adjoint of `_to_tiles` by INPUT, which sums what
-    neighbouring 6x6 tiles share."""
+def _from_overlapping_tiles(products: jax.Array, step: int) -> jax.Array:
+    """(6, 6, N, rows, columns, C) -> (N, step rows + 6 - step, step columns + 6 - step, C): the adjoint of `_to_tiles` by
+    INPUT, which sums what neighbouring 6x6 tiles share."""
 
     def along(parts: Sequence[jax.Array], axis: int) -> jax.Array:
-        """Six parts (..., count, ...) -> (..., count + 1, 4, ...)."""
+        """Six parts (..., count, ...) -> (..., count + 1, step, ...)."""
         sums = [_combined(row, parts) for row in INPUT.T]
-        padded = [_padded(x, axis, 0, 1) for x in sums[:4]]
-        shared = [_padded(x, axis, 1, 0) for x in sums[4:]]
-        return jnp.stack([a + b for a, b in zip(padded, shared, strict=False)] + padded[2:], axis + 1)
+        padded = [_padded(x, axis, 0, 1) for x in sums[:step]]
+        shared = [_padded(x, axis, 1, 0) for x in sums[step:]]
+        return jnp.stack([a + b for a, b in zip(padded, shared, strict=False)] + padded[len(shared) :], axis + 1)
 
     _, _, n, rows, columns, channels = products.shape
     half = lax.optimization_barrier(along([products[:, b] for b in range(6)], 3))
-    whole = along(list(half), 1)
-    return whole.reshape(n, 4 * rows + 4, 4 * columns + 4, channels)[:, :-2, :-2]
+    whole = along(list(half), 1).reshape(n, step * (rows + 1), step * (columns + 1), channels)
+    return whole[:, : step * rows + 6 - step, : step * columns + 6 - step]
 
 
 def _padded(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
@@ -431,7 +456,7 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v]; result (N, 2H, 2W, O).
     """
     if _suits_patches(x, kernel, 1):
-        return to_patches(x, kernel)
+        return by_patches_transposed(x, kernel)
     return plain_transposed(x, kernel) if _form() == "plain" else _transposed(x, kernel)
 
 

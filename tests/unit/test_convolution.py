@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from imgtrans_jax.models import convolution
 from imgtrans_jax.models.convolution import convolve, convolve_transposed, form, winograd
+from imgtrans_jax.types import UserError
 
 TOLERANCE = 1e-4  # of the largest value
 
@@ -44,19 +45,22 @@ def by_lax(stride: int = 1, padding: int = 0, border: convolution.Border = "zero
 @given(
     st.tuples(st.integers(1, 3), st.integers(4, 21), st.integers(4, 21)),
     st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.sampled_from([3, 4]),
     st.integers(0, 1),
     st.sampled_from(["zero", "reflect"]),
 )
-def test_winograd(size, channels, padding, border):
-    x, kernel = drawn((*size, channels[0]), (3, 3, *channels))
+def test_winograd(size, channels, side, padding, border):
+    x, kernel = drawn((*size, channels[0]), (side, side, *channels))
     assert_equal(lambda x, k: winograd(x, k, padding, border), by_lax(1, padding, border), x, kernel)
 
 
-def test_winograd_in_bands(monkeypatch):
-    x, kernel = drawn((2, 34, 30, 5), (3, 3, 5, 7))
-    assert convolution._tiling(2, 32, 28, 12) == (8, 7, 8)
-    monkeypatch.setattr(convolution, "BAND", 36 * 4 * 2 * 7 * 12 * 2)
-    assert convolution._tiling(2, 32, 28, 12) == (8, 7, 2)
+@pytest.mark.parametrize(("side", "size", "tiles"), [(3, (34, 30), (8, 7)), (4, (33, 29), (10, 9))])
+def test_winograd_in_bands(monkeypatch, side: int, size: tuple[int, int], tiles: tuple[int, int]):
+    x, kernel = drawn((2, *size, 5), (side, side, 5, 7))
+    result = (size[0] - side + 1, size[1] - side + 1)
+    assert convolution._tiling(2, *result, side, 12) == (*tiles, tiles[0])
+    monkeypatch.setattr(convolution, "BAND", 36 * 4 * 2 * tiles[1] * 12 * 2)
+    assert convolution._tiling(2, *result, side, 12) == (*tiles, 2)
     # Functions of their own, since a compiled one would remember how many bands it had.
     for name in ("_winograd", "_winograd_gradients"):
         monkeypatch.setattr(convolution, name, inspect.unwrap(getattr(convolution, name)))
@@ -74,19 +78,42 @@ def test_winograd_makes_only_the_gradient_that_is_wanted():
     ).count("dot_general")
 
 
-def test_winograd_is_exact_to_float32():
-    x, kernel = drawn((1, 20, 20, 64), (3, 3, 64, 64))
-    wide = np.zeros((1, 18, 18, 64))
-    for u in range(3):
-        for v in range(3):
-            wide += np.einsum("nhwi,io->nhwo", np.float64(x)[:, u : u + 18, v : v + 18], np.float64(kernel)[u, v])
+@pytest.mark.parametrize("side", [3, 4])
+def test_winograd_is_exact_to_float32(side: int):
+    x, kernel = drawn((1, 20, 20, 64), (side, side, 64, 64))
+    size = 21 - side
+    wide = np.zeros((1, size, size, 64))
+    for u in range(side):
+        for v in range(side):
+            wide += np.einsum("nhwi,io->nhwo", np.float64(x)[:, u : u + size, v : v + size], np.float64(kernel)[u, v])
     assert abs(winograd(x, kernel, 0, "zero") - wide).max() < 3e-5 * abs(wide).max()
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.tuples(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7)),
+    st.sampled_from([(64, 64), (70, 64)]),
+    st.sampled_from([3, 4]),
+    st.sampled_from([1, 2]),
+)
+def test_by_patches(size, channels, side, stride):
+    x, kernel = drawn((*size, channels[0]), (side, side, *channels))
+    assert convolution._suits_patches(x, kernel, stride)
+    assert_equal(lambda x, k: convolve(x, k, stride, 1), by_lax(stride, 1), x, kernel)
+
+
+@pytest.mark.parametrize("side", [3, 4])
+@pytest.mark.parametrize("size", [(1, 1, 1), (1, 3, 5), (2, 8, 8), (1, 15, 17)])
+def test_by_patches_transposed(size: tuple[int, int, int], side: int):
+    x, kernel = drawn((*size, 64), (side, side, 64, 70))
+    assert convolution._suits_patches(x, kernel, 1)
+    assert_equal(convolve_transposed, convolution.plain_transposed, x, kernel)
 
 
 @settings(deadline=None, max_examples=25)
 @given(
     st.tuples(st.integers(1, 2), st.integers(7, 15), st.integers(7, 15)),
-    st.sampled_from([(3, 8), (8, 3), (64, 64), (5, 70), (64, 1)]),
+    st.sampled_from([(3, 8), (8, 3), (64, 64), (5, 70), (64, 1), (9, 65)]),
     st.sampled_from([(1, 1, 0), (3, 1, 0), (3, 1, 1), (3, 2, 1), (4, 1, 1), (4, 2, 1), (7, 1, 0)]),
 )
 def test_direct(size, channels, geometry):
@@ -104,7 +131,7 @@ def test_reflected(side: int, stride: int):
 @settings(deadline=None, max_examples=10)
 @given(
     st.tuples(st.integers(1, 2), st.integers(1, 8), st.integers(1, 8)),
-    st.sampled_from([(3, 5), (64, 64), (4, 3)]),
+    st.sampled_from([(3, 5), (63, 64), (4, 3)]),
     st.sampled_from([3, 4]),
 )
 def test_transposed(size, channels, side):
@@ -115,15 +142,18 @@ def test_transposed(size, channels, side):
 def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):
     x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 64, 64, 64), (3, 3, 64, 64)))
 
-    def text(x=x) -> str:
+    def text(x=x, kernel=kernel) -> str:
         return str(jax.make_jaxpr(lambda x, k: convolve(x, k, 1, 1))(x, kernel))
 
     assert "winograd" in text()
-    assert "direct" in text(jax.ShapeDtypeStruct((1, 8, 8, 64), jnp.float32))
+    assert "direct" in text(
+        jax.ShapeDtypeStruct((1, 64, 64, 16), jnp.float32), kernel=jax.ShapeDtypeStruct((3, 3, 16, 64), jnp.float32)
+    )
+    assert "custom_vjp" not in text(jax.ShapeDtypeStruct((1, 8, 8, 64), jnp.float32))  # by patches
     for name, absent in (("direct", "winograd"), ("plain", "custom_vjp")):
         with form(name):
             assert absent not in text()
-    with form("fastest"), pytest.raises(ValueError, match="no form of convolution 'fastest'"):
+    with form("fastest"), pytest.raises(UserError, match="no form of convolution 'fastest'"):
         text()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert "custom_vjp" not in text(jax.ShapeDtypeStruct((1, 65, 64, 64), jnp.float32))

@@ -1,7 +1,11 @@
 """Schedules at their corners, exactly."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay, clipped, smooth, update
@@ -85,5 +89,18 @@ def test_clipped_weights_stay_in_their_limits():
     tx = clipped(Adam(Constant(1.0)).transformation(1), 0.01)
     params = {"w": jnp.array([0.5, -0.5, 0.001])}
     state = tx.init(params)
-    params, _, _, _ = update(tx, params, state, {"w": jnp.array([1.0, -1.0, 0.0])})
+    params, _, _ = update(tx, params, state, {"w": jnp.array([1.0, -1.0, 0.0])})
     np.testing.assert_allclose(params["w"], [-0.01, 0.01, 0.001], atol=1e-8)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_nothing_moves_that_is_not_sound(guarded: bool):
+    tx = Adam(Constant(0.1)).transformation(1) if guarded else optax.adam(0.1)
+    params, grads = {"w": jnp.array([1.0, -2.0])}, {"w": jnp.array([0.5, jnp.nan])}
+    state = update(tx, params, tx.init(params), {"w": jnp.array([0.3, 0.2])})[1]
+    kept, opt, _ = jax.jit(functools.partial(update, tx))(params, state, grads, jnp.array(False))
+    for before, after in zip(jax.tree.leaves((params, state)), jax.tree.leaves((kept, opt)), strict=True):
+        np.testing.assert_array_equal(before, after)
+    moved, opt, norm = jax.jit(functools.partial(update, tx))(params, state, {"w": jnp.array([0.3, 0.2])}, jnp.array(True))
+    assert int(jax.tree.leaves(opt)[0]) == 2
+    np.testing.assert_allclose(norm, np.linalg.norm(moved["w"] - params["w"]), rtol=1e-5)
