@@ -49,7 +49,7 @@ TARGETS = (
     Case("cyclegan", 256, precision="bfloat16", target=1.0),
     Case("pix2pix", 256, turn=4, target=1.0),
     Case("style_adam", 512, turn=2, target=1.0),
-    Case("style_lbfgs", 512, turn=40, target=1.0),
+    Case("style_lbfgs", 512, turn=16, target=1.0),
     Case("generator", 256, turn=8, target=1.0),
 )
 OTHERS = (
@@ -64,7 +64,7 @@ OTHERS = (
     Case("pix2pix", 256, precision="bfloat16", turn=4),
     Case("srgan", 96, batch=4),
     Case("style_adam", 256, turn=8),
-    Case("style_lbfgs", 256, turn=60),
+    Case("style_lbfgs", 256, turn=40),
     Case("generator", 256, precision="bfloat16", turn=8),
     Case("generator", 1920, height=1080),
 )

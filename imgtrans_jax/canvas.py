@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,6 +72,7 @@ def compiled_for(
     if progress:
         progress.paused += time.monotonic() - began
     say(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
+    give_back_memory()
     needed, free = needed_memory(compiled), free_memory()
     if free is not None and needed > free:
         raise _too_large(height, width, needed, free)
@@ -87,6 +91,13 @@ def needed_memory(compiled: Any) -> int:
     """Bytes that a compiled program uses at its peak, as its compiler reports them."""
     found = compiled.memory_analysis()
     return 0 if found is None else int(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)
+
+
+def give_back_memory() -> None:
+    """What compiling took goes back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # a libc without it
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def free_memory() -> int | None:

@@ -63,7 +63,8 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
     sentence and its exit code, 2 as a rule, Ctrl-C with 130."""
-    _use_large_pages()
+    if main.__module__ == "__main__":  # a program of its own, not a test or a notebook
+        _use_large_pages()
     from imgtrans_jax.models.convolution import check_form
     from imgtrans_jax.types import UserError
 

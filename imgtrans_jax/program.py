@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from imgtrans_jax import sharding
-from imgtrans_jax.canvas import free_memory, needed_memory
+from imgtrans_jax.canvas import free_memory, give_back_memory, needed_memory
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.game import Game
 from imgtrans_jax.recipes.recipe import Sheets
@@ -82,6 +82,7 @@ class Program:
                 compiled = jitted.lower(self.like, self.batch, frozen).compile()
         except ValueError as error:  # shapes that a loss refuses
             raise UserError(str(error)) from None
+        give_back_memory()
         needed, free = needed_memory(compiled), free_memory()
         if free is not None and needed > free:
             raise UserError(

@@ -11,7 +11,7 @@ import optax
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.losses.compose import join, total
-from imgtrans_jax.optim import chosen, smooth, update
+from imgtrans_jax.optim import chosen, norm, smooth, update
 from imgtrans_jax.pool import swap
 from imgtrans_jax.state import Networks, Player, TrainState, apply
 from imgtrans_jax.types import Named, Params, Terms
@@ -60,7 +60,7 @@ def gan_step(
     if not game.critic_first and not game.fresh:
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
-    metrics = join(terms, {"norm/g_grad": optax.tree.norm(grads)}, d_metrics)
+    metrics = join(terms, {"norm/g_grad": norm(grads)}, d_metrics)
     finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
     sound = finite & (state.failed < 0)
     failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
@@ -104,7 +104,7 @@ def _critics_turn(
 
     grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
     moved, update_norm = _move(d, grads, stats, game.d_tx)
-    return moved, pools, join(terms, {"norm/d_grad": optax.tree.norm(grads), "norm/d_update": update_norm})
+    return moved, pools, join(terms, {"norm/d_grad": norm(grads), "norm/d_update": update_norm})
 
 
 def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
@@ -119,5 +119,5 @@ def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
 def _move(
     player: Player, grads: Params, stats: Any, tx: optax.GradientTransformation, sound: jax.typing.ArrayLike = True
 ) -> tuple[Player, jax.Array]:
-    params, opt, norm = update(tx, player.params, player.opt, grads, sound)
-    return Player(params, chosen(sound, stats, player.stats), opt), norm
+    params, opt, update_norm = update(tx, player.params, player.opt, grads, sound)
+    return Player(params, chosen(sound, stats, player.stats), opt), update_norm

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, has_bias
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, bias_before
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 _INNERMOST = 4  # the side of the first map
@@ -39,7 +39,7 @@ class DCGANGenerator(nn.Module):
     def __call__(self, z: jax.Array, train: bool) -> SignedImages:
         levels = _levels(self.size)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"bias": has_bias(self.norm)}
+        inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
         features = self.width * 2 ** (levels - 1)
         # A 1x1 convolution to 4x4 times the channels is the paper's projection.
         y = Conv(_INNERMOST**2 * features, 1, **inner, name="project")(z[:, None, None, :])
@@ -73,7 +73,7 @@ class DCGANCritic(nn.Module):
             maps = jnp.broadcast_to(condition[:, None, None, :], (*x.shape[:3], condition.shape[-1]))
             x = jnp.concatenate([x, maps], axis=-1)
         for level in range(_levels(x.shape[1])):
-            bias = level == 0 or has_bias(self.norm)
+            bias = level == 0 or bias_before(self.norm)
             x = Conv(self.width * 2**level, 4, 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
             if level:
                 x = Norm(self.norm, name=f"norm_{level}")(x, train)

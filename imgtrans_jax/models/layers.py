@@ -17,6 +17,7 @@ from imgtrans_jax.types import Dtype
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
 Downsampling: TypeAlias = Literal["strided", "blurred"]
 Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear", "blurred"]
+Bias: TypeAlias = bool | Literal["idle"]
 Initializer: TypeAlias = Callable[..., jax.Array]
 
 
@@ -62,7 +63,8 @@ class Orthogonal:
 class Conv(nn.Module):
     """A convolution with explicit padding, PyTorch's sampling positions, and float32 parameters.
 
-    padding: pixels on every side, of zeros or, with `reflect`, mirrored. dtype: the type the product is computed in.
+    padding: pixels on every side, of zeros or, with `reflect`, mirrored. bias: `idle` keeps the parameter and does not add it,
+    see `bias_before`. dtype: the type the product is computed in.
     """
 
     features: int
@@ -70,7 +72,7 @@ class Conv(nn.Module):
     stride: int = 1
     padding: int = 0
     reflect: bool = False
-    bias: bool = True
+    bias: Bias = True
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
@@ -79,10 +81,17 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (self.kernel, self.kernel, x.shape[-1], self.features))
         x, kernel = x.astype(self._compute(x)), kernel.astype(self._compute(x))
         y = convolve(x, kernel, self.stride, self.padding, "reflect" if self.reflect else "zero")
-        return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
+        return _with_bias(self, y, self.bias)
 
     def _compute(self, x: jax.Array) -> Any:
         return jnp.bfloat16 if self.dtype == "bfloat16" else jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _with_bias(module: nn.Module, y: jax.Array, bias: Bias) -> jax.Array:
+    if not bias:
+        return y
+    values = module.param("bias", nn.initializers.zeros, y.shape[-1:])
+    return y if bias == "idle" else y + values.astype(y.dtype)
 
 
 class Upsample(nn.Module):
@@ -96,7 +105,7 @@ class Upsample(nn.Module):
     features: int
     how: Upsampling = "transposed"
     kernel: int = 3
-    bias: bool = True
+    bias: Bias = True
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
@@ -107,7 +116,7 @@ class Upsample(nn.Module):
             kernel = self.param("kernel", self.kernel_init, (self.kernel, self.kernel, channels, self.features))
             dtype = jnp.bfloat16 if self.dtype == "bfloat16" else jnp.promote_types(x.dtype, jnp.float32)
             y = convolve_transposed(x.astype(dtype), kernel.astype(dtype))
-            return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
+            return _with_bias(self, y, self.bias)
         if self.how not in ("nearest", "bilinear", "blurred"):
             raise ValueError(f"There is no upsampling {self.how!r}; use one of transposed, nearest, bilinear, blurred.")
         if self.how == "nearest":
@@ -150,6 +159,36 @@ def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     return mean, jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=True)
 
 
+def standardised(x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5) -> jax.Array:
+    """(x - mean) / sqrt(variance + epsilon), in at least float32, with x's own moments over `axes`.
+
+    Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two sums over x, where the
+    automatic one takes five; what is kept for it is x.
+    """
+    return _standardised(x, mean, variance, axes, epsilon)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _standardised(x, mean, variance, axes, epsilon):
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return (wide - mean) * jax.lax.rsqrt(variance + epsilon)
+
+
+def _standardised_forward(x, mean, variance, axes, epsilon):
+    return _standardised(x, mean, variance, axes, epsilon), (x, mean, variance)
+
+
+def _standardised_backward(axes, epsilon, saved, cotangent):
+    x, mean, variance = saved
+    y = standardised(x, mean, variance, axes, epsilon)
+    along_y = jnp.mean(cotangent * y, axis=axes, keepdims=True)
+    across = cotangent - jnp.mean(cotangent, axis=axes, keepdims=True) - y * along_y
+    return (across * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype), None, None
+
+
+_standardised.defvjp(_standardised_forward, _standardised_backward)
+
+
 def instance_norm(
     x: jax.Array,
     epsilon: float = 1e-5,
@@ -161,9 +200,7 @@ def instance_norm(
     """
     if x.shape[1] * x.shape[2] == 1:
         raise ValueError("Instance norm of a 1x1 map is always zero; use a larger image or norm='none'.")
-    mean, variance = statistics(x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return ((wide - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    return standardised(x, *statistics(x), (1, 2), epsilon).astype(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -181,16 +218,16 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, features)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
         running_var = self.variable("batch_stats", "var", jnp.ones, features)
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         if train:
-            mean, variance = (m[0, 0, 0] for m in Moments((0, 1, 2), name="moments")(x))
+            moments_of_x = Moments((0, 1, 2), name="moments")(x)
+            mean, variance = (m[0, 0, 0] for m in moments_of_x)
             if not self.is_initializing():
                 count = x.size // x.shape[-1]
                 running_mean.value = 0.9 * running_mean.value + 0.1 * mean
                 running_var.value = 0.9 * running_var.value + 0.1 * variance * (count / max(count - 1, 1))
-        else:
-            mean, variance = running_mean.value, running_var.value
-        return ((wide - mean) * (scale * jax.lax.rsqrt(variance + 1e-5)) + bias).astype(x.dtype)
+            return (standardised(x, *moments_of_x, (0, 1, 2)) * scale + bias).astype(x.dtype)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return ((wide - running_mean.value) * (scale * jax.lax.rsqrt(running_var.value + 1e-5)) + bias).astype(x.dtype)
 
 
 class Norm(nn.Module):
@@ -210,6 +247,8 @@ class Norm(nn.Module):
         raise ValueError(f"There is no norm {self.kind!r}; use one of instance, batch, none.")
 
 
-def has_bias(norm: NormKind) -> bool:
-    """Batch norm has a shift of its own, so the convolution before it has none; with instance norm the authors keep it."""
-    return norm != "batch"
+def bias_before(norm: NormKind) -> Bias:
+    """Of a convolution that a norm follows. Batch norm has a shift of its own. With instance norm the authors keep a bias,
+    which the norm subtracts again: here it is idle, where theirs, whose gradient is rounding, wanders under Adam."""
+    biases: dict[NormKind, Bias] = {"batch": False, "instance": "idle", "none": True}
+    return biases[norm]

@@ -8,7 +8,17 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Downsampling, Initializer, Norm, Normal, NormKind, halved, has_bias, instance_norm
+from imgtrans_jax.models.layers import (
+    Conv,
+    Downsampling,
+    Initializer,
+    Norm,
+    Normal,
+    NormKind,
+    bias_before,
+    halved,
+    instance_norm,
+)
 from imgtrans_jax.types import Dtype, Logits, Named
 
 
@@ -47,7 +57,7 @@ class PatchGAN(nn.Module):
             )
         y = x
         for level, stride in enumerate(strides):
-            bias = level == 0 or has_bias(self.norm)
+            bias = level == 0 or bias_before(self.norm)
             features = self.width * 2 ** min(level, 3)
             blurred = self.downsample == "blurred" and stride == 2
             y = Conv(features, kernel, 1 if blurred else stride, padding, bias=bias, **common, name=f"conv_{level}")(y)
@@ -74,7 +84,7 @@ class StrideOneCritic(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> Logits:
         common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
         for level, width in enumerate(self.widths):
-            x = Conv(width, 3, **common, name=f"conv_{level}")(x)
+            x = Conv(width, 3, bias=bias_before("instance"), **common, name=f"conv_{level}")(x)
             x = nn.leaky_relu(instance_norm(x), 0.2)
         x = Conv(1, 3, bias=False, **common, name="logits")(x)
         return x.reshape(x.shape[0], -1).astype(jnp.promote_types(x.dtype, jnp.float32))

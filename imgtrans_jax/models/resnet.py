@@ -17,8 +17,8 @@ from imgtrans_jax.models.layers import (
     NormKind,
     Upsample,
     Upsampling,
+    bias_before,
     halved,
-    has_bias,
 )
 from imgtrans_jax.types import Dtype, SignedImages
 
@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
                 3,
                 padding=1,
                 reflect=True,
-                bias=has_bias(self.norm),
+                bias=bias_before(self.norm),
                 kernel_init=self.kernel_init,
                 dtype=self.dtype,
                 name=name,
@@ -87,7 +87,7 @@ class ResNetGenerator(nn.Module):
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"bias": has_bias(self.norm)}
+        inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
 
         def normed(y: jax.Array, name: str) -> jax.Array:
             return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))

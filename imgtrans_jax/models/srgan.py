@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Kaiming, Norm, Normal, NormKind, has_bias
+from imgtrans_jax.models.layers import Conv, Initializer, Kaiming, Norm, Normal, NormKind, bias_before
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 
@@ -48,7 +48,7 @@ class SRResNet(nn.Module):
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> jax.Array:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"padding": 1, "bias": has_bias(self.norm)}
+        inner: dict[str, Any] = common | {"padding": 1, "bias": bias_before(self.norm)}
 
         def normed(y: jax.Array, name: str) -> jax.Array:
             return Norm(self.norm, name=f"{name}_norm")(Conv(self.width, 3, **inner, name=name)(y), train)
@@ -90,7 +90,7 @@ class SRGANCritic(nn.Module):
     def __call__(self, x: SignedImages, train: bool) -> Logits:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         for level in range(8):
-            bias = level == 0 or has_bias(self.norm)
+            bias = level == 0 or bias_before(self.norm)
             x = Conv(self.width * 2 ** (level // 2), 3, 1 + level % 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
             if level:
                 x = Norm(self.norm, name=f"norm_{level}")(x, train)

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, Upsampling, has_bias
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, Upsampling, bias_before
 from imgtrans_jax.types import Dtype, SignedImages
 
 
@@ -50,13 +50,14 @@ class UNet(nn.Module):
                 "use fewer levels or another size."
             )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"bias": has_bias(self.norm)}
+        inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
+        ends: dict[str, Any] = common | {"bias": self.norm != "batch"}  # of the levels without a norm
         last = self.levels - 1
         skips = []
         y = x
         for level in range(self.levels):
             y = nn.leaky_relu(y, 0.2) if level else y
-            y = Conv(self._features(level), 4, 2, 1, **inner, name=f"down_{level}")(y)
+            y = Conv(self._features(level), 4, 2, 1, **(inner if 0 < level < last else ends), name=f"down_{level}")(y)
             if 0 < level < last:
                 y = Norm(self.norm, name=f"down_{level}_norm")(y, train)
             skips.append(y)

@@ -40,6 +40,7 @@ def assert_same_training(first: Path, second: Path, sheet: str = "a2b"):
     assert np.abs(sheets[0] - sheets[1]).max() <= 1
 
 
+@pytest.mark.slow
 def test_four_devices_train_as_one_does(tiny_config, tmp_path):
     one = start(tiny_config, tmp_path / "one", 1)
     assert "of 4 devices" not in finished(start(tiny_config, tmp_path / "four", 4))

@@ -130,6 +130,7 @@ def test_a_u_net_that_knows_one_size_is_given_it(pictures, tmp_path, capsys):
 # ------------------------------------------------------------------ super-resolution
 
 
+@pytest.mark.slow
 def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures, tmp_path):
     data = Derived(str(pictures), Smaller(4), CUT)
     first = SRGAN(SRResNet(width=2, blocks=1, norm="none", skip=True))

@@ -7,6 +7,7 @@ import pytest
 from absl import flags
 
 from imgtrans_jax import cli
+from imgtrans_jax.models.convolution import form
 from imgtrans_jax.types import UserError
 
 
@@ -44,3 +45,29 @@ def test_mistakes_get_a_sentence_and_a_code(error, code, words, parsed_anew, cap
 def test_a_bug_is_not_hidden(error, parsed_anew):
     with pytest.raises(type(error)):
         cli.run(lambda _: (_ for _ in ()).throw(error))
+
+
+def test_an_unknown_form_of_convolution_is_a_mistake(parsed_anew, capsys):
+    with form("fastest"), pytest.raises(SystemExit) as stopped:
+        cli.run(lambda _: 0)
+    assert stopped.value.code == 2
+    assert "no form of convolution 'fastest'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kernel", "tunables", "begun"),
+    [("always [madvise] never", None, True), ("[always] madvise never", None, False), ("always [madvise] never", "x=1", False)],
+)
+def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypatch, tmp_path):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if tunables:
+        monkeypatch.setenv("GLIBC_TUNABLES", tunables)
+    (tmp_path / "enabled").write_text(kernel)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "imgtrans_jax.evaluate", "--run=x"])
+    calls = []
+    monkeypatch.setattr(cli.os, "execv", lambda *args: calls.append((*args, cli.os.environ["GLIBC_TUNABLES"])))
+    cli._use_large_pages(tmp_path / "enabled")
+    wanted = [(sys.executable, [sys.executable, "-m", "imgtrans_jax.evaluate", "--run=x"], cli.LARGE_PAGES)]
+    assert calls == (wanted if begun else [])
+    cli._use_large_pages(tmp_path / "missing")
+    assert len(calls) == begun

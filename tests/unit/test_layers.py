@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.models.convolution import convolve, convolve_transposed, pad
-from imgtrans_jax.models.layers import instance_norm
+from imgtrans_jax.models.layers import instance_norm, moments, standardised
+from imgtrans_jax.models.resnet import ResNetGenerator
 
 
 def convolve_by_hand(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -94,3 +95,34 @@ def test_instance_norm_of_a_flat_image_is_zero_with_a_finite_gradient():
 def test_instance_norm_refuses_a_single_pixel():
     with pytest.raises(ValueError, match="1x1"):
         instance_norm(jnp.ones((1, 1, 1, 4)))
+
+
+@pytest.mark.parametrize("axes", [(1, 2), (0, 1, 2)])
+def test_standardised_has_the_gradients_of_its_definition(axes: tuple[int, ...]):
+    x, seed = (jax.random.normal(jax.random.key(i), (2, 5, 4, 3)) + i for i in range(2))
+
+    def by_definition(x):
+        mean, variance = moments(x, axes)
+        return (x - mean) * jax.lax.rsqrt(variance + 1e-5)
+
+    def fast(x):
+        return standardised(x, *moments(x, axes), axes)
+
+    def penalty(function):
+        """A gradient penalty's second derivative."""
+        return jax.grad(lambda x: jnp.sum(jnp.square(jax.vjp(function, x)[1](seed)[0])))(x)
+
+    np.testing.assert_allclose(fast(x), by_definition(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(jax.vjp(fast, x)[1](seed)[0], jax.vjp(by_definition, x)[1](seed)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(penalty(fast), penalty(by_definition), rtol=1e-4, atol=1e-5)
+
+
+def test_a_bias_before_instance_norm_is_kept_and_does_nothing():
+    module = ResNetGenerator(width=4, blocks=1)
+    x = jax.random.normal(jax.random.key(0), (1, 16, 16, 3))
+    params = module.init(jax.random.key(1), x, False)["params"]
+    moved = {**params, "head": {**params["head"], "bias": params["head"]["bias"] + 3}}
+    assert "bias" in params["block_0"]["conv_0"]
+    np.testing.assert_array_equal(module.apply({"params": moved}, x, False), module.apply({"params": params}, x, False))
+    tail = {**params, "tail": {**params["tail"], "bias": params["tail"]["bias"] + 3}}
+    assert not np.array_equal(module.apply({"params": tail}, x, False), module.apply({"params": params}, x, False))
