@@ -1,6 +1,6 @@
 """One side in a process of its own: python -m benchmarks.worker ours|theirs. Reads and writes a line of JSON at a time.
 
-{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes n more. Both sides live side by side, and
+{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed. Both sides live side by side, and
 the one whose turn it is not waits.
 """
 
@@ -40,6 +40,7 @@ def main(side: str) -> None:
     answer(compile_s=compile_s, gflop=flop / 1e9, matmul_gflops=rate, loss=first, version=this.version())
     for line in sys.stdin:
         seconds, losses = [], []
+        losses.append(step())  # not timed: the system has taken memory back while the other side had its turn
         for _ in range(json.loads(line)["steps"]):
             began = time.perf_counter()
             losses.append(step())
