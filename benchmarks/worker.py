@@ -1,7 +1,7 @@
 """One side in a process of its own: python -m benchmarks.worker ours|theirs. Reads and writes a line of JSON at a time.
 
-{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed. Both sides live side by side, and
-the one whose turn it is not waits.
+{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed. Both
+sides live side by side, and the one whose turn it is not waits.
 """
 
 from __future__ import annotations
