@@ -27,8 +27,8 @@ Border: TypeAlias = Literal["zero", "reflect"]
 
 form = jax.make_user_context(os.environ.get("IMGTRANS_CONVOLUTIONS", "auto"))
 """`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the environment variable
-IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: no Winograd, each output pixel by products with its own
-neighbourhood alone. auto: the fastest that is known for the platform, which on a GPU or TPU is plain."""
+IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: lax's convolutions in shapes that are fast, whose programs tell
+how far a pixel sees. auto: the fastest that is known for the platform, which on a GPU or TPU is plain."""
 
 BAND = 20 * 2**20  # bytes of transformed tiles worked on at once, which are to stay in a CPU's cache
 
@@ -65,9 +65,10 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero") -> jax.Array:
     """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
-    if _suits_patches(x, kernel, stride):
+    fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
+    if fits and _suits_patches(x, kernel, stride):
         return by_patches(pad(x, padding, border), kernel, stride)
-    if _suits_winograd(x, kernel, stride, padding):
+    if fits and _suits_winograd(x, kernel, stride, padding):
         return winograd(x, kernel, padding, border)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
@@ -189,10 +190,10 @@ def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> lis
 PLACES = 256  # pixels of a batch's map up to which a large kernel is read as it lies in memory
 
 
-def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int) -> bool:
+def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int = 1) -> bool:
     """Whether a kernel outweighs its maps: reading it is what takes the time, and lax's form would reorder it first."""
-    places = x.shape[0] * x.shape[1] * x.shape[2] // stride**2
-    return _form() != "plain" and kernel.shape[0] > 1 and places <= PLACES and min(kernel.shape[2:]) >= 64
+    (side, _, i, o), places = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2] // stride**2
+    return _form() == "auto" and side > 1 and places <= PLACES and min(i, o) >= 64
 
 
 def _patches(x: jax.Array, side: int, stride: int) -> jax.Array:
@@ -281,7 +282,6 @@ def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) 
         and x.dtype == jnp.float32
         and min(i, o) >= 32
         and pixels >= max(PLACES, max(i, o) ** 2 / min(i, o))
-        and min(x.shape[1:3]) + 2 * padding >= side
     )
 
 
@@ -460,7 +460,7 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v]; result (N, 2H, 2W, O).
     """
-    if _suits_patches(x, kernel, 1):
+    if _suits_patches(x, kernel):
         return by_patches_transposed(x, kernel)
     return plain_transposed(x, kernel) if _form() == "plain" else _transposed(x, kernel)
 

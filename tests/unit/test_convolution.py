@@ -106,7 +106,7 @@ def test_by_patches(size, channels, side, stride):
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 3, 5), (2, 8, 8), (1, 15, 17)])
 def test_by_patches_transposed(size: tuple[int, int, int], side: int):
     x, kernel = drawn((*size, 64), (side, side, 64, 70))
-    assert convolution._suits_patches(x, kernel, 1)
+    assert convolution._suits_patches(x, kernel)
     assert_equal(convolve_transposed, convolution.plain_transposed, x, kernel)
 
 
@@ -137,6 +137,12 @@ def test_reflected(side: int, stride: int):
 def test_transposed(size, channels, side):
     x, kernel = drawn((*size, channels[0]), (side, side, *channels))
     assert_equal(convolve_transposed, convolution.plain_transposed, x, kernel)
+
+
+@pytest.mark.parametrize("channels", [3, 64])
+def test_a_map_smaller_than_the_kernel_has_an_empty_result(channels: int):
+    x, kernel = drawn((1, 2, 9, channels), (4, 4, channels, channels))
+    assert convolve(x, kernel).shape == (1, 0, 6, channels)
 
 
 def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):

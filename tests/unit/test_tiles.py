@@ -71,6 +71,20 @@ def test_any_size_and_any_tile(rows, columns, tile):
     np.testing.assert_allclose(Plan(apply, weights, x.shape[1:], tile, 4)(weights, x), jax.jit(apply)(weights, x), atol=2e-5)
 
 
+def test_small_tiles_of_a_wide_network():
+    """Whose convolutions have forms of their own where a map is small."""
+    module = ResNetGenerator(width=64, blocks=1)
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 72, 60, 3)).astype(np.float32)
+    weights = jax.jit(lambda: module.init(jax.random.key(0), jnp.asarray(x), train=False))()
+
+    def apply(weights, x):
+        return module.apply(weights, x, train=False)
+
+    whole = np.asarray(jax.jit(apply)(weights, x))
+    tiled = Plan(apply, weights, x.shape[1:], 24, 4)(weights, x)
+    np.testing.assert_allclose(tiled, whole, atol=1e-4 * np.abs(whole).max())
+
+
 def test_tiles_without_common_statistics_would_differ():
     apply, weights, x, whole = network("resnet")
     alone = np.asarray(jax.jit(apply)(weights, x[:, :32]))
