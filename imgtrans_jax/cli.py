@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +65,7 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
     sentence and its exit code, 2 as a rule, Ctrl-C with 130."""
-    if main.__module__ == "__main__":  # a program of its own, not a test or a notebook
+    if main.__module__ == "__main__" and hasattr(sys.modules["__main__"], "__file__"):  # a program, not a test or a notebook
         _use_large_pages()
     from imgtrans_jax.models.convolution import check_form
     from imgtrans_jax.types import UserError
@@ -101,6 +103,7 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
             sys.stderr.flush()
             os._exit(130)  # a compilation may still run in XLA's threads, and the interpreter's own end would crash in it
 
+    sys.unraisablehook = _interrupt_again
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     _keep_compiled_programs()
     app.run(guarded, argv=argv)
@@ -116,6 +119,15 @@ def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/e
         return
     os.environ["GLIBC_TUNABLES"] = LARGE_PAGES
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _interrupt_again(lost: Any) -> None:
+    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it is sent once more."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        main = threading.main_thread().ident or 0
+        threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _keep_compiled_programs() -> None:

@@ -1,6 +1,5 @@
 """Training as a user meets it: resumed, killed, failing, and its results used."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -220,14 +219,10 @@ def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path, monkeypatch)
     wait_for(process, "Compiling the training step")
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(3)  # a Ctrl-C that meets a callback of Python's garbage collector is lost; one presses it again
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=60)[0]
     assert process.returncode == 130, rest
     assert "Stopped." in rest
-    assert "Traceback" not in rest.rpartition("Stopped.")[2]
+    assert "Traceback" not in rest
     assert "Fatal" not in rest
 
 

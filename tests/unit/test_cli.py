@@ -1,7 +1,9 @@
 """What the scripts answer: an exit code and one sentence, or the traceback of a real bug."""
 
 import errno
+import subprocess
 import sys
+import time
 
 import pytest
 from absl import flags
@@ -71,3 +73,30 @@ def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypa
     assert calls == (wanted if begun else [])
     cli._use_large_pages(tmp_path / "missing")
     assert len(calls) == begun
+
+
+INTERRUPTED = """
+import gc, signal, time
+from imgtrans_jax import cli
+
+def meet(phase, info):
+    gc.callbacks.remove(meet)
+    signal.raise_signal(signal.SIGINT)
+    len("where Python sees to the signal")
+
+def main(overrides):
+    gc.callbacks.append(meet)
+    gc.collect()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    cli.run(main)
+"""
+
+
+def test_ctrl_c_is_not_lost_in_the_garbage_collector(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    began = time.monotonic()
+    ended = subprocess.run([sys.executable, tmp_path / "interrupted.py"], capture_output=True, text=True, timeout=50)
+    assert (ended.returncode, ended.stderr.strip()) == (130, "Stopped.")
+    assert time.monotonic() - began < 45
