@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from imgtrans_jax import images
+from imgtrans_jax import images, memory
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import Walk, compile_step
 from imgtrans_jax.report import duration
@@ -48,7 +44,7 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
     else:
         scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
     h, w = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
-    free = free_memory()
+    free = memory.free()
     if free is not None and h * w * BYTES_A_PIXEL / 4 > free:  # hopeless for any layer: not even the picture is resized
         raise _too_large(h, w, h * w * BYTES_A_PIXEL, free)
     if size is None and scale < 1:
@@ -72,8 +68,7 @@ def compiled_for(
     if progress:
         progress.paused += time.monotonic() - began
     say(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
-    give_back_memory()
-    needed, free = needed_memory(compiled), free_memory()
+    needed, free = memory.needed(compiled), memory.free()
     if free is not None and needed > free:
         raise _too_large(height, width, needed, free)
     return compiled
@@ -85,40 +80,6 @@ def _too_large(height: int, width: int, needed: int, free: int) -> UserError:
         f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: --size={fits} "
         "would fit; the result is enlarged to the picture's size."
     )
-
-
-def needed_memory(compiled: Any) -> int:
-    """Bytes that a compiled program uses at its peak, as its compiler reports them."""
-    found = compiled.memory_analysis()
-    return 0 if found is None else int(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)
-
-
-def give_back_memory() -> None:
-    """What compiling took goes back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # a libc without it
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def free_memory() -> int | None:
-    """Bytes that are free on the device, or, on a CPU, of this machine or container; None where that is not known."""
-    stats = jax.devices()[0].memory_stats() or {}
-    if "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
-    except (OSError, StopIteration, ValueError, IndexError):
-        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        try:
-            group = Path("/sys/fs/cgroup")
-            found.append(int((group / limit).read_text()) - int((group / used).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(found) if found else None
 
 
 def to_area(picture: np.ndarray, area: float) -> np.ndarray:

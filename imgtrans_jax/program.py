@@ -11,8 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from imgtrans_jax import sharding
-from imgtrans_jax.canvas import free_memory, give_back_memory, needed_memory
+from imgtrans_jax import memory, sharding
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.game import Game
 from imgtrans_jax.recipes.recipe import Sheets
@@ -76,20 +75,26 @@ class Program:
         it does not fit together, or into memory."""
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
-        jitted = jax.jit(self.step, donate_argnums=0, out_shardings=(self.shardings, sharding.replicated(self.mesh)))
-        try:
-            with jax.default_matmul_precision(self.experiment.matmul_precision):
-                compiled = jitted.lower(self.like, self.batch, frozen).compile()
-        except ValueError as error:  # shapes that a loss refuses
-            raise UserError(str(error)) from None
-        give_back_memory()
-        needed, free = needed_memory(compiled), free_memory()
+        compiled = self._compiled(frozen)
+        needed, free = memory.needed(compiled), memory.free()
         if free is not None and needed > free:
             raise UserError(
                 f"A step needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: a smaller batch "
                 "(--config.batch_size), smaller pictures (--config.data.cut.crop_size) or a narrower network need less."
             )
         return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began
+
+    def _compiled(self, frozen: Any) -> jax.stages.Compiled:
+        # XLA:CPU drops barriers before it merges what is computed twice, and with them all that remat saves; other platforms,
+        # and versions without such a pass, do not mind.
+        options = {"xla_disable_hlo_passes": "cse_barrier_expander"} if jax.default_backend() == "cpu" else None
+        shardings = self.shardings, sharding.replicated(self.mesh)
+        jitted = jax.jit(self.step, donate_argnums=0, out_shardings=shardings, compiler_options=options)
+        try:
+            with jax.default_matmul_precision(self.experiment.matmul_precision):
+                return jitted.lower(self.like, self.batch, frozen).compile()
+        except ValueError as error:  # shapes that a loss refuses
+            raise UserError(str(error)) from None
 
     def sheets(self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
         """What the report shows for test pictures, by the smoothed generators if there are any."""

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.losses.compose import join, total
@@ -61,7 +62,8 @@ def gan_step(
         d, pools, d_metrics = _critics_turn(game, d, pools, batch, samples, shared)
 
     metrics = join(terms, {"norm/g_grad": norm(grads)}, d_metrics)
-    finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+    # The barrier: without it XLA would compute this again in each of the hundreds of choices between new and old.
+    finite = lax.optimization_barrier(jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()])))
     sound = finite & (state.failed < 0)
     failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
     # The critics, which are small, have moved and are taken back; a generator's large state is written once.

@@ -13,8 +13,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import images
-from imgtrans_jax.canvas import free_memory
+from imgtrans_jax import images, memory
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Derived
 from imgtrans_jax.files import make_folder
@@ -173,7 +172,7 @@ class Translation:
         """The tile that a picture of this size needs here; None if the memory takes it whole."""
         side = max(self.multiple, 64)
         largest = self._largest(side, channels) * (height * width) / side**2
-        free = free_memory() or 2 * WHOLE_AT_MOST
+        free = memory.free() or 2 * WHOLE_AT_MOST
         allowed = min(WHOLE_AT_MOST, free // 2) if jax.default_backend() == "cpu" else free // 2
         return None if _MAPS * largest <= allowed else TILE
 
@@ -389,7 +388,7 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
 
 def _check_memory(path: Path, height: int, width: int) -> None:
     """Before a size is tried that would fill the memory with the picture alone. Raises UserError."""
-    needed, free = 40 * height * width, free_memory()  # input, padded input and result as float32, and a copy of it
+    needed, free = 40 * height * width, memory.free()  # input, padded input and result as float32, and a copy of it
     if free is not None and needed > free:
         raise UserError(
             f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} GB of memory and "

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import images
-from imgtrans_jax.canvas import Progress, compiled_for, free_memory, needed_memory, say, sentence, to_area, unit
+from imgtrans_jax import images, memory
+from imgtrans_jax.canvas import Progress, compiled_for, say, sentence, to_area, unit
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import compile_step, optimise_image, optimise_many
 from imgtrans_jax.losses.feature import content_mean, style_mean
@@ -170,7 +170,7 @@ class WeightRatios:
         together = self.side_by_side
         if together is None:
             alone = compile_step(objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps)
-            together = len(self.ratios) * needed_memory(alone) < 0.8 * (free_memory() or math.inf)
+            together = len(self.ratios) * memory.needed(alone) < 0.8 * (memory.free() or math.inf)
         if together:
             say(f"{len(self.ratios)} ratios side by side.")
             bar = tqdm(total=self.steps, unit="step", delay=2)

@@ -63,6 +63,19 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
     return jnp.pad(x, width, mode="reflect" if border == "reflect" else "constant")
 
 
+def _folded(x: jax.Array, size: int, border: Border) -> jax.Array:
+    """The adjoint of `pad`, with an operation or two an axis."""
+    for axis in (1, 2) if size else ():
+        length = x.shape[axis] - 2 * size
+        inner = lax.slice_in_dim(x, size, size + length, axis=axis)
+        if border == "reflect":
+            before, after = (lax.rev(lax.slice_in_dim(x, i, i + size, axis=axis), (axis,)) for i in (0, size + length))
+            rest = length - size - 1
+            inner = inner + _padded(before, axis, 1, rest) + _padded(after, axis, rest, 1)
+        x = inner
+    return x
+
+
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero") -> jax.Array:
     """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises ValueError as `pad` does."""
     fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
@@ -155,22 +168,17 @@ def kernel_gradient(x: jax.Array, cotangent: jax.Array, *, side: int, stride: in
         around = pad(cotangent, side - 1)
         return _gradient_of_few(around, x, side, 1)[::-1, ::-1].transpose(0, 1, 3, 2)
     if min(i, o) >= 64:
-        shifted = jnp.stack(_shifted(x, cotangent.shape[1:3], side, stride)).reshape(side**2, -1, i)
-        return _product("tpi,po->tio", shifted, cotangent.reshape(-1, o)).reshape(side, side, i, o)
+        seen = _places(x, cotangent.shape[1:3], side, stride).reshape(side**2, -1, i)
+        return _product("tpi,po->tio", seen, cotangent.reshape(-1, o)).reshape(side, side, i, o)
     like = jax.ShapeDtypeStruct((side, side, i, o), x.dtype)
     height, width = (stride * (length - 1) + side for length in cotangent.shape[1:3])
     return jax.linear_transpose(lambda kernel: plain(x[:, :height, :width], kernel, stride), like)(cotangent)[0]
 
 
 def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int, stride: int) -> jax.Array:
-    far = [stride * (length - 1) + 1 for length in cotangent.shape[1:3]]
-    x = jnp.moveaxis(x, 3, 0)
-    # First along the rows, then down the columns: 2 side copies to compile instead of side^2.
-    columns = jnp.stack([lax.slice_in_dim(x, v, v + far[1], stride, 3) for v in range(side)])
-    places = jnp.stack([lax.slice_in_dim(columns, u, u + far[0], stride, 3) for u in range(side)])
-    few = places.reshape(side**2 * len(x), -1)
-    product = _product("fp,po->fo", few, cotangent.reshape(-1, cotangent.shape[3]))
-    return product.reshape(side, side, len(x), -1)
+    seen = _places(jnp.moveaxis(x, 3, 0), cotangent.shape[1:3], side, stride, axis=2)
+    product = _product("fp,po->fo", seen.reshape(side**2 * x.shape[3], -1), cotangent.reshape(-1, cotangent.shape[3]))
+    return product.reshape(side, side, x.shape[3], -1)
 
 
 def _product(indices: str, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -178,11 +186,14 @@ def _product(indices: str, a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.einsum(indices, a, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32)).astype(a.dtype)
 
 
-def _shifted(x: jax.Array, size: tuple[int, ...], side: int, stride: int) -> list[jax.Array]:
-    """What each place of a kernel sees of x: (..., H, W, C) -> side^2 of (..., *size, C)."""
+def _places(x: jax.Array, size: tuple[int, ...], side: int, stride: int, axis: int = 1) -> jax.Array:
+    """What each place of a kernel sees of x, whose height is `axis` and width the next: (side, side, ..., *size, ...).
+
+    First along the rows, then down the columns: 2 side copies to compile instead of side^2."""
     height, width = (stride * (length - 1) + 1 for length in size)
-    rows = [lax.slice_in_dim(x, u, u + height, stride, x.ndim - 3) for u in range(side)]
-    return [lax.slice_in_dim(row, v, v + width, stride, x.ndim - 2) for row in rows for v in range(side)]
+    rows = jnp.stack([lax.slice_in_dim(x, v, v + width, stride, axis + 1) for v in range(side)])
+    rows = lax.optimization_barrier(rows)
+    return jnp.stack([lax.slice_in_dim(rows, u, u + height, stride, axis + 1) for u in range(side)])
 
 
 # ------------------------------------------------------------------------------------------------ patches
@@ -199,7 +210,7 @@ def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int = 1) -> bool:
 def _patches(x: jax.Array, side: int, stride: int) -> jax.Array:
     """(N, H, W, C) -> (side^2, N, H', W', C): what each place of a kernel sees."""
     size = tuple((length - side) // stride + 1 for length in x.shape[1:3])
-    return jnp.stack(_shifted(x, size, side, stride))
+    return _places(x, size, side, stride).reshape(side**2, x.shape[0], *size, x.shape[3])
 
 
 def by_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -375,8 +386,7 @@ def _winograd_gradients(
     of_image = of_kernel = None
     if own is not None:
         padded = jnp.concatenate([own, below], 1)[:, : height + overlap, : width + overlap]
-        inner = jax.ShapeDtypeStruct((n, height + overlap - 2 * padding, width + overlap - 2 * padding, i), padded.dtype)
-        of_image = jax.linear_transpose(lambda x: pad(x, padding, border), inner)(padded)[0]
+        of_image = _folded(padded, padding, border)
     if x is not None:
         filters = FILTERS[side]
         of_kernel = _dense(np.kron(filters, filters).T, total.reshape(36, -1)).reshape(side, side, i, o)
@@ -410,7 +420,7 @@ def _to_tiles(x: jax.Array, matrix: np.ndarray, step: int, rows: int, columns: i
 
     def along(x: jax.Array, count: int, axis: int) -> list[jax.Array]:
         parts = [lax.slice_in_dim(x, i, i + step * (count - 1) + 1, step, axis) for i in range(matrix.shape[1])]
-        return [_combined(row, parts) for row in matrix]
+        return _at_points(matrix, parts)
 
     x = lax.optimization_barrier(jnp.stack(along(x, rows, 1)))  # else the second sum would compute the first six times
     return jnp.stack(along(x, columns, 3), 1).reshape(36, -1, x.shape[-1])
@@ -419,9 +429,8 @@ def _to_tiles(x: jax.Array, matrix: np.ndarray, step: int, rows: int, columns: i
 def _from_tiles(products: jax.Array, matrix: np.ndarray) -> jax.Array:
     """(6, 6, N, rows, columns, C) -> (N, m rows, m columns, C): matrix, (m, 6), @ tile @ matrix.T."""
     _, _, n, rows, columns, channels = products.shape
-    across = [_combined(row, [products[:, b] for b in range(6)]) for row in matrix]
-    half = lax.optimization_barrier(jnp.stack(across, 4))
-    whole = jnp.stack([_combined(row, list(half)) for row in matrix], 2)
+    half = lax.optimization_barrier(jnp.stack(_from_points(matrix, [products[:, b] for b in range(6)]), 4))
+    whole = jnp.stack(_from_points(matrix, list(half)), 2)
     return whole.reshape(n, len(matrix) * rows, len(matrix) * columns, channels)
 
 
@@ -431,7 +440,7 @@ def _from_overlapping_tiles(products: jax.Array, step: int) -> jax.Array:
 
     def along(parts: Sequence[jax.Array], axis: int) -> jax.Array:
         """Six parts (..., count, ...) -> (..., count + 1, step, ...)."""
-        sums = [_combined(row, parts) for row in INPUT.T]
+        sums = _from_points(INPUT.T, parts)
         padded = [_padded(x, axis, 0, 1) for x in sums[:step]]
         shared = [_padded(x, axis, 1, 0) for x in sums[step:]]
         return jnp.stack([a + b for a, b in zip(padded, shared, strict=False)] + padded[len(shared) :], axis + 1)
@@ -446,10 +455,32 @@ def _padded(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
     return jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(x.ndim)])
 
 
-def _combined(row: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
-    """The sum of row[i] parts[i], without the zeros."""
-    terms = [part if factor == 1 else part * float(factor) for factor, part in zip(row, parts, strict=True) if factor]
-    return functools.reduce(jnp.add, terms)
+def _at_points(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """matrix @ parts, where row i of (6, r) belongs to point i: of 1 and -1, and of 2 and -2, even and odd terms are summed
+    once."""
+    results = [_weighted(matrix[0], parts)]
+    for row in matrix[1], matrix[3]:
+        even, odd = (_weighted(row[first::2], parts[first::2]) for first in (0, 1))
+        results += [even + odd, even - odd]
+    return [*results, _weighted(matrix[5], parts)]
+
+
+def _from_points(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """matrix @ parts, where column i of (r, 6) belongs to point i."""
+    zero, one, minus_one, two, minus_two, infinity = parts
+    even = zero, one + minus_one, two + minus_two, infinity
+    odd = zero, one - minus_one, two - minus_two, infinity
+    return [_weighted(row[[0, 1, 3, 5]], odd if i % 2 else even) for i, row in enumerate(matrix)]
+
+
+def _weighted(weights: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
+    """The sum of weights[i] parts[i], without the zeros."""
+    total: Any = 0
+    for weight, part in sorted(zip(weights, parts, strict=True), key=lambda term: -term[0]):  # a positive one first
+        if weight:
+            term = part if abs(weight) == 1 else part * float(abs(weight))
+            total = total - term if weight < 0 else total + term
+    return total
 
 
 # ------------------------------------------------------------------------------------------------ transposed

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
 from imgtrans_jax.models.convolution import convolve, convolve_transposed
 from imgtrans_jax.types import Dtype
@@ -19,6 +20,8 @@ Downsampling: TypeAlias = Literal["strided", "blurred"]
 Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear", "blurred"]
 Bias: TypeAlias = bool | Literal["idle"]
 Initializer: TypeAlias = Callable[..., jax.Array]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +91,8 @@ class Conv(nn.Module):
 
 
 def _with_bias(module: nn.Module, y: jax.Array, bias: Bias) -> jax.Array:
-    if not bias:
-        return y
-    values = module.param("bias", nn.initializers.zeros, y.shape[-1:])
-    return y if bias == "idle" else y + values.astype(y.dtype)
+    values = module.param("bias", nn.initializers.zeros, y.shape[-1:]) if bias else None
+    return checkpoint_name(y if values is None or bias == "idle" else y + values.astype(y.dtype), "convolution")
 
 
 class Upsample(nn.Module):
@@ -156,7 +157,7 @@ def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     """See `Moments`."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = jnp.mean(wide, axis=axes, keepdims=True)
-    return mean, jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=True)
+    return checkpoint_name((mean, jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=True)), "moments")
 
 
 def standardised(x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5) -> jax.Array:
@@ -245,6 +246,20 @@ class Norm(nn.Module):
             case "none":
                 return x
         raise ValueError(f"There is no norm {self.kind!r}; use one of instance, batch, none.")
+
+
+keep_all = jax.make_user_context(False)
+"""`with keep_all(True):` networks applied inside are not `frugal`: for reading what is between their layers."""
+
+
+def frugal(layers: Callable[[Network, jax.Array, bool], jax.Array]) -> Callable[[Network, jax.Array, bool], jax.Array]:
+    """A network's layers, (module, images, train) -> images, such that the backward pass is left the results of convolutions
+    and norms' moments; norms and activations, which cost little, are computed again (Chen et al. 2016, "Training deep nets
+    with sublinear memory cost", section 4.1)."""
+    if keep_all.value:
+        return layers
+    policy = jax.checkpoint_policies.save_only_these_names("convolution", "moments")
+    return nn.remat(layers, policy=policy, static_argnums=(2,))
 
 
 def bias_before(norm: NormKind) -> Bias:

@@ -18,6 +18,7 @@ from imgtrans_jax.models.layers import (
     Upsample,
     Upsampling,
     bias_before,
+    frugal,
     halved,
 )
 from imgtrans_jax.types import Dtype, SignedImages
@@ -59,8 +60,8 @@ class ResNetGenerator(nn.Module):
 
     width: channels after the first layer. downsample: the paper's `strided` convolutions, or `blurred`, the anti-aliasing of
     CUT. upsample: the paper's `transposed`, or `nearest`, `bilinear`, `blurred` (CUT's). norm: `instance`, `batch` or
-    `none`. dropout: the rate inside each block, 0 in the paper. remat: blocks are computed again in the backward pass instead
-    of kept, for less memory. kernel_init: any (key, shape, dtype) -> array.
+    `none`. dropout: the rate inside each block, 0 in the paper. remat: norms and activations are computed again in the backward
+    pass instead of kept, for a third less memory. kernel_init: any (key, shape, dtype) -> array.
     dtype: `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay float32.
 
     Raises ValueError for a size that it cannot take.
@@ -73,7 +74,7 @@ class ResNetGenerator(nn.Module):
     upsample: Upsampling = "transposed"
     norm: NormKind = "instance"
     dropout: float = 0.0
-    remat: bool = False
+    remat: bool = True
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
@@ -86,6 +87,10 @@ class ResNetGenerator(nn.Module):
         height, width = x.shape[1:3]
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
+        layers = frugal(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
+        return layers(self, x, train)
+
+    def _layers(self, x: jax.Array, train: bool) -> jax.Array:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
 
@@ -98,10 +103,8 @@ class ResNetGenerator(nn.Module):
             stride = 2 if self.downsample == "strided" else 1
             y = normed(Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name)
             y = halved(y) if self.downsample == "blurred" else y
-        # The names keep parameters where they are.
-        block_class: Any = nn.remat(ResidualBlock, static_argnums=(2,)) if self.remat else ResidualBlock
         for block in range(self.blocks):
-            y = block_class(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
+            y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
         for level in range(2):
             name = f"up_{level}"
             y = normed(Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y), name)

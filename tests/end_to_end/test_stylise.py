@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import canvas, colour, dreaming, images, samples, stylisation
+from imgtrans_jax import canvas, colour, dreaming, images, memory, samples, stylisation
 from imgtrans_jax.metrics.transfer import transfer_figures
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
@@ -111,14 +111,14 @@ def test_a_large_picture_is_optimised_smaller_and_comes_back_large(studio, tmp_p
 
 
 def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypatch):
-    monkeypatch.setattr(canvas, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(memory, "free", lambda: 2**20)
     with pytest.raises(UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"):
         stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_free_memory_is_known_here():
-    free = canvas.free_memory()
+    free = memory.free()
     assert free is not None
     assert 2**28 < free < 2**45
 

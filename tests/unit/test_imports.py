@@ -13,7 +13,7 @@ FLOORS = [
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
     {"state"},
-    {"step", "image_opt", "sharding", "checkpoint", "report"},
+    {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
     {"recipes"},
     {"config", "canvas"},
     {"program", "cli", "exchange"},
