@@ -126,6 +126,7 @@ class Bench:
             for _ in range(pairs):
                 for side, worker in sides.items():
                     turns[side].append(worker.ask(steps=case.turn))
+            begun["ours"] |= ours.ask()
         warm = None
         if case.task == "cyclegan" and case.target:
             with self.worker("ours") as again:

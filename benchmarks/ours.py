@@ -28,11 +28,12 @@ from imgtrans_jax.state import apply
 
 
 class Prepared(NamedTuple):
-    """A step, which returns a loss when all is done; how many seconds it took to compile; its floating-point operations."""
+    """A step, which returns a loss when all is done; how many seconds it took to compile; what counts its floating-point
+    operations."""
 
     step: Callable[[], float]
     compile_s: float
-    flop: float
+    flop: Callable[[], float]
 
 
 def variants(case: Case) -> list[str]:
@@ -106,7 +107,8 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         state, metrics = jax.block_until_ready(compiled(state, placed))
         return float(sum(value for name, value in metrics.items() if not name.startswith(("norm/", "d_"))))
 
-    return Prepared(step, seconds, flop(programs.step, programs.like, programs.batch, experiment.recipe.frozen()))
+    frozen = experiment.recipe.frozen()
+    return Prepared(step, seconds, lambda: flop(programs.step, programs.like, programs.batch, frozen))
 
 
 def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -120,7 +122,7 @@ def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepar
 
     compiled = jax.jit(translate).lower(params, x).compile()
     seconds = time.perf_counter() - began
-    return Prepared(lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds, flop(translate, params, x))
+    return Prepared(lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds, lambda: flop(translate, params, x))
 
 
 def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -152,7 +154,7 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         return float(terms["total"])
 
     one = functools.partial(image_opt.step, recipe.objective(19), optimizer, steps, False)
-    return Prepared(step, seconds, flop(one, walk, frozen))
+    return Prepared(step, seconds, lambda: flop(one, walk, frozen))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Settings:
         return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
 
 
-def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float, float]:
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float, Callable[[], float]]:
     """A step of the case, which returns a loss when all is done; how many seconds it took to compile: none, since PyTorch
     compiles within its first step; and its floating-point operations, which are for the other side to count."""
     torch.manual_seed(0)
@@ -76,7 +76,7 @@ def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Ca
             torch.cuda.synchronize()
         return float(value)
 
-    return synchronised, 0.0, math.nan
+    return synchronised, 0.0, lambda: math.nan
 
 
 def peak_mb() -> float | None:

@@ -1,7 +1,8 @@
 """One side in a process of its own: python -m benchmarks.worker ours|theirs. Reads and writes a line of JSON at a time.
 
-{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed. Both
-sides live side by side, and the one whose turn it is not waits.
+{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed; {} counts
+the operations of a step, which takes memory and so comes last. Both sides live side by side, and the one whose turn it is not
+waits.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ def main(side: str) -> None:
     rate = this.matmul_gflops()
     step, compile_s, flop = this.prepare(case, order["variant"], inputs)
     first = step()
-    answer(compile_s=compile_s, gflop=flop / 1e9, matmul_gflops=rate, loss=first, version=this.version())
+    answer(compile_s=compile_s, matmul_gflops=rate, loss=first, version=this.version())
     for line in sys.stdin:
+        order = json.loads(line)
+        if "steps" not in order:
+            answer(gflop=flop() / 1e9)
+            continue
         seconds, losses = [], []
         losses.append(step())  # not timed: the system has taken memory back while the other side had its turn
-        for _ in range(json.loads(line)["steps"]):
+        for _ in range(order["steps"]):
             began = time.perf_counter()
             losses.append(step())
             seconds.append(time.perf_counter() - began)

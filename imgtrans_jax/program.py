@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -90,11 +91,16 @@ class Program:
         options = {"xla_disable_hlo_passes": "cse_barrier_expander"} if jax.default_backend() == "cpu" else None
         shardings = self.shardings, sharding.replicated(self.mesh)
         jitted = jax.jit(self.step, donate_argnums=0, out_shardings=shardings, compiler_options=options)
+        collecting = gc.isenabled()
+        gc.disable()  # a third of tracing would be the garbage collector's walks through what is traced
         try:
             with jax.default_matmul_precision(self.experiment.matmul_precision):
                 return jitted.lower(self.like, self.batch, frozen).compile()
         except ValueError as error:  # shapes that a loss refuses
             raise UserError(str(error)) from None
+        finally:
+            if collecting:
+                gc.enable()
 
     def sheets(self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
         """What the report shows for test pictures, by the smoothed generators if there are any."""
