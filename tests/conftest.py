@@ -1,5 +1,6 @@
 """Settings for all tests. Programs are compiled without optimisation: they are many, small and run once."""
 
+import gc
 import os
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
@@ -9,6 +10,8 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+
+gc.set_threshold(100_000, 20, 100)  # a third of tracing would be the garbage collector's
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,10 +12,10 @@ from imgtrans_jax.sharding import data_mesh
 
 
 def test_a_step_with_remat_takes_less_memory():
-    batch = {side: np.zeros((1, 64, 64, 3), np.float32) for side in "ab"}
+    batch = {side: np.zeros((1, 32, 32, 3), np.float32) for side in "ab"}
 
     def working_memory(remat: bool) -> int:
-        recipe = CycleGAN(ResNetGenerator(width=8, blocks=3, remat=remat), PatchGAN(width=4, layers=1), pool_size=0)
+        recipe = CycleGAN(ResNetGenerator(width=8, blocks=2, remat=remat), PatchGAN(width=4, layers=1), pool_size=0)
         program = Program(Experiment(recipe=recipe), data_mesh(1), batch, per_epoch=100)
         with form("plain"):
             found = program._compiled({}).memory_analysis()
