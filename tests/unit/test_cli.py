@@ -1,6 +1,7 @@
 """What the scripts answer: an exit code and one sentence, or the traceback of a real bug."""
 
 import errno
+import importlib.metadata
 import subprocess
 import sys
 import time
@@ -73,6 +74,12 @@ def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypa
     assert calls == (wanted if begun else [])
     cli._use_large_pages(tmp_path / "missing")
     assert len(calls) == begun
+
+
+def test_what_the_cache_of_compiled_programs_needs_is_installed_with_the_package():
+    assert any(
+        need.startswith("filelock") and "extra" not in need for need in importlib.metadata.requires("imgtrans_jax") or ()
+    )
 
 
 INTERRUPTED = """
