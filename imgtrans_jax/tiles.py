@@ -26,7 +26,7 @@ from jax.extend import core
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from imgtrans_jax.models.convolution import form
-from imgtrans_jax.models.layers import Moments, Norm, keep_all
+from imgtrans_jax.models.layers import Moments, Norm, remat
 from imgtrans_jax.models.resnet import ResidualBlock
 
 KEPT = 16
@@ -107,7 +107,7 @@ class Flow:
                     return self._dropped(module, args[0], given)
             return call(*args, **kwargs)
 
-        with nn.intercept_methods(intercept), keep_all(True):
+        with nn.intercept_methods(intercept), remat(False):
             result = self.apply(given["weights"], given["window"])
         return cuts | {_RESULT: result}
 

@@ -248,15 +248,15 @@ class Norm(nn.Module):
         raise ValueError(f"There is no norm {self.kind!r}; use one of instance, batch, none.")
 
 
-keep_all = jax.make_user_context(False)
-"""`with keep_all(True):` networks applied inside are not `frugal`: for reading what is between their layers."""
+remat = jax.make_user_context(True)
+"""`with remat(False):` networks that are applied inside keep everything: for reading what is between their layers."""
 
 
-def frugal(layers: Callable[[Network, jax.Array, bool], jax.Array]) -> Callable[[Network, jax.Array, bool], jax.Array]:
+def rematerialised(layers: Callable[[Network, jax.Array, bool], jax.Array]) -> Callable[[Network, jax.Array, bool], jax.Array]:
     """A network's layers, (module, images, train) -> images, such that the backward pass is left the results of convolutions
     and norms' moments; norms and activations, which cost little, are computed again (Chen et al. 2016, "Training deep nets
     with sublinear memory cost", section 4.1)."""
-    if keep_all.value:
+    if not remat.value:
         return layers
     policy = jax.checkpoint_policies.save_only_these_names("convolution", "moments")
     return nn.remat(layers, policy=policy, static_argnums=(2,))

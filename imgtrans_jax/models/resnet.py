@@ -18,8 +18,8 @@ from imgtrans_jax.models.layers import (
     Upsample,
     Upsampling,
     bias_before,
-    frugal,
     halved,
+    rematerialised,
 )
 from imgtrans_jax.types import Dtype, SignedImages
 
@@ -87,7 +87,7 @@ class ResNetGenerator(nn.Module):
         height, width = x.shape[1:3]
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
-        layers = frugal(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
+        layers = rematerialised(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
         return layers(self, x, train)
 
     def _layers(self, x: jax.Array, train: bool) -> jax.Array:
