@@ -2,7 +2,8 @@
 
   python -m benchmarks [--only=cyclegan] [--size=256] [--all] [--json=rows.json] [--torch_python=python_that_has_torch]
 
-Without --all it measures the rows that have a target, in some twenty minutes on two cores. PyTorch runs in the fastest of its
+Without --all it measures the rows that have a target, in some twenty minutes on two cores; of a task or size that has none,
+its other rows. PyTorch runs in the fastest of its
 settings: eager or torch.compile, either memory layout, and bfloat16 by autocast where the row allows it; this library in the
 faster of float32 and bfloat16 there. Then they take turns in one run. ratio is ours by PyTorch's, the median over the pairs
 of turns, with a bootstrap interval of 95 %; for style_lbfgs it is that of the seconds to the same loss. share is that of the
@@ -217,12 +218,17 @@ def main() -> None:
     parser.add_argument("--only", choices=tasks, help="this task alone")
     parser.add_argument("--size", type=int, help="this size alone")
     parser.add_argument("--all", action="store_true", help="also the rows without a target; takes hours on two cores")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"turns of each side, {PAIRS}")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"turns of each side; unless given {PAIRS}")
     parser.add_argument("--json", type=Path, help="writes the rows here, a JSON list")
-    parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch and NumPy; this one")
+    parser.add_argument(
+        "--torch_python", default=sys.executable, help="a Python that has torch and NumPy; unless given the one that runs this"
+    )
     args = parser.parse_args()
-    everything = TARGETS + OTHERS if args.all or args.size else TARGETS
-    cases = [case for case in everything if args.only in (None, case.task) and args.size in (None, case.size)]
+    with_target, others = (
+        [case for case in rows if args.only in (None, case.task) and args.size in (None, case.size)]
+        for rows in (TARGETS, OTHERS)
+    )
+    cases = with_target + others if args.all else with_target or others
     if not cases:
         parser.error(f"There is no row of {args.only or 'any task'} with --size={args.size}.")
     if subprocess.run([args.torch_python, "-c", "import torch"], capture_output=True).returncode:
