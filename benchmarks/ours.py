@@ -96,7 +96,7 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         base, recipe=recipe, batch_size=case.batch, optimizer=Adam(Constant(2e-4, 200)), matmul_precision="high"
     )
     batch = {side: inputs[side] for side in "ab"}
-    mesh = sharding.data_mesh(1, 1)
+    mesh = sharding.device_mesh((0, 1), 1, 1)
     programs = program.Program(experiment, mesh, batch, per_epoch=1000)
     state = programs.initial()
     compiled, seconds = programs.compile()

@@ -42,12 +42,15 @@ class Evaluation:
 class Experiment:
     """Everything that defines a run.
 
-    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. seed: all randomness
-    follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs. init_from: what
-    the training starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a trained run, or a
-    folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
+    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. accumulate: in how many
+    parts, one after the other, a batch is computed, for less memory; each part has batch statistics of its own. seed: all
+    randomness follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs.
+    init_from: what the training starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a
+    trained run, or a folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
     log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
     evaluation: whether and how test pictures are scored as it goes.
+    mesh: devices along the batch (0: as many as fit) and along the pictures' height. shard_optimizer: the optimisers' moments
+    are split over the devices of the batch instead of kept by each.
     matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
     """
 
@@ -55,6 +58,7 @@ class Experiment:
     recipe: Recipe = CycleGAN()
     optimizer: Adam = Adam()
     batch_size: int = 1
+    accumulate: int = 1
     seed: int = 0
     steps: int | None = None
     init_from: str = ""
@@ -64,6 +68,8 @@ class Experiment:
     keep: int = 3
     samples: int = 8
     evaluation: Evaluation = Evaluation()
+    mesh: tuple[int, int] = (0, 1)
+    shard_optimizer: bool = False
     matmul_precision: Literal["default", "high", "highest"] = "default"
 
 

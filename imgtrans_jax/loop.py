@@ -66,7 +66,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
         _say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
     # ---- programs and state
-    mesh = sharding.data_mesh(experiment.batch_size, game.pool_groups if game.pool_size else None)
+    at_once = experiment.batch_size // experiment.accumulate
+    mesh = sharding.device_mesh(experiment.mesh, at_once, game.pool_groups if game.pool_size else None)
     program = Program(experiment, mesh, batches[0], per_epoch)
     make_folder(folder, "--workdir")
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
@@ -296,9 +297,14 @@ def _check_numbers(experiment: Experiment) -> None:
         )
     if wanted.best and not wanted.every:
         raise UserError("config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs.")
-    for name in ("batch_size", "log_every", "sample_every", "save_every", "keep", "samples"):
+    for name in ("batch_size", "accumulate", "log_every", "sample_every", "save_every", "keep", "samples"):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
+    if experiment.batch_size % experiment.accumulate:
+        raise UserError(
+            f"config.accumulate={experiment.accumulate} does not divide batch_size={experiment.batch_size}; the parts of "
+            "a batch are of one size."
+        )
 
 
 def _request(experiment: Experiment) -> evaluation.Request:

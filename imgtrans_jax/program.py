@@ -37,15 +37,17 @@ class Program:
     def __init__(self, experiment: Experiment, mesh: Mesh, example: Mapping[str, Any], per_epoch: int) -> None:
         self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
         self.game = new_game(experiment, per_epoch)
-        rows = sharding.split_rows(mesh)
         count = experiment.batch_size * self.game.minibatches
-        self.batch = {side: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype, sharding=rows) for side, x in example.items()}
+        self.batch = {
+            side: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype, sharding=sharding.split(mesh, x.shape))
+            for side, x in example.items()
+        }
         initialise = functools.partial(init_state, self.game, self.batch)
         try:
             shapes = jax.eval_shape(initialise, jax.random.key(0))
         except ValueError as error:  # a size or a pool that the networks refuse
             raise UserError(str(error)) from None
-        self.shardings = sharding.state_shardings(shapes, mesh)
+        self.shardings = sharding.state_shardings(shapes, mesh, experiment.shard_optimizer)
         self.like: TrainState = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, self.shardings
         )
@@ -69,7 +71,8 @@ class Program:
 
     def step(self, state: TrainState, batch: Any, frozen: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One update; to be traced."""
-        return gan_step(self.game, state, batch, frozen, jax.random.key(self.experiment.seed))
+        key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
+        return gan_step(self.game, state, batch, frozen, key, parts)
 
     def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float]:
         """The compiled step, which takes its state's memory over, and how many seconds it took to compile. Raises UserError if

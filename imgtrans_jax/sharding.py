@@ -1,4 +1,4 @@
-"""One program on one device, many devices or many hosts: a mesh with a single data axis, by `jit` and shardings."""
+"""One program on one device, many devices or many hosts: a mesh of two axes, by `jit` and shardings."""
 
 from __future__ import annotations
 
@@ -13,24 +13,39 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from imgtrans_jax.state import TrainState
 from imgtrans_jax.types import UserError
 
+DATA, HEIGHT = "data", "height"
 
-def data_mesh(batch_size: int, pool_groups: int | None = None) -> Mesh:
-    """A mesh over as many devices as divide both the batch and the pool's groups, if there is a pool; says so where some are
-    left idle.
 
-    Raises UserError if several processes would leave devices idle.
+def device_mesh(wanted: tuple[int, int], rows: int, pool_groups: int | None = None) -> Mesh:
+    """A mesh of `wanted` = (devices along the batch, devices along the pictures' height); the first may be 0, for as many as
+    divide the `rows` that are computed at once and the pool's groups, if there is a pool. Says so where some are left idle.
+
+    Raises UserError for a mesh that the devices, the rows or the groups do not allow, and if several processes would leave
+    devices idle.
     """
-    available = jax.device_count()
-    used = math.gcd(available, batch_size, pool_groups or batch_size)
-    if used < available:
-        groups = f" --config.recipe.pool_groups={available}" if pool_groups else ""
-        advice = f"--config.batch_size={available}{groups} (or multiples) uses all"
-        if jax.process_count() > 1:
-            raise UserError(
-                f"{available} devices over {jax.process_count()} processes are there, but {used} would be used; {advice}."
-            )
+    data, height = wanted
+    available, local = jax.device_count(), jax.local_device_count()
+    if data < 0 or height < 1 or local % height:
+        raise UserError(
+            f"config.mesh is {data},{height}: devices along the batch (0: as many as fit) and along the pictures' height, which "
+            f"must divide the {local} devices of one host."
+        )
+    groups = f" --config.recipe.pool_groups={available // height}" if pool_groups else ""
+    advice = f"--config.batch_size={available // height}{groups} (or multiples) uses all"
+    fitting = math.gcd(available // height, rows, pool_groups or rows)
+    used = (data or fitting) * height
+    if data and (used > available or rows % data or (pool_groups or data) % data):
+        what = f"{rows} rows" + (f" and {pool_groups} pool groups" if pool_groups else "")
+        raise UserError(
+            f"config.mesh asks for {used} devices with {what} for {data} of them; {available} are there, and {advice}."
+        )
+    if used < available and jax.process_count() > 1:
+        raise UserError(
+            f"{available} devices over {jax.process_count()} processes are there, but {used} would be used; {advice}."
+        )
+    if used < available and not data:
         print(f"Using {used} of {available} devices; {advice}.")
-    return Mesh(np.array(jax.devices()[:used]), ("data",))
+    return Mesh(np.array(jax.devices()[:used]).reshape(-1, height), (DATA, HEIGHT))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -38,22 +53,43 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def split_rows(mesh: Mesh) -> NamedSharding:
-    """The leading axis split over the devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+def split(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
+    """Of a batch's array: its rows over the data axis and, of pictures (N, H, W, C), their height over the other. Raises
+    UserError for a height that does not divide."""
+    height = mesh.shape[HEIGHT]
+    if len(shape) == 4 and shape[1] % height:
+        raise UserError(f"Pictures {shape[1]} pixels high cannot be split over {height} devices; change config.mesh.")
+    return NamedSharding(mesh, PartitionSpec(DATA, HEIGHT) if len(shape) == 4 else PartitionSpec(DATA))
 
 
-def state_shardings(state: Any, mesh: Mesh) -> Any:
-    """A TrainState of shardings: everything replicated, but the pools' groups, each on the device that has its rows."""
-    everywhere = jax.tree.map(lambda _: replicated(mesh), state)
+def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> Any:
+    """A TrainState of shardings: everything replicated, but the pools' groups, each on the devices that have its rows, and
+    with `shard_optimizer` the optimisers' moments, each along an axis that the data axis divides, if it has one (Rajbhandari
+    et al. 2020, "ZeRO", stage 1)."""
     assert isinstance(state, TrainState)
-    return everywhere.replace(pool=jax.tree.map(lambda _: split_rows(mesh), state.pool))
+
+    def slots(x: Any) -> NamedSharding:
+        return NamedSharding(mesh, PartitionSpec(DATA, None, HEIGHT) if x.ndim == 5 else PartitionSpec(DATA))
+
+    def parts(x: Any) -> NamedSharding:
+        axis = max(range(x.ndim), key=lambda a: (x.shape[a] % mesh.shape[DATA] == 0, x.shape[a]), default=None)
+        if axis is None or x.shape[axis] % mesh.shape[DATA]:
+            return replicated(mesh)
+        return NamedSharding(mesh, PartitionSpec(*[DATA if a == axis else None for a in range(x.ndim)]))
+
+    shardings = jax.tree.map(lambda _: replicated(mesh), state)
+    shardings = shardings.replace(pool=jax.tree.map(slots, state.pool))
+    if shard_optimizer:
+        g, d = (
+            player.replace(opt=jax.tree.map(parts, of.opt)) for player, of in ((shardings.g, state.g), (shardings.d, state.d))
+        )
+        shardings = shardings.replace(g=g, d=d)
+    return shardings
 
 
 def to_devices(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """This process's rows of a batch as global arrays, split over the mesh."""
-    sharding = split_rows(mesh)
-    return {side: jax.make_array_from_process_local_data(sharding, rows) for side, rows in batch.items()}
+    return {side: jax.make_array_from_process_local_data(split(mesh, x.shape), x) for side, x in batch.items()}
 
 
 def start_processes() -> None:

@@ -90,7 +90,7 @@ def test_every_config_s_step_is_traced_at_its_full_size(path):
     game = new_game(experiment)
     rows = experiment.batch_size * game.minibatches
     example = {name: np.zeros((rows, *shape), np.float32) for name, shape in batch_shapes(experiment.data).items()}
-    mesh = sharding.data_mesh(1, 1)
+    mesh = sharding.device_mesh((0, 1), 1, 1)
     program = Program(experiment, mesh, example, per_epoch=100)
     frozen = None
     if getattr(experiment.recipe, "layer", "") and game.critic is not None:  # the shapes of VGG, without its weights

@@ -8,7 +8,7 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.program import Program
 from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.sharding import data_mesh
+from imgtrans_jax.sharding import device_mesh
 
 
 def test_a_step_with_remat_takes_less_memory():
@@ -16,7 +16,7 @@ def test_a_step_with_remat_takes_less_memory():
 
     def working_memory(remat: bool) -> int:
         recipe = CycleGAN(ResNetGenerator(width=8, blocks=2, remat=remat), PatchGAN(width=4, layers=1), pool_size=0)
-        program = Program(Experiment(recipe=recipe), data_mesh(1), batch, per_epoch=100)
+        program = Program(Experiment(recipe=recipe), device_mesh((0, 1), 1), batch, per_epoch=100)
         with form("plain"):
             found = program._compiled({}).memory_analysis()
         assert found is not None
