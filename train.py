@@ -9,6 +9,11 @@
 Everything goes to --workdir: index.html (open it, it follows the training), samples, metrics.jsonl, TensorBoard files and
 checkpoints. Ctrl-C saves and leaves; the same command goes on from the newest checkpoint.
 
+On several devices or hosts (docs/scaling.md):
+
+  python train.py --config=configs/cyclegan_horse2zebra.py --config.batch_size=8 --config.recipe.pool_groups=8
+  srun python train.py --distributed --config=… --workdir=/shared/run
+
 Any field of the config can be set by its dotted name, --config.recipe.generator.blocks=6. A mistake there, or elsewhere,
 is answered by one sentence and exit code 2.
 """
@@ -22,15 +27,22 @@ from imgtrans_jax import cli
 CONFIG = flags.DEFINE_string("config", None, "The experiment: a Python file, see configs/.")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder. Default: runs/NAME, with the config file's name.")
 STEPS = flags.DEFINE_integer("steps", None, "Stop after this many steps in all. Default: as the config says.", lower_bound=1)
-DISTRIBUTED = flags.DEFINE_bool("distributed", False, "This is one of several processes (hosts) that train together.")
+DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "This is one of several processes (hosts) that train together; the cluster says which, or:"
+)
+COORDINATOR = flags.DEFINE_string("coordinator", None, "With --distributed: HOST:PORT of process 0, the same for all.")
+PROCESSES = flags.DEFINE_integer("processes", None, "With --distributed: how many there are.", lower_bound=1)
+PROCESS = flags.DEFINE_integer("process", None, "With --distributed: this one's number, from 0.", lower_bound=0)
 
 
 def main(overrides: cli.Overrides) -> int:
-    from imgtrans_jax import loop, sharding  # after the flags, so that --help is fast
+    from imgtrans_jax import loop, processes  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
     if DISTRIBUTED.value:
-        sharding.start_processes()
+        processes.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    elif COORDINATOR.value or PROCESSES.value or PROCESS.value is not None:
+        raise UserError("--coordinator, --processes and --process need --distributed.")
     if CONFIG.value is None:
         raise UserError("Which experiment? Give --config=configs/quickstart.py, or another of configs/.")
     experiment = cli.load_config(CONFIG.value, overrides)

@@ -99,7 +99,7 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     mesh = sharding.device_mesh((0, 1), 1, 1)
     programs = program.Program(experiment, mesh, batch, per_epoch=1000)
     state = programs.initial()
-    compiled, seconds = programs.compile()
+    compiled, seconds, *_ = programs.compile()
     placed = sharding.to_devices(batch, mesh)
 
     def step() -> float:

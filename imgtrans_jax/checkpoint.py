@@ -9,14 +9,24 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
+from imgtrans_jax.files import whole
 from imgtrans_jax.types import UserError
+
+FORMAT = 2
+"""1: metadata and array checksums. 2: and SEAL, written last. Both are read."""
+
+SEAL = "files.json"
+"""In each checkpoint's folder: the SHA-256 of every file."""
 
 
 class OtherArraysError(Exception):
@@ -30,43 +40,118 @@ class OtherArraysError(Exception):
 class Checkpoints:
     """The checkpoints of one run, in `folder`, the newest `keep` of them.
 
-    orbax writes them whole or not at all, but does not notice bytes that change later: each save therefore carries a
-    checksum of every array and of its own metadata.
+    orbax writes them whole or not at all, in the background, but does not notice bytes that change later: each save therefore
+    carries a checksum of every array, of every file and of its own metadata.
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder = folder.absolute()
-        options = ocp.CheckpointManagerOptions(max_to_keep=max(keep, 1), enable_async_checkpointing=False, create=True)
-        with _quiet():
-            self.manager = ocp.CheckpointManager(self.folder, options=options)
+        _quieten_orbax()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=max(keep, 1), create=True, async_options=ocp.AsyncOptions(timeout_secs=600)
+        )
+        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        self.owing = False  # whether the last save failed
+        self._trouble = ""
+        self._bytes = 0  # of the last state
+        self._thread = ThreadPoolExecutor(1, "seal")
+        self._saving: tuple[int, Future[None]] | None = None
+        self._flaws: dict[int, str] = {}
+
+    # ---- saving
 
     def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
-        """Saves `state`, a pytree of arrays, with JSON metadata. Raises UserError if the disk refuses it; earlier
-        checkpoints stay as they are."""
+        """Begins to save `state`, a pytree of arrays, with JSON metadata, and returns when the arrays may change again.
+
+        What goes wrong, now or later, `trouble` tells; earlier checkpoints stay as they are. Of a step that is there already
+        nothing is saved.
+        """
+        self._settle(wait=True)
         if step in self.manager.all_steps():
             return
-        record = metadata | {"step": step, "arrays": _shapes(state), "checksums": _checksums(state)}
+        record = metadata | {"format": FORMAT, "step": step, "arrays": named_shapes(state), "checksums": _checksums(state)}
         record["digest"] = _digest(record)
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record))
+        self._bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
         try:
-            with _quiet():
-                self.manager.save(step, args=items, force=True)
-        except (OSError, ValueError) as error:
+            self.manager.save(step, args=items, force=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._lost(step, error)
+        else:
+            self._saving = step, self._thread.submit(self._seal, step)
+
+    def trouble(self) -> str:
+        """One sentence if a save has failed since the last call, else nothing."""
+        self._settle(wait=False)
+        text, self._trouble = self._trouble, ""
+        return text
+
+    def finish(self) -> None:
+        """Waits for the save that runs. Raises UserError if it fails."""
+        self._settle(wait=True)
+        text, self._trouble = self._trouble, ""
+        if text:
+            raise UserError(f"{text} Make room there and start the same command again.")
+
+    def has_room(self) -> bool:
+        """Whether a state as large as the last could be written, as far as free space tells."""
+        return shutil.disk_usage(self.folder).free > self._bytes
+
+    def clean(self) -> None:
+        """Removes what saves that were killed left behind. Call it only while no other process trains here."""
+        if jax.process_index() == 0:
+            for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _seal(self, step: int) -> None:
+        self.manager.wait_until_finished()
+        if jax.process_index() == 0:
+            folder = self.folder / str(step)
+            names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+            with whole(folder / SEAL) as partial:
+                partial.write_text(_sealed(folder, names))
+
+    def _settle(self, wait: bool) -> None:
+        if self._saving is None or not (wait or self._saving[1].done()):
+            return
+        step, sealing = self._saving
+        self._saving = None
+        error = sealing.exception()
+        if error is None:
+            self.owing = False
+        else:
+            with contextlib.suppress(Exception):  # orbax raises it once in each thread
+                self.manager.wait_until_finished()
+            self._lost(step, error)
+
+    def _lost(self, step: int, error: BaseException) -> None:
+        self.owing = True
+        if jax.process_index() == 0 and not (self.folder / str(step)).exists():
             shutil.rmtree(self.folder / f"{step}.orbax-checkpoint-tmp", ignore_errors=True)
-            if not isinstance(error, OSError) and not _speaks_of_the_disk(error):
-                raise
-            free = shutil.disk_usage(self.folder).free / 2**20
-            raise UserError(
-                f"The checkpoint of step {step} could not be written to {self.folder} ({free:.0f} MB are free): make room and "
-                "start the same command again; it goes on from the checkpoint before."
-            ) from error
+        with contextlib.suppress(OSError):
+            self.manager.reload()
+        steps = self.manager.all_steps()
+        newest = f"the newest there is of step {max(steps)}" if steps else "there is none yet"
+        self._trouble = (
+            f"The checkpoint of step {step} could not be written to {self.folder} ({self._reason(error)}); {newest}."
+        )
+
+    def _reason(self, error: BaseException) -> str:
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(self.folder).free
+            if free < 2 * self._bytes or any(word in str(error).lower() for word in ("no space", "enospc", "quota")):
+                return f"no space left on the disk: {free / 2**20:.0f} MB are free, {self._bytes / 2**20:.0f} MB are needed"
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+    # ---- restoring
 
     def metadata(self) -> dict[str, Any] | None:
         """The newest sound metadata, or None if nothing was ever saved."""
         for step in sorted(self.manager.all_steps(), reverse=True):
-            record = self._read_metadata(step)
-            if record is not None:
-                return record
+            if not self._flaw(step):
+                return self._read_metadata(step)
         return None
 
     def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
@@ -74,14 +159,15 @@ class Checkpoints:
 
         like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is said, and with `set_aside` moved to the folder
         `damaged`, so that its step can be saved again.
-        Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing sound is left.
+        Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing sound is left or it was
+        saved by a newer version.
         """
         steps = sorted(self.manager.all_steps(), reverse=True)
         for step in steps:
-            restored = self._restore_step(step, like)
+            restored, flaw = self._restore_step(step, like)
             if restored is not None:
                 return restored
-            print(f"The checkpoint of step {step} is damaged.", flush=True)
+            _say(f"The checkpoint of step {step} is damaged: {flaw}.")
             if set_aside:
                 self._set_aside(step)
         if steps:
@@ -92,18 +178,32 @@ class Checkpoints:
             )
         return None
 
-    def _restore_step(self, step: int, like: Any) -> tuple[Any, dict[str, Any]] | None:
+    def _restore_step(self, step: int, like: Any) -> tuple[tuple[Any, dict[str, Any]] | None, str]:
+        flaw = self._flaw(step)
+        if not _all_agree(not flaw):
+            return None, flaw or "another host cannot read it"
         record = self._read_metadata(step)
-        if record is None:
-            return None
-        if record["arrays"] != _shapes(like):
+        assert record is not None
+        if record["arrays"] != named_shapes(like):
             raise OtherArraysError(record)
         state = self._read_state(step, like)
-        return (state, record) if state is not None and _checksums(state) == record["checksums"] else None
+        if not _all_agree(state is not None):
+            return None, "its arrays cannot be read"
+        if _checksums(state) != record["checksums"]:
+            return None, "its arrays are not those that were saved"
+        return (state, record), ""
+
+    def _flaw(self, step: int) -> str:
+        """What is wrong with a checkpoint's files, '' if nothing is."""
+        if step not in self._flaws:
+            self._flaws[step] = _flaw_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
+            if not self._flaws[step] and self._read_metadata(step) is None:
+                self._flaws[step] = "its metadata are missing or were changed"
+        return self._flaws[step]
 
     def _read_state(self, step: int, like: Any) -> Any:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        with _quiet():
+        with _quiet_asyncio():
             try:
                 return self.manager.restore(step, args=items)["state"]
             except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
@@ -118,33 +218,87 @@ class Checkpoints:
             digest = record.pop("digest")
         except (OSError, ValueError, KeyError, AttributeError):
             return None
-        return record if digest == _digest(record) else None
+        if digest != _digest(record):
+            return None
+        record.setdefault("format", 1)
+        if record["format"] > FORMAT:
+            raise UserError(
+                f"The checkpoint of step {step} in {self.folder} was saved by a newer imgtrans_jax (format {record['format']}, "
+                f"this one knows {FORMAT}); update it: pip install --upgrade imgtrans_jax."
+            )
+        return record
 
     def _set_aside(self, step: int) -> None:
+        self._flaws.pop(step, None)
         if jax.process_index() == 0:
             target = self.folder / "damaged" / str(step)
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(exist_ok=True)
             shutil.move(self.folder / str(step), target)
+        _all_agree(True)  # that it has been moved
         self.manager.reload()
 
 
+def _sealed(folder: Path, names: list[str]) -> str:
+    sums = {}
+    for name in names:
+        with (folder / name).open("rb") as file:
+            sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return json.dumps(sums, indent=1)
+
+
+def _flaw_of_files(folder: Path) -> str:
+    """Whether the files are those that were sealed. There is no seal in format 1, or if the run was killed just before it; the
+    arrays' checksums are compared anyway."""
+    if not (folder / SEAL).exists():
+        return ""
+    try:
+        text = (folder / SEAL).read_text()
+        sums = json.loads(text)
+        names = [name for name in sums if ".." not in Path(name).parts]
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing:
+            return f"{missing[0]} is missing"
+        now = _sealed(folder, names)
+        changed = [name for name, found in json.loads(now).items() if found != sums[name]]
+        if changed:
+            return f"{changed[0]} has changed since it was written"
+        return "" if now == text else f"{SEAL} has changed since it was written"
+    except (OSError, ValueError, AttributeError, TypeError):
+        return f"{SEAL} cannot be read"
+
+
+def _all_agree(fine: bool) -> bool:
+    """Whether every process says so; a meeting point of all."""
+    return fine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.bool_(fine))))
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, flush=True)
+
+
+def _quieten_orbax() -> None:
+    """It narrates every step, from several threads, and logs with a traceback what it then raises; what is raised is said by
+    this module."""
+    logger = logging.getLogger("absl")
+    if _not_of_orbax not in logger.filters:
+        logger.addFilter(_not_of_orbax)
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    return "orbax" not in Path(record.pathname).parts
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """orbax narrates every step, and logs with a traceback what it then raises; what is raised is said by this module."""
-    loggers = {logging.getLogger(name): logging.getLogger(name).level for name in ("absl", "asyncio")}
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+def _quiet_asyncio() -> Iterator[None]:
+    logger = logging.getLogger("asyncio")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in loggers.items():
-            logger.setLevel(level)
-
-
-def _speaks_of_the_disk(error: Exception) -> bool:
-    text = str(error).lower()
-    return any(words in text for words in ("no space", "resource_exhausted", "quota", "disk", "permission", "read-only"))
+        logger.setLevel(level)
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
@@ -153,7 +307,8 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     }
 
 
-def _shapes(tree: Any) -> dict[str, str]:
+def named_shapes(tree: Any) -> dict[str, str]:
+    """A tree's types and shapes by its leaves' paths: {"g/params/head/kernel": "float32[7, 7, 3, 64]"}."""
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _named_leaves(tree).items()}
 
 

@@ -92,6 +92,11 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
             advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path"
             return _said(UserError(f"{error.strerror}{where}: {advice} or choose another, then run the same command again."))
         except RuntimeError as error:
+            from imgtrans_jax import processes
+
+            if processes.lost_a_peer(error):
+                print(f"\n{processes.LOST}", file=sys.stderr, flush=True)
+                return processes.leave(1)
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             return _said(
@@ -142,5 +147,7 @@ def _keep_compiled_programs() -> None:
 
 
 def _said(error: UserError) -> int:
+    from imgtrans_jax import processes
+
     print(f"Error: {error}", file=sys.stderr, flush=True)
-    return error.code
+    return processes.leave(error.code)

@@ -14,10 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import Mesh
 from safetensors.numpy import save
 
-from imgtrans_jax import config
+from imgtrans_jax import config, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.exchange import Generator, imported_file, imported_folder, is_folder_of_pth
@@ -87,7 +86,9 @@ def save_run(generator: Generator, folder: Path) -> str:
     state, text = _with_networks(program.initial(), generator, program.like, "the source")
     versions = {"imgtrans_jax": "converted", "jax": jax.__version__, "python": platform.python_version()}
     record = {"config": stored, "data": None, "batch": generator.batch, "versions": versions}
-    Checkpoints(folder / "checkpoints").save(0, state, record)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints.save(0, state, record)
+    checkpoints.finish()
     (folder / "config.json").write_text(json.dumps(stored, indent=1) + "\n")
     return text
 
@@ -253,7 +254,7 @@ def _experiment(stored: Any, trust_code: bool) -> Experiment:
 
 
 def _program(experiment: Experiment, batch: Mapping[str, list[int]]) -> Program:
-    return Program(experiment, Mesh(np.array(jax.devices()[:1]), ("data",)), _examples(batch), 1)
+    return Program(experiment, sharding.one_device(), _examples(batch), 1)
 
 
 def _examples(batch: Mapping[str, list[int]]) -> dict[str, jax.ShapeDtypeStruct]:

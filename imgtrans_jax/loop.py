@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
 import math
 import platform
-import signal
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
 from imgtrans_jax.exchange import Generator
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import make_folder, whole
+from imgtrans_jax.processes import Stop, alone_in
 from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState
@@ -40,13 +40,20 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`.
+    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; before the first step they end the process.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
+    with Stop() as stop:
+        folder = Path(workdir)
+        make_folder(folder, "--workdir")
+        with alone_in(folder):
+            return _train(experiment, folder, steps, stop)
+
+
+def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop) -> TrainState:
     began = time.monotonic()
     stored = config.to_json(experiment)
-    folder = Path(workdir)
 
     # ---- data
     _check_numbers(experiment)
@@ -69,8 +76,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     at_once = experiment.batch_size // experiment.accumulate
     mesh = sharding.device_mesh(experiment.mesh, at_once, game.pool_groups if game.pool_size else None)
     program = Program(experiment, mesh, batches[0], per_epoch)
-    make_folder(folder, "--workdir")
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
+    checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
     if first >= total:
@@ -80,13 +87,14 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     if metadata:
         if metadata["data"] is not None:  # else it is a run that convert made
             iterator.set_state(metadata["data"])
-        _say(_resumed(first, metadata["config"], stored))
+        _say(_resumed(first, metadata, stored))
     if program.rate(total - 1) == 0:
         _say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
     _write_json(folder / "config.json", stored)
     _say("Compiling the training step …")
-    compiled, seconds = program.compile()
-    _say(f"Compiled in {duration(seconds)}.")
+    compiled, seconds, needed, free = program.compile()
+    there = "" if free is None else f", {free / 2**30:.3g} GB are free"
+    _say(f"Compiled in {duration(seconds)}. A step needs {needed / 2**30:.3g} GB of memory{there}.")
     facts = _versions() | {"compiled in": duration(seconds)}
     notes = experiment.recipe.notes
     report = Report(folder, stored, facts, first, notes) if jax.process_index() == 0 else None
@@ -101,10 +109,11 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None)
     records = Records(
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
     )
-    with Stop() as stop, records:
+    with records:
+        stop.armed = True
         for step in range(first + 1, total + 1):
             with clock.waiting():
-                batch = sharding.to_devices(next(iterator), mesh)
+                batch = sharding.to_devices(records.next_batch(step, state), mesh)
             state, metrics = compiled(state, batch)
             stopping = stop.asked(step)
             records.after(step, state, metrics, ending=stopping or step == total)
@@ -137,31 +146,71 @@ class Records:
         self.watch = Watch(self.folder, getattr(recipe, "gan", None), getattr(recipe, "halve_critic", False))
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
+        self.unwritten = False
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if self.report and isinstance(error, UserError):
-            self.report.page(f"Stopped: {error}", False, list(self.watch.standing.values()))
-        if self.report:
-            self.report.close()
+        with self._if_the_disk_allows():
+            if self.report and isinstance(error, UserError):
+                self.report.page(f"Stopped: {error}", False, list(self.watch.standing.values()))
+            if self.report:
+                self.report.close()
+
+    @contextlib.contextmanager
+    def _if_the_disk_allows(self) -> Iterator[None]:
+        """A full disk, or a folder that has become read-only, costs what would be shown, not the run."""
+        try:
+            yield
+            self.unwritten = False
+        except OSError as error:
+            if not self.unwritten:
+                _say(f"Nothing can be written to {self.folder} ({error.strerror or error}): training goes on, reports wait.")
+            self.unwritten = True
+
+    def next_batch(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
+        """Raises UserError if the pictures can no longer be read, after the state has been saved."""
+        position = self.iterator.get_state()
+        try:
+            return next(self.iterator)
+        except (Exception, SystemExit) as error:  # of whatever kind: reading happens in threads of a library
+            saved = ""
+            if jax.process_count() == 1 and step - 1 > self.clock.first and int(state.failed) < 0:
+                self.checkpoints.save(step - 1, state, self._metadata(position))
+                self.checkpoints.finish()
+                saved = f" What was learned up to step {step - 1} is saved, and the same command goes on from there."
+            why = str(error) if isinstance(error, (UserError, OSError)) else f"{type(error).__name__}: {error}"
+            raise UserError(f"The batch of step {step} could not be read: {why.rstrip('.')}.{saved}") from error
 
     def after(self, step: int, state: TrainState, metrics: dict[str, jax.Array], ending: bool) -> None:
         """Does what is due after a step. Raises UserError if its loss was not finite, or the disk is full."""
         self.pending.append(metrics)
         jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])  # so that a stop is obeyed within three steps
-        saving = ending or step % self.experiment.save_every == 0
+        saving = ending or step % self.experiment.save_every == 0 or self._can_make_up_for_a_save(step)
         showing = ending or step % self.experiment.sample_every == 0
         done = step == self.clock.total
         examining = self.examine_every > 0 and (step % self.examine_every == 0 or done)
         logging = saving or showing or examining or step % self.experiment.log_every == 0
         if logging or self.clock.due():
-            figures = self._show(step, state) if self.report and showing else {}
+            figures: dict[str, float] = {}
+            with self._if_the_disk_allows():
+                figures = self._show(step, state) if self.report and showing else {}
             figures |= self._examine(step, state) if examining else {}
             self._log(step, state, figures, keep=logging)
         if saving:
-            self._save(step, state)
+            self.checkpoints.save(step, state, self._metadata(self.iterator.get_state()))
+        if ending:
+            self.checkpoints.finish()
+        if trouble := self.checkpoints.trouble():
+            _say(f"{trouble} Training goes on, and saves again when there is room.")
         if self.report and logging:
-            self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))
+            with self._if_the_disk_allows():
+                self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))
+
+    def _can_make_up_for_a_save(self, step: int) -> bool:
+        """A save that failed is made up for as soon as there is room. (Several processes wait for the next that is due: each
+        may see another disk.)"""
+        owing = self.checkpoints.owing and jax.process_count() == 1
+        return owing and step % self.experiment.log_every == 0 and self.checkpoints.has_room()
 
     def _log(self, step: int, state: TrainState, figures: dict[str, float], keep: bool) -> None:
         values = _means(self.pending)
@@ -171,15 +220,12 @@ class Records:
             self.pending = []
             if self.report:
                 rate = self.program.rate(step - 1)
-                self.report.metrics(step, values | {"rate": rate} | self.clock.figures() | figures)
-                _say_alarms(step, self.watch.losses(step, values))
+                with self._if_the_disk_allows():
+                    self.report.metrics(step, values | {"rate": rate} | self.clock.figures() | figures)
+                    _say_alarms(step, self.watch.losses(step, values))
 
-    def _save(self, step: int, state: TrainState) -> None:
-        self.checkpoints.save(step, state, self._metadata())
-
-    def _metadata(self) -> dict[str, Any]:
-        position, shapes = self.iterator.get_state(), self.program.batch_shapes()
-        return {"config": self.stored, "data": position, "batch": shapes, "versions": _versions()}
+    def _metadata(self, position: Any) -> dict[str, Any]:
+        return {"config": self.stored, "data": position, "batch": self.program.batch_shapes(), "versions": _versions()}
 
     def _show(self, step: int, state: TrainState) -> dict[str, float]:
         """Samples for the page; returns what the watch measured in them."""
@@ -199,7 +245,8 @@ class Records:
             loaded = Generator(self.experiment, networks.params, networks.stats, self.program.batch_shapes())
             self.examiner = self.examiner or evaluation.Examiner(loaded, self.pictures, _request(self.experiment))
             found = self.examiner(loaded, step, str(self.folder))
-            evaluation.keep(found, self.folder / evaluation.FILE)
+            with self._if_the_disk_allows():
+                evaluation.keep(found, self.folder / evaluation.FILE)
             values = {f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()}
             _say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
             score = float(np.mean([r["scores"].get(wanted, math.nan) for r in found]))
@@ -217,7 +264,13 @@ class Records:
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
             return
-        Checkpoints(folder / "checkpoints", keep=1).save(step, state, self._metadata())
+        best = Checkpoints(folder / "checkpoints", keep=1)
+        best.save(step, state, self._metadata(self.iterator.get_state()))
+        try:
+            best.finish()
+        except UserError as error:
+            _say(str(error))
+            return
         _write_json(folder / "config.json", self.stored)
         _write_json(folder / "best.json", {"metric": metric, "value": score, "step": step})
         _say(f"The best so far by {metric}: kept in {folder}.")
@@ -225,34 +278,6 @@ class Records:
 
 class Interrupted(Exception):
     """Training was stopped by a signal after its state had been saved."""
-
-
-class Stop:
-    """Turns Ctrl-C and SIGTERM into a question that the loop asks after each step; a second Ctrl-C stops at once."""
-
-    def __enter__(self) -> Stop:
-        self.signal: int | None = None
-        self.before: dict[int, Any] = {}
-        # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
-        wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
-        if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._note) for number in wanted}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def asked(self, step: int) -> bool:
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self.signal is not None
-
-    def _note(self, number: int, _: object) -> None:
-        if self.signal is not None or jax.process_count() > 1:
-            raise KeyboardInterrupt
-        self.signal = number
-        _say("Stopping after this step; saving …")
 
 
 def _open_data(experiment: Experiment) -> Opened:
@@ -314,7 +339,17 @@ def _request(experiment: Experiment) -> evaluation.Request:
 
 def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) -> tuple[TrainState, dict[str, Any] | None]:
     try:
-        restored = checkpoints.restore(program.like)
+        try:
+            restored = checkpoints.restore(program.like)
+        except OtherArraysError as error:
+            like = program.with_pools_of(error.metadata["arrays"])
+            if like is None:
+                raise
+            state, metadata = checkpoints.restore(like) or (None, {})
+            assert state is not None, "there is a checkpoint: it raised"
+            state, text = program.repooled(state)
+            _say(text)
+            restored = state, metadata
     except OtherArraysError as error:
         changed = config.differences(error.metadata["config"], stored) or ["the program itself"]
         raise UserError(
@@ -332,9 +367,12 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     return restored
 
 
-def _resumed(step: int, before: Any, now: Any) -> str:
-    changed = config.differences(before, now)
+def _resumed(step: int, metadata: dict[str, Any], now: Any) -> str:
+    changed = config.differences(metadata["config"], now)
     text = f"Going on from step {step}."
+    before, devices = metadata["versions"].get("devices"), _versions()["devices"]
+    if before and before != devices:
+        text += f" It ran on {before}, and now on {devices}."
     if changed:
         text += f" The config has changed since; from step {step} on the new values hold:\n  " + "\n  ".join(changed)
     return text
@@ -350,7 +388,8 @@ def _raise_if_failed(failed: int, values: dict[str, float], batches: Batches, fo
     if failed < 0:
         return
     path = folder / f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
-    np.savez_compressed(path, allow_pickle=False, **batches[failed])
+    with contextlib.suppress(OSError):  # a full disk: the sentence matters more
+        np.savez_compressed(path, allow_pickle=False, **batches[failed])
     names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
     raise UserError(
         f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept in {path}, and the newest "
@@ -376,7 +415,8 @@ def _versions() -> dict[str, str]:
 
 def _write_json(path: Path, value: Any) -> None:
     if jax.process_index() == 0:
-        path.write_text(json.dumps(value, indent=1) + "\n")
+        with whole(path) as partial:
+            partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

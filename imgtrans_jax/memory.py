@@ -24,7 +24,7 @@ def needed(compiled: Any) -> int:
 
 def free() -> int | None:
     """Bytes that are free on the device, or, on a CPU, of this machine or container; None where that is not known."""
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     found = []

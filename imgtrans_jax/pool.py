@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 
@@ -26,6 +27,16 @@ def empty_pool(size: int, groups: int, image_shape: tuple[int, ...]) -> ImagePoo
     if size % groups:
         raise ValueError(f"pool_groups={groups} does not divide pool_size={size}.")
     return ImagePool(jnp.zeros((groups, size // groups, *image_shape)), jnp.zeros((groups,), jnp.int32))
+
+
+def regrouped(pool: ImagePool, groups: int, capacity: int) -> ImagePool:
+    """A pool's images (arrays of NumPy) dealt out to `groups` of `capacity`; those that find no place are dropped."""
+    stored = [images[:count] for images, count in zip(pool.images, pool.count, strict=True)]
+    dealt = [np.concatenate(stored)[group::groups][:capacity] for group in range(groups)]
+    images = np.zeros((groups, capacity, *pool.images.shape[2:]), pool.images.dtype)
+    for place, images_of_group in zip(images, dealt, strict=True):
+        place[: len(images_of_group)] = images_of_group
+    return ImagePool(images, np.array([len(x) for x in dealt], np.int32))  # type: ignore[arg-type]
 
 
 def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool, jax.Array]:

@@ -13,8 +13,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from imgtrans_jax import memory, sharding
+from imgtrans_jax.checkpoint import named_shapes
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.game import Game
+from imgtrans_jax.pool import ImagePool, regrouped
 from imgtrans_jax.recipes.recipe import Sheets
 from imgtrans_jax.state import TrainState, init_state
 from imgtrans_jax.step import gan_step
@@ -69,24 +71,59 @@ class Program:
         """The state that follows from the seed."""
         return self._initialise()
 
+    def with_pools_of(self, arrays: Mapping[str, str]) -> TrainState | None:
+        """What to restore when a checkpoint of `arrays` ("float32[2, 3]" by name) was made with other pools: `like` with those,
+        whole on every device; None if anything else differs."""
+        pools: dict[str, dict[str, Any]] = {}
+        for name, text in arrays.items():
+            if name.startswith("pool/"):
+                dtype, _, dims = text.rstrip("]").partition("[")
+                shape = tuple(int(size) for size in dims.split(",") if size)
+                whole = jax.ShapeDtypeStruct(shape, np.dtype(dtype), sharding=sharding.replicated(self.mesh))
+                pools.setdefault(name.split("/")[1], {})[name.split("/")[2]] = whole
+        like = self.like.replace(pool={name: ImagePool(**fields) for name, fields in pools.items()})
+        return like if named_shapes(like) == dict(arrays) else None
+
+    def repooled(self, state: TrainState) -> tuple[TrainState, str]:
+        """A state that was restored by `with_pools_of`, with this experiment's pools, and what became of them."""
+        pools, text = {}, "The pools of generated images start anew."
+        for name, like in self.like.pool.items():
+            groups, capacity, *picture = like.images.shape
+            pool = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+            if name in state.pool and list(state.pool[name].images.shape[2:]) == picture:
+                old = jax.device_get(state.pool[name])
+                pool = regrouped(old, groups, capacity)
+                text = (
+                    f"The pools of generated images were {len(old.count)} and are now {groups} groups; their images were kept."
+                )
+            pools[name] = jax.tree.map(
+                lambda x, s: jax.make_array_from_callback(x.shape, s, lambda index, x=x: x[index]),
+                pool,
+                self.shardings.pool[name],
+            )
+        return state.replace(pool=pools), text
+
     def step(self, state: TrainState, batch: Any, frozen: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One update; to be traced."""
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
         return gan_step(self.game, state, batch, frozen, key, parts)
 
-    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float]:
-        """The compiled step, which takes its state's memory over, and how many seconds it took to compile. Raises UserError if
-        it does not fit together, or into memory."""
+    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, int, int | None]:
+        """The compiled step, which takes its state's memory over; how many seconds it took to compile; how many bytes it needs,
+        and how many are free, on each device or, on a CPU, on this host (None: not known). Raises UserError if it does not fit
+        together, or into memory."""
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         compiled = self._compiled(frozen)
-        needed, free = memory.needed(compiled), memory.free()
+        sharing = jax.local_device_count() if jax.default_backend() == "cpu" else 1  # one memory
+        needed, free = sharing * memory.needed(compiled), memory.free()
         if free is not None and needed > free:
             raise UserError(
                 f"A step needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: a smaller batch "
-                "(--config.batch_size), smaller pictures (--config.data.cut.crop_size) or a narrower network need less."
+                "(--config.batch_size), its parts one after the other (--config.accumulate), smaller pictures "
+                "(--config.data.cut.crop_size) or a narrower network need less."
             )
-        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began
+        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, needed, free
 
     def _compiled(self, frozen: Any) -> jax.stages.Compiled:
         # XLA:CPU drops barriers before it merges what is computed twice, and with them all that remat saves; other platforms,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]
 
 from imgtrans_jax.files import whole
 from imgtrans_jax.images import grid, to_bytes, write_picture
@@ -106,23 +110,29 @@ class Report:
         for picture in folder.glob("samples/*.png"):
             if int(picture.stem.split("_")[0]) > step:
                 picture.unlink()
-        self.events = SummaryWriter(str(folder), purge_step=step + 1)
+        self.events = _Events(folder, step + 1)
+        self.whole = True  # whether metrics.jsonl has all rows
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Records scalars by name at a step."""
         row = {"step": step, **values}
         self.rows.append(row)
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        before, self.whole = self.whole, False
+        if before:
+            with (self.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        else:  # the last time the disk was full
+            _write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
+        self.whole = True
         for name, value in values.items():
-            self.events.add_scalar(name, value, step)
+            self.events.add(step, summary.scalar(name, value))
 
     def samples(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Writes each sheet: columns of images (N, H, W, C) in [-1, 1] by their names, smaller ones enlarged."""
         for name, columns in sheets.items():
             sheet = grid(list(zip(*_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]), strict=True)))
             write_picture(self.folder / "samples" / f"{step:07d}_{name.replace(' ', '-')}.png", sheet)
-            self.events.add_image(name.replace(" ", "_"), sheet, step, dataformats="HWC")
+            self.events.add(step, summary.image(name.replace(" ", "_"), sheet, dataformats="HWC"))
         _write_text(self.folder / _COLUMNS, json.dumps({name: list(columns) for name, columns in sheets.items()}))
 
     def page(self, status: str, running: bool, alarms: Sequence[Alarm] = ()) -> None:
@@ -174,6 +184,41 @@ class Report:
         rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
         config = html.escape(json.dumps(self.config, indent=1))
         return f"<h2>Run</h2><table>{rows}</table><details><summary>Config</summary><pre>{config}</pre></details>"
+
+
+class _Events:
+    """TensorBoard files, written by the caller's own thread: the library's SummaryWriter has one for it, which dies of a full
+    disk, and then makes the program wait for it for ever."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.folder = folder
+        self.writer: EventsWriter | None = None
+        self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))  # hides what was logged later
+
+    def add(self, step: int, values: Any) -> None:
+        self._write(Event(step=step, summary=values))
+
+    def flush(self) -> None:
+        self._try(lambda writer: writer.flush())
+
+    def close(self) -> None:
+        self._try(lambda writer: writer.close())
+        self.writer = None
+
+    def _write(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._try(lambda writer: writer.write_event(event))
+
+    def _try(self, what: Callable[[EventsWriter], Any]) -> None:
+        """What cannot be written is left out, and a new file begun for what follows: nothing is read behind a cut record."""
+        try:
+            self.writer = self.writer or EventsWriter(str(self.folder / "events"), f".{os.getpid()}.{time.monotonic_ns()}")
+            what(self.writer)
+        except OSError:
+            if self.writer is not None:
+                with contextlib.suppress(OSError):
+                    self.writer.close()
+            self.writer = None
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

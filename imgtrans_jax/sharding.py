@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import jax
@@ -27,8 +26,8 @@ def device_mesh(wanted: tuple[int, int], rows: int, pool_groups: int | None = No
     available, local = jax.device_count(), jax.local_device_count()
     if data < 0 or height < 1 or local % height:
         raise UserError(
-            f"config.mesh is {data},{height}: devices along the batch (0: as many as fit) and along the pictures' height, which "
-            f"must divide the {local} devices of one host."
+            f"config.mesh is {data},{height}: devices along the batch (0: as many as fit) and along the height of pictures, "
+            f"which must divide the {local} devices of one host."
         )
     groups = f" --config.recipe.pool_groups={available // height}" if pool_groups else ""
     advice = f"--config.batch_size={available // height}{groups} (or multiples) uses all"
@@ -46,6 +45,11 @@ def device_mesh(wanted: tuple[int, int], rows: int, pool_groups: int | None = No
     if used < available and not data:
         print(f"Using {used} of {available} devices; {advice}.")
     return Mesh(np.array(jax.devices()[:used]).reshape(-1, height), (DATA, HEIGHT))
+
+
+def one_device() -> Mesh:
+    """A mesh of this process's first device alone."""
+    return Mesh(np.array(jax.local_devices()[:1]).reshape(1, 1), (DATA, HEIGHT))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -90,18 +94,3 @@ def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> An
 def to_devices(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """This process's rows of a batch as global arrays, split over the mesh."""
     return {side: jax.make_array_from_process_local_data(split(mesh, x.shape), x) for side, x in batch.items()}
-
-
-def start_processes() -> None:
-    """Joins this process to the others. On TPU VMs, Slurm and Kubernetes jax finds them by itself; elsewhere set
-    JAX_COORDINATOR_ADDRESS (host:port of process 0), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each. Raises UserError."""
-    count, index = os.environ.get("JAX_NUM_PROCESSES"), os.environ.get("JAX_PROCESS_ID")
-    try:
-        if count is None or index is None:
-            jax.distributed.initialize()
-        else:
-            jax.distributed.initialize(num_processes=int(count), process_id=int(index))
-    except (ValueError, RuntimeError) as error:
-        raise UserError(
-            f"The other processes were not found ({error}): set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID."
-        ) from None

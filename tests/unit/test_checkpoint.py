@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import SingleDeviceSharding
+from orbax.checkpoint._src.path import atomicity
 
-from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError, _checksums
+from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError, _checksums, _digest
 from imgtrans_jax.types import UserError
 
 
@@ -27,6 +28,7 @@ def saved(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", keep=3)
     for step in (10, 20, 30):
         checkpoints.save(step, state(step), {"data": {"next_index": step}, "config": {"x": 1}})
+    checkpoints.finish()
     return checkpoints
 
 
@@ -49,6 +51,7 @@ def test_the_newest_comes_back_with_its_metadata(saved):
 
 def test_the_oldest_are_dropped(saved):
     saved.save(40, state(40), {})
+    saved.finish()
     assert saved.manager.all_steps() == [20, 30, 40]
 
 
@@ -101,6 +104,7 @@ def test_a_damaged_step_is_set_aside_and_the_one_before_is_used(saved, damage, c
     assert "step 30 is damaged" in capsys.readouterr().out
     assert (saved.folder / "damaged" / "30").is_dir()
     again.save(30, state(30), {"data": {}})
+    again.finish()
     assert Checkpoints(saved.folder).restore(like())[1]["step"] == 30
 
 
@@ -125,14 +129,71 @@ def test_other_arrays_are_no_damage(saved):
     assert sorted(saved.manager.all_steps()) == [10, 20, 30]
 
 
-def test_a_full_disk_is_said_and_loses_nothing(saved, monkeypatch):
-    def full(*args, **kwargs):
+def test_a_save_that_fails_at_once_is_said_and_loses_nothing(saved, monkeypatch):
+    def refused(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(saved.manager, "save", refused)
+    saved.save(40, state(40), {})
+    assert saved.owing
+    assert "step 40 could not be written" in (said := saved.trouble())
+    assert "(Permission denied); the newest there is of step 30." in said
+    assert saved.trouble() == ""
+    saved.save(50, state(50), {})
+    with pytest.raises(UserError, match=r"step 50 could not be written.*Make room"):
+        saved.finish()
+    monkeypatch.undo()
+    saved.save(60, state(60), {})
+    saved.finish()
+    assert not saved.owing
+    assert Checkpoints(saved.folder).restore(like())[1]["step"] == 60
+
+
+def test_a_save_that_fails_in_the_background_is_said_and_loses_nothing(saved, monkeypatch):
+    commit = atomicity.AtomicRenameTemporaryPath.finalize
+
+    async def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saved.manager, "save", full)
-    with pytest.raises(UserError, match="step 40 could not be written"):
-        saved.save(40, state(40), {})
-    assert Checkpoints(saved.folder).restore(like())[1]["step"] == 30
+    monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", full)
+    saved.save(40, state(40), {})
+    with pytest.raises(UserError, match=r"step 40 could not .*no space left on the disk.*newest there is of step 30"):
+        saved.finish()
+    assert sorted(p.name for p in saved.folder.iterdir()) == ["10", "20", "30"]
+    monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", commit)
+    saved.save(50, state(50), {})
+    saved.finish()
+    assert saved.manager.all_steps() == [20, 30, 50]
+
+
+def test_what_a_killed_save_left_is_removed(saved):
+    left = saved.folder / "40.orbax-checkpoint-tmp"
+    left.mkdir()
+    Checkpoints(saved.folder).clean()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["files.json", "_CHECKPOINT_METADATA", "commit_success.txt", "state/_sharding", "state/_METADATA"]
+)
+def test_a_changed_byte_of_any_file_is_noticed(saved, name, capsys):
+    file = saved.folder / "30" / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 0x0D
+    file.write_bytes(data)
+    assert restore(Checkpoints(saved.folder))[1]["step"] == 20
+    assert f"step 30 is damaged: {name if name != 'files.json' else ''}" in capsys.readouterr().out
+
+
+def test_a_newer_format_is_said(saved):
+    file = saved.folder / "30" / "metadata" / "metadata"
+    record = json.loads(file.read_text())
+    del record["digest"]
+    record["format"] = 3
+    file.write_text(json.dumps(record | {"digest": _digest(record)}))
+    (saved.folder / "30" / "files.json").unlink()
+    with pytest.raises(UserError, match=r"newer imgtrans_jax \(format 3, this one knows 2\); update it"):
+        Checkpoints(saved.folder).restore(like())
 
 
 def test_every_single_change_of_an_array_changes_its_checksum():

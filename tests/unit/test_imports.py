@@ -13,7 +13,7 @@ FLOORS = [
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
     {"state"},
-    {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
+    {"step", "image_opt", "sharding", "checkpoint", "report", "memory", "processes"},
     {"recipes"},
     {"config", "canvas"},
     {"program", "cli", "exchange"},

@@ -1,0 +1,151 @@
+"""What meets a process from outside: signals, another run in its folder, the loss of a process that it trains with."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import jax
+from jax.experimental import multihost_utils
+
+from imgtrans_jax.types import UserError
+
+HEARTBEAT_SECONDS = 30
+"""A process that is silent for so long is lost; jax's own default is 100."""
+
+LOST = (
+    "Error: Another of the processes that train together was lost (it crashed, was killed, or its host or network failed; "
+    "its own output says which). Start the same command again, on as many hosts as there are: it goes on from the newest "
+    "checkpoint."
+)
+
+
+def start(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
+    """Joins this process to the `count` that train together; `coordinator` is host:port of process 0, `index` this number.
+
+    What is None comes from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, else from the cluster: jax knows TPU
+    VMs, GKE, Slurm and Open MPI. Raises UserError if they do not find each other.
+    """
+    count = int(os.environ["JAX_NUM_PROCESSES"]) if count is None and "JAX_NUM_PROCESSES" in os.environ else count
+    index = int(os.environ["JAX_PROCESS_ID"]) if index is None and "JAX_PROCESS_ID" in os.environ else index
+    try:
+        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"The other processes were not found ({str(error).splitlines()[0]}): give --coordinator=HOST:PORT of process 0, "
+            "--processes=COUNT and --process=NUMBER, or start it by Slurm, Open MPI or on TPU VMs, where they find each other."
+        ) from None
+    _explain_aborts()
+
+
+def _explain_aborts() -> None:
+    """jax ends a process whose peer is lost by abort() in a thread of C++, where no Python code can catch it: what there is to
+    say can only be said by the signal's own handler."""
+
+    def handler(_: int) -> None:
+        os.write(2, f"\n{LOST}\n".encode())
+        os._exit(1)
+
+    global _handler  # it must outlive this call
+    _handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(handler)
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no libc to be had: jax's own message remains
+        ctypes.CDLL(None).signal(int(signal.SIGABRT), _handler)
+
+
+_handler: Any = None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees it when a process dies."""
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        if jax.process_index() == 0:
+            lock.acquire()
+    except filelock.Timeout:
+        raise UserError(
+            f"Another run trains in {folder} at this moment: wait for it, stop it, or give another --workdir. (Processes that "
+            "train together need --distributed.)"
+        ) from None
+    except NotImplementedError:
+        print(f"The file system of {folder} knows no locks: see to it that no other run uses it.", flush=True)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Stop:
+    """Ctrl-C and SIGTERM. Until `armed` they end the process at once, also while XLA compiles; from then on they are a question
+    that the loop asks after each step, so that it can save. A second Ctrl-C stops at once again."""
+
+    def __enter__(self) -> Stop:
+        self.signal: int | None = None
+        self.armed = False
+        self.before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
+            wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
+            self.before = {number: signal.signal(number, self._note) for number in wanted}
+            self._watch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        if self.before:
+            signal.set_wakeup_fd(self.descriptor_before)
+            self.sender.close()
+
+    def asked(self, step: int) -> bool:
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self.signal is not None
+
+    def _watch(self) -> None:
+        """Python's own handlers wait for the main thread, which may be in XLA for minutes; this thread hears of a signal at
+        once."""
+        receiver, self.sender = socket.socketpair()
+        self.sender.setblocking(False)
+        self.descriptor_before = signal.set_wakeup_fd(self.sender.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, args=(receiver,), daemon=True).start()
+
+    def _listen(self, receiver: socket.socket) -> None:
+        with receiver:
+            while number := receiver.recv(1):
+                if number[0] in self.before and not self.armed:
+                    os.write(2, b"\nStopped; there was nothing new to save.\n")
+                    os._exit(128 + number[0])
+
+    def _note(self, number: int, _: object) -> None:
+        if not self.armed:
+            return
+        if self.signal is not None:
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
+        self.signal = number
+        print("Stopping after this step; saving …", flush=True)
+        if jax.process_count() > 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def lost_a_peer(error: Exception) -> bool:
+    """Whether a run of several processes ended because one of them is gone."""
+    return jax.distributed.is_initialized() and isinstance(error, jax.errors.JaxRuntimeError)
+
+
+def leave(code: int) -> int:
+    """The exit code of an error, after which a process that trains with others leaves at once: the regular end would wait for
+    them."""
+    if jax.distributed.is_initialized():
+        os._exit(code)
+    return code
