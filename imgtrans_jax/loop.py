@@ -150,6 +150,9 @@ class Records:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, UserError):
+            with contextlib.suppress(UserError):  # `error` is what is to be said
+                self.checkpoints.finish()
         with self._if_the_disk_allows():
             if self.report and isinstance(error, UserError):
                 self.report.page(f"Stopped: {error}", False, list(self.watch.standing.values()))
