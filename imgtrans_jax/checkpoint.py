@@ -40,15 +40,21 @@ class OtherArraysError(Exception):
 class Checkpoints:
     """The checkpoints of one run, in `folder`, the newest `keep` of them.
 
-    orbax writes them whole or not at all, in the background, but does not notice bytes that change later: each save therefore
-    carries a checksum of every array, of every file and of its own metadata.
+    orbax writes them whole or not at all, but does not notice bytes that change later: each save therefore carries a checksum
+    of every array, of every file and of its own metadata. It is written in the background: by orbax's own threads where several
+    processes have to meet, else by one of ours, since orbax's count their time by a clock that can be set, and outlive a save
+    that fails.
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder = folder.absolute()
         _quieten_orbax()
+        self._together = jax.process_count() > 1
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=max(keep, 1), create=True, async_options=ocp.AsyncOptions(timeout_secs=600)
+            max_to_keep=max(keep, 1),
+            create=True,
+            enable_async_checkpointing=self._together,
+            async_options=ocp.AsyncOptions(timeout_secs=600) if self._together else None,
         )
         self.manager = ocp.CheckpointManager(self.folder, options=options)
         self.owing = False  # whether the last save failed
@@ -71,10 +77,12 @@ class Checkpoints:
             return
         record = metadata | {"format": FORMAT, "step": step, "arrays": named_shapes(state), "checksums": _checksums(state)}
         record["digest"] = _digest(record)
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record))
         self._bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        if not self._together:
+            self._saving = step, self._thread.submit(self._write, step, jax.device_get(state), record)
+            return
         try:
-            self.manager.save(step, args=items, force=True)
+            self._begin(step, state, record)
         except (OSError, ValueError, RuntimeError) as error:
             self._lost(step, error)
         else:
@@ -102,6 +110,15 @@ class Checkpoints:
         if jax.process_index() == 0:
             for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _write(self, step: int, state: Any, record: dict[str, Any]) -> None:
+        self._begin(step, state, record)
+        self._seal(step)
+
+    def _begin(self, step: int, state: Any, record: dict[str, Any]) -> None:
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record))
+        with _quiet_asyncio():
+            self.manager.save(step, args=items, force=True)
 
     def _seal(self, step: int) -> None:
         self.manager.wait_until_finished()

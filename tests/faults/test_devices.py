@@ -1,0 +1,180 @@
+"""Results depend on the config, never on how many devices or processes there are."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from trainings import ended, saved, start, start_together
+
+from imgtrans_jax import config
+from imgtrans_jax.report import read_metrics
+
+pytestmark = pytest.mark.slow
+
+TOGETHER = ("--config.batch_size=8", "--config.log_every=1", "--config.sample_every=100", "--config.save_every=100")
+POOLS = ("--config.recipe.pool_groups=8", "--config.recipe.pool_size=16")
+
+PIX2PIX = '''
+"""A U-Net with batch norm and dropout, on edges."""
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.pipeline import Derived
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.optim import Adam, Constant
+from imgtrans_jax.recipes.pix2pix import Pix2Pix
+
+def get_config():
+    return Experiment(
+        data=Derived("{pictures}", cut=Cut(20, 16)),
+        recipe=Pix2Pix(generator=UNet(width=4, levels=3), critic=PatchGAN(width=4, layers=1, norm="batch")),
+        optimizer=Adam(Constant(2e-4)), batch_size=8,
+    )
+'''
+
+GAN = '''
+"""Several minibatches a step, a gradient penalty, and batch norm."""
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.pipeline import Labelled
+from imgtrans_jax.losses.adversarial import wgan
+from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
+from imgtrans_jax.optim import Adam, Constant
+from imgtrans_jax.recipes.gan import GAN
+
+def get_config():
+    critic = DCGANCritic(width=4, norm="none")
+    recipe = GAN(DCGANGenerator(size=8, width=4, channels=1), critic, wgan, latent=4, penalty=10.0, critic_steps=2)
+    return Experiment(data=Labelled(cut=Cut(8, 8, flip=False)), recipe=recipe, optimizer=Adam(Constant(2e-4)), samples=8)
+'''
+
+
+@pytest.fixture
+def cyclegan(tiny_config) -> tuple[Path, tuple[str, ...]]:
+    return tiny_config, (*TOGETHER, *POOLS, "--config.optimizer.schedule.rate=2e-4")
+
+
+@pytest.fixture
+def pix2pix(pictures) -> tuple[Path, tuple[str, ...]]:
+    path = pictures / "paired.py"
+    path.write_text(PIX2PIX.format(pictures=pictures))
+    return path, TOGETHER
+
+
+@pytest.fixture
+def gan(tmp_path) -> tuple[Path, tuple[str, ...]]:
+    path = tmp_path / "gan.py"
+    path.write_text(GAN)
+    return path, TOGETHER
+
+
+def assert_equal_losses(first: Path, second: Path, steps: int = 10):
+    """All loss terms of all steps, to 1e-4."""
+    rows = read_metrics(first), read_metrics(second)
+    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == list(range(1, steps + 1))
+    for x, y in zip(*rows, strict=True):
+        terms = [name for name in x if "/" not in name and name not in ("step", "rate")]
+        assert len(terms) >= 3
+        for name in terms:
+            np.testing.assert_allclose(x[name], y[name], rtol=1e-4, err_msg=f"{name}, step {x['step']}")
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix", "gan"])
+def test_1_2_4_and_8_devices_and_2_processes_of_2_agree(method, request, tmp_path):
+    path, arguments = request.getfixturevalue(method)
+    arguments = (*arguments, "--steps=10")
+    ended(start(path, tmp_path / "1", *arguments))
+    for devices in (2, 4, 8):
+        said = ended(start(path, tmp_path / str(devices), *arguments, devices=devices))
+        assert f"of {devices} devices" not in said, "all are used"
+        assert_equal_losses(tmp_path / "1", tmp_path / str(devices))
+    for process in start_together(path, tmp_path / "2x2", *arguments):
+        ended(process)
+    assert_equal_losses(tmp_path / "1", tmp_path / "2x2")
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
+def test_pictures_split_by_height_and_moments_split_over_devices_agree(method, request, tmp_path):
+    path, arguments = request.getfixturevalue(method)
+    arguments = (*arguments, "--steps=10")
+    ended(start(path, tmp_path / "1", *arguments))
+    for name, flag in (("height", "--config.mesh=2,2"), ("moments", "--config.shard_optimizer=true")):
+        ended(start(path, tmp_path / name, *arguments, flag, devices=4))
+        assert_equal_losses(tmp_path / "1", tmp_path / name)
+
+
+def test_saved_on_4_devices_resumed_on_2_and_on_8_and_in_2_processes(cyclegan, tmp_path):
+    path, arguments = cyclegan
+    ended(start(path, tmp_path / "whole", *arguments, "--steps=10"))
+    for name in ("2", "8", "2x2"):
+        run = tmp_path / name
+        ended(start(path, run, *arguments, "--steps=5", devices=4))
+        if name == "2x2":
+            said, _ = (ended(process) for process in start_together(path, run, *arguments, "--steps=10"))
+        else:
+            said = ended(start(path, run, *arguments, "--steps=10", devices=int(name)))
+        assert "Going on from step 5. It ran on 4 x cpu" in said
+        assert saved(run)["data"] == saved(tmp_path / "whole")["data"]
+        assert_equal_losses(tmp_path / "whole", run)
+
+
+def test_other_pool_groups_keep_the_pools_images(cyclegan, tmp_path):
+    path, arguments = cyclegan
+    ended(start(path, tmp_path / "run", *arguments, "--steps=3", devices=8))
+    said = ended(start(path, tmp_path / "run", *arguments, "--config.recipe.pool_groups=2", "--steps=5", devices=2))
+    assert "The generated images in the pools were dealt out anew, from 8 groups to 2." in said
+    assert "Going on from step 3" in said
+    smaller = ("--config.data.cut.crop_size=12", "--config.recipe.pool_groups=2", "--steps=7")
+    said = ended(start(path, tmp_path / "run", *arguments, *smaller, devices=2))
+    assert "The pools of generated images start anew." in said
+
+
+COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast)\(")
+SHAPE = re.compile(r"\w+\[([\d,]*)\]")
+
+
+def collectives(text: str) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
+    """The kind and the arrays' shapes of each collective of a compiled program."""
+    for shapes, kind in COLLECTIVE.findall(text):
+        yield kind, [tuple(int(n) for n in dims.split(",") if n) for dims in SHAPE.findall(re.sub(r"/\*.*?\*/", "", shapes))]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix", "gan"])
+def test_the_collectives_of_a_step_are_gradients_and_small_sums(method, parts, request):
+    """Nothing of the size of a picture, of features or of the pool crosses between devices."""
+    path, arguments = request.getfixturevalue(method)
+    experiment = config.load(str(path))
+    for argument in (*arguments, f"--config.accumulate={parts}", "--config.recipe.pool_groups=4"):
+        name, _, value = argument.removeprefix("--config.").partition("=")
+        if name != "recipe.pool_groups" or method == "cyclegan":
+            experiment = config.override(experiment, name, value)
+    text, kernels, channels = compiled_on_four_devices(experiment)
+    found = list(collectives(text))
+    assert {kind for kind, _ in found} == {"all-reduce"}
+    sizes = {shape for _, shapes in found for shape in shapes}
+    assert sizes & kernels, "gradients are summed"
+    small = {shape for shape in sizes if int(np.prod(shape)) <= channels}
+    assert sizes - kernels <= small, sizes - kernels - small
+
+
+def compiled_on_four_devices(experiment) -> tuple[str, set[tuple[int, ...]], int]:
+    """The step's text as XLA has compiled it, with the convolutions that a GPU or TPU gets; the shapes of all parameters; and
+    the largest number of channels."""
+    from imgtrans_jax import sharding
+    from imgtrans_jax.models.convolution import form
+    from imgtrans_jax.program import Program, new_game
+
+    game = new_game(experiment)
+    mesh = sharding.device_mesh((4, 1), 8 // experiment.accumulate, game.pool_groups if game.pool_size else None)
+    batch = experiment.data.open().batches(8 * game.minibatches, 0)[0]
+    program = Program(experiment, mesh, batch, 1)
+    shardings = program.shardings, sharding.replicated(mesh)
+    with form("plain"):
+        step = jax.jit(program.step, donate_argnums=0, out_shardings=shardings)
+        text = step.lower(program.like, program.batch, experiment.recipe.frozen()).compile().as_text()
+    params = jax.tree.leaves((program.like.g.params, program.like.d.params))
+    return text, {tuple(x.shape) for x in params}, max(max(x.shape[-1:], default=1) for x in params)
