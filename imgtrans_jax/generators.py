@@ -160,7 +160,7 @@ def _put(params: dict[str, Any], stats: dict[str, Any], name: str, new: Any, new
     """Puts a network in its place, on the devices and with the sharding of the one before."""
 
     def copied(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda x, y: jax.device_put(jnp.array(x, y.dtype), y.sharding), new, old)
+        return jax.tree.map(lambda x, y: sharding.placed(np.array(x, y.dtype), y.sharding), new, old)
 
     params[name] = copied(new, params[name])
     if name in stats and new_stats:

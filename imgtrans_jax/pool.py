@@ -20,13 +20,8 @@ class ImagePool(struct.PyTreeNode):
 
 
 def empty_pool(size: int, groups: int, image_shape: tuple[int, ...]) -> ImagePool:
-    """A pool for `size` images of `image_shape` (H, W, C), split evenly into `groups`.
-
-    Raises ValueError if `groups` does not divide `size`.
-    """
-    if size % groups:
-        raise ValueError(f"pool_groups={groups} does not divide pool_size={size}.")
-    return ImagePool(jnp.zeros((groups, size // groups, *image_shape)), jnp.zeros((groups,), jnp.int32))
+    """A pool for `size` images of `image_shape` (H, W, C) in `groups` of equal size: for a few more where it is no multiple."""
+    return ImagePool(jnp.zeros((groups, -(-size // groups), *image_shape)), jnp.zeros((groups,), jnp.int32))
 
 
 def regrouped(pool: ImagePool, groups: int, capacity: int) -> ImagePool:

@@ -93,14 +93,8 @@ class Program:
             if name in state.pool and list(state.pool[name].images.shape[2:]) == picture:
                 old = jax.device_get(state.pool[name])
                 pool = regrouped(old, groups, capacity)
-                text = (
-                    f"The pools of generated images were {len(old.count)} and are now {groups} groups; their images were kept."
-                )
-            pools[name] = jax.tree.map(
-                lambda x, s: jax.make_array_from_callback(x.shape, s, lambda index, x=x: x[index]),
-                pool,
-                self.shardings.pool[name],
-            )
+                text = f"The generated images in the pools were dealt out anew, from {len(old.count)} groups to {groups}."
+            pools[name] = jax.tree.map(sharding.placed, pool, self.shardings.pool[name])
         return state.replace(pool=pools), text
 
     def step(self, state: TrainState, batch: Any, frozen: Any) -> tuple[TrainState, dict[str, jax.Array]]:

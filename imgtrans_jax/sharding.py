@@ -34,14 +34,10 @@ def device_mesh(wanted: tuple[int, int], rows: int, pool_groups: int | None = No
     fitting = math.gcd(available // height, rows, pool_groups or rows)
     used = (data or fitting) * height
     if data and (used > available or rows % data or (pool_groups or data) % data):
-        what = f"{rows} rows" + (f" and {pool_groups} pool groups" if pool_groups else "")
-        raise UserError(
-            f"config.mesh asks for {used} devices with {what} for {data} of them; {available} are there, and {advice}."
-        )
+        what = f"{rows} rows" + (f", {pool_groups} pool groups" if pool_groups else "")
+        raise UserError(f"config.mesh={data},{height} does not fit {what} and {available} devices; {advice}.")
     if used < available and jax.process_count() > 1:
-        raise UserError(
-            f"{available} devices over {jax.process_count()} processes are there, but {used} would be used; {advice}."
-        )
+        raise UserError(f"Of {available} devices over {jax.process_count()} processes {used} would be used; {advice}.")
     if used < available and not data:
         print(f"Using {used} of {available} devices; {advice}.")
     return Mesh(np.array(jax.devices()[:used]).reshape(-1, height), (DATA, HEIGHT))
@@ -89,6 +85,11 @@ def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> An
         )
         shardings = shardings.replace(g=g, d=d)
     return shardings
+
+
+def placed(x: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array that every process has, as a global one."""
+    return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
 
 
 def to_devices(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:

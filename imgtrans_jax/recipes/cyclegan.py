@@ -80,8 +80,8 @@ class CycleGAN(Recipe):
     images that only a zero term needs are not computed.
     distance: what ~ means: l1 (mean over pixels) or l1_sum.
     halve_critic: the critics' losses times 1/2, the authors' "slow down D".
-    pool_size: generated images remembered for each critic; pool_groups: in how many independent parts, which must be a
-    multiple of the number of devices and divide the batch and pool_size. Results depend on it, not on the devices.
+    pool_size: generated images remembered for each critic; pool_groups: in how many independent parts of equal size, which
+    must be a multiple of the number of devices and divide the batch. Results depend on it, not on the devices.
     ema: decay of a smoothed copy of the generators (0: none), used for samples and by stylize.py.
     extra: objectives of your own, (batch, samples, logits, frozen) -> {name: weighted () array}.
 

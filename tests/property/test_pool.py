@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgtrans_jax.pool import empty_pool, swap
+from imgtrans_jax.pool import ImagePool, empty_pool, regrouped, swap
 
 
 def list_algorithm(stored: list[float], capacity: int, images, exchanges, slots) -> list[float]:
@@ -68,7 +68,22 @@ def test_half_of_the_images_come_from_the_history():
 
 
 def test_groups_that_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="does not divide pool_size"):
-        empty_pool(50, 3, (4, 4, 3))
+    assert empty_pool(50, 8, (4, 4, 3)).images.shape == (8, 7, 4, 4, 3)  # the next multiple
     with pytest.raises(ValueError, match="does not divide the batch"):
         swap(empty_pool(4, 2, (1, 1, 1)), jax.random.key(0), jnp.zeros((3, 1, 1, 1)))
+
+
+@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=4), groups=st.integers(1, 5), capacity=st.integers(1, 4))
+def test_regrouping_keeps_every_image_that_finds_a_place(counts, groups, capacity):
+    images = np.zeros((len(counts), 3, 1, 1, 1), np.float32)
+    for group, count in enumerate(counts):
+        images[group, :count, 0, 0, 0] = 1 + 10 * group + np.arange(count)
+    before = sorted(images[images > 0])
+    pool = regrouped(ImagePool(images, np.array(counts, np.int32)), groups, capacity)
+    assert pool.images.shape == (groups, capacity, 1, 1, 1)
+    kept = sorted(pool.images[pool.images > 0])
+    assert set(kept) <= set(before)
+    assert len(kept) == len(set(kept)) == pool.count.sum() == min(len(before), groups * capacity)
+    for stored, count in zip(pool.images, pool.count, strict=True):
+        assert (stored[:count] > 0).all()
+        assert (stored[count:] == 0).all()

@@ -1,6 +1,8 @@
 """Checkpoints: whole, checked, and walking back past what is damaged."""
 
 import json
+import zipfile
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -207,3 +209,18 @@ def test_every_single_change_of_an_array_changes_its_checksum():
         assert _checksums({"x": jnp.asarray(changed)}) != base
     swapped = x[[1, 0, *range(2, 50)]]
     assert _checksums({"x": jnp.asarray(swapped)}) != base
+
+
+def test_format_1_is_read_and_goes_on_as_the_newest(tmp_path):
+    """A checkpoint that the version before wrote, of `state(7)`: without a format number and without a seal."""
+    with zipfile.ZipFile(Path(__file__).parents[1] / "golden" / "checkpoint_format_1.zip") as archive:
+        archive.extractall(tmp_path)
+    restored, metadata = restore(Checkpoints(tmp_path))
+    for x, y in zip(jax.tree.leaves(restored), jax.tree.leaves(state(7)), strict=True):
+        np.testing.assert_allclose(x.astype(np.float32), y.astype(np.float32), atol=1e-6)  # random numbers to a bit or two
+    assert (metadata["format"], metadata["step"], metadata["data"]) == (1, 7, {"next_index": 7})
+    again = Checkpoints(tmp_path)
+    again.save(8, state(8), metadata)
+    again.finish()
+    assert restore(Checkpoints(tmp_path))[1]["format"] == 2
+    assert (tmp_path / "8" / "files.json").exists()

@@ -15,7 +15,7 @@ from imgtrans_jax.models.layers import Conv, Norm, Normal, NormKind
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.state import Networks, init_state
+from imgtrans_jax.state import Networks, apply, init_state
 from imgtrans_jax.step import gan_step
 
 TINY = CycleGAN(
@@ -238,3 +238,36 @@ def test_bfloat16_trains_with_float32_parameters_and_losses():
     assert {leaf.dtype for leaf in jax.tree.leaves((states[1].g, states[1].d, states[1].pool))} == {jnp.dtype("float32")}
     for name, value in exact[0].items():
         np.testing.assert_allclose(logs[0][name], value, rtol=0.1, err_msg=name)
+
+
+@pytest.mark.parametrize("critic_first", [False, True])
+def test_a_batch_in_parts_is_the_batch(critic_first):
+    """Without batch statistics, pools and dropout, gradients and terms are means of those of the parts."""
+    batch = new_batch(0, n=4)
+    game = dataclasses.replace(LIGHT.game(TX, TX), critic_first=critic_first)
+    state = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
+    step = jax.jit(gan_step, static_argnums=(0, 5))
+    whole, wanted = step(game, state, batch, None, jax.random.key(7), 1)
+    for parts in (2, 4):
+        found, metrics = step(game, state, batch, None, jax.random.key(7), parts)
+        assert metrics.keys() == wanted.keys()
+        for name, value in metrics.items():
+            np.testing.assert_allclose(value, wanted[name], rtol=2e-5, err_msg=name)
+        for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(whole), strict=True):
+            np.testing.assert_allclose(x, y, atol=2e-6)
+
+
+def test_the_parts_of_a_batch_pass_on_their_statistics_and_pools():
+    batch = new_batch(0, n=4)
+    recipe = dataclasses.replace(LIGHT, generator=Light(norm="batch"), pool_size=4)
+    game = recipe.game(TX, TX)
+    state = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
+    moved, _ = jax.jit(gan_step, static_argnums=(0, 5))(game, state, batch, None, jax.random.key(7), 2)
+    stats, fakes = state.g.stats, []
+    for part in (0, 1):  # row i is of part i modulo 2
+        samples, stats = apply(game.generator, state.g.params, stats, {side: x[part::2] for side, x in batch.items()}, None)
+        fakes.append(samples["fake_b"])
+    for x, y in zip(jax.tree.leaves(moved.g.stats), jax.tree.leaves(stats), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+    assert int(moved.pool["d_b"].count[0]) == 4
+    np.testing.assert_allclose(moved.pool["d_b"].images[0], np.concatenate(fakes), atol=1e-5)
