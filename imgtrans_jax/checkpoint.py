@@ -58,7 +58,7 @@ class Checkpoints:
         )
         self.manager = ocp.CheckpointManager(self.folder, options=options)
         self.owing = False  # whether the last save failed
-        self._trouble = ""
+        self._news = ""
         self._bytes = 0  # of the last state
         self._thread = ThreadPoolExecutor(1, "seal")
         self._saving: tuple[int, Future[None]] | None = None
@@ -69,7 +69,7 @@ class Checkpoints:
     def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
         """Begins to save `state`, a pytree of arrays, with JSON metadata, and returns when the arrays may change again.
 
-        What goes wrong, now or later, `trouble` tells; earlier checkpoints stay as they are. Of a step that is there already
+        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are. Of a step that is there already
         nothing is saved.
         """
         self._settle(wait=True)
@@ -88,18 +88,18 @@ class Checkpoints:
         else:
             self._saving = step, self._thread.submit(self._seal, step)
 
-    def trouble(self) -> str:
-        """One sentence if a save has failed since the last call, else nothing."""
+    def news(self) -> str:
+        """One sentence if since the last call a save has failed (then `owing` is set), or one that made up for it has not."""
         self._settle(wait=False)
-        text, self._trouble = self._trouble, ""
+        text, self._news = self._news, ""
         return text
 
     def finish(self) -> None:
         """Waits for the save that runs. Raises UserError if it fails."""
         self._settle(wait=True)
-        text, self._trouble = self._trouble, ""
-        if text:
-            raise UserError(f"{text} Make room there and start the same command again.")
+        text, self._news = self._news, ""
+        if self.owing:
+            raise UserError(f"{text} Mend that and start the same command again.")
 
     def has_room(self) -> bool:
         """Whether a state as large as the last could be written, as far as free space tells."""
@@ -135,6 +135,8 @@ class Checkpoints:
         self._saving = None
         error = sealing.exception()
         if error is None:
+            if self.owing:
+                self._news = f"The checkpoint of step {step} is saved: there is room again."
             self.owing = False
         else:
             with contextlib.suppress(Exception):  # orbax raises it once in each thread
@@ -149,15 +151,13 @@ class Checkpoints:
             self.manager.reload()
         steps = self.manager.all_steps()
         newest = f"the newest there is of step {max(steps)}" if steps else "there is none yet"
-        self._trouble = (
-            f"The checkpoint of step {step} could not be written to {self.folder} ({self._reason(error)}); {newest}."
-        )
+        self._news = f"The checkpoint of step {step} could not be written to {self.folder} ({self._reason(error)}); {newest}."
 
     def _reason(self, error: BaseException) -> str:
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(self.folder).free
             if free < 2 * self._bytes or any(word in str(error).lower() for word in ("no space", "enospc", "quota")):
-                return f"no space left on the disk: {free / 2**20:.0f} MB are free, {self._bytes / 2**20:.0f} MB are needed"
+                return f"no space left on the disk: {free / 2**20:.1f} MB are free, {self._bytes / 2**20:.1f} MB are needed"
         if isinstance(error, OSError) and error.strerror:
             return error.strerror
         return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, evaluation, generators, sharding
+from imgtrans_jax import config, evaluation, generators, memory, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
@@ -93,8 +93,8 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop) 
     _write_json(folder / "config.json", stored)
     _say("Compiling the training step …")
     compiled, seconds, needed, free = program.compile()
-    there = "" if free is None else f", {free / 2**30:.3g} GB are free"
-    _say(f"Compiled in {duration(seconds)}. A step needs {needed / 2**30:.3g} GB of memory{there}.")
+    there = "" if free is None else f", {memory.text(free)} are free"
+    _say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
     facts = _versions() | {"compiled in": duration(seconds)}
     notes = experiment.recipe.notes
     report = Report(folder, stored, facts, first, notes) if jax.process_index() == 0 else None
@@ -203,8 +203,8 @@ class Records:
             self.checkpoints.save(step, state, self._metadata(self.iterator.get_state()))
         if ending:
             self.checkpoints.finish()
-        if trouble := self.checkpoints.trouble():
-            _say(f"{trouble} Training goes on, and saves again when there is room.")
+        if news := self.checkpoints.news():
+            _say(f"{news} Training goes on, and saves again when there is room." if self.checkpoints.owing else news)
         if self.report and logging:
             with self._if_the_disk_allows():
                 self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))

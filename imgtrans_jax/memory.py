@@ -12,6 +12,11 @@ from typing import Any
 import jax
 
 
+def text(size: int) -> str:
+    """'340 MB', '1.4 GB'."""
+    return f"{size / 2**20:.3g} MB" if size < 2**30 else f"{size / 2**30:.1f} GB"
+
+
 def needed(compiled: Any) -> int:
     """Bytes that a compiled program uses at its peak, as its compiler reports them. What compiling and this report took goes
     back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""

@@ -113,7 +113,7 @@ class Program:
         needed, free = sharing * memory.needed(compiled), memory.free()
         if free is not None and needed > free:
             raise UserError(
-                f"A step needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: a smaller batch "
+                f"A step needs {memory.text(needed)} of memory and {memory.text(free)} are free: a smaller batch "
                 "(--config.batch_size), its parts one after the other (--config.accumulate), smaller pictures "
                 "(--config.data.cut.crop_size) or a narrower network need less."
             )

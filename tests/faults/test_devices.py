@@ -73,15 +73,15 @@ def gan(tmp_path) -> tuple[Path, tuple[str, ...]]:
     return path, TOGETHER
 
 
-def assert_equal_losses(first: Path, second: Path, steps: int = 10):
-    """All loss terms of all steps, to 1e-4."""
+def assert_equal_losses(first: Path, second: Path, steps: int = 10, rtol: float = 1e-4):
+    """All loss terms of all steps."""
     rows = read_metrics(first), read_metrics(second)
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == list(range(1, steps + 1))
     for x, y in zip(*rows, strict=True):
         terms = [name for name in x if "/" not in name and name not in ("step", "rate")]
         assert len(terms) >= 3
         for name in terms:
-            np.testing.assert_allclose(x[name], y[name], rtol=1e-4, err_msg=f"{name}, step {x['step']}")
+            np.testing.assert_allclose(x[name], y[name], rtol=rtol, err_msg=f"{name}, step {x['step']}")
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix", "gan"])
@@ -105,7 +105,7 @@ def test_pictures_split_by_height_and_moments_split_over_devices_agree(method, r
     ended(start(path, tmp_path / "1", *arguments))
     for name, flag in (("height", "--config.mesh=2,2"), ("moments", "--config.shard_optimizer=true")):
         ended(start(path, tmp_path / name, *arguments, flag, devices=4))
-        assert_equal_losses(tmp_path / "1", tmp_path / name)
+        assert_equal_losses(tmp_path / "1", tmp_path / name, rtol=1e-5)
 
 
 def test_saved_on_4_devices_resumed_on_2_and_on_8_and_in_2_processes(cyclegan, tmp_path):

@@ -137,17 +137,20 @@ def test_a_save_that_fails_at_once_is_said_and_loses_nothing(saved, monkeypatch)
 
     monkeypatch.setattr(saved.manager, "save", refused)
     saved.save(40, state(40), {})
-    while not (said := saved.trouble()):
+    while not (said := saved.news()):
         pass
     assert saved.owing
     assert "step 40 could not be written" in said
     assert "(Permission denied); the newest there is of step 30." in said
-    assert saved.trouble() == ""
+    assert saved.news() == ""
     saved.save(50, state(50), {})
-    with pytest.raises(UserError, match=r"step 50 could not be written.*Make room"):
+    with pytest.raises(UserError, match=r"step 50 could not be written.*Mend that"):
         saved.finish()
     monkeypatch.undo()
     saved.save(60, state(60), {})
+    while not (said := saved.news()):
+        pass
+    assert said == "The checkpoint of step 60 is saved: there is room again."
     saved.finish()
     assert not saved.owing
     assert Checkpoints(saved.folder).restore(like())[1]["step"] == 60
