@@ -47,7 +47,7 @@ def main(overrides: cli.Overrides) -> int:
         raise UserError("Which experiment? Give --config=configs/quickstart.py, or another of configs/.")
     experiment = cli.load_config(CONFIG.value, overrides)
     try:
-        loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value)
+        loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value, at_once=True)
     except loop.Interrupted as stopped:
         print(stopped)
         return 130

@@ -98,7 +98,7 @@ class Checkpoints:
         """Waits for the save that runs. Raises UserError if it fails."""
         self._settle(wait=True)
         text, self._news = self._news, ""
-        if self.owing:
+        if self.owing and text:
             raise UserError(f"{text} Mend that and start the same command again.")
 
     def has_room(self) -> bool:

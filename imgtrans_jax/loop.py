@@ -36,22 +36,20 @@ FEW_STEPS = 300
 # ------------------------------------------------------------------------------------------------ training
 
 
-def train(experiment: Experiment, workdir: str | Path, steps: int | None = None) -> TrainState:
+def train(experiment: Experiment, workdir: str | Path, steps: int | None = None, at_once: bool = False) -> TrainState:
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; before the first step they end the process.
+    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; with `at_once` they end the process until there is
+    something to save, also while it compiles.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
-    with Stop() as stop:
-        folder = Path(workdir)
-        make_folder(folder, "--workdir")
-        with alone_in(folder):
-            return _train(experiment, folder, steps, stop)
+    with Stop(at_once) as stop, contextlib.ExitStack() as held:
+        return _train(experiment, Path(workdir), steps, stop, held)
 
 
-def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop) -> TrainState:
+def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, held: contextlib.ExitStack) -> TrainState:
     began = time.monotonic()
     stored = config.to_json(experiment)
 
@@ -76,6 +74,8 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop) 
     at_once = experiment.batch_size // experiment.accumulate
     mesh = sharding.device_mesh(experiment.mesh, at_once, game.pool_groups if game.pool_size else None)
     program = Program(experiment, mesh, batches[0], per_epoch)
+    make_folder(folder, "--workdir")
+    held.enter_context(alone_in(folder))
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
@@ -110,7 +110,7 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop) 
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
     )
     with records:
-        stop.armed = True
+        stop.arm()
         for step in range(first + 1, total + 1):
             with clock.waiting():
                 batch = sharding.to_devices(records.next_batch(step, state), mesh)

@@ -34,9 +34,12 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
     What is None comes from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, else from the cluster: jax knows TPU
     VMs, GKE, Slurm and Open MPI. Raises UserError if they do not find each other.
     """
-    count = int(os.environ["JAX_NUM_PROCESSES"]) if count is None and "JAX_NUM_PROCESSES" in os.environ else count
-    index = int(os.environ["JAX_PROCESS_ID"]) if index is None and "JAX_PROCESS_ID" in os.environ else index
+
+    def given(value: int | None, name: str) -> int | None:
+        return int(os.environ[name]) if value is None and name in os.environ else value
+
     try:
+        count, index = given(count, "JAX_NUM_PROCESSES"), given(index, "JAX_PROCESS_ID")
         jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     except (ValueError, RuntimeError) as error:
         raise UserError(
@@ -84,26 +87,38 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM. Until `armed` they end the process at once, also while XLA compiles; from then on they are a question
-    that the loop asks after each step, so that it can save. A second Ctrl-C stops at once again."""
+    """Ctrl-C and SIGTERM. Once it is armed they are a question that the loop asks after each step, so that it can save; a
+    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or, where this process is a
+    program that may be ended `at_once`, they end it, also while XLA compiles."""
+
+    def __init__(self, at_once: bool = False) -> None:
+        self.at_once, self.armed = at_once, False
+        self.signal: int | None = None
+        self.before: dict[int, Any] = {}
+        self.sender: socket.socket | None = None
 
     def __enter__(self) -> Stop:
-        self.signal: int | None = None
-        self.armed = False
-        self.before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
-            wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
-            self.before = {number: signal.signal(number, self._note) for number in wanted}
+        if self.at_once:
+            self._take_over()
             self._watch()
         return self
+
+    def arm(self) -> None:
+        self.armed = True
+        self._take_over()
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
-        if self.before:
+        if self.sender:
             signal.set_wakeup_fd(self.descriptor_before)
             self.sender.close()
+
+    def _take_over(self) -> None:
+        if not self.before and threading.current_thread() is threading.main_thread():
+            # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
+            wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
+            self.before = {number: signal.signal(number, self._note) for number in wanted}
 
     def asked(self, step: int) -> bool:
         if jax.process_count() > 1:
@@ -133,7 +148,8 @@ class Stop:
                 raise KeyboardInterrupt
             return
         self.signal = number
-        print("Stopping after this step; saving …", flush=True)
+        with contextlib.suppress(RuntimeError):  # it met a print
+            print("Stopping after this step; saving …", flush=True)
         if jax.process_count() > 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
