@@ -39,18 +39,19 @@ def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import loop, processes  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
-    if DISTRIBUTED.value:
-        processes.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-    elif COORDINATOR.value or PROCESSES.value or PROCESS.value is not None:
+    if not DISTRIBUTED.value and (COORDINATOR.value or PROCESSES.value or PROCESS.value is not None):
         raise UserError("--coordinator, --processes and --process need --distributed.")
     if CONFIG.value is None:
         raise UserError("Which experiment? Give --config=configs/quickstart.py, or another of configs/.")
-    experiment = cli.load_config(CONFIG.value, overrides)
-    try:
-        loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value, at_once=True)
-    except loop.Interrupted as stopped:
-        print(stopped)
-        return 130
+    with processes.Stop(at_once=True, together=DISTRIBUTED.value) as stop:
+        if DISTRIBUTED.value:
+            processes.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        experiment = cli.load_config(CONFIG.value, overrides)
+        try:
+            loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value, stop)
+        except loop.Interrupted as stopped:
+            print(stopped)
+            return 130
     return 0
 
 

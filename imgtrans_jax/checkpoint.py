@@ -183,15 +183,17 @@ class Checkpoints:
         for step in steps:
             restored, flaw = self._restore_step(step, like)
             if restored is not None:
+                if step != steps[0]:
+                    _say(f"That of step {step} is sound, and used.")
                 return restored
-            _say(f"The checkpoint of step {step} is damaged: {flaw}.")
+            _say(f"The checkpoint of step {step} is damaged: {flaw}.{' It is kept in damaged/.' if set_aside else ''}")
             if set_aside:
                 self._set_aside(step)
-        if steps:
-            where = self.folder / "damaged" if set_aside else self.folder
+        aside = self.folder / "damaged"
+        if steps or any(aside.glob("*")):
+            where = f"the damaged ones are in {aside if set_aside else self.folder}"
             raise UserError(
-                f"No checkpoint of {self.folder} is sound (the damaged ones are in {where}); bring back a copy, or train anew "
-                "with train.py."
+                f"No checkpoint of {self.folder} is sound ({where}); bring back a copy, or remove that folder to train anew."
             )
         return None
 

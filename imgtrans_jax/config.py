@@ -232,10 +232,10 @@ def _describe(hint: Any, present: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
     if origin is tuple:
-        plain = bool(args) and args[0] in (int, float, str)
-        return (
-            f"{'names' if args[:1] == (str,) else 'numbers'} joined by commas" if plain else "a tuple that a config file sets"
-        )
+        if not args or args[0] not in (int, float, str):
+            return "a tuple that a config file sets"
+        number = "" if args[-1] is Ellipsis else f"{len(args)} "
+        return f"{number}{'names' if args[0] is str else 'numbers'} joined by commas"
     simple = {int: "an int", float: "a float", bool: "true or false", str: "a text", type(None): "none"}
     if hint in simple:
         return simple[hint]

@@ -356,7 +356,7 @@ def kept(folder: Path) -> dict[str, dict[str, Any]]:
     """The newest record of each direction that a folder keeps; lines that are cut short are passed over."""
     found: dict[str, dict[str, Any]] = {}
     try:
-        lines = (folder / FILE).read_text().splitlines()
+        lines = (folder / FILE).read_text(errors="replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     for line in lines:

@@ -188,7 +188,9 @@ def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict
     checkpoints = Checkpoints(run / "checkpoints")
     metadata = checkpoints.metadata()
     if metadata is None:
-        raise UserError(f"{run} has no checkpoint yet, or none that is sound; train it for longer.")
+        damaged = checkpoints.manager.all_steps() or (checkpoints.folder / "damaged").exists()
+        advice = "none of its checkpoints is sound; bring back a copy" if damaged else "no checkpoint yet; train it for longer"
+        raise UserError(f"{run} cannot be used: {advice}.")
     experiment = _experiment(metadata["config"], trust_code)
     try:
         found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)

@@ -24,7 +24,7 @@ from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
 from imgtrans_jax.exchange import Generator
 from imgtrans_jax.files import make_folder, whole
-from imgtrans_jax.processes import Stop, alone_in
+from imgtrans_jax.processes import Stop, alone_in, check_agreement
 from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState
@@ -36,16 +36,17 @@ FEW_STEPS = 300
 # ------------------------------------------------------------------------------------------------ training
 
 
-def train(experiment: Experiment, workdir: str | Path, steps: int | None = None, at_once: bool = False) -> TrainState:
+def train(experiment: Experiment, workdir: str | Path, steps: int | None = None, stop: Stop | None = None) -> TrainState:
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; with `at_once` they end the process until there is
-    something to save, also while it compiles.
+    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; `stop` is
+    the context of signals that the caller is in already, if there is one.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
-    with Stop(at_once) as stop, contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held:
+        stop = stop or held.enter_context(Stop(together=jax.process_count() > 1))
         return _train(experiment, Path(workdir), steps, stop, held)
 
 
@@ -62,7 +63,8 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     total = _total_steps(experiment, per_epoch, steps)
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
-    _say(f"Pictures: {pictures.counts()}. {total} steps of {rows}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    each = f"{game.minibatches} x {experiment.batch_size}" if game.minibatches > 1 else rows
+    _say(f"Pictures: {pictures.counts()}. {total} steps of {each}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
     if getattr(experiment.data, "direction", "a2b") == "b2a":
         _say("Learning from b to a (config.data.direction=b2a).")
     if steps is None and total < FEW_STEPS:
@@ -71,11 +73,12 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
         _say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
     # ---- programs and state
-    at_once = experiment.batch_size // experiment.accumulate
-    mesh = sharding.device_mesh(experiment.mesh, at_once, game.pool_groups if game.pool_size else None)
+    groups = game.pool_groups if game.pool_size else None
+    mesh = sharding.device_mesh(experiment.mesh, experiment.batch_size, groups, experiment.accumulate)
     program = Program(experiment, mesh, batches[0], per_epoch)
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
+    _check_agreement(stored, total, folder)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
@@ -90,9 +93,9 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
         _say(_resumed(first, metadata, stored))
     if program.rate(total - 1) == 0:
         _say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
-    _write_json(folder / "config.json", stored)
     _say("Compiling the training step …")
     compiled, seconds, needed, free = program.compile()
+    _write_json(folder / "config.json", stored)
     there = "" if free is None else f", {memory.text(free)} are free"
     _say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
     facts = _versions() | {"compiled in": duration(seconds)}
@@ -332,6 +335,18 @@ def _check_numbers(experiment: Experiment) -> None:
         raise UserError(
             f"config.accumulate={experiment.accumulate} does not divide batch_size={experiment.batch_size}; the parts of "
             "a batch are of one size."
+        )
+
+
+def _check_agreement(stored: Any, total: int, folder: Path) -> None:
+    theirs = json.loads(check_agreement(json.dumps({"config": stored, "total": total}), folder))
+    different = config.differences(theirs["config"], stored)
+    if theirs["total"] != total:
+        different.append(f"steps: {theirs['total']} -> {total}")
+    if different:
+        raise UserError(
+            f"Process {jax.process_index()} would train something else than process 0 ({'; '.join(different)}): start the same "
+            "command on all."
         )
 
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from imgtrans_jax.types import UserError
 
 HEARTBEAT_SECONDS = 30
 """A process that is silent for so long is lost; jax's own default is 100."""
+
+START_SECONDS = 300
+"""So long processes wait for each other at the start."""
+
+ALONE = (
+    f"Error: The processes that train together did not all come within {START_SECONDS} s. Look at what the others say, check "
+    "--processes and --process, and start all of them again."
+)
 
 LOST = (
     "Error: Another of the processes that train together was lost (it crashed, was killed, or its host or network failed; "
@@ -38,23 +49,62 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
     def given(value: int | None, name: str) -> int | None:
         return int(os.environ[name]) if value is None and name in os.environ else value
 
+    coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
     try:
         count, index = given(count, "JAX_NUM_PROCESSES"), given(index, "JAX_PROCESS_ID")
-        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+        if coordinator and count is not None and index is not None:
+            _check_address(coordinator, count, index)
+        _explain_aborts()
+        jax.distributed.initialize(
+            coordinator, count, index, initialization_timeout=START_SECONDS, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+        )
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"The other processes were not found ({str(error).splitlines()[0]}): give --coordinator=HOST:PORT of process 0, "
             "--processes=COUNT and --process=NUMBER, or start it by Slurm, Open MPI or on TPU VMs, where they find each other."
         ) from None
-    _explain_aborts()
+    _last_words[0] = LOST
+
+
+def _check_address(coordinator: str, count: int, index: int) -> None:
+    """What jax would answer with a long silence or an abort: a number or an address that cannot be, a port that is taken, a
+    process 0 that nobody has started."""
+    host, _, port = coordinator.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536):
+        raise UserError(f"--coordinator={coordinator} is no HOST:PORT of process 0, such as host0:8476.")
+    if not 0 <= index < count:
+        raise UserError(f"--process={index} is none of {count}: they are numbered from 0 to {count - 1}.")
+    if index == 0:
+        with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET) as trial:
+            try:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(("", int(port)))
+            except OSError as error:
+                raise UserError(f"Port {port} cannot be opened here ({error.strerror}); choose another for all.") from None
+        print(f"Waiting for the other {count - 1} of {count} processes to come to {coordinator} …", flush=True)
+        return
+    print(f"Waiting for process 0 at {coordinator} …", flush=True)
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            return
+        except socket.gaierror:
+            raise UserError(f"There is no host {host} (--coordinator={coordinator}); check its name.") from None
+        except OSError as error:
+            if time.monotonic() > until:
+                raise UserError(
+                    f"Process 0 was not found at {coordinator} ({error}): is it started, is the port open?"
+                ) from None
+            time.sleep(0.5)
 
 
 def _explain_aborts() -> None:
-    """jax ends a process whose peer is lost by abort() in a thread of C++, where no Python code can catch it: what there is to
-    say can only be said by the signal's own handler."""
+    """jax ends a process whose peer is lost, or never comes, by abort() in a thread of C++, where no Python code can catch it:
+    what there is to say can only be said by the signal's own handler."""
 
     def handler(_: int) -> None:
-        os.write(2, f"\n{LOST}\n".encode())
+        os.write(2, f"\n{_last_words[0]}\n".encode())
         os._exit(1)
 
     global _handler  # it must outlive this call
@@ -64,6 +114,33 @@ def _explain_aborts() -> None:
 
 
 _handler: Any = None
+_last_words = [ALONE]
+
+
+def check_agreement(stored: str, folder: Path) -> str:
+    """Whether all processes train the same thing in the same folder: returns the `stored` text of process 0, which the caller
+    compares with its own. Raises UserError if a process does not see the folder of process 0."""
+    if jax.process_count() == 1:
+        return stored
+    text = np.frombuffer(stored.encode(), np.uint8)
+    length, token = multihost_utils.broadcast_one_to_all(np.array([len(text), secrets.randbelow(2**31)], np.int64))
+    theirs = bytes(multihost_utils.broadcast_one_to_all(np.resize(text, int(length))))
+    mark = folder / ".together"
+    if jax.process_index() == 0:
+        mark.write_text(str(token))
+    multihost_utils.sync_global_devices("the mark is there")
+    until = time.monotonic() + 20  # network file systems may take a while to show a file
+    while not (seen := mark.exists() and mark.read_text() == str(token)) and time.monotonic() < until:
+        time.sleep(0.2)
+    everybody = multihost_utils.process_allgather(np.bool_(seen))
+    if jax.process_index() == 0:
+        mark.unlink(missing_ok=True)
+    if not np.all(everybody):
+        blind = [str(index) for index, sees in enumerate(everybody) if not sees]
+        raise UserError(
+            f"Process {', '.join(blind)} does not see {folder} of process 0: give a --workdir on a file system that all share."
+        )
+    return theirs.decode()
 
 
 @contextlib.contextmanager
@@ -91,8 +168,8 @@ class Stop:
     second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or, where this process is a
     program that may be ended `at_once`, they end it, also while XLA compiles."""
 
-    def __init__(self, at_once: bool = False) -> None:
-        self.at_once, self.armed = at_once, False
+    def __init__(self, at_once: bool = False, together: bool = False) -> None:
+        self.at_once, self.together, self.armed = at_once, together, False
         self.signal: int | None = None
         self.before: dict[int, Any] = {}
         self.sender: socket.socket | None = None
@@ -117,11 +194,11 @@ class Stop:
     def _take_over(self) -> None:
         if not self.before and threading.current_thread() is threading.main_thread():
             # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
-            wanted = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else (signal.SIGINT,)
+            wanted = (signal.SIGINT,) if self.together else (signal.SIGINT, signal.SIGTERM)
             self.before = {number: signal.signal(number, self._note) for number in wanted}
 
     def asked(self, step: int) -> bool:
-        if jax.process_count() > 1:
+        if self.together:
             return multihost_utils.reached_preemption_sync_point(step)
         return self.signal is not None
 
@@ -150,7 +227,7 @@ class Stop:
         self.signal = number
         with contextlib.suppress(RuntimeError):  # it met a print
             print("Stopping after this step; saving …", flush=True)
-        if jax.process_count() > 1:
+        if self.together:
             os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -15,26 +15,32 @@ from imgtrans_jax.types import UserError
 DATA, HEIGHT = "data", "height"
 
 
-def device_mesh(wanted: tuple[int, int], rows: int, pool_groups: int | None = None) -> Mesh:
+def device_mesh(wanted: tuple[int, int], batch_size: int, pool_groups: int | None = None, parts: int = 1) -> Mesh:
     """A mesh of `wanted` = (devices along the batch, devices along the pictures' height); the first may be 0, for as many as
-    divide the `rows` that are computed at once and the pool's groups, if there is a pool. Says so where some are left idle.
+    divide the rows that are computed at once, batch_size / parts, and the pool's groups, if there is a pool. Says so where some
+    are left idle.
 
-    Raises UserError for a mesh that the devices, the rows or the groups do not allow, and if several processes would leave
-    devices idle.
+    Raises UserError for a mesh that the devices, the rows or the groups do not allow, for groups that do not divide the rows,
+    and if several processes would leave devices idle.
     """
     data, height = wanted
-    available, local = jax.device_count(), jax.local_device_count()
-    if data < 0 or height < 1 or local % height:
+    available, local, rows = jax.device_count(), jax.local_device_count(), batch_size // parts
+    at_once = f"{rows} rows" + (f" (in each of {parts} parts)" if parts > 1 else "")
+    if pool_groups and rows % pool_groups:
+        raise UserError(f"config.recipe.pool_groups={pool_groups} does not divide the {at_once} of a batch.")
+    if data < 0:
+        raise UserError(f"config.mesh={data},{height}: the first number counts devices along the batch, 0 for as many as fit.")
+    if height < 1 or local % height:
         raise UserError(
-            f"config.mesh is {data},{height}: devices along the batch (0: as many as fit) and along the height of pictures, "
-            f"which must divide the {local} devices of one host."
+            f"config.mesh={data},{height}: the second number counts devices along the height of pictures; it must divide the "
+            f"{local} of a host."
         )
     groups = f" --config.recipe.pool_groups={available // height}" if pool_groups else ""
-    advice = f"--config.batch_size={available // height}{groups} (or multiples) uses all"
+    advice = f"--config.batch_size={available // height * parts}{groups} (or multiples) uses all"
     fitting = math.gcd(available // height, rows, pool_groups or rows)
     used = (data or fitting) * height
     if data and (used > available or rows % data or (pool_groups or data) % data):
-        what = f"{rows} rows" + (f", {pool_groups} pool groups" if pool_groups else "")
+        what = at_once + (f", {pool_groups} pool groups" if pool_groups else "")
         raise UserError(f"config.mesh={data},{height} does not fit {what} and {available} devices; {advice}.")
     if used < available and jax.process_count() > 1:
         raise UserError(f"Of {available} devices over {jax.process_count()} processes {used} would be used; {advice}.")

@@ -177,7 +177,7 @@ experiment = config.load(path)
 for change in changes:
     experiment = config.override(experiment, *change.split("="))
 game = new_game(experiment)
-mesh = sharding.device_mesh((4, 1), 8 // experiment.accumulate, game.pool_groups if game.pool_size else None)
+mesh = sharding.device_mesh((4, 1), 8, game.pool_groups if game.pool_size else None, experiment.accumulate)
 program = Program(experiment, mesh, experiment.data.open().batches(8 * game.minibatches, 0)[0], 1)
 with form("plain"):
     step = jax.jit(program.step, donate_argnums=0, out_shardings=(program.shardings, sharding.replicated(mesh)))

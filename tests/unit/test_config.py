@@ -67,7 +67,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("recipe.generator.blocks.more", "6", r"has no field 'more'"),
         ("recipe.gan", "wasserstein", r"needs one of lsgan, vanilla, saturating, hinge, wgan \(now lsgan\)"),
         ("recipe.halve_critic", "maybe", "needs true or false"),
-        ("recipe.cycle", "1,2,3", "needs a float or numbers joined by commas"),
+        ("recipe.cycle", "1,2,3", "needs a float or 2 numbers joined by commas"),
         ("matmul_precision", "fast", "needs one of default, high, highest"),
         ("recipe.extra", "x", "a tuple that a config file sets"),
         ("optimizer.schedule", "Adam", "needs one of"),

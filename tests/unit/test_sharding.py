@@ -48,8 +48,9 @@ def test_the_mesh_that_a_config_gets(eight, wanted, rows, groups, shape, said, c
 @pytest.mark.parametrize(
     ("wanted", "rows", "groups", "words"),
     [
-        ((0, 3), 8, None, "which must divide the 8 devices of one host"),
-        ((-1, 1), 8, None, "config.mesh is -1,1"),
+        ((0, 3), 8, None, "config.mesh=0,3: the second number .* must divide the 8 of a host"),
+        ((-1, 1), 8, None, "config.mesh=-1,1: the first number"),
+        ((0, 1), 4, 3, "pool_groups=3 does not divide the 4 rows of a batch"),
         ((16, 1), 16, None, "does not fit 16 rows and 8 devices"),
         ((4, 1), 6, None, "does not fit 6 rows"),
         ((4, 1), 8, 2, "does not fit 8 rows, 2 pool groups and 8 devices"),
@@ -58,6 +59,14 @@ def test_the_mesh_that_a_config_gets(eight, wanted, rows, groups, shape, said, c
 def test_a_mesh_that_cannot_be_is_refused(eight, wanted, rows, groups, words):
     with pytest.raises(UserError, match=words):
         sharding.device_mesh(wanted, rows, groups)
+
+
+def test_the_rows_of_a_part_count(eight):
+    assert sharding.device_mesh((8, 1), 16, 8, parts=2)["data"] == 8
+    with pytest.raises(
+        UserError, match=r"4 rows \(in each of 2 parts\), 4 pool groups.* --config.batch_size=16 --config.recipe"
+    ):
+        sharding.device_mesh((8, 1), 8, 4, parts=2)
 
 
 def test_several_processes_use_all_devices_or_none(eight, monkeypatch):
