@@ -123,7 +123,7 @@ def check_agreement(stored: str, folder: Path) -> str:
     if jax.process_count() == 1:
         return stored
     text = np.frombuffer(stored.encode(), np.uint8)
-    length, token = multihost_utils.broadcast_one_to_all(np.array([len(text), secrets.randbelow(2**31)], np.int64))
+    length, token = multihost_utils.broadcast_one_to_all(np.array([len(text), secrets.randbelow(2**31)], np.int32))
     theirs = bytes(multihost_utils.broadcast_one_to_all(np.resize(text, int(length))))
     mark = folder / ".together"
     if jax.process_index() == 0:

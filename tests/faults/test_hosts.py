@@ -1,6 +1,7 @@
 """Several processes that train one run, and what becomes of it when one of them is stopped, lost or missing."""
 
 import signal
+import socket
 import time
 
 import pytest
@@ -79,12 +80,46 @@ def test_a_second_run_of_several_processes_is_refused_too(tiny_config, tmp_path)
     first.communicate()
 
 
-def test_processes_that_do_not_find_each_other_say_so(tiny_config, tmp_path):
-    said = ended(start(tiny_config, tmp_path / "run", "--distributed"), 2)
-    assert "The other processes were not found" in said
-    assert "--coordinator=HOST:PORT" in said
-    said = ended(start(tiny_config, tmp_path / "run", "--processes=2"), 2)
-    assert "need --distributed" in said
+def test_processes_that_would_train_something_else_are_refused(tiny_config, tmp_path):
+    one, other = start_together(tiny_config, tmp_path / "run", *SHARED, "--steps=9", each=(("--config.seed=1",), ()))
+    said = ended(other, 2)
+    assert "Process 1 would train something else than process 0 (config.seed: 1 -> 0): start the same command on all." in said
+    assert processes.LOST in ended(one, 1)
+    folders = ((), (f"--workdir={tmp_path / 'other'}",))
+    one, other = start_together(tiny_config, tmp_path / "run", *SHARED, "--steps=9", each=folders)
+    assert f"Process 1 does not see {tmp_path / 'run'} of process 0" in ended(one, 2)
+    other.communicate()
+    assert other.returncode in (1, 2)
+
+
+def test_addresses_that_cannot_be_get_a_sentence(tiny_config, tmp_path):
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for flags, words in (
+            (("--distributed",), "The other processes were not found"),
+            (("--processes=2",), "need --distributed"),
+            (("--coordinator=127.0.0.1", "--process=0"), "is no HOST:PORT"),
+            (("--coordinator=127.0.0.1:99999", "--process=0"), "is no HOST:PORT"),
+            (("--coordinator=127.0.0.1:9999", "--process=2"), "--process=2 is none of 2"),
+            (("--coordinator=no.such.host.invalid:9999", "--process=1"), "There is no host no.such.host.invalid"),
+            ((f"--coordinator=127.0.0.1:{port}", "--process=0"), f"Port {port} cannot be opened here (Address already in use)"),
+        ):
+            more = () if len(flags) == 1 else ("--distributed", "--processes=2")
+            said = ended(start(tiny_config, tmp_path / "run", *flags, *more), 2, 60)
+            assert words in said
+            assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_waiting_for_the_others_can_be_stopped(index, tiny_config, tmp_path):
+    flags = ("--distributed", "--coordinator=127.0.0.1:19731", "--processes=2", f"--process={index}")
+    process = start(tiny_config, tmp_path / "run", *flags)
+    wait_for(process, "Waiting for")
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    assert "Stopped; there was nothing new to save." in ended(process, 130, 10)
 
 
 def test_several_processes_start_from_another_run(tiny_config, tmp_path):

@@ -20,13 +20,15 @@ def start(config: Path, run: Path, *arguments: str, devices: int = 1, before: Se
     )
 
 
-def start_together(config: Path, run: Path, *arguments: str, devices: int = 2, count: int = 2) -> list[subprocess.Popen]:
-    """As many processes that train one run, `devices` each."""
+def start_together(
+    config: Path, run: Path, *arguments: str, devices: int = 2, each: Sequence[Sequence[str]] = ((), ())
+) -> list[subprocess.Popen]:
+    """Processes that train one run, `devices` each, with what `each` adds to their arguments."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    flags = ["--distributed", f"--coordinator={address}", f"--processes={count}"]
-    return [start(config, run, *arguments, *flags, f"--process={i}", devices=devices) for i in range(count)]
+    flags = ["--distributed", f"--coordinator={address}", f"--processes={len(each)}"]
+    return [start(config, run, *arguments, *flags, f"--process={i}", *own, devices=devices) for i, own in enumerate(each)]
 
 
 def wait_for(process: subprocess.Popen, *words: str) -> str:

@@ -116,6 +116,8 @@ def test_if_all_are_damaged_it_says_so_and_keeps_them(saved):
     with pytest.raises(UserError, match=r"No checkpoint of .* is sound"):
         Checkpoints(saved.folder).restore(like())
     assert sorted(p.name for p in (saved.folder / "damaged").iterdir()) == ["10", "20", "30"]
+    with pytest.raises(UserError, match=r"bring back a copy, or remove that folder"):  # nothing begins anew unasked
+        Checkpoints(saved.folder).restore(like())
 
 
 def test_a_save_that_was_killed_is_ignored(saved):

@@ -75,3 +75,9 @@ def test_curves_are_well_formed_and_survive_odd_values():
     assert len(line.attrib["points"].split()) == 2
     assert curves_svg("none", ["x"], []) == ""
     assert "polyline" in curves_svg("flat", ["x"], [{"step": 1, "x": 0.0}])
+
+
+def test_damaged_rows_are_passed_over(tmp_path):
+    rows = [b'{"step": 1, "x": 2.0}', b'{"step": 2, "x": \xf3}', b'{"stfp": 3}', b"[]", b'{"step": 4, "x": 1.0}', b'{"step": 5']
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(rows))
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 4]
