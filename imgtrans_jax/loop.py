@@ -40,8 +40,8 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None,
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`; `stop` is
-    the context of signals that the caller is in already, if there is one.
+    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`. stop: the context for signals that the caller has
+    entered already, if there is one.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
