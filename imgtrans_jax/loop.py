@@ -98,17 +98,16 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     _write_json(folder / "config.json", stored)
     there = "" if free is None else f", {memory.text(free)} are free"
     _say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
-    facts = _versions() | {"compiled in": duration(seconds)}
-    notes = experiment.recipe.notes
-    report = Report(folder, stored, facts, first, notes) if jax.process_index() == 0 else None
-
-    # ---- the loop
-    clock = Clock(first, total, rows)
     examine_every = experiment.evaluation.every * per_epoch
     if examine_every:
         request = _request(experiment)
         wanted = request.within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
         evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
+
+    # ---- the loop
+    facts = _versions() | {"compiled in": duration(seconds)}
+    report = Report(folder, stored, facts, first, experiment.recipe.notes) if jax.process_index() == 0 else None
+    clock = Clock(first, total, rows)
     records = Records(
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
     )

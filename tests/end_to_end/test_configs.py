@@ -159,6 +159,7 @@ def test_the_paper_s_values_are_the_config_s():
     assert (experiment.data.cut.load_size, experiment.data.cut.crop_size, experiment.data.cut.flip) == (286, 256, True)
 
 
+@pytest.mark.slow  # with all the other configs
 def test_one_config_of_the_recipe_trains_two_steps(pictures, tmp_path):
     experiment = shrunk(ROOT / "configs" / "cyclegan_horse2zebra.py", pictures)
     assert int(loop.train(experiment, tmp_path / "run", steps=2).step) == 2

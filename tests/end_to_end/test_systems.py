@@ -94,7 +94,7 @@ def test_a_method_of_ones_own_is_trained_shown_and_stored(pictures, tmp_path):
 # ------------------------------------------------------------------ pairs
 
 
-@pytest.mark.parametrize(("by", "output"), [(Lab(), 2), (Holes(), 3)])
+@pytest.mark.parametrize(("by", "output"), [(Lab(), 2), pytest.param(Holes(), 3, marks=pytest.mark.slow)])
 def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, pictures, tmp_path):
     recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(channels=output))
     run = tmp_path / "run"

@@ -134,6 +134,7 @@ def test_another_config_says_what_differs(experiment, tmp_path, capsys):
         loop.train(wider, tmp_path / "run", steps=6)
 
 
+@pytest.mark.slow  # tests/faults has it too, and test_step.py the step's part
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch(experiment, tmp_path):
     wild = config.override(experiment, "optimizer.schedule.rate", "1e30")
     with pytest.raises(UserError, match=r"Training stopped at step \d+: .* became NaN or infinite.*lower rate") as error:

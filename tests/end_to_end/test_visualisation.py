@@ -62,6 +62,7 @@ def test_brush_strokes_say_what_stood_in(pictures, tmp_path, shown):
     assert "VGG-16 (conv3_4 of VGG-19: the deepest layer of the block stands in)" in shown["title"]
 
 
+@pytest.mark.slow  # the faster of two ways to one picture
 def test_ratios_side_by_side_are_those_one_after_the_other(pictures, tmp_path, capsys):
     recipe = WeightRatios(ratios=(1.0, 1e6), style_layers=("relu1_1", "relu2_1"), content_layer="relu2_2", side=48, steps=15)
     tables = []

@@ -248,6 +248,7 @@ def test_a_generator_and_data_that_do_not_fit_are_refused():
 # ------------------------------------------------------------------ SRGAN, SimGAN
 
 
+@pytest.mark.slow  # two feature networks to compile
 def test_srgan_is_the_sum_of_its_weighted_parts():
     small = SRResNet(width=2, blocks=1, norm="none", kernel_init=WIDE)
     recipe = SRGAN(small, SRGANCritic(width=1, units=2), pixel=2.0, content=0.5, adversarial=1e-3, layer="relu1_1")

@@ -229,6 +229,7 @@ def test_batch_norm_keeps_the_statistics_of_real_then_fake():
     assert after.g.stats["g_ab"]
 
 
+@pytest.mark.slow  # XLA:CPU takes long to compile it
 def test_bfloat16_trains_with_float32_parameters_and_losses():
     half = dataclasses.replace(
         TINY, generator=TINY.generator.clone(dtype="bfloat16"), critic=TINY.critic.clone(dtype="bfloat16")
@@ -240,7 +241,7 @@ def test_bfloat16_trains_with_float32_parameters_and_losses():
         np.testing.assert_allclose(logs[0][name], value, rtol=0.1, err_msg=name)
 
 
-@pytest.mark.parametrize("critic_first", [False, True])
+@pytest.mark.parametrize("critic_first", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_batch_in_parts_is_the_batch(critic_first):
     """Without batch statistics, pools and dropout, gradients and terms are means of those of the parts."""
     batch = new_batch(0, n=4)
