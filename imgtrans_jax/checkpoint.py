@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import hashlib
 import json
@@ -15,11 +16,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from imgtrans_jax.files import whole
+from imgtrans_jax.processes import all_agree, say
 from imgtrans_jax.types import UserError
 
 FORMAT = 2
@@ -154,12 +154,12 @@ class Checkpoints:
         self._news = f"The checkpoint of step {step} could not be written to {self.folder} ({self._reason(error)}); {newest}."
 
     def _reason(self, error: BaseException) -> str:
+        if isinstance(error, OSError) and error.strerror and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return error.strerror
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(self.folder).free
             if free < 2 * self._bytes or any(word in str(error).lower() for word in ("no space", "enospc", "quota")):
                 return f"no space left on the disk: {free / 2**20:.1f} MB are free, {self._bytes / 2**20:.1f} MB are needed"
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
         return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
     # ---- restoring
@@ -184,9 +184,9 @@ class Checkpoints:
             restored, flaw = self._restore_step(step, like)
             if restored is not None:
                 if step != steps[0]:
-                    _say(f"That of step {step} is sound, and used.")
+                    say(f"That of step {step} is sound, and used.")
                 return restored
-            _say(f"The checkpoint of step {step} is damaged: {flaw}.{' It is kept in damaged/.' if set_aside else ''}")
+            say(f"The checkpoint of step {step} is damaged: {flaw}.{' It is kept in damaged/.' if set_aside else ''}")
             if set_aside:
                 self._set_aside(step)
         aside = self.folder / "damaged"
@@ -199,14 +199,14 @@ class Checkpoints:
 
     def _restore_step(self, step: int, like: Any) -> tuple[tuple[Any, dict[str, Any]] | None, str]:
         flaw = self._flaw(step)
-        if not _all_agree(not flaw):
+        if not all_agree(not flaw):
             return None, flaw or "another host cannot read it"
         record = self._read_metadata(step)
         assert record is not None
         if record["arrays"] != named_shapes(like):
             raise OtherArraysError(record)
         state = self._read_state(step, like)
-        if not _all_agree(state is not None):
+        if not all_agree(state is not None):
             return None, "its arrays cannot be read"
         if _checksums(state) != record["checksums"]:
             return None, "its arrays are not those that were saved"
@@ -254,7 +254,7 @@ class Checkpoints:
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(exist_ok=True)
             shutil.move(self.folder / str(step), target)
-        _all_agree(True)  # that it has been moved
+        all_agree(True)  # that it has been moved
         self.manager.reload()
 
 
@@ -285,16 +285,6 @@ def _flaw_of_files(folder: Path) -> str:
         return "" if now == text else f"{SEAL} has changed since it was written"
     except (OSError, ValueError, AttributeError, TypeError):
         return f"{SEAL} cannot be read"
-
-
-def _all_agree(fine: bool) -> bool:
-    """Whether every process says so; a meeting point of all."""
-    return fine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.bool_(fine))))
-
-
-def _say(text: str) -> None:
-    if jax.process_index() == 0:
-        print(text, flush=True)
 
 
 def _quieten_orbax() -> None:

@@ -24,7 +24,7 @@ from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
 from imgtrans_jax.exchange import Generator
 from imgtrans_jax.files import make_folder, whole
-from imgtrans_jax.processes import Stop, alone_in, check_agreement
+from imgtrans_jax.processes import Stop, alone_in, check_agreement, say
 from imgtrans_jax.program import Program, new_game
 from imgtrans_jax.report import Clock, Report, duration
 from imgtrans_jax.state import TrainState
@@ -64,13 +64,13 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
     each = f"{game.minibatches} x {experiment.batch_size}" if game.minibatches > 1 else rows
-    _say(f"Pictures: {pictures.counts()}. {total} steps of {each}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    say(f"Pictures: {pictures.counts()}. {total} steps of {each}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
     if getattr(experiment.data, "direction", "a2b") == "b2a":
-        _say("Learning from b to a (config.data.direction=b2a).")
+        say("Learning from b to a (config.data.direction=b2a).")
     if steps is None and total < FEW_STEPS:
-        _say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
+        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     if rows > pictures.largest():
-        _say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
+        say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
     # ---- programs and state
     groups = game.pool_groups if game.pool_size else None
@@ -84,20 +84,20 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
     if first >= total:
-        _say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
+        say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
         return state
     iterator = batches.iterator()
     if metadata:
         if metadata["data"] is not None:  # else it is a run that convert made
             iterator.set_state(metadata["data"])
-        _say(_resumed(first, metadata, stored))
+        say(_resumed(first, metadata, stored))
     if program.rate(total - 1) == 0:
-        _say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
-    _say("Compiling the training step …")
+        say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
+    say("Compiling the training step …")
     compiled, seconds, needed, free = program.compile()
     _write_json(folder / "config.json", stored)
     there = "" if free is None else f", {memory.text(free)} are free"
-    _say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
+    say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
     examine_every = experiment.evaluation.every * per_epoch
     if examine_every:
         request = _request(experiment)
@@ -122,7 +122,7 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
             if stopping:
                 raise Interrupted(f"Stopped at step {step} of {total} and saved; the same command goes on from there.")
 
-    _say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
+    say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
     return state
 
 
@@ -169,7 +169,7 @@ class Records:
             self.unwritten = False
         except OSError as error:
             if not self.unwritten:
-                _say(f"Nothing can be written to {self.folder} ({error.strerror or error}): training goes on, reports wait.")
+                say(f"Nothing can be written to {self.folder} ({error.strerror or error}): training goes on, reports wait.")
             self.unwritten = True
 
     def next_batch(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
@@ -206,7 +206,7 @@ class Records:
         if ending:
             self.checkpoints.finish()
         if news := self.checkpoints.news():
-            _say(f"{news} Training goes on, and saves again when there is room." if self.checkpoints.owing else news)
+            say(f"{news} Training goes on, and saves again when there is room." if self.checkpoints.owing else news)
         if self.report and logging:
             with self._if_the_disk_allows():
                 self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))
@@ -220,7 +220,7 @@ class Records:
     def _log(self, step: int, state: TrainState, figures: dict[str, float], keep: bool) -> None:
         values = _means(self.pending)
         _raise_if_failed(int(state.failed), values, self.batches, self.folder)
-        _say(self.clock.line(step, values))
+        say(self.clock.line(step, values))
         if keep:
             self.pending = []
             if self.report:
@@ -253,7 +253,7 @@ class Records:
             with self._if_the_disk_allows():
                 evaluation.keep(found, self.folder / evaluation.FILE)
             values = {f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()}
-            _say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
+            say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
             score = float(np.mean([r["scores"].get(wanted, math.nan) for r in found]))
         if wanted:
             self._keep_if_best(step, state, wanted, score)
@@ -274,11 +274,11 @@ class Records:
         try:
             best.finish()
         except UserError as error:
-            _say(str(error))
+            say(str(error))
             return
         _write_json(folder / "config.json", self.stored)
         _write_json(folder / "best.json", {"metric": metric, "value": score, "step": step})
-        _say(f"The best so far by {metric}: kept in {folder}.")
+        say(f"The best so far by {metric}: kept in {folder}.")
 
 
 class Interrupted(Exception):
@@ -365,7 +365,7 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             state, metadata = checkpoints.restore(like) or (None, {})
             assert state is not None, "there is a checkpoint: it raised"
             state, text = program.repooled(state)
-            _say(text)
+            say(text)
             restored = state, metadata
     except OtherArraysError as error:
         changed = config.differences(error.metadata["config"], stored) or ["the program itself"]
@@ -374,12 +374,12 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             "change, or give another --workdir to train anew."
         ) from None
     if restored is None:
-        _say("Initialising the networks …")
+        say("Initialising the networks …")
         state = program.initial()
         if program.experiment.init_from:
             source, recipe = program.experiment.init_from, program.experiment.recipe
             state, text = generators.started_from(state, source, program.like, recipe)
-            _say(f"Starting with {text}")
+            say(f"Starting with {text}")
         return state, None
     return restored
 
@@ -445,9 +445,4 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:
     for alarm in alarms:
-        _say(f"Worth a look at step {step}: {alarm.text}")
-
-
-def _say(text: str) -> None:
-    if jax.process_index() == 0:
-        print(text, flush=True)
+        say(f"Worth a look at step {step}: {alarm.text}")

@@ -117,6 +117,17 @@ _handler: Any = None
 _last_words = [ALONE]
 
 
+def say(text: str) -> None:
+    """A line on the console, once for all processes."""
+    if jax.process_index() == 0:
+        print(text, flush=True)
+
+
+def all_agree(fine: bool) -> bool:
+    """Whether every process says so; a meeting point of all."""
+    return fine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.bool_(fine))))
+
+
 def check_agreement(stored: str, folder: Path) -> str:
     """Whether all processes train the same thing in the same folder: returns the `stored` text of process 0, which the caller
     compares with its own. Raises UserError if a process does not see the folder of process 0."""
@@ -155,7 +166,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             f"Another run trains in {folder} at this moment: wait for it, stop it, or give another --workdir. (Processes that "
             "train together need --distributed.)"
         ) from None
-    except NotImplementedError:
+    except NotImplementedError:  # raised by filelock
         print(f"The file system of {folder} knows no locks: see to it that no other run uses it.", flush=True)
     try:
         yield

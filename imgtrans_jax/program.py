@@ -109,7 +109,7 @@ class Program:
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         compiled = self._compiled(frozen)
-        sharing = jax.local_device_count() if jax.default_backend() == "cpu" else 1  # one memory
+        sharing = len(self.mesh.local_devices) if jax.default_backend() == "cpu" else 1  # one memory
         needed, free = sharing * memory.needed(compiled), memory.free()
         if free is not None and needed > free:
             raise UserError(

@@ -8,12 +8,12 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"files"},
+    {"files", "processes"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
     {"state"},
-    {"step", "image_opt", "sharding", "checkpoint", "report", "memory", "processes"},
+    {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
     {"recipes"},
     {"config", "canvas"},
     {"program", "cli", "exchange"},
