@@ -20,6 +20,7 @@ FLOORS = [
     {"generators"},
     {"translation", "convert", "stylisation", "dreaming", "visualisation", "perceptual_study"},
     {"evaluation"},
+    {"records"},
     {"loop", "evaluate", "comparison", "study"},
     {"compare"},
 ]
