@@ -127,7 +127,11 @@ def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/e
 
 
 def _interrupt_again(lost: Any) -> None:
-    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it is sent once more."""
+    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it is sent once more. What
+    orbax's coroutines did not get to say about a damaged file is left out: checkpoint.py has said it."""
+    code = getattr(lost.object, "cr_code", None)
+    if code is not None and "orbax" in Path(code.co_filename).parts:
+        return
     if isinstance(lost.exc_value, KeyboardInterrupt):
         main = threading.main_thread().ident or 0
         threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
