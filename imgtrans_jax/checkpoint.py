@@ -6,9 +6,11 @@ import contextlib
 import errno
 import gc
 import hashlib
+import io
 import json
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -222,11 +224,13 @@ class Checkpoints:
 
     def _read_state(self, step: int, like: Any) -> Any:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        with _quiet_asyncio():
+        # tensorstore's threads, which go on when the first array could not be read, print to sys.stderr.
+        with _quiet_asyncio(), contextlib.redirect_stderr(io.StringIO()):
             try:
                 return self.manager.restore(step, args=items)["state"]
             except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
                 logging.getLogger(__name__).debug("step %d", step, exc_info=error)
+            time.sleep(0.5)  # for the other reads to end
             gc.collect()  # what failed beside it is told when it is collected: now, not later
         return None
 
