@@ -97,6 +97,21 @@ def test_flips(flips, tiny_config, tmp_path, record_property, capsys):
         record_property("flips", 1)
 
 
+def test_a_cut_checkpoint_without_file_checksums_is_one_sentence(tiny_config, tmp_path):
+    """As a kill leaves it between a save and its checksums, or as the version before wrote it."""
+    run = tmp_path / "run"
+    ended(start(tiny_config, run, "--steps=7"))
+    newest = run / "checkpoints" / "7"
+    (newest / "files.json").unlink()
+    for file in newest.glob("state/**/d/*"):
+        os.truncate(file, file.stat().st_size // 3)
+    said = ended(start(tiny_config, run, "--steps=9"))
+    assert "The checkpoint of step 7 is damaged: its arrays cannot be read. It is kept in damaged/." in said
+    assert "That of step 5 is sound, and used." in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 20
+
+
 IN_A_SMALL_DISK = 'mount -t tmpfs -o size=6m none "$DISK" && "$@"; code=$?; echo "ended with $code"; read -r _; exit $code'
 
 
