@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -28,15 +30,17 @@ from imgtrans_jax.state import apply
 
 
 class Prepared(NamedTuple):
-    """A step, which returns a loss when all is done; how many seconds it took to compile; what counts its floating-point
-    operations."""
+    """A step, which returns a loss that may still be on its way; what waits until all is done; how many seconds it took to
+    compile; what counts its floating-point operations."""
 
-    step: Callable[[], float]
+    step: Callable[[], Any]
+    wait: Callable[[], object]
     compile_s: float
     flop: Callable[[], float]
 
 
 def variants(case: Case) -> list[str]:
+    """The settings to choose the fastest of. `float32 kept`, `bfloat16 kept`: without remat, for benchmarks/device.py."""
     return ["float32", "bfloat16"] if case.precision == "bfloat16" else ["float32"]
 
 
@@ -65,36 +69,37 @@ def flop(function: Callable[..., Any], *args: Any) -> float:
     return float((analysis or {}).get("flops", math.nan))
 
 
-def matmul_gflops() -> float:
-    """The rate of this machine: a product of float32 matrices of 2048x2048, the median of 10."""
-    x = jax.random.normal(jax.random.key(0), (2048, 2048))
+def matmul_gflops(side: int = 2048, dtype: Any = "float32") -> float:
+    """The rate of this machine: a product of matrices of side x side, the median of 10."""
+    x = jax.random.normal(jax.random.key(0), (side, side), dtype)
     product = jax.jit(lambda x: x @ x)
     seconds = []
     for _ in range(11):
         began = time.perf_counter()
         jax.block_until_ready(product(x))
         seconds.append(time.perf_counter() - began)
-    return 2 * 2048**3 / float(np.median(seconds[1:])) / 1e9
+    return 2 * side**3 / float(np.median(seconds[1:])) / 1e9
 
 
 def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     """CycleGAN, pix2pix and SRGAN, as train.py runs them; SRGAN as configs/srgan.py has it, but for its critic's size."""
+    dtype, kept = _dtype(variant), variant.endswith("kept")
     if case.task == "cyclegan":
         base = config.load("configs/cyclegan_horse2zebra.py")
-        recipe: Any = CycleGAN(generator=ResNetGenerator(blocks=case.blocks, dtype=_dtype(variant)))
-        recipe = dataclasses.replace(recipe, critic=recipe.critic.clone(dtype=variant))
+        generator = ResNetGenerator(blocks=case.blocks, dtype=dtype, remat=not kept)
+        recipe: Any = CycleGAN(generator=generator)
+        recipe = dataclasses.replace(recipe, critic=recipe.critic.clone(dtype=dtype))
     elif case.task == "pix2pix":
         base = config.load("configs/pix2pix_facades.py")
         recipe = Pix2Pix()
         recipe = dataclasses.replace(
-            recipe, generator=recipe.generator.clone(dtype=variant), critic=recipe.critic.clone(dtype=variant)
+            recipe, generator=recipe.generator.clone(dtype=dtype), critic=recipe.critic.clone(dtype=dtype)
         )
     else:
         base = config.load("configs/srresnet.py")
         recipe = SRGAN(pixel=0.0, content=0.006, layer="relu5_3", adversarial=1e-3)
-    experiment = dataclasses.replace(
-        base, recipe=recipe, batch_size=case.batch, optimizer=Adam(Constant(2e-4, 200)), matmul_precision="high"
-    )
+    optimizer = Adam(Constant(2e-4, 200))
+    experiment = dataclasses.replace(base, recipe=recipe, batch_size=case.batch, optimizer=optimizer)
     batch = {side: inputs[side] for side in "ab"}
     mesh = sharding.device_mesh((0, 1), 1, 1)
     programs = program.Program(experiment, mesh, batch, per_epoch=1000)
@@ -102,13 +107,23 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     compiled, seconds, *_ = programs.compile()
     placed = sharding.to_devices(batch, mesh)
 
-    def step() -> float:
+    def step() -> Any:
         nonlocal state
-        state, metrics = jax.block_until_ready(compiled(state, placed))
-        return float(sum(value for name, value in metrics.items() if not name.startswith(("norm/", "d_"))))
+        state, metrics = compiled(state, placed)
+        return Loss(metrics)
+
+    def wait() -> object:
+        return jax.block_until_ready(state)
 
     frozen = experiment.recipe.frozen()
-    return Prepared(step, seconds, lambda: flop(programs.step, programs.like, programs.batch, frozen))
+    return Prepared(step, wait, seconds, lambda: flop(programs.step, programs.like, programs.batch, frozen))
+
+
+class Loss(dict[str, jax.Array]):
+    """A step's metrics, which become the sum of the generators' terms when that is asked for."""
+
+    def __float__(self) -> float:
+        return float(sum(value for name, value in self.items() if not name.startswith(("norm/", "d_"))))
 
 
 def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -122,7 +137,14 @@ def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepar
 
     compiled = jax.jit(translate).lower(params, x).compile()
     seconds = time.perf_counter() - began
-    return Prepared(lambda: float(compiled(params, x)[0, 0, 0, 0]), seconds, lambda: flop(translate, params, x))
+
+    def step() -> Any:
+        nonlocal found
+        found = compiled(params, x)
+        return found[0, 0, 0, 0]
+
+    found = compiled(params, x)
+    return Prepared(step, lambda: jax.block_until_ready(found), seconds, lambda: flop(translate, params, x))
 
 
 def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -148,13 +170,13 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     seconds = time.perf_counter() - began
     walk = jax.jit(functools.partial(image_opt.start, optimizer=optimizer, steps=steps))(inputs["content"])
 
-    def step() -> float:
+    def step() -> Any:
         nonlocal walk
         walk, terms = compiled(walk, frozen)
-        return float(terms["total"])
+        return terms["total"]
 
     one = functools.partial(image_opt.step, recipe.objective(19), optimizer, steps, False)
-    return Prepared(step, seconds, lambda: flop(one, walk, frozen))
+    return Prepared(step, lambda: jax.block_until_ready(walk), seconds, lambda: flop(one, walk, frozen))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,4 +188,21 @@ class _Adam(PixelAdam):
 
 
 def _dtype(variant: str) -> Any:
-    return variant
+    return variant.split()[0]
+
+
+def profile(step: Callable[[], Any], wait: Callable[[], object], steps: int) -> list[tuple[str, float, int]]:
+    """What the device did in `steps` steps: (kernel, seconds a step, calls a step), the longest first."""
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            for _ in range(steps):
+                step()
+            wait()
+        file = next(Path(folder).rglob("*.xplane.pb"))
+        planes = jax.profiler.ProfileData.from_file(str(file)).planes
+        found: dict[str, list[float]] = {}
+        for plane in planes:
+            for line in plane.lines if "/device:" in plane.name else ():
+                for event in line.events if line.name.startswith("Stream") else ():
+                    found.setdefault(event.name, []).append(event.duration_ns / 1e9)
+    return sorted(((name, sum(each) / steps, len(each) // steps) for name, each in found.items()), key=lambda row: -row[1])

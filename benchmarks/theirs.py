@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def variants(case: Case) -> list[str]:
-    """The settings to choose the fastest of; a case that may use bfloat16 has those of float32 as well."""
+    """The settings to choose the fastest of; a case that may use bfloat16 has those of float32 as well. `graphs`: compiled
+    into CUDA graphs, for benchmarks/device.py."""
     casts = ("float32", "bfloat16") if case.precision == "bfloat16" else ("float32",)
     return [f"{how} {layout} {cast}" for how in ("eager", "compile") for layout in LAYOUTS for cast in casts]
 
@@ -49,15 +51,26 @@ class Settings:
         return self.compiled(net.to(DEVICE, memory_format=self.layout))
 
     def compiled(self, function: Callable) -> Callable:
-        return torch.compile(function, dynamic=False) if self.how == "compile" else function
+        if self.how == "eager":
+            return function
+        return torch.compile(function, dynamic=False, mode="reduce-overhead" if self.how == "graphs" else "default")
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
 
 
-def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Callable[[], float], float, Callable[[], float]]:
-    """A step of the case, which returns a loss when all is done; how many seconds it took to compile: none, since PyTorch
-    compiles within its first step; and its floating-point operations, which are for the other side to count."""
+class Prepared(NamedTuple):
+    """A step of the case, which returns a loss that may still be on its way; what waits until all is done; how many seconds it
+    took to compile: none, since PyTorch compiles within its first step; and its floating-point operations, which are for the
+    other side to count."""
+
+    step: Callable[[], Any]
+    wait: Callable[[], object]
+    compile_s: float = 0.0
+    flop: Callable[[], Any] = lambda: math.nan
+
+
+def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     torch.manual_seed(0)
     settings = Settings(variant)
     make = {
@@ -69,14 +82,7 @@ def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> tuple[Ca
         "style_lbfgs": style,
     }[case.task]
     step = make(case, settings, inputs)
-
-    def synchronised() -> float:
-        value = step()
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
-        return float(value)
-
-    return synchronised, 0.0, lambda: math.nan
+    return Prepared(step, torch.cuda.synchronize if DEVICE.type == "cuda" else lambda: None)
 
 
 def peak_mb() -> float | None:
@@ -84,7 +90,7 @@ def peak_mb() -> float | None:
     return torch.cuda.max_memory_allocated() / 2**20 if DEVICE.type == "cuda" else None
 
 
-def matmul_gflops() -> float:
+def matmul_gflops(side: int = 2048, dtype: str = "float32") -> float:
     """Measured by the other side."""
     return math.nan
 
@@ -120,7 +126,7 @@ class Pool:
 
     def show(self, images: torch.Tensor) -> torch.Tensor:
         shown = []
-        for image in images.detach():
+        for image in images.detach().clone():  # what a CUDA graph writes it writes over in its next run
             if len(self.images) < self.size:
                 self.images.append(image)
                 shown.append(image)
@@ -133,7 +139,7 @@ class Pool:
         return torch.stack(shown)
 
 
-def cyclegan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
+def cyclegan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     g_ab, g_ba = (settings.network(ResnetGenerator(blocks=case.blocks)) for _ in range(2))
     d_a, d_b = (settings.network(PatchDiscriminator()) for _ in range(2))
     opt_g, opt_d = adam(g_ab, g_ba), adam(d_a, d_b)
@@ -157,12 +163,12 @@ def cyclegan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> C
             shown = ((d_a, a, pools[0].show(fake_a)), (d_b, b, pools[1].show(fake_b)))
             judged = sum(0.5 * (score(critic(real), 1.0) + score(critic(fake), 0.0)) for critic, real, fake in shown)
         move(opt_d, judged)
-        return loss.item()
+        return loss.detach()
 
     return step
 
 
-def pix2pix(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
+def pix2pix(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     g = settings.network(UnetGenerator(levels=8, dropout=True))
     d = settings.network(PatchDiscriminator(6, norm="batch"))
     opt_g, opt_d = adam(g), adam(d)
@@ -183,7 +189,7 @@ def pix2pix(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Ca
         with settings.autocast():
             loss = score(d(torch.cat([a, fake], 1)), 1.0) + 100 * F.l1_loss(fake, b)
         move(opt_g, loss)
-        return loss.item()
+        return loss.detach()
 
     return step
 
@@ -221,7 +227,7 @@ def srgan_critic(size: int, width: int = 64) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(units, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
 
 
-def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
+def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     g, d = settings.network(SRResNet()), settings.network(srgan_critic(case.size))
     opt_g, opt_d = adam(g), adam(d)
     a, b = settings.tensor(inputs["a"]), settings.tensor(inputs["b"])
@@ -245,19 +251,19 @@ def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
             content = F.mse_loss(features(fake)["relu5_3"].float(), wanted.float())
             loss = 0.006 * content + 1e-3 * bce(fooled, torch.ones_like(fooled))
         move(opt_g, loss)
-        return loss.item()
+        return loss.detach()
 
     return step
 
 
-def generator(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
+def generator(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     net = settings.network(ResnetGenerator(blocks=9)).eval()
     a = settings.tensor(inputs["a"])
 
     @torch.inference_mode()
     def step() -> float:
         with settings.autocast():
-            return net(a)[0, 0, 0, 0].item()
+            return net(a)[0, 0, 0, 0]
 
     return step
 
@@ -298,7 +304,7 @@ def gram(f: torch.Tensor) -> torch.Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
-def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], float]:
+def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     features = vgg(settings, inputs, (*STYLE_LAYERS, CONTENT_LAYER))
     content, painting = settings.tensor(inputs["content"]), settings.tensor(inputs["style"])
     with torch.no_grad():
@@ -322,13 +328,13 @@ def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
             loss = objective(x)
             loss.backward()
             optimizer.step()
-            return loss.item()
+            return loss.detach()
 
         return step
     return lbfgs(x, objective)
 
 
-def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], float]:
+def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], Any]:
     """An evaluation at a time of torch.optim.LBFGS without its line search, which is the faster way here."""
     optimizer = torch.optim.LBFGS([x], lr=1.0, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
 
@@ -338,4 +344,4 @@ def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) ->
         loss.backward()
         return loss
 
-    return lambda: optimizer.step(closure).item()
+    return lambda: optimizer.step(closure).detach()
