@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300, help="no wave begins later; unless given 300")
     parser.add_argument("--size", type=int, help="pixels a side, for trying it out on a CPU")
     parser.add_argument("--only", choices=sorted({case.task for case, *_ in ROWS}), help="this task alone")
-    parser.add_argument("--at_once", type=int, default=15, help="settings that compile at once; unless given 15")
+    parser.add_argument("--at_once", type=int, default=8, help="settings that compile at once; unless given 8")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch; unless given this one")
     args = parser.parse_args()
     began, rate = time.monotonic(), rates()

@@ -1,16 +1,18 @@
 """The three passes of every convolution of the networks here, beside lax's plain form and the rate of a matrix product.
 
-  python -m benchmarks.layers [--network=resnet] [--json=rows.json]
+  python -m benchmarks.layers [--network=resnet] [--batch=1] [--dtype=float32] [--json=rows.json]
 
 GFLOP/s of the result, of the image's and of the kernel's gradient, each as ours / plain; the multiplications are those of the
-definition, so that Winograd's algorithm can exceed the matrix product. Batch 1; a layer that occurs twice is measured once.
+definition, so that Winograd's algorithm can exceed the matrix product. A layer that occurs twice is measured once.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import functools
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,23 +75,31 @@ def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callab
     return found
 
 
-def seconds(function: Callable, *arguments: Any, repeats: int = 5) -> float:
-    compiled = jax.jit(function).lower(*arguments).compile()
-    jax.block_until_ready(compiled(*arguments))
-    times = []
-    for _ in range(repeats):
+def compiled(function: Callable, *arguments: Any) -> Callable[[], Any]:
+    program = jax.jit(function).lower(*arguments).compile()
+    return lambda: program(*arguments)
+
+
+def seconds(call: Callable[[], Any], repeats: int = 5) -> float:
+    """Of a call among as many as take a hundredth of a second, the median: waiting for a GPU takes longer than a layer."""
+
+    def of(calls: int) -> float:
         began = time.perf_counter()
-        jax.block_until_ready(compiled(*arguments))
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
+        jax.block_until_ready([call() for _ in range(calls)])
+        return (time.perf_counter() - began) / calls
+
+    of(1)
+    calls = math.ceil(0.01 / of(1))
+    return float(np.median([of(min(calls, 50)) for _ in range(repeats)]))
 
 
-def passes(function: Callable, x: jax.Array, kernel: jax.Array) -> list[float]:
-    cotangent = jnp.ones(jax.eval_shape(function, x, kernel).shape)
+def passes(function: Callable, x: jax.Array, kernel: jax.Array) -> list[Callable[[], Any]]:
+    """The compiled passes: the result, the gradient of the image, and of the kernel."""
+    cotangent = jnp.ones_like(jax.eval_shape(function, x, kernel))
     return [
-        seconds(function, x, kernel),
-        seconds(lambda x, k, c: jax.vjp(lambda x: function(x, k), x)[1](c)[0], x, kernel, cotangent),
-        seconds(lambda x, k, c: jax.vjp(lambda k: function(x, k), k)[1](c)[0], x, kernel, cotangent),
+        compiled(function, x, kernel),
+        compiled(lambda x, k, c: jax.vjp(lambda x: function(x, k), x)[1](c)[0], x, kernel, cotangent),
+        compiled(lambda x, k, c: jax.vjp(lambda k: function(x, k), k)[1](c)[0], x, kernel, cotangent),
     ]
 
 
@@ -98,25 +108,40 @@ def gflop(function: Callable, x: tuple[int, ...], kernel: tuple[int, ...]) -> fl
     transposed = function is convolve_transposed
     y = jax.eval_shape(function, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))).shape
     pixels = x[1] * x[2] if transposed else y[1] * y[2]
-    return 2 * pixels * float(np.prod(kernel)) / 1e9
+    return 2 * x[0] * pixels * float(np.prod(kernel)) / 1e9
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=NETWORKS)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    rate = matmul_gflops()
+    rate = matmul_gflops(dtype=args.dtype)
     print(f"{version()}; a matrix product runs at {rate:.0f} GFLOP/s")
     print(f"{'GFLOP/s, ours / plain':54}{'result':>14}{'image gradient':>16}{'kernel gradient':>17}")
+    found = [
+        (name, what, function, (args.batch, *x[1:]), kernel)
+        for name in ([args.network] if args.network else NETWORKS)
+        for what, (function, x, kernel) in layers(*NETWORKS[name]).items()
+    ]
+
+    def programs(row: Any) -> tuple[list[Callable[[], Any]], list[Callable[[], Any]]]:
+        *_, function, x_shape, kernel_shape = row
+        x, kernel = (jax.random.normal(jax.random.key(i), s, args.dtype) for i, s in enumerate((x_shape, kernel_shape)))
+        ours = passes(function, x, kernel)
+        with form("plain"):
+            return ours, passes(function, x, kernel)
+
     rows = []
-    for name in [args.network] if args.network else NETWORKS:
-        for what, (function, x_shape, kernel_shape) in layers(*NETWORKS[name]).items():
-            x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((x_shape, kernel_shape)))
+    # On an accelerator the processor's cores compile side by side; on a CPU they would disturb what is measured.
+    at_once = 1 if jax.default_backend() == "cpu" else 8
+    with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
+        done = map(programs, found) if at_once == 1 else list(threads.map(programs, found))
+        for (name, what, function, x_shape, kernel_shape), sides in zip(found, done, strict=True):
             work = gflop(function, x_shape, kernel_shape)
-            ours = [work / s for s in passes(function, x, kernel)]
-            with form("plain"):
-                plain = [work / s for s in passes(function, x, kernel)]
+            ours, plain = ([work / seconds(call) for call in calls] for calls in sides)
             columns = [f"{a:.0f} / {b:.0f}" for a, b in zip(ours, plain, strict=True)]
             print(f"{name + ' ' + what:54}{columns[0]:>14}{columns[1]:>16}{columns[2]:>17}", flush=True)
             rows.append({"network": name, "layer": what, "gflop": work, "ours": ours, "plain": plain, "matmul": rate})

@@ -55,6 +55,10 @@ class Settings:
             return function
         return torch.compile(function, dynamic=False, mode="reduce-overhead" if self.how == "graphs" else "default")
 
+    def kept(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A CUDA graph's result, which its next run would write over."""
+        return tensor.clone() if self.how == "graphs" else tensor
+
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
 
@@ -81,7 +85,12 @@ def prepare(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared
         "style_adam": style,
         "style_lbfgs": style,
     }[case.task]
-    step = make(case, settings, inputs)
+    made = make(case, settings, inputs)
+
+    def step() -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        return made()
+
     return Prepared(step, torch.cuda.synchronize if DEVICE.type == "cuda" else lambda: None)
 
 

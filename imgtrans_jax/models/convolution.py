@@ -28,7 +28,7 @@ Border: TypeAlias = Literal["zero", "reflect"]
 form = jax.make_user_context(os.environ.get("IMGTRANS_CONVOLUTIONS", "auto"))
 """`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the environment variable
 IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: lax's convolutions in shapes that are fast, whose programs tell
-how far a pixel sees. auto: the fastest that is known for the platform, which on a GPU or TPU is plain."""
+how far a pixel sees. auto: the fastest that is known for the platform, which on a TPU is plain."""
 
 BAND = 20 * 2**20  # bytes of transformed tiles worked on at once, which are to stay in a CPU's cache
 
@@ -41,9 +41,11 @@ def check_form() -> Form:
     return form.value
 
 
-def _form() -> Form:
-    chosen = check_form()
-    return chosen if jax.default_backend() == "cpu" else "plain"
+def _form() -> Form | Literal["gpu"]:
+    chosen, platform = check_form(), jax.default_backend()
+    if chosen == "auto" and platform == "gpu":
+        return "gpu"
+    return chosen if platform == "cpu" else "plain"
 
 
 # ------------------------------------------------------------------------------------------------ plain
@@ -85,7 +87,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0,
         return winograd(x, kernel, padding, border)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
-    if _form() == "plain" or kernel.shape[0] == 1:
+    if _form() in ("plain", "gpu") or kernel.shape[0] == 1:
         return plain(x, kernel, stride, ((padding, padding),) * 2)
     return direct(x, kernel, stride, padding)
 
@@ -507,8 +509,8 @@ def plain_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Its gradients are written as those of the strided convolution it is the adjoint of: XLA:CPU has no fast path for the
-    automatic weight gradient (5 s a layer instead of 20 ms)."""
+    """Its gradients are written as those of the strided convolution it is the adjoint of: neither XLA:CPU (5 s a layer instead
+    of 20 ms) nor cuDNN (2 ms instead of some hundredths) has a fast path for the automatic weight gradient."""
     return plain_transposed(x, kernel)
 
 
@@ -517,6 +519,12 @@ def _transposed_forward(x, kernel):
 
 
 def _transposed_backward(saved, cotangent):
+    x, kernel = saved
+    if _form() == "gpu":  # cuDNN's own: the automatic weight gradient would be a convolution with a kernel as large as the map
+        swapped = kernel.transpose(0, 1, 3, 2)
+        padding = ((1, kernel.shape[0] - 3),) * 2
+        of_image, pull = jax.vjp(lambda k: plain(cotangent, k, 2, padding), swapped)
+        return of_image, pull(x)[0].transpose(0, 1, 3, 2)
     (x, kernel), cotangent = lax.optimization_barrier((saved, cotangent))
     around = _around(cotangent, kernel.shape[0])
     of_image = plain(around, kernel.transpose(0, 1, 3, 2), 2)

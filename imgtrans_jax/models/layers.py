@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -156,8 +157,17 @@ class Moments(nn.Module):
 def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     """See `Moments`."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = jnp.mean(wide, axis=axes, keepdims=True)
-    return checkpoint_name((mean, jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=True)), "moments")
+    mean = _mean(wide, axes)
+    return checkpoint_name((mean, _mean(jnp.square(wide - mean), axes)), "moments")
+
+
+def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Over some axes of (N, H, W, C), which are kept with length 1."""
+    if jax.default_backend() != "gpu" or 2 not in axes:
+        return jnp.mean(x, axis=axes, keepdims=True)
+    # First along the rows: XLA:GPU would give a channel's whole sum to one of some 64 blocks, which leaves most of a GPU idle.
+    rows = jax.lax.optimization_barrier(jnp.sum(x, axis=2, keepdims=True))
+    return jnp.sum(rows, axis=axes, keepdims=True) / math.prod(x.shape[axis] for axis in axes)
 
 
 def standardised(x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5) -> jax.Array:
@@ -182,8 +192,7 @@ def _standardised_forward(x, mean, variance, axes, epsilon):
 def _standardised_backward(axes, epsilon, saved, cotangent):
     x, mean, variance = saved
     y = standardised(x, mean, variance, axes, epsilon)
-    along_y = jnp.mean(cotangent * y, axis=axes, keepdims=True)
-    across = cotangent - jnp.mean(cotangent, axis=axes, keepdims=True) - y * along_y
+    across = cotangent - _mean(cotangent, axes) - y * _mean(cotangent * y, axes)
     return (across * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype), None, None
 
 
