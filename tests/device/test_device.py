@@ -49,4 +49,4 @@ def test_the_device_computes_what_a_cpu_does(name, both):
         rows = slice(1) if "/norm/" in term else slice(None)
         device[term], cpu[term] = device[term][rows], cpu[term][rows]
         scale = np.abs(cpu[term]).max()
-        np.testing.assert_allclose(device[term], cpu[term], rtol=2e-3, atol=1e-4 * scale, err_msg=term)
+        np.testing.assert_allclose(device[term], cpu[term], rtol=5e-3, atol=1e-4 * scale, err_msg=term)

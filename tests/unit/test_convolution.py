@@ -139,6 +139,13 @@ def test_transposed(size, channels, side):
     assert_equal(convolve_transposed, convolution.plain_transposed, x, kernel)
 
 
+@pytest.mark.parametrize("side", [3, 4])
+def test_transposed_as_on_a_gpu(monkeypatch, side: int):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    x, kernel = drawn((2, 5, 6, 7), (side, side, 7, 4))
+    assert_equal(lambda x, k: convolve_transposed(x, k), convolution.plain_transposed, x, kernel)
+
+
 @pytest.mark.parametrize("channels", [3, 64])
 def test_a_map_smaller_than_the_kernel_has_an_empty_result(channels: int):
     x, kernel = drawn((1, 2, 9, channels), (4, 4, channels, channels))
