@@ -57,7 +57,7 @@ def compare(
     columns = _from_files(runs, names, inputs, direction, count, size) if inputs else _from_tests(runs, names, direction, count)
     make_folder(out.resolve().parent, "--out")
     with whole(out) as partial:
-        partial.write_text(_page(columns, direction), encoding="utf-8")
+        partial.write_text(_page(columns, direction), encoding="utf-8", errors="backslashreplace")
     without = [c.name for c in columns if c.about and not c.scores]
     hint = f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them." if without else ""
     return f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs and {len(runs)} runs.{hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 import zlib
@@ -124,11 +125,8 @@ class Paired(Data):
         a, b = pair if self.direction == "a2b" else pair[::-1]
         if a.shape[:2] != b.shape[:2]:
             a = images.resize(a, *b.shape[:2])
-        if a.dtype != b.dtype:
-            a, b = images.to_unit(a), images.to_unit(b)
-        # Cut as one picture of more channels: one draw serves both.
-        both = self.cut.apply(np.concatenate([a, b], axis=2), rng)
-        return {"a": both[..., : self.channels], "b": both[..., self.channels :]}
+        same = copy.deepcopy(rng)  # one draw serves both
+        return {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, same)}
 
     def read(self, path: Path) -> np.ndarray:
         return images.read_picture(path, self.channels)

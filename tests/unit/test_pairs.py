@@ -70,7 +70,7 @@ def test_pictures_that_hold_no_pair_are_refused_and_the_cut_is_said(side_by_side
     assert "cut in the middle, a left and b right (0.png: 24x24 each)" in capsys.readouterr().out
     (tmp_path / "single").mkdir()
     Image.fromarray(noise(0, 24, 24, 3)).save(tmp_path / "single" / "x.png")
-    with pytest.raises(UserError, match=r"x\.png .* is 24x24, which is no pair side by side"):
+    with pytest.raises(UserError, match=r"x\.png is 24x24, which is no pair side by side"):
         Paired(str(tmp_path / "single")).open()
 
 
