@@ -108,31 +108,41 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
-    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue. Raises ValueError or an error of
-    linear algebra for chromaticities that are none."""
-    white, *primaries = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in np.reshape(chromaticity, (4, 2)))
-    columns = np.array(primaries).T
-    cones = _BRADFORD @ white
-    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / cones) @ _BRADFORD
-    columns = adapted @ columns @ np.diag(np.linalg.solve(columns, white))
-    curve = b"para" + bytes(8) + _fixed(gamma)
+    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue. Raises
+    ValueError for chromaticities that are none."""
     tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
+    curve = b"para" + bytes(8) + _fixed(gamma)
     if grey:
         tags[b"kTRC"] = curve
     else:
-        tags |= {c + b"XYZ": b"XYZ " + bytes(4) + _fixed(*columns[:, i]) for i, c in enumerate((b"r", b"g", b"b"))}
-        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+        for name, column in zip((b"r", b"g", b"b"), _primaries(chromaticity).T, strict=True):
+            tags[name + b"XYZ"] = b"XYZ " + bytes(4) + _fixed(*column)
+            tags[name + b"TRC"] = curve
     table, data, start = b"", b"", 132 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(data), len(content))
         data += content
     space = b"GRAY" if grey else b"RGB "
-    head = struct.pack(">I4sI4s4s4s", start + len(data), bytes(4), 0x04000000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp"
-    return (head + bytes(28) + _fixed(*_D50)).ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"", 0x04000000, b"mntr", space, b"XYZ ")
+    head = (head + bytes(12) + b"acsp" + bytes(28) + _fixed(*_D50)).ljust(128, b"\0")
+    return head + struct.pack(">I", len(tags)) + table + data
+
+
+def _primaries(chromaticity: Sequence[float]) -> np.ndarray:
+    """Columns: red, green and blue in XYZ, their white adapted to D50 (Bradford)."""
+    x, y = np.reshape(chromaticity, (4, 2)).T
+    if not (y > 0.01).all() or not (y < 2).all() or not (np.abs(x) < 2).all():
+        raise ValueError("chromaticities that are none")
+    white, *primaries = np.stack([x / y, np.ones(4), (1 - x - y) / y], axis=1)
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD
+    columns = np.array(primaries).T
+    return adapted @ columns @ np.diag(np.linalg.solve(columns, white))
 
 
 def _fixed(*numbers: float) -> bytes:
-    """As s15Fixed16."""
+    """As s15Fixed16. Raises ValueError for what that cannot hold."""
+    if not all(abs(x) < 32768 for x in numbers):
+        raise ValueError("a number out of range")
     return struct.pack(f">{len(numbers)}i", *(round(x * 65536) for x in numbers))
 
 

@@ -315,25 +315,35 @@ def in_srgb(image: Image.Image, path: Path) -> Image.Image:
     """A decoded picture of 8 bits in sRGB, by its embedded profile (of a PNG also by its gamma and primaries), relative
     colorimetric with black point compensation; as it is if it has none, or one that cannot be used, which is said."""
     if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.ImageCmsTransform(lab, srgb, "LAB", "RGB", _INTENT).apply(image)
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return ImageCms.ImageCmsTransform(lab, _SRGB, "LAB", "RGB", _INTENT).apply(image)
     profile = _profile(image)
     if profile is None:
         return image
     transparent = image.has_transparency_data
-    if image.mode not in ("L", "CMYK") or transparent:
-        grey = image.mode in ("1", "L", "LA", "La")
-        image = image.convert(("LA" if grey else "RGBA") if transparent else "L" if grey else "RGB")
-    opaque = {"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode)
-    transform, why = _transform(profile, opaque)
+    if image.mode in ("1", "L", "LA", "La"):
+        return _grey_in_srgb(image.convert("LA" if transparent else "L"), profile, path)
+    if image.mode != "CMYK":
+        image = image.convert("RGBA" if transparent else "RGB")
+    transform, why = _transform(profile, image.mode.removesuffix("A"))
     if why:
         _say_left_out(path, why)
     if transform is None:
         return image
-    flat = transform.apply(image.getchannel("L") if image.mode == "LA" else image.convert(opaque))
+    flat = transform.apply(image.convert(transform.input_mode))
     if transparent:
         flat.putalpha(image.getchannel("A"))
     return flat
+
+
+def _grey_in_srgb(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
+    curve = grey_curve(profile)
+    if curve is None:
+        _say_left_out(path, _NO_GREY)
+        return image
+    levels = 255 * srgb_encoded(curve(np.linspace(0, 1, 256)))
+    same = range(256) if image.mode == "LA" else ()  # transparency stays
+    return image.point([*np.rint(levels).astype(int).tolist(), *same])
 
 
 def _profile(image: Image.Image) -> bytes | None:
@@ -347,37 +357,39 @@ def _profile(image: Image.Image) -> bytes | None:
     chromaticity = image.info.get("chromaticity", SRGB_CHROMATICITY)
     if abs(gamma - 1 / 2.2) < 1e-3 and np.allclose(chromaticity, SRGB_CHROMATICITY, atol=1e-3):
         return None
-    return made_profile(1 / gamma, chromaticity, grey=image.mode[0] in "1LI")
+    try:
+        return made_profile(1 / gamma, chromaticity, grey=image.mode[0] in "1LI")
+    except ValueError:
+        return b""
 
 
 def _say_left_out(path: Path, why: str) -> None:
     say_once(f"The colour profile of {path} is left out ({why}); its colours are taken as sRGB.")
 
 
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
-_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+_NO_GREY = "it is damaged, or has no curve for grey"
 
 
 @functools.lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | None, str]:
-    """To sRGB from pictures of a mode; None if it changes next to nothing, or if there is none, and then why."""
+    """To sRGB from pictures of a mode, RGB or CMYK; None if it changes next to nothing, or if there is none, and then why."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         core: Any = source.profile
         space = core.xcolor_space.strip()
-        if space != _SPACES[mode]:
-            return None, f"it is for {space}, and the picture is {_SPACES[mode]}"
-        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-        target = ImageCms.createProfile("sRGB")
-        transform = ImageCms.ImageCmsTransform(source, target, mode, "RGB", _INTENT, flags=flags)
+        if space != mode:
+            return None, f"it is for {space}, and the picture is {mode}"
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.HIGHRESPRECALC
+        transform = ImageCms.ImageCmsTransform(source, _SRGB, mode, "RGB", _INTENT, flags=flags)
     except Exception:  # of a stranger's profile anything
         return None, "it is damaged"
     if mode == "CMYK":
         return transform, ""
     steps = np.linspace(0, 255, 18).round().astype(np.uint8)
     probe = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    given = Image.fromarray(probe[..., 0] if mode == "L" else probe)
-    moved = np.abs(np.asarray(transform.apply(given), int) - np.asarray(given.convert("RGB"), int)).max()
+    moved = np.abs(np.asarray(transform.apply(Image.fromarray(probe)), int) - probe).max()
     return (transform if moved > 1 else None), ""
 
 
@@ -426,7 +438,7 @@ def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
         return grey
     curve = grey_curve(profile)
     if curve is None:
-        _say_left_out(path, "it is damaged, or not for grey")
+        _say_left_out(path, _NO_GREY)
         return grey
     return srgb_encoded(curve(grey.clip(0, 1))) if 0 <= grey.min() <= grey.max() <= 1 else grey
 
