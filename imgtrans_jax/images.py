@@ -59,6 +59,9 @@ def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> n
 
 
 def _resized_rgba(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    if picture[..., 3].min() == (255 if picture.dtype == np.uint8 else 1):
+        colour = resize(picture[..., :3], height, width)
+        return np.concatenate([colour, np.full_like(colour[..., :1], picture[0, 0, 3])], axis=2)
     unit = to_unit(picture)
     alpha = resize(unit[..., 3:], height, width, clip=False)
     colour = resize(unit[..., :3] * unit[..., 3:], height, width, clip=False)

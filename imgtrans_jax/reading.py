@@ -10,6 +10,7 @@ import math
 import os
 import re
 import stat
+import struct
 import threading
 import warnings
 from collections import Counter
@@ -48,8 +49,9 @@ PngImagePlugin.MAX_TEXT_CHUNK = 2**23  # bytes; a colour profile may be larger t
 # Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_BYTES_A_PIXEL = {"F": 28, "I": 28}  # at the peak of reading, as measured; `I;16` counts as `I`
-_BYTES_OF_OTHERS = 20
+_BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}  # at the peak of reading, as measured
+_BYTES_OF_OTHERS = 22
+_LARGEST_HEADER = 1000  # bytes, of `.npy`
 _FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question how much memory is free
 
 
@@ -175,6 +177,8 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
         if reduced and image.format in ("JPEG", "MPO"):
             image.draft(None, (1, 1))
         upright, sideways = _upright(image)
+        if numbers.white is None:
+            raise _unknown(f"{path} holds whole numbers of {numbers.bits} bits", np.asarray(upright))
         if image.mode[0] in "IF":
             pixels = _from_array(_deep(upright, numbers, path), channels, path)
         else:
@@ -192,7 +196,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
             raise UserError(f"{path} is no file; give a picture.")
         with Image.open(path, formats=FORMATS) as image:
             pixels = math.prod(image.size)
-            _check_memory(path, image.size, pixels * _BYTES_A_PIXEL.get(image.mode[0], _BYTES_OF_OTHERS))
+            _check_memory(path, image.size, pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS))
             with _DECODING.of(pixels):
                 yield image
     except UserError:
@@ -220,11 +224,12 @@ def _array(path: Path) -> np.ndarray:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UserError(f"{path} is no file; give a picture.")
-        claimed = np.lib.format.open_memmap(path, mode="r")
+        claimed = np.lib.format.open_memmap(path, mode="r", max_header_size=_LARGEST_HEADER)
         if claimed.dtype.kind not in "buif":
             raise UserError(f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
-        _check_memory(path, claimed.shape[:2][::-1], 2 * claimed.nbytes + 4 * claimed.size)
-        array = np.load(path, allow_pickle=False)
+        repeated = 12 if claimed.ndim == 2 else 0
+        _check_memory(path, claimed.shape[:2][::-1], claimed.nbytes + (5 + repeated) * claimed.size)
+        array = np.load(path, allow_pickle=False, max_header_size=_LARGEST_HEADER)
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     except UserError:
         raise
@@ -299,13 +304,34 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
             for tag in set(exif) - {_ORIENTATION}:
                 del exif[tag]
     image.load()
+    orientation = _orientation(image)
+    turn = _TURNS.get(orientation)
+    return (image, False) if turn is None else (image.transpose(turn), orientation >= 5)
+
+
+def _orientation(image: Image.Image) -> int:
+    exif = image.info.get("exif")
+    found = _orientation_in(exif) if isinstance(exif, bytes) else None
+    if found is None:  # it may be in a profile of PNG, or in XMP
+        with contextlib.suppress(Exception):  # of a stranger's EXIF Pillow's reader raises anything
+            found = image.getexif().get(_ORIENTATION)
+    return found if isinstance(found, int) else 1
+
+
+def _orientation_in(exif: bytes) -> int | None:
+    """The one tag, whatever stands before it: Pillow stops at the first that is cut off."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = "<" if data[:2] == b"II" else ">"
     try:
-        orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # of a stranger's EXIF Pillow's reader raises anything
-        orientation = None
-    if not isinstance(orientation, int) or orientation not in _TURNS:
-        return image, False
-    return image.transpose(_TURNS[orientation]), orientation >= 5
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            number, kind, many = struct.unpack_from(order + "HHI", data, place)
+            if number == _ORIENTATION and many == 1 and kind in (3, 4):
+                return struct.unpack_from(order + ("H" if kind == 3 else "I"), data, place + 8)[0]
+    except struct.error:
+        return None
+    return None
 
 
 # ------------------------------------------------------------------------------------------------ colour
@@ -411,8 +437,8 @@ def _numbers(image: ImageFile.ImageFile) -> _Numbers:
     tags: Any = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     bits = next(iter(tags.get(_BITS, ())), 16)
     inverted = tags.get(_PHOTOMETRIC) == 0
-    if set(tags.get(_FORMAT, ())) & {2}:  # signed
-        return _Numbers(bits, None)
+    if 2 in tags.get(_FORMAT, ()):
+        return _Numbers(bits, None)  # with a sign
     if image.mode == "F":
         return _Numbers(32, 1, inverted)
     if image.mode[0] == "I":
@@ -426,9 +452,7 @@ _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
 def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
     """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they are."""
     values = np.asarray(image)
-    if numbers.white is None:
-        raise _unknown(f"{path} holds whole numbers of {numbers.bits} bits", values)
-    grey = values.astype(np.float32) if image.mode == "F" else _of_words(values, numbers.white, path)
+    grey = values.astype(np.float32) if image.mode == "F" else _of_words(values, numbers.white or 1, path)
     if numbers.inverted:
         grey = 1 - grey
     if isinstance(image.info.get("transparency"), int):
@@ -488,17 +512,17 @@ def _with_channels(image: Image.Image, channels: int) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    if array.dtype == np.uint16:
+        array = _of_words(array, 65535, path) if array.size else array
+    elif array.dtype.kind == "f" and np.isfinite(array).all() and (not array.size or 0 <= array.min() <= array.max() <= 1):
+        array = array.astype(np.float32)
+    elif array.dtype != np.uint8:
+        raise _unknown(f"{path} holds numbers of {array.dtype}", array)
     if array.ndim == 2:
         array = np.repeat(array[..., None], channels if channels != 4 else 3, axis=2)
     if array.ndim == 3 and array.shape[2] == 3 and channels == 4:
-        opaque = 255 if array.dtype == np.uint8 else 65535 if array.dtype == np.uint16 else 1
+        opaque = 255 if array.dtype == np.uint8 else 1
         array = np.concatenate([array, np.full_like(array[..., :1], opaque)], axis=2)
     if array.ndim != 3 or array.shape[2] != channels or not array.size:
         raise UserError(f"{path} is an array of shape {array.shape}; (height, width, {channels}) is needed.")
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.uint16:
-        return _of_words(array, 65535, path)
-    if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
-        return array.astype(np.float32)
-    raise _unknown(f"{path} holds numbers of {array.dtype}", array)
+    return array
