@@ -51,6 +51,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}  # at the peak of reading, as measured
 _BYTES_OF_OTHERS = 22
+_EMPTY_FROM, _EMPTIEST = 2**30, 20_000  # bytes; and how many of them one of the file may become:
+# a PNG of one colour has 8,000 where it is RGB, 16,000 with a palette, 100,000 where it is black and white
 _LARGEST_HEADER = 1000  # bytes, of `.npy`
 _FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question how much memory is free
 
@@ -243,10 +245,16 @@ def _array(path: Path) -> np.ndarray:
 
 
 def _check_memory(path: Path, size: tuple[int, ...], needed: int) -> None:
+    pixels, stored = "x".join(map(str, size)), os.stat(path).st_size
+    if needed > _EMPTY_FROM and needed > _EMPTIEST * stored:
+        raise UserError(
+            f"The picture {path} claims {pixels} pixels in {stored:,} bytes, which would take "
+            f"{memory.text(needed)} of memory: it is empty or damaged; make it smaller, or remove it."
+        )
     free = memory.free_on_host() if needed > _FREE_UNASKED else None
     if free is not None and needed > free:
         raise UserError(
-            f"The picture {path} has {'x'.join(map(str, size))} pixels, which take {memory.text(needed)} of memory, and "
+            f"The picture {path} has {pixels} pixels, which take {memory.text(needed)} of memory, and "
             f"{memory.text(free)} are free; make it smaller."
         )
 

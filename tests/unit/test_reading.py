@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgtrans_jax import images, reading
+from imgtrans_jax.comparison import _readable
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.labelled import ClassFolders
 from imgtrans_jax.data.pipeline import Unpaired
@@ -163,7 +164,6 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_claims_too_much_is_refused_before_memory_is_taken(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("imgtrans_jax.memory.free_on_host", lambda: 2**30)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / name
     path.write_bytes(HOSTILE[name])
@@ -187,6 +187,14 @@ def test_a_large_picture_says_what_it_needs_and_is_read_where_that_is_free(tmp_p
         images.read_picture(path)
     monkeypatch.setattr("imgtrans_jax.memory.free_on_host", lambda: None)
     assert images.read_picture(path, channels=1).shape == (6000, 8000, 1)
+
+
+def test_an_empty_picture_of_colours_is_no_bomb(tmp_path):
+    """RGB, white: as many bytes as such a file must have at least."""
+    path = tmp_path / "x.png"
+    path.write_bytes(png(8000, 8000, zlib.compress((b"\0" + b"\xff" * 24000) * 8000, 9)))
+    assert reading._EMPTY_FROM < 64_000_000 * 22
+    assert images.picture_size(path) == (8000, 8000)
 
 
 def test_a_memory_error_is_a_sentence(tmp_path, monkeypatch):
@@ -754,3 +762,15 @@ def test_one_file_that_fails_while_it_is_read_is_named(tmp_path, monkeypatch, ca
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load_end", lambda self: None)
     with pytest.raises(UserError, match=r"1\.png is damaged or cut off .*Input/output error"):
         images.read_picture(tmp_path / "1.png")
+
+
+def test_a_comparison_leaves_out_what_cannot_be_read(tmp_path, capsys):
+    (tmp_path / "1.png").write_bytes(b"")
+    with pytest.raises(UserError, match="No picture of"):
+        _readable(tmp_path, 2)
+    for number in (2, 3, 10):
+        Image.fromarray(RGB).save(tmp_path / f"{number}.png")
+    paths, pictures = _readable(tmp_path, 2)
+    assert [p.name for p in paths] == ["2.png", "3.png"]
+    assert len(pictures) == 2
+    assert "1.png" in capsys.readouterr().out
