@@ -49,6 +49,14 @@ def result_names(inputs: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     return names
 
 
+def beside(path: Path, ending: str) -> Path:
+    """`path` with another ending of its name, which is cut where a file system would not take it."""
+    stem = path.stem
+    while len(os.fsencode(stem + ending)) > 255:
+        stem = stem[:-1]
+    return path.with_name(stem + ending)
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""

@@ -80,7 +80,7 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
             others[path.suffix.lower() or "without a suffix"] += 1
     if others:
         kinds = ", ".join(f"{number} {kind}" for kind, number in others.most_common())
-        say_once(f"Not read in {folder}, for {'it is' if others.total() == 1 else 'they are'} no pictures: {kinds}.")
+        say_once(f"Not read in {folder}: {kinds}.")
     if not found:
         raise UserError(
             f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
@@ -109,6 +109,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
                 yield here, "links to a folder that holds this one"
                 continue
             if (found.st_dev, found.st_ino) in seen:
+                yield here, "links to a folder that is here already"
                 continue
             seen.add((found.st_dev, found.st_ino))
             with os.scandir(here) as entries:
@@ -156,12 +157,19 @@ def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
 
 
 def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
-    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W, channels), by the rules of
-    `read_picture`. Raises UserError, with `name`, where it does not fit."""
+    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W, channels), by
+    the rules of `read_picture`; 16 bits of which few are used are only said. Raises UserError, with
+    `name`, where it does not fit."""
+    path = Path(str(name))
     if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[2] != channels and array.dtype == np.uint8:
-        image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-        return _with_channels(image, channels)
-    return _from_array(array, channels, Path(str(name)))
+        return _with_channels(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels)
+    if array.dtype == np.uint16:
+        try:
+            _of_words(array, 65535, path)
+        except UserError as error:
+            say_once(str(error).partition(":")[0] + ".")
+        array = array.astype(np.float32) / 65535
+    return _from_array(array, channels, path)
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -71,7 +71,8 @@ class Unpaired(Data):
     """Two domains without pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1].
 
     a, b: a source, or the path of a folder or of one picture (one style against many contents). cut: how pictures are
-    resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays.
+    resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays. Four
+    are colour and transparency in .npy arrays too.
     """
 
     a: Source | str = OpenMoji("sketch")

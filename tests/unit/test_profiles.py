@@ -191,7 +191,7 @@ def test_cmyk(form, tmp_path):
     inks = np.zeros((8, 40, 4), np.uint8)
     for place in range(4):
         inks[:, 8 * place : 8 * place + 8, place] = 255
-    Image.fromarray(inks, "CMYK").save(tmp_path / f"x.{form}", icc_profile=cmyk_profile())
+    Image.frombytes("CMYK", (40, 8), inks.tobytes()).save(tmp_path / f"x.{form}", icc_profile=cmyk_profile())
     found = images.read_picture(tmp_path / f"x.{form}").astype(int)
     cyan, magenta, yellow, black, paper = (found[4, 4 + 8 * i] for i in range(5))
     np.testing.assert_allclose(paper, 255, atol=3)

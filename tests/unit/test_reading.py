@@ -24,7 +24,7 @@ from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.labelled import ClassFolders
 from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.data.sources import FilePictures, Folder
-from imgtrans_jax.files import result_names, whole
+from imgtrans_jax.files import beside, result_names, whole
 from imgtrans_jax.types import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
@@ -50,7 +50,6 @@ REFUSED = {
     **{
         form: saved(Image.fromarray(RGB).convert("1" if form in ("XBM", "MSP") else "RGB"), form)
         for form in ("PDF", "PCX", "TGA", "ICO", "ICNS", "SGI", "IM", "DDS", "SPIDER", "XBM", "MSP", "QOI")
-        if form != "ICNS" or sys.platform != "win32"
     },
 }
 
@@ -552,7 +551,10 @@ def test_files_with_transparency_have_no_fringe_in_a_cut(mode, tmp_path):
         flat = rgba.convert("RGB").quantize(8)
         flat.save(tmp_path / "x.png", transparency=flat.getpixel((0, 0)))
     elif mode == "PA":
-        rgba.convert("PA").save(tmp_path / "x.tif")
+        indices = rgba.convert("RGB").quantize(8)
+        with_alpha = indices.convert("PA")
+        with_alpha.putalpha(rgba.getchannel("A"))
+        with_alpha.save(tmp_path / "x.tif")
     else:
         rgba.convert(mode).save(tmp_path / "x.png")
     (path,) = tmp_path.iterdir()
@@ -623,7 +625,9 @@ def test_links_to_folders_are_followed_once_and_never_for_ever(tmp_path, capsys)
     (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nowhere")
     found = [p.relative_to(tmp_path / "in").as_posix() for p in images.list_pictures(tmp_path / "in")]
     assert found == ["gone.png", "linked/2.png", "real/1.png"]
-    assert "1 links to a folder that holds this one" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 links to a folder that holds this one" in said
+    assert "3 links to a folder that is here already" in said
     assert len(FilePictures(tmp_path / "in", 3)) == 2
     assert "gone.png does not exist" in capsys.readouterr().out
 
@@ -702,6 +706,21 @@ def test_a_partial_file_is_no_longer_than_its_file(tmp_path):
                 path.write_bytes(b"")
 
 
+def test_names_beside_a_long_one(tmp_path):
+    for name in (LONG, "ä" * 123 + ".png", "x.png"):
+        path = beside(tmp_path / name, ".preview.png")
+        path.write_bytes(b"")
+        assert path.name.endswith(".preview.png")
+    assert path.name == "x.preview.png"
+
+
+def test_an_example_of_16_bits_and_little_light_is_said_once(capsys):
+    dark = np.full((9, 9, 1), 300, np.uint16)
+    for _ in range(3):
+        np.testing.assert_allclose(reading.with_channels(dark, 1, "depth"), 300 / 65535)
+    assert capsys.readouterr().out.count("depth has 16 bits, and its largest number is 300 of 65535") == 1
+
+
 def test_names_that_are_no_utf_8_are_printed(tmp_path):
     """As a program says them, whose console takes UTF-8 only."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
@@ -710,9 +729,7 @@ def test_names_that_are_no_utf_8_are_printed(tmp_path):
     except OSError:
         pytest.skip("this file system has no such names")
     program = (
-        "import sys; from imgtrans_jax import cli, images\n"
-        "def main(overrides): print(sys.argv[1]); images.list_pictures(sys.argv[1])\n"
-        "main.__module__ = 'x'\n"
+        "from imgtrans_jax import cli\n"
         "from imgtrans_jax.data.sources import FilePictures; from pathlib import Path\n"
         "def main(overrides, rest): FilePictures(Path(rest[0]), 3)\n"
         "cli.run(main, positional=True)"
