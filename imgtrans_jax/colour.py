@@ -108,8 +108,8 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
-    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue. Raises
-    ValueError for chromaticities that are none."""
+    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue.
+    Raises ValueError for chromaticities that are none."""
     tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
     curve = b"para" + bytes(8) + _fixed(gamma)
     if grey:
@@ -147,7 +147,8 @@ def _fixed(*numbers: float) -> bytes:
 
 
 def grey_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What makes light of the values of a grey picture, both in [0, 1], by its ICC profile; None if that is none for grey."""
+    """What makes light of the values of a grey picture, both in [0, 1], by its ICC profile; None if
+    that is none for grey."""
     try:
         tags = (
             struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(100, *struct.unpack_from(">I", profile, 128)))
@@ -170,7 +171,8 @@ def grey_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 def _parametric(curve: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Of the five kinds, y = (a x + b) ** g + e from d on, and c x + f below. Raises struct.error if it is cut off."""
+    """Of the five kinds, y = (a x + b) ** g + e from d on, and c x + f below. Raises struct.error
+    if it is cut off."""
     (kind,) = struct.unpack_from(">H", curve, 8)
     counts = (1, 3, 4, 5, 7)
     if kind >= len(counts):

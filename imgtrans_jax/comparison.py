@@ -128,7 +128,8 @@ def _from_files(
 
 
 def _readable(folder: Path, count: int) -> tuple[list[Path], list[np.ndarray]]:
-    """The first pictures of a folder that can be read, and what was read. Raises UserError if there is none."""
+    """The first pictures of a folder that can be read, and what was read. Raises UserError if there
+    is none."""
     found: dict[Path, np.ndarray] = {}
     for path in images.list_pictures(folder):
         if len(found) == count:

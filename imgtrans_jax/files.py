@@ -34,8 +34,8 @@ def make_folder(folder: Path, flag: str) -> None:
 
 
 def result_names(inputs: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
-    """A name for the result of each input, with the suffix of its place, and no name twice: of inputs
-    that differ in their suffix alone the results keep it before their own."""
+    """A name for the result of each input, with the suffix of its place, and no name twice: of
+    inputs that differ in their suffix alone the results keep it before their own."""
     plain = [path.with_suffix(suffix) for path, suffix in zip(inputs, suffixes, strict=True)]
     counts = Counter(plain)
     taken: set[Path] = set()

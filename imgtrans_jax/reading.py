@@ -1,4 +1,5 @@
-"""Reading any picture that a person may have: found in its folder, opened safely, upright, in sRGB, and in a known range."""
+"""Reading any picture that a person may have: found in its folder, opened safely, upright, in sRGB,
+and in a known range."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ from imgtrans_jax.colour import SRGB_CHROMATICITY, grey_curve, made_profile, srg
 from imgtrans_jax.types import UserError
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Pillow's names of what is opened, by its content. All others are refused: some start other programs, as EPS does."""
+"""Pillow's names of what is opened, by its content. All others are refused: some start other
+programs, as EPS does."""
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -42,24 +44,27 @@ LARGEST = 400_000_000
 """Pixels; a file that claims over twice as many is refused before it fills the memory."""
 
 AT_ONCE = 48_000_000
-"""Pixels that are decoded at one time by all threads together; a larger picture is decoded alone."""
+"""Pixels that are decoded at one time by all threads together; a larger picture is decoded
+alone."""
 
 Image.MAX_IMAGE_PIXELS = LARGEST
 PngImagePlugin.MAX_TEXT_CHUNK = 2**23  # bytes; a colour profile may be larger than Pillow's one megabyte
 # Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}  # at the peak of reading, as measured
+# At the peak of reading, as measured.
+_BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}
 _BYTES_OF_OTHERS = 22
 _EMPTY_FROM, _EMPTIEST = 2**30, 20_000  # bytes; and how many of them one of the file may become:
-# a PNG of one colour has 8,000 where it is RGB, 16,000 with a palette, 100,000 where it is black and white
+# a PNG of one colour has 8,000 where it is RGB, 16,000 with a palette, 100,000 in black and white
 _LARGEST_HEADER = 1000  # bytes, of `.npy`
 _FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question how much memory is free
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10). Links to folders are
-    followed, each folder once. Hidden files are passed over; of other files the kinds and numbers are said.
+    """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10).
+    Links to folders are followed, each folder once. Hidden files are passed over; of other files
+    the kinds and numbers are said.
 
     Raises UserError if the folder is missing, is no folder, or holds no picture.
     """
@@ -96,8 +101,8 @@ def natural(path: Path) -> tuple[Any, ...]:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file that is not hidden, and "file", or what it is instead. Real folders go before links to folders, so that the
-    same folder is found under its own name."""
+    """Every file that is not hidden, and "file", or what it is instead. Real folders go before
+    links to folders, so that the same folder is found under its own name."""
     folders, links, seen = [folder], [], set()
     above = {(there.stat().st_dev, there.stat().st_ino) for there in folder.resolve().parents}
     while folders or links:
@@ -126,26 +131,31 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def read_picture(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
-    """(H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8 bits; sRGB.
+    """(H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8
+    bits; sRGB.
 
-    The camera's rotation is applied, and an embedded colour profile. Grey becomes equal RGB; transparency is laid on white
-    (kept with channels=4); 16-bit grey keeps its depth; of an animation the first frame is taken. `.npy` arrays (H, W) or
-    (H, W, channels) are uint8, uint16, or float in [0, 1], and are never unpickled.
+    The camera's rotation is applied, and an embedded colour profile. Grey becomes equal RGB;
+    transparency is laid on white (kept with channels=4); 16-bit grey keeps its depth; of an
+    animation the first frame is taken. `.npy` arrays (H, W) or (H, W, channels) are uint8, uint16,
+    or float in [0, 1], and are never unpickled.
 
-    Raises UserError, naming the file, if it is missing, damaged, too large for the memory, or nothing that can be read, and if
-    its range is not known: floats outside [0, 1], 32-bit integers, 16 bits of which 12 or fewer are used.
+    Raises UserError, naming the file, if it is missing, damaged, too large for the memory, or
+    nothing that can be read, and if its range is not known: floats outside [0, 1], 32-bit integers,
+    16 bits of which 12 or fewer are used.
     """
     return _read(Path(path), channels)[0]
 
 
 def picture_size(path: str | os.PathLike[str], channels: int = 3) -> tuple[int, int]:
-    """Height and width of what `read_picture` returns. Reads the whole file, and raises UserError where `read_picture` would;
-    a JPEG is decoded at an eighth of its size, at a third of the cost."""
+    """Height and width of what `read_picture` returns. Reads the whole file, and raises UserError
+    where `read_picture` would; a JPEG is decoded at an eighth of its size, at a third of the
+    cost."""
     return _read(Path(path), channels, reduced=True)[1]
 
 
 def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """The transparency (H, W, 1) uint8 of a picture; None if it is opaque. Raises UserError as `read_picture` does."""
+    """The transparency (H, W, 1) uint8 of a picture; None if it is opaque. Raises UserError as
+    `read_picture` does."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
         return None
@@ -157,9 +167,9 @@ def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
 
 
 def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
-    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W, channels), by
-    the rules of `read_picture`; 16 bits of which few are used are only said. Raises UserError, with
-    `name`, where it does not fit."""
+    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W,
+    channels), by the rules of `read_picture`; 16 bits of which few are used are only said. Raises
+    UserError, with `name`, where it does not fit."""
     path = Path(str(name))
     if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[2] != channels and array.dtype == np.uint8:
         return _with_channels(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels)
@@ -200,7 +210,8 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """A picture that is not decoded yet, and may be within the block. Whatever Pillow raises there becomes a UserError."""
+    """A picture that is not decoded yet, and may be within the block. Whatever Pillow raises there
+    becomes a UserError."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
             raise UserError(f"{path} is no file; give a picture.")
@@ -312,8 +323,8 @@ _ORIENTATION = 0x0112
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The picture, decoded, as the camera was held, and whether its sides have changed places since it was opened. Of its EXIF
-    only the orientation is looked at, whatever the rest is."""
+    """The picture, decoded, as the camera was held, and whether its sides have changed places since
+    it was opened. Of its EXIF only the orientation is looked at, whatever the rest is."""
     if image.format == "TIFF":  # Pillow turns it itself, and must not meet the rest
         with contextlib.suppress(Exception):
             exif = image.getexif()
@@ -354,8 +365,9 @@ def _orientation_in(exif: bytes) -> int | None:
 
 
 def in_srgb(image: Image.Image, path: Path) -> Image.Image:
-    """A decoded picture of 8 bits in sRGB, by its embedded profile (of a PNG also by its gamma and primaries), relative
-    colorimetric with black point compensation; as it is if it has none, or one that cannot be used, which is said."""
+    """A decoded picture of 8 bits in sRGB, by its embedded profile (of a PNG also by its gamma and
+    primaries), relative colorimetric with black point compensation; as it is if it has none, or one
+    that cannot be used, which is said."""
     if image.mode == "LAB":
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         return ImageCms.ImageCmsTransform(lab, _SRGB, "LAB", "RGB", _INTENT).apply(image)
@@ -416,7 +428,8 @@ _NO_GREY = "it is damaged, or has no curve for grey"
 
 @functools.lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | None, str]:
-    """To sRGB from pictures of a mode, RGB or CMYK; None if it changes next to nothing, or if there is none, and then why."""
+    """To sRGB from pictures of a mode, RGB or CMYK; None if it changes next to nothing, or if there
+    is none, and then why."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         core: Any = source.profile
@@ -440,8 +453,8 @@ def _transform(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | 
 
 @dataclasses.dataclass(frozen=True)
 class _Numbers:
-    """What a file says of its numbers. bits: of each, as they are read; white: the largest one, None if it is not known;
-    inverted: 0 is white."""
+    """What a file says of its numbers. bits: of each, as they are read; white: the largest one,
+    None if it is not known; inverted: 0 is white."""
 
     bits: int = 8
     white: int | None = 255
@@ -466,7 +479,8 @@ _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
 
 
 def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
-    """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they are."""
+    """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they
+    are."""
     values = np.asarray(image)
     grey = values.astype(np.float32) if image.mode == "F" else _of_words(values, numbers.white or 1, path)
     if numbers.inverted:
@@ -484,7 +498,8 @@ def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
 
 
 def _of_words(values: np.ndarray, white: int, path: Path) -> np.ndarray:
-    """Whole numbers as float32 in [0, 1]. Raises UserError if they are so small that their white is likely another."""
+    """Whole numbers as float32 in [0, 1]. Raises UserError if they are so small that their white is
+    likely another."""
     largest = values.max()
     if white == 65535 and 0 < largest < 4096:
         raise UserError(

@@ -296,7 +296,8 @@ def _group(name: str) -> str:
 
 
 def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
-    """Step, name and path of the run's own sheets of samples, by their steps; what else lies there is let be."""
+    """Step, name and path of the run's own sheets of samples, by their steps; what else lies there
+    is let be."""
     names = {name.replace("-", " ") for name in _read_columns(folder / _COLUMNS)}
     found = ((_SHEET.fullmatch(path.name), path) for path in folder.glob("samples/*.png"))
     sheets = ((int(match[1]), match[2].replace("-", " "), path) for match, path in found if match)

@@ -86,9 +86,9 @@ def _no_pair(path: Path, height: int, width: int) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class TwoFolders:
-    """Two folders whose pictures match by their paths in them, without the suffix, or else by a name
-    that each folder has once. `train` or `trainA` and `trainB` in them, and test folders beside these,
-    are found as for `Folder`.
+    """Two folders whose pictures match by their paths in them, without the suffix, or else by a
+    name that each folder has once. `train` or `trainA` and `trainB` in them, and test folders
+    beside these, are found as for `Folder`.
 
     Raises UserError for a picture that has two partners.
     """
@@ -217,9 +217,9 @@ def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
 
 
 def partners(a: FilePictures, b: FilePictures) -> dict[Path, Path]:
-    """The picture of b for each of a, in a's order: of the same path in its folder, without the suffix;
-    else of the same name, where each folder has it once. Raises UserError, with their names, for one
-    that has two."""
+    """The picture of b for each of a, in a's order: of the same path in its folder, without the
+    suffix; else of the same name, where each folder has it once. Raises UserError, with their
+    names, for one that has two."""
     found: dict[Path, Path] = {}
     groups_a, groups_b = (_grouped((p.relative_to(x.root).with_suffix(""), p) for p in x.paths) for x in (a, b))
     for path in groups_a.keys() & groups_b.keys():

@@ -86,8 +86,8 @@ class Folder:
 
 
 def given_folder(text: str) -> Path:
-    """A path as a user gives it, with a name of its own also where it is `.` or ends in `..`. Raises
-    UserError if it is empty."""
+    """A path as a user gives it, with a name of its own also where it is `.` or ends in `..`.
+    Raises UserError if it is empty."""
     if not text.strip():
         raise UserError("A folder of pictures has no name; give its path.")
     path = Path(os.path.expanduser(text))
@@ -121,12 +121,13 @@ class Tfds:
 
 
 class FilePictures:
-    """The sound pictures of a folder, or one picture, decoded when asked for. root: the folder; sizes:
-    height and width of each.
+    """The sound pictures of a folder, or one picture, decoded when asked for. root: the folder;
+    sizes: height and width of each.
 
-    Every file is decoded once at the start; what is damaged, smaller than 8 pixels, or unfit is named
-    and left out, so that the stream of batches is the same from first to last. unfit: says of a path,
-    a height and a width why the picture cannot be used, or None. Raises UserError if nothing is left.
+    Every file is decoded once at the start; what is damaged, smaller than 8 pixels, or unfit is
+    named and left out, so that the stream of batches is the same from first to last. unfit: says of
+    a path, a height and a width why the picture cannot be used, or None. Raises UserError if
+    nothing is left.
     """
 
     def __init__(self, path: Path, channels: int, unfit: Callable[[Path, int, int], str | None] = lambda *_: None) -> None:
