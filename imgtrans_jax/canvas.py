@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from imgtrans_jax import images, memory
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import beside, make_folder, result_names
 from imgtrans_jax.image_opt import Walk, compile_step
 from imgtrans_jax.report import duration
 from imgtrans_jax.types import UserError
@@ -115,9 +115,8 @@ def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]
             raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
         sources = images.list_pictures(content)
         relative = [path.relative_to(content) for path in sources]
-        stems = [path.with_suffix("") for path in relative]
-        return sources, [out / (f"{r}.png" if stems.count(s) > 1 else f"{s}.png") for r, s in zip(relative, stems, strict=True)]
-    target = out if out.suffix.lower() in images.WRITABLE else out / f"{content.stem}_{look}.png"
+        return sources, [out / name for name in result_names(relative, [".png"] * len(relative))]
+    target = out if out.suffix.lower() in images.WRITABLE else beside(out / content.name, f"_{look}.png")
     if target != out and out.suffix and not out.is_dir():
         raise UserError(
             f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}, or a folder."
@@ -133,7 +132,7 @@ def unit(picture: np.ndarray) -> np.ndarray:
 
 
 def preview_beside(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.preview.png")
+    return beside(target, ".preview.png")
 
 
 class sentence:

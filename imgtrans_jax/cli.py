@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -70,6 +71,9 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
     from imgtrans_jax.models.convolution import check_form
     from imgtrans_jax.types import UserError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
     try:
         argv, overrides = split_overrides(sys.argv)
         check_form()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import struct
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -88,5 +90,98 @@ def from_lab(lab: np.ndarray) -> np.ndarray:
     f = np.stack([y + a / 500, y, y - b / 200], axis=-1)
     xyz = np.where(f > _KNEE, f**3, 3 * _KNEE**2 * (f - 4 / 29)) * _WHITE
     linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
-    unit = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (unit * 2 - 1).astype(np.float32)
+    return (srgb_encoded(linear) * 2 - 1).astype(np.float32)
+
+
+def srgb_encoded(linear: np.ndarray) -> np.ndarray:
+    """Light in [0, 1] -> sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+# ------------------------------------------------------------------------------------------------ profiles (ICC.1:2022)
+
+SRGB_CHROMATICITY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+"""x and y of white, red, green and blue."""
+
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
+    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue.
+    Raises ValueError for chromaticities that are none."""
+    tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
+    curve = b"para" + bytes(8) + _fixed(gamma)
+    if grey:
+        tags[b"kTRC"] = curve
+    else:
+        for name, column in zip((b"r", b"g", b"b"), _primaries(chromaticity).T, strict=True):
+            tags[name + b"XYZ"] = b"XYZ " + bytes(4) + _fixed(*column)
+            tags[name + b"TRC"] = curve
+    table, data, start = b"", b"", 132 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content
+    space = b"GRAY" if grey else b"RGB "
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"", 0x04000000, b"mntr", space, b"XYZ ")
+    head = (head + bytes(12) + b"acsp" + bytes(28) + _fixed(*_D50)).ljust(128, b"\0")
+    return head + struct.pack(">I", len(tags)) + table + data
+
+
+def _primaries(chromaticity: Sequence[float]) -> np.ndarray:
+    """Columns: red, green and blue in XYZ, their white adapted to D50 (Bradford)."""
+    x, y = np.reshape(chromaticity, (4, 2)).T
+    if not (y > 0.01).all() or not (y < 2).all() or not (np.abs(x) < 2).all():
+        raise ValueError("chromaticities that are none")
+    white, *primaries = np.stack([x / y, np.ones(4), (1 - x - y) / y], axis=1)
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD
+    columns = np.array(primaries).T
+    return adapted @ columns @ np.diag(np.linalg.solve(columns, white))
+
+
+def _fixed(*numbers: float) -> bytes:
+    """As s15Fixed16. Raises ValueError for what that cannot hold."""
+    if not all(abs(x) < 32768 for x in numbers):
+        raise ValueError("a number out of range")
+    return struct.pack(f">{len(numbers)}i", *(round(x * 65536) for x in numbers))
+
+
+def grey_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What makes light of the values of a grey picture, both in [0, 1], by its ICC profile; None if
+    that is none for grey."""
+    try:
+        tags = (
+            struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(100, *struct.unpack_from(">I", profile, 128)))
+        )
+        start, size = next((start, size) for name, start, size in tags if name == b"kTRC")
+        curve = profile[start : start + size]
+        if profile[16:20] != b"GRAY":
+            return None
+        if curve[:4] == b"para":
+            return _parametric(curve)
+        (count,) = struct.unpack_from(">I", curve, 8)
+        if curve[:4] != b"curv" or count > 65536:
+            return None
+        table = np.array(struct.unpack_from(f">{count}H", curve, 12))
+    except (struct.error, StopIteration):
+        return None
+    if count < 2:
+        return lambda x: x ** (table[0] / 256) if count else x
+    return lambda x: np.interp(x, np.linspace(0, 1, count), table / 65535)
+
+
+def _parametric(curve: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Of the five kinds, y = (a x + b) ** g + e from d on, and c x + f below. Raises struct.error
+    if it is cut off."""
+    (kind,) = struct.unpack_from(">H", curve, 8)
+    counts = (1, 3, 4, 5, 7)
+    if kind >= len(counts):
+        return None
+    given = [n / 65536 for n in struct.unpack_from(f">{counts[kind]}i", curve, 12)]
+    g, a, b, c, d, e, f = given + [1.0, 0.0, 0.0, 0.0, 0.0, 0.0][len(given) - 1 :]
+    if kind in (1, 2):  # a constant below -b/a
+        e = f = given[3] if kind == 2 else 0.0
+        c, d = 0.0, -b / a if a else 0.0
+    if not all(map(math.isfinite, (g, a, b, c, d, e, f))):
+        return None
+    return lambda x: np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f).clip(0, 1)

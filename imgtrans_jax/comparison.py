@@ -57,7 +57,7 @@ def compare(
     columns = _from_files(runs, names, inputs, direction, count, size) if inputs else _from_tests(runs, names, direction, count)
     make_folder(out.resolve().parent, "--out")
     with whole(out) as partial:
-        partial.write_text(_page(columns, direction), encoding="utf-8")
+        partial.write_text(_page(columns, direction), encoding="utf-8", errors="backslashreplace")
     without = [c.name for c in columns if c.about and not c.scores]
     hint = f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them." if without else ""
     return f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs and {len(runs)} runs.{hint}"
@@ -113,8 +113,7 @@ def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction
 def _from_files(
     runs: Sequence[Path], names: Sequence[str], inputs: Path, direction: Direction, count: int, size: int | None
 ) -> list[Column]:
-    paths = images.list_pictures(inputs)[:count] if inputs.is_dir() else [inputs]
-    sources = [images.read_picture(path) for path in paths]
+    paths, sources = _readable(inputs, count) if inputs.is_dir() else ([inputs], [images.read_picture(inputs)])
     columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
     with tempfile.TemporaryDirectory() as folder:
         chosen = Path(folder) / "inputs"
@@ -126,6 +125,22 @@ def _from_files(
             written = translate(run, chosen, Path(folder) / str(number), direction, size)
             columns.append(_column(run, name, list(map(images.read_picture, written)), load_generator(run).step, direction))
     return columns
+
+
+def _readable(folder: Path, count: int) -> tuple[list[Path], list[np.ndarray]]:
+    """The first pictures of a folder that can be read, and what was read. Raises UserError if there
+    is none."""
+    found: dict[Path, np.ndarray] = {}
+    for path in images.list_pictures(folder):
+        if len(found) == count:
+            break
+        try:
+            found[path] = images.read_picture(path)
+        except UserError as error:
+            print(f"Left out: {error}")
+    if not found:
+        raise UserError(f"No picture of {folder} can be read; choose another --input.")
+    return list(found), list(found.values())
 
 
 def _shown(signed: np.ndarray) -> list[np.ndarray]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgtrans_jax.types import UserError
@@ -31,10 +33,35 @@ def make_folder(folder: Path, flag: str) -> None:
         raise UserError(f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}.") from None
 
 
+def result_names(inputs: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
+    """A name for the result of each input, with the suffix of its place, and no name twice: of
+    inputs that differ in their suffix alone the results keep it before their own."""
+    plain = [path.with_suffix(suffix) for path, suffix in zip(inputs, suffixes, strict=True)]
+    counts = Counter(plain)
+    taken: set[Path] = set()
+    names = []
+    for path, name, suffix in zip(inputs, plain, suffixes, strict=True):
+        own = path.with_name(path.name + suffix) if counts[name] > 1 else name
+        while own in taken or (counts[name] > 1 and own in counts):  # it may be a third one's
+            own = own.with_name(f"{own.stem}_2{suffix}")
+        taken.add(own)
+        names.append(own)
+    return names
+
+
+def beside(path: Path, ending: str) -> Path:
+    """`path` with another ending of its name, which is cut where a file system would not take it."""
+    stem = path.stem
+    while len(os.fsencode(stem + ending)) > 255:
+        stem = stem[:-1]
+    return path.with_name(stem + ending)
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = zlib.crc32(os.fsencode(path.name))  # of a length that every file system takes
+    partial = path.with_name(f".{name:08x}.{os.getpid()}.part")
     try:
         yield partial
         os.replace(partial, path)

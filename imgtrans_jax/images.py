@@ -1,4 +1,4 @@
-"""Between files and arrays: reading anything that a person may have, resizing, grids, writing."""
+"""Pictures as arrays: read (see reading.py), resized, in grids, written."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import base64
 import io
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
 from imgtrans_jax.files import whole
+from imgtrans_jax.reading import SUFFIXES as SUFFIXES
+from imgtrans_jax.reading import list_pictures as list_pictures
+from imgtrans_jax.reading import picture_size as picture_size
+from imgtrans_jax.reading import read_alpha as read_alpha
+from imgtrans_jax.reading import read_picture as read_picture
+from imgtrans_jax.reading import with_channels as with_channels
 from imgtrans_jax.types import UserError
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
-"""File names that are taken for pictures when a folder is listed."""
 
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 """The suffixes of files that are written, and Pillow's names of their forms."""
@@ -29,137 +31,44 @@ DEEP = frozenset({".png", ".tif", ".tiff"})
 MIN_SIDE = 8
 """A picture with a side under this many pixels is no training picture."""
 
-LARGEST = 400_000_000
-"""Pixels; a file that claims over twice as many is refused before it fills the memory."""
-
-Image.MAX_IMAGE_PIXELS = LARGEST
-
-
-def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder and its subfolders, by their suffix, sorted; hidden files and other files are passed over.
-
-    Raises UserError if the folder is missing, is no folder, or holds no picture.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise UserError(f"The folder {folder} {what}; check the path.")
-    found = [
-        p
-        for p in sorted(folder.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in p.relative_to(folder).parts)
-    ]
-    if not found:
-        raise UserError(
-            f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
-        )
-    return found
-
-
-def read_picture(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
-    """(H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8 bits.
-
-    The camera's rotation is applied. Grey becomes equal RGB; transparency is laid on white (kept with channels=4); 16-bit
-    grey keeps its depth; of an animation the first frame is taken. `.npy` arrays (H, W) or (H, W, channels) are uint8,
-    uint16, or float in [0, 1], and are never unpickled.
-
-    Raises UserError, naming the file, if it is missing, damaged, or nothing that can be read.
-    """
-    path = Path(path)
-    try:
-        if path.suffix.lower() == ".npy":
-            return _from_array(np.load(path, allow_pickle=False), channels, path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-            with Image.open(path) as image:
-                image.seek(0)
-                return _from_pillow(ImageOps.exif_transpose(image), channels, path)
-    except FileNotFoundError:
-        raise UserError(f"The picture {path} does not exist; check the path.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder where one picture is needed.") from None
-    except PermissionError:
-        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
-    except UnidentifiedImageError:
-        raise UserError(f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or remove it.") from None
-    except Image.DecompressionBombError:
-        raise UserError(f"The picture {path} has over {2 * LARGEST:,} pixels; make it smaller.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise UserError(f"The picture {path} is damaged or cut off ({error}); replace or remove it.") from None
-
-
-def _from_pillow(image: Image.Image, channels: int, path: Path) -> np.ndarray:
-    if channels not in (1, 3, 4):
-        raise UserError(f"{path} has no {channels} channels; pictures with other than 1, 3 or 4 come as .npy arrays.")
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = np.asarray(image, np.float32)
-        return _from_array((grey if image.mode == "F" else grey / 65535).clip(0, 1), channels, path)
-    if channels == 4:
-        return np.asarray(image.convert("RGBA"))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """The transparency (H, W, 1) uint8 of a picture that `read_picture` can read; None if it is opaque."""
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
-        return None
-    with warnings.catch_warnings(), Image.open(path) as image:
-        warnings.simplefilter("ignore")
-        image.seek(0)
-        if not image.has_transparency_data:
-            return None
-        alpha = np.asarray(ImageOps.exif_transpose(image).convert("RGBA").getchannel("A"))[..., None]
-    return None if alpha.min() == 255 else alpha
-
 
 def with_alpha(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 1 or 3) and its transparency (H, W, 1) -> (H, W, 4)."""
     return np.concatenate([np.broadcast_to(picture, (*picture.shape[:2], 3)), alpha], axis=2)
 
 
-def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
-    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W, channels), by the rules of
-    `read_picture`. Raises UserError, with `name`, where it does not fit."""
-    if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[2] != channels and array.dtype == np.uint8:
-        return _from_pillow(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels, Path(str(name)))
-    return _from_array(array, channels, Path(str(name)))
-
-
-def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], channels if channels != 4 else 3, axis=2)
-    if array.ndim == 3 and array.shape[2] == 3 and channels == 4:
-        opaque = 255 if array.dtype == np.uint8 else 65535 if array.dtype == np.uint16 else 1
-        array = np.concatenate([array, np.full_like(array[..., :1], opaque)], axis=2)
-    if array.ndim != 3 or array.shape[2] != channels:
-        raise UserError(f"{path} is an array of shape {array.shape}; (height, width, {channels}) is needed.")
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.uint16:
-        return array.astype(np.float32) / 65535
-    if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
-        return array.astype(np.float32)
-    values = f" from {array.min():.3g} to {array.max():.3g}" if array.dtype.kind == "f" and array.size else ""
-    raise UserError(f"{path} is an array of {array.dtype}{values}; uint8, uint16, or floats in [0, 1] are needed.")
-
-
 def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> np.ndarray:
-    """(H, W, C) -> (height, width, C) of the same type, by an antialiased bicubic filter. uint8, or float32, which is kept in
-    [0, 1] unless `clip` is False."""
+    """(H, W, C) -> (height, width, C) of the same type, by an antialiased bicubic filter. uint8, or
+    float32, which is kept in [0, 1] unless `clip` is False.
+
+    Four channels are colour and transparency: a colour counts as much as it is opaque, so that what
+    lies under transparency does not bleed into edges; the colour of what is fully transparent is 0.
+    They are in [0, 1], or uint8.
+    """
     if picture.shape[:2] == (height, width):
         return picture
     size = (width, height)
+    if picture.shape[2] == 4:
+        return _resized_rgba(picture, height, width)
     if picture.dtype == np.uint8 and picture.shape[2] == 3:
         return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
     mode = None if picture.dtype == np.uint8 else "F"
     planes = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(picture.shape[2])]
     resized = np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], axis=2)
     return resized.clip(0, 1) if mode and clip else resized
+
+
+def _resized_rgba(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    if picture[..., 3].min() == (255 if picture.dtype == np.uint8 else 1):
+        colour = resize(picture[..., :3], height, width)
+        return np.concatenate([colour, np.full_like(colour[..., :1], picture[0, 0, 3])], axis=2)
+    unit = to_unit(picture)
+    alpha = resize(unit[..., 3:], height, width, clip=False)
+    colour = resize(unit[..., :3] * unit[..., 3:], height, width, clip=False)
+    seen = alpha > 0.5 / 255
+    colour = np.where(seen, colour / np.where(seen, alpha, 1), 0)
+    resized = np.concatenate([colour, alpha], axis=2).clip(0, 1)
+    return from_unit(resized) if picture.dtype == np.uint8 else resized.astype(picture.dtype)
 
 
 def to_unit(picture: np.ndarray) -> np.ndarray:

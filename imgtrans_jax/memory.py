@@ -34,6 +34,11 @@ def free() -> int | None:
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return free_on_host()
+
+
+def free_on_host() -> int | None:
+    """Bytes that are free of this machine's or container's memory; None where that is not known."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

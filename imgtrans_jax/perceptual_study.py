@@ -79,7 +79,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     # In a <script> the text must not hold "</": JSON allows "<\\/" for it.
     text = text.replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
     with whole(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     minutes = round((plan.practice + plan.scored) * (plan.seconds + 3) / 60)
     notes.append(
         f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser, or send it to participants; it takes about "

@@ -7,6 +7,7 @@ import html
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -107,8 +108,8 @@ class Report:
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_metrics(folder) if row["step"] <= step]
         _write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
-        for picture in folder.glob("samples/*.png"):
-            if int(picture.stem.split("_")[0]) > step:
+        for made, _, picture in _sheets(folder):
+            if made > step:
                 picture.unlink()
         self.events = _Events(folder, step + 1)
         self.whole = True  # whether metrics.jsonl has all rows
@@ -153,14 +154,14 @@ class Report:
 
     def _samples_html(self) -> str:
         columns = _read_columns(self.folder / _COLUMNS)
-        sheets: dict[str, list[Path]] = {}
-        for path in sorted(self.folder.glob("samples/*.png")):
-            sheets.setdefault(path.stem.split("_", 1)[1].replace("-", " "), []).append(path)
+        sheets: dict[str, list[tuple[int, Path]]] = {}
+        for step, name, path in _sheets(self.folder):
+            sheets.setdefault(name, []).append((step, path))
         parts = []
         for direction, paths in sheets.items():
             shown = paths[-1:-7:-1]
-            figures = "".join(_figure(path) for path in shown)
-            older = "".join(_figure(path) for path in paths[:-6])
+            figures = "".join(_figure(*sheet) for sheet in shown)
+            older = "".join(_figure(*sheet) for sheet in paths[:-6])
             more = (
                 f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
@@ -294,8 +295,16 @@ def _group(name: str) -> str:
     return "generators"
 
 
-def _figure(path: Path) -> str:
-    step = int(path.stem.split("_")[0])
+def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
+    """Step, name and path of the run's own sheets of samples, by their steps; what else lies there
+    is let be."""
+    names = {name.replace("-", " ") for name in _read_columns(folder / _COLUMNS)}
+    found = ((_SHEET.fullmatch(path.name), path) for path in folder.glob("samples/*.png"))
+    sheets = ((int(match[1]), match[2].replace("-", " "), path) for match, path in found if match)
+    return sorted(sheet for sheet in sheets if sheet[1] in names)
+
+
+def _figure(step: int, path: Path) -> str:
     source = f"samples/{path.name}"
     picture = f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
     return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
@@ -303,9 +312,10 @@ def _figure(path: Path) -> str:
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
     try:
-        return json.loads(path.read_text())
+        columns = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return columns if isinstance(columns, dict) else {}
 
 
 def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:
@@ -323,10 +333,11 @@ def _three_channels(images: np.ndarray) -> np.ndarray:
 
 def _write_text(path: Path, text: str) -> None:
     with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may be anything
 
 
 _COLUMNS = "columns.json"
+_SHEET = re.compile(r"([0-9]{7,20})_(.+)\.png")
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"

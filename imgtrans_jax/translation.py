@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from imgtrans_jax import images, memory
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Derived
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import make_folder, result_names
 from imgtrans_jax.generators import Generator, load_generator
 from imgtrans_jax.tiles import NotLocalError, Plan, largest_map
 from imgtrans_jax.types import Direction, UserError
@@ -38,7 +37,7 @@ _BATCH_ELSEWHERE = 2**23
 
 
 class LeftOutError(UserError):
-    """Some pictures could not be read; all others are done."""
+    """Some pictures could not be read or written; all others are done."""
 
     code = 1
 
@@ -70,7 +69,7 @@ def translate(
     anew, which otherwise are left as they are.
 
     Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are done, with the names of
-    the pictures that cannot be read.
+    the pictures that cannot be read or written.
     """
     pictures, out = Path(pictures), Path(out)
     if not pictures.exists():
@@ -276,14 +275,17 @@ class _Work:
         height, width = enlarged * picture.size[0], enlarged * picture.size[1]
         suffix = picture.target.suffix.lower()
         if picture.deep and (suffix == ".npy" or (result.shape[2] == 1 and suffix in images.DEEP)):
-            result = images.to_words(images.resize(result, height, width, clip=False))
+            result = images.to_words(2 * images.resize((result + 1) / 2, height, width) - 1)
         else:
             result = images.resize(images.to_bytes(result), height, width)
         if picture.alpha is not None and result.shape[2] in (1, 3):
             result = images.with_alpha(result, images.resize(picture.alpha, height, width))
-        make_folder(picture.target.parent, "--out")
-        images.write_picture(picture.target, result)
-        self.written.append(picture.target)
+        try:
+            make_folder(picture.target.parent, "--out")
+            images.write_picture(picture.target, result)
+            self.written.append(picture.target)
+        except OSError as error:
+            self.refused.append(f"{picture.target} could not be written ({error.strerror or error}).")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -372,18 +374,7 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
     if out.resolve() == root.resolve():
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
-    targets = [out / path.relative_to(root).with_suffix(suffix) for path, suffix in zip(paths, suffixes, strict=True)]
-    counts = collections.Counter(targets)
-    taken: set[Path] = set()
-    named = []
-    for path, target, suffix in zip(paths, targets, suffixes, strict=True):
-        # Two inputs that differ in their suffix alone keep it in the result's name, which may be a third one's.
-        name = out / f"{path.relative_to(root)}{suffix}" if counts[target] > 1 else target
-        while name in taken or (counts[target] > 1 and name in counts):
-            name = name.with_name(f"{name.stem}_2{suffix}")
-        taken.add(name)
-        named.append(name)
-    return named
+    return [out / name for name in result_names([path.relative_to(root) for path in paths], suffixes)]
 
 
 def _check_memory(path: Path, height: int, width: int) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures, Tfds
+from imgtrans_jax.data.sources import FilePictures, Tfds, given_folder
+from imgtrans_jax.reading import natural
 from imgtrans_jax.types import UserError
 
 
@@ -124,12 +125,13 @@ class ClassFolders:
     path: str
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        path = Path(self.path).expanduser()
+        path = given_folder(self.path)
         inner = path / "train" if (path / "train").is_dir() else path
         train = FilePictures(inner, channels)
-        names = sorted({p.relative_to(inner).parts[0] for p in train.paths if len(p.relative_to(inner).parts) > 1})
-        classes = tuple(names) or ("all",)
-        held_out = inner.with_name("test")
+        inside = (p.relative_to(inner) for p in train.paths)
+        names = {Path(p.parts[0]) for p in inside if len(p.parts) > 1}
+        classes = tuple(str(name) for name in sorted(names, key=natural)) or ("all",)
+        held_out = inner.parent / "test"
         has_test = inner.name == "train" and held_out.is_dir()
         first = _in_folders(train, inner, classes)
         return first, _in_folders(FilePictures(held_out, channels), held_out, classes) if has_test else first, classes

@@ -95,7 +95,7 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
         skip_system_fonts=True,
         style_sheet=_HIDE_COLOUR if sketch else None,
     )
-    return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(bytes(png)), formats=("PNG",)).convert("RGB"))
 
 
 def _is_kept(sketch: np.ndarray, colour: np.ndarray) -> bool:

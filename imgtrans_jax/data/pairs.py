@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from imgtrans_jax.data.archives import ADDRESS, NAMES, fetched
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Tfds
+from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Tfds, given_folder
 from imgtrans_jax.types import UserError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -62,26 +63,35 @@ class SideBySide:
     path: str
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        path = Path(self.path).expanduser()
+        path = given_folder(self.path)
         inner = path / "train" if (path / "train").is_dir() else path
-        train = Halves(FilePictures(inner, channels))
-        height, width = train.pictures[0].shape[:2]
-        name = train.pictures.paths[0].name
-        if width <= height:
-            raise UserError(
-                f"{name} in {inner} is {width}x{height}, which is no pair side by side; for two folders whose pictures match "
-                "by name give --config.data.a=DIR --config.data.b=DIR."
-            )
-        print(f"Each picture of {inner} is cut in the middle, a left and b right ({name}: {width // 2}x{height} each).")
-        held_out = next((p for p in (inner.with_name("test"), inner.with_name("val")) if p.is_dir()), None)
-        has_test = inner.name == "train" and held_out is not None
-        return train, Halves(FilePictures(held_out, channels)) if has_test and held_out else train
+        train = Halves(FilePictures(inner, channels, _no_pair))
+        first = train.pictures.paths[0]
+        height, width = train.pictures.sizes[first]
+        name = f"{first.name}: {width // 2}x{height} each"
+        print(f"Each picture of {inner} is cut in the middle, a left and b right ({name}).")
+        beside = (inner.parent / "test", inner.parent / "val")
+        held_out = next((p for p in beside if inner.name == "train" and p.is_dir()), None)
+        return train, Halves(FilePictures(held_out, channels, _no_pair)) if held_out else train
+
+
+def _no_pair(path: Path, height: int, width: int) -> str | None:
+    if width > height:
+        return None
+    return (
+        f"{path} is {width}x{height}, which is no pair side by side; for two folders whose pictures match "
+        "by name give --config.data.a=DIR --config.data.b=DIR."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class TwoFolders:
-    """Two folders whose pictures match by their names, without the suffix. `train` or `trainA` and `trainB` in them, and test
-    folders beside these, are found as for `Folder`."""
+    """Two folders whose pictures match by their paths in them, without the suffix, or else by a
+    name that each folder has once. `train` or `trainA` and `trainB` in them, and test folders
+    beside these, are found as for `Folder`.
+
+    Raises UserError for a picture that has two partners.
+    """
 
     a: str
     b: str
@@ -190,20 +200,71 @@ class Halves:
 def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
     assert isinstance(a, FilePictures)
     assert isinstance(b, FilePictures)
-    of_b = {path.stem: path for path in b.paths}
-    common = [path for path in a.paths if path.stem in of_b]
-    if not common:
+    found = partners(a, b)
+    if not found:
         raise UserError(
-            f"No picture of {name_a} has the name of one of {name_b} ({_some(a.paths)} and {_some(b.paths)}); pairs match by "
-            "name."
+            f"No picture of {name_a} has the name of one of {name_b} ({_some(a.paths)} and {_some(b.paths)}); "
+            "pairs match by name."
         )
-    of_a = {path.stem for path in a.paths}
-    alone = [path for path in (*a.paths, *b.paths) if path.stem not in of_a or path.stem not in of_b]
+    paired = {*found, *found.values()}
+    alone = [path for path in (*a.paths, *b.paths) if path not in paired]
     if alone:
         print(
             f"{len(alone)} pictures of {name_a} and {name_b} have no partner of their name and are left out: {_some(alone)} …"
         )
-    return Zipped(_chosen(a, common), _chosen(b, [of_b[path.stem] for path in common]))
+    _say_sizes([(x, y, a.sizes[x], b.sizes[y]) for x, y in found.items()])
+    return Zipped(_chosen(a, list(found)), _chosen(b, list(found.values())))
+
+
+def partners(a: FilePictures, b: FilePictures) -> dict[Path, Path]:
+    """The picture of b for each of a, in a's order: of the same path in its folder, without the
+    suffix; else of the same name, where each folder has it once. Raises UserError, with their
+    names, for one that has two."""
+    found: dict[Path, Path] = {}
+    groups_a, groups_b = (_grouped((p.relative_to(x.root).with_suffix(""), p) for p in x.paths) for x in (a, b))
+    for path in groups_a.keys() & groups_b.keys():
+        found[_only(groups_a[path], groups_b[path])] = _only(groups_b[path], groups_a[path])
+    taken = {*found, *found.values()}
+    names_a, names_b = (_grouped((p.stem, p) for p in x.paths) for x in (a, b))
+    for name in names_a.keys() & names_b.keys():
+        left_a, left_b = ([p for p in names[name] if p not in taken] for names in (names_a, names_b))
+        if left_a and left_b and (len(left_a) > 1 or len(left_b) > 1 or len(names_a[name]) == len(names_b[name]) == 1):
+            found[_only(left_a, left_b)] = _only(left_b, left_a)
+    return {path: found[path] for path in a.paths if path in found}
+
+
+def _grouped(keyed: Iterable[tuple[Any, Path]]) -> dict[Any, list[Path]]:
+    groups: dict[Any, list[Path]] = defaultdict(list)
+    for key, path in keyed:
+        groups[key].append(path)
+    return groups
+
+
+def _only(candidates: list[Path], others: list[Path]) -> Path:
+    if len(candidates) > 1:
+        raise UserError(
+            f"{others[0]} has two partners of its name, {candidates[0]} and {candidates[1]}; give partners the "
+            "same path in both folders, or remove one."
+        )
+    return candidates[0]
+
+
+def _say_sizes(pairs: Sequence[tuple[Path, Path, tuple[int, int], tuple[int, int]]]) -> None:
+    """What is resized to its partner, and what is stretched by that, by over a pixel of its own."""
+    unequal = [pair for pair in pairs if pair[2] != pair[3]]
+    stretched = [pair for pair in unequal if _is_stretched(*pair[2:])]
+    for found, what in ((stretched, "stretched"), (unequal if not stretched else [], "resized")):
+        if found:
+            a, b, (h, w), (height, width) = found[0]
+            print(
+                f"{len(found)} of {len(pairs)} pairs have two sizes, and the first picture is {what} to the second's: "
+                f"{a} ({w}x{h}) to that of {b} ({width}x{height})."
+            )
+
+
+def _is_stretched(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    (h, w), (height, width) = a, b
+    return abs(w * height - h * width) > max(width, height, h, w)
 
 
 def _chosen(pictures: FilePictures, paths: list[Path]) -> FilePictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 import zlib
@@ -70,7 +71,8 @@ class Unpaired(Data):
     """Two domains without pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1].
 
     a, b: a source, or the path of a folder or of one picture (one style against many contents). cut: how pictures are
-    resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays.
+    resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays. Four
+    are colour and transparency in .npy arrays too.
     """
 
     a: Source | str = OpenMoji("sketch")
@@ -124,11 +126,8 @@ class Paired(Data):
         a, b = pair if self.direction == "a2b" else pair[::-1]
         if a.shape[:2] != b.shape[:2]:
             a = images.resize(a, *b.shape[:2])
-        if a.dtype != b.dtype:
-            a, b = images.to_unit(a), images.to_unit(b)
-        # Cut as one picture of more channels: one draw serves both.
-        both = self.cut.apply(np.concatenate([a, b], axis=2), rng)
-        return {"a": both[..., : self.channels], "b": both[..., self.channels :]}
+        same = copy.deepcopy(rng)  # one draw serves both
+        return {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, same)}
 
     def read(self, path: Path) -> np.ndarray:
         return images.read_picture(path, self.channels)

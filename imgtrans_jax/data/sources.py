@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from imgtrans_jax import images
@@ -69,7 +69,7 @@ class Folder:
     path: str
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
-        train_path, test_path = self._find(Path(self.path).expanduser(), side)
+        train_path, test_path = self._find(given_folder(self.path), side)
         train = FilePictures(train_path, channels)
         return train, FilePictures(test_path, channels) if test_path else train
 
@@ -79,8 +79,19 @@ class Folder:
             if (path / name).is_dir():
                 path = path / name
                 break
+        if not path.name.startswith("train"):
+            return path, None
         test = path.with_name(path.name.replace("train", "test", 1))
-        return path, test if path.name.startswith("train") and test.is_dir() else None
+        return path, test if test.is_dir() else None
+
+
+def given_folder(text: str) -> Path:
+    """A path as a user gives it, with a name of its own also where it is `.` or ends in `..`.
+    Raises UserError if it is empty."""
+    if not text.strip():
+        raise UserError("A folder of pictures has no name; give its path.")
+    path = Path(os.path.expanduser(text))
+    return path if path.name not in ("", "..") else Path(os.path.abspath(path))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,53 +121,56 @@ class Tfds:
 
 
 class FilePictures:
-    """The sound pictures of a folder, decoded when asked for.
+    """The sound pictures of a folder, or one picture, decoded when asked for. root: the folder;
+    sizes: height and width of each.
 
-    Every file is decoded once at the start; what is damaged, or smaller than 8 pixels, is named and left out, so that the
-    stream of batches is the same from first to last. Raises UserError if nothing is left.
+    Every file is decoded once at the start; what is damaged, smaller than 8 pixels, or unfit is
+    named and left out, so that the stream of batches is the same from first to last. unfit: says of
+    a path, a height and a width why the picture cannot be used, or None. Raises UserError if
+    nothing is left.
     """
 
-    def __init__(self, path: Path, channels: int) -> None:
+    def __init__(self, path: Path, channels: int, unfit: Callable[[Path, int, int], str | None] = lambda *_: None) -> None:
         self.channels = channels
-        if path.is_file():
-            images.read_picture(path, channels)
-            self.paths = [path]
-            return
-        listed = images.list_pictures(path)
+        self.root = path.parent if path.is_file() else path
+        listed = [path] if path.is_file() else images.list_pictures(path)
+
+        def check(path: Path) -> tuple[int, int] | str:
+            try:
+                height, width = images.picture_size(path, channels)
+            except UserError as error:
+                return str(error)
+            if min(height, width) < images.MIN_SIDE:
+                return f"The picture {path} is {width}x{height}, under {images.MIN_SIDE} pixels; remove it."
+            return unfit(path, height, width) or (height, width)
+
         with ThreadPoolExecutor() as threads:
-            checks = threads.map(lambda p: _what_is_wrong(p, channels), listed)
-            wrong = list(tqdm(checks, f"checking {path}", len(listed), leave=False, delay=2, unit="picture", disable=None))
-        self.paths = [p for p, reason in zip(listed, wrong, strict=True) if not reason]
-        for reason in [reason for reason in wrong if reason][:20]:
-            print(f"Left out: {reason}")
+            bar = tqdm(
+                threads.map(check, listed),
+                f"checking {path}",
+                len(listed),
+                leave=False,
+                delay=2,
+                unit="picture",
+                disable=None,
+            )
+            found = dict(zip(listed, bar, strict=True))
+        self.sizes = {p: size for p, size in found.items() if not isinstance(size, str)}
+        self.paths = list(self.sizes)
+        wrong = [reason for reason in found.values() if isinstance(reason, str)]
         if not self.paths:
-            raise UserError(f"None of the {len(listed)} pictures in {path} can be used; the first: {wrong[0]}")
-        if len(self.paths) < len(listed):
-            print(f"{len(listed) - len(self.paths)} of {len(listed)} pictures in {path} are left out.")
+            some = f"None of the {len(listed)} pictures in {path} can be used; the first: "
+            raise UserError(f"{some if path != listed[0] else ''}{wrong[0]}")
+        for reason in wrong[:20]:
+            print(f"Left out: {reason}")
+        if wrong:
+            print(f"{len(wrong)} of {len(listed)} pictures in {path} are left out.")
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
         return images.read_picture(self.paths[index], self.channels)
-
-
-def _what_is_wrong(path: Path, channels: int) -> str | None:
-    try:
-        if path.suffix.lower() in (".jpg", ".jpeg"):
-            with Image.open(path) as image:  # a reduced decoding reads the whole file at a third of the cost
-                height, width = image.height, image.width
-                image.draft("RGB", (1, 1))
-                image.load()
-        else:
-            height, width = images.read_picture(path, channels).shape[:2]
-    except UserError as error:
-        return str(error)
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"The picture {path} is damaged or cut off ({error}); replace or remove it."
-    if min(height, width) < images.MIN_SIDE:
-        return f"The picture {path} is {width}x{height}, under {images.MIN_SIDE} pixels; remove it."
-    return None
 
 
 class TfdsPictures:

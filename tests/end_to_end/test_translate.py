@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import translation
+from imgtrans_jax import images, translation
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.exchange import Generator
@@ -88,6 +89,26 @@ def test_thirty_good_and_six_bad(rgb, tmp_path):
     for path in written:
         (source,) = folder.glob(f"{path.with_suffix('')}.*")
         assert load(tmp_path / "out" / path).size == load(source).size
+
+
+def test_one_that_cannot_be_written_is_named_and_the_others_are_done(rgb, tmp_path, monkeypatch):
+    for name in ("1.png", "2.png", "10.png", "x" * 247 + ".png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(picture((20, 16, 3))).save(tmp_path / "in" / name)
+    write, written = images.write_picture, []
+
+    def failing(path, result):
+        written.append(path.name)
+        if path.name == "2.png":
+            raise OSError(errno.EIO, "Input/output error")
+        write(path, result)
+
+    monkeypatch.setattr(images, "write_picture", failing)
+    with pytest.raises(UserError, match=r"3 of 4 pictures were written(.|\n)*2\.png could not be written") as error:
+        translation.translate(rgb, tmp_path / "in", tmp_path / "out")
+    assert error.value.code == 1
+    assert written[:3] == ["1.png", "2.png", "10.png"]
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_batches_and_tiles_give_what_single_pictures_give(rgb, tmp_path):

@@ -8,12 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"files", "processes"},
-    {"images", "losses", "models", "pool", "optim", "colour", "samples"},
+    {"files", "processes", "memory", "colour"},
+    {"reading"},
+    {"images", "losses", "models", "pool", "optim", "samples"},
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
     {"state"},
-    {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
+    {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
     {"config", "canvas"},
     {"program", "cli", "exchange"},

@@ -4,6 +4,7 @@ import http.server
 import io
 import tarfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from imgtrans_jax.data import archives
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.derived import Edges, Grey, Holes, Lab, Smaller
 from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
-from imgtrans_jax.data.pairs import OneSide, OpenMojiPairs, Pix2Pix, SideBySide
+from imgtrans_jax.data.pairs import OneSide, OpenMojiPairs, Pix2Pix, SideBySide, TwoFolders, partners
 from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
-from imgtrans_jax.data.sources import OpenMoji
+from imgtrans_jax.data.sources import FilePictures, OpenMoji
 from imgtrans_jax.types import UserError
 
 SMALL = Cut(20, 16)
@@ -70,7 +71,7 @@ def test_pictures_that_hold_no_pair_are_refused_and_the_cut_is_said(side_by_side
     assert "cut in the middle, a left and b right (0.png: 24x24 each)" in capsys.readouterr().out
     (tmp_path / "single").mkdir()
     Image.fromarray(noise(0, 24, 24, 3)).save(tmp_path / "single" / "x.png")
-    with pytest.raises(UserError, match=r"x\.png .* is 24x24, which is no pair side by side"):
+    with pytest.raises(UserError, match=r"x\.png is 24x24, which is no pair side by side"):
         Paired(str(tmp_path / "single")).open()
 
 
@@ -89,6 +90,140 @@ def test_two_folders_match_by_name(tmp_path, capsys):
     (tmp_path / "b" / "two.png").rename(tmp_path / "b" / "y.png")
     with pytest.raises(UserError, match="match by name"):
         Paired(a=str(tmp_path / "a"), b=str(tmp_path / "b")).open()
+
+
+# ------------------------------------------------------------------ partners of two folders
+
+
+def put(folder, name, size=(20, 16), value=0):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, value, value)).save(path)
+
+
+def found_partners(tmp_path, a, b):
+    for side, names in (("a", a), ("b", b)):
+        for name in names:
+            put(tmp_path / side, name)
+    found = partners(*(FilePictures(tmp_path / side, 3) for side in "ab"))
+    return {str(x.relative_to(tmp_path / "a")): str(y.relative_to(tmp_path / "b")) for x, y in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "wanted"),
+    [
+        (["1/x.png", "2/x.png"], ["2/x.jpg", "1/x.png"], {"1/x.png": "1/x.png", "2/x.png": "2/x.jpg"}),
+        (["x.png", "y.png"], ["deep/er/x.png", "y.png"], {"x.png": "deep/er/x.png", "y.png": "y.png"}),
+        (["1/x.png", "9/x.png"], ["1/x.png", "8/x.png"], {"1/x.png": "1/x.png"}),
+        (["1/x.png", "2/x.png"], ["1/x.png"], {"1/x.png": "1/x.png"}),
+        (["a.b.png", "a.png"], ["a.b.jpg", "a.jpg"], {"a.b.png": "a.b.jpg", "a.png": "a.jpg"}),
+        (["x.png", "x.jpg", "y.png"], ["y.png"], {"y.png": "y.png"}),
+    ],
+)  # fmt: skip
+def test_partners_have_the_same_path_or_a_name_that_is_unique(a, b, wanted, tmp_path):
+    assert found_partners(tmp_path, a, b) == wanted
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "named"),
+    [
+        (["x.png", "x.jpg"], ["x.png"], ("x.png", "x.jpg")),
+        (["x.png"], ["x.png", "x.jpg"], ("x.png", "x.jpg")),
+        (["x.png"], ["1/x.png", "2/x.png"], ("1/x.png", "2/x.png")),
+        (["1/x.png", "2/x.png", "y.png"], ["x.png", "y.png"], ("1/x.png", "2/x.png")),
+    ],
+)
+def test_two_partners_for_one_picture_are_refused_by_name(a, b, named, tmp_path):
+    with pytest.raises(UserError, match="has two partners of its name") as error:
+        found_partners(tmp_path, a, b)
+    assert all(name in str(error.value) for name in named)
+
+
+NAMES_OF_FILES = st.lists(
+    st.tuples(st.sampled_from(["", "1/", "2/", "1/2/"]), st.sampled_from("xyz"), st.sampled_from([".png", ".jpg"])),
+    min_size=1,
+    max_size=8,
+    unique=True,
+).map(lambda parts: ["".join(part) for part in parts])
+
+
+class Listed:
+    """What `partners` needs of a folder's pictures."""
+
+    def __init__(self, root, names):
+        self.root, self.paths = root, [root / name for name in names]
+
+
+@settings(max_examples=300, deadline=None)
+@given(NAMES_OF_FILES, NAMES_OF_FILES)
+def test_no_picture_ever_gets_a_partner_that_may_be_anothers(a, b):
+    roots = Path("a"), Path("b")
+    sides = [Listed(root, names) for root, names in zip(roots, (a, b), strict=True)]
+    try:
+        found = partners(*sides)
+    except UserError:
+        stems = [[path.stem for path in side.paths] for side in sides]
+        assert any(len(names) > len(set(names)) for names in stems)
+        return
+    assert len(set(found.values())) == len(found)
+    for x, y in found.items():
+        of_a, of_b = (p.relative_to(root).with_suffix("") for p, root in ((x, roots[0]), (y, roots[1])))
+        unique = all([p.stem for p in side.paths].count(x.stem) == 1 for side in sides)
+        assert of_a == of_b or (x.stem == y.stem and unique)
+    for x in sides[0].paths:  # and whoever has one and one only gets it
+        same = [y for y in sides[1].paths if x.relative_to("a").with_suffix("") == y.relative_to("b").with_suffix("")]
+        assert not same or found[x] in same
+
+
+def test_the_pairs_that_are_trained_on_belong_together(tmp_path):
+    """Twelve pairs in subfolders whose file names repeat; each pair has a value of its own."""
+    for number in range(12):
+        name = f"{'abc'[number % 3]}/{number // 3}.png"
+        put(tmp_path / "A", name, (16, 16), 20 * number)
+        put(tmp_path / "B", name, (16, 16), 20 * number)
+    train, _ = TwoFolders(str(tmp_path / "A"), str(tmp_path / "B")).open(16, 3)
+    assert len(train) == 12
+    for number in range(12):
+        a, b = train[number]
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_resized_or_stretched_to_its_partner_is_said(tmp_path, capsys):
+    put(tmp_path / "a", "x.png", (40, 32))
+    put(tmp_path / "b", "x.png", (20, 16))
+    TwoFolders(str(tmp_path / "a"), str(tmp_path / "b")).open(16, 3)
+    assert "1 of 1 pairs have two sizes, and the first picture is resized" in capsys.readouterr().out
+    put(tmp_path / "a", "y.png", (40, 20))
+    put(tmp_path / "b", "y.png", (20, 40))
+    TwoFolders(str(tmp_path / "a"), str(tmp_path / "b")).open(16, 3)
+    said = capsys.readouterr().out
+    assert "1 of 2 pairs have two sizes, and the first picture is stretched" in said
+    assert "(40x20) to that of" in said
+
+
+def test_a_portrait_among_pairs_side_by_side_is_named_and_left_out(side_by_side, capsys):
+    Image.fromarray(noise(9, 40, 24, 3)).save(side_by_side / "train" / "portrait.png")
+    Image.fromarray(noise(9, 40, 40, 3)).save(side_by_side / "val" / "a_square.png")
+    train, test = SideBySide(str(side_by_side)).open(16, 3)
+    assert (len(train), len(test)) == (5, 2)
+    said = capsys.readouterr().out
+    assert "portrait.png is 24x40, which is no pair side by side" in said
+    assert "a_square.png is 40x40, which is no pair side by side" in said
+
+
+def test_pairs_with_transparency_are_cut_each_by_itself(tmp_path):
+    """Four and four channels are two pictures, no data of eight."""
+    disc = np.zeros((40, 40, 4), np.uint8)
+    disc[10:30, 10:30] = (250, 120, 60, 255)
+    for side in "ab":
+        (tmp_path / side).mkdir()
+        Image.fromarray(disc).save(tmp_path / side / "x.png")
+    opened = Paired(a=str(tmp_path / "a"), b=str(tmp_path / "b"), cut=Cut(26, 24), channels=4).open()
+    batch = opened.batches(1, seed=0)[0]
+    np.testing.assert_array_equal(batch["a"], batch["b"])
+    levels = (batch["a"][0] + 1) * 127.5
+    seen = levels[..., 3] > 20
+    assert np.abs(levels[seen][:, :3] - [250, 120, 60]).max() < 5
 
 
 def test_the_embedded_pairs_are_sketch_and_drawing_of_one_subject():

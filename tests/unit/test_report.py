@@ -81,3 +81,19 @@ def test_damaged_rows_are_passed_over(tmp_path):
     rows = [b'{"step": 1, "x": 2.0}', b'{"step": 2, "x": \xf3}', b'{"stfp": 3}', b"[]", b'{"step": 4, "x": 1.0}', b'{"step": 5']
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(rows))
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 4]
+
+
+def test_strangers_pictures_among_the_samples_are_let_be(tmp_path):
+    """Whatever lies there: a phone's name begins like a step."""
+    filled(tmp_path).close()
+    names = ("photo.png", "20240101_120000.png", "0000099_other.png", "1_a2b.png", "_a2b.png", "x_y_z.png", "\u0661_a2b.png")
+    for name in names:
+        (tmp_path / "samples" / name).write_bytes(b"no picture")
+    report = filled(tmp_path, step=20)
+    page = (tmp_path / "index.html").read_text()
+    assert not [name for name in names if f"samples/{name}" in page]
+    assert all((tmp_path / "samples" / name).exists() for name in names)
+    assert "0000050_a2b.png" in page
+    report.close()
+    (tmp_path / "columns.json").write_text("[1, 2]")
+    filled(tmp_path, step=50).close()

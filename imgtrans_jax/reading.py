@@ -1,0 +1,559 @@
+"""Reading any picture that a person may have: found in its folder, opened safely, upright, in sRGB,
+and in a known range."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import math
+import os
+import re
+import stat
+import struct
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from tqdm import tqdm
+
+from imgtrans_jax import memory
+from imgtrans_jax.colour import SRGB_CHROMATICITY, grey_curve, made_profile, srgb_encoded
+from imgtrans_jax.types import UserError
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of what is opened, by its content. All others are refused: some start other
+programs, as EPS does."""
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("apng", "avif", "bmp", "dib", "gif", "j2k", "jfif", "jp2", "jpe", "jpeg", "jpf", "jpg", "jpx"),
+        *("npy", "pbm", "pfm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"),
+    )
+)
+"""File names that are taken for pictures when a folder is listed."""
+
+LARGEST = 400_000_000
+"""Pixels; a file that claims over twice as many is refused before it fills the memory."""
+
+AT_ONCE = 48_000_000
+"""Pixels that are decoded at one time by all threads together; a larger picture is decoded
+alone."""
+
+Image.MAX_IMAGE_PIXELS = LARGEST
+PngImagePlugin.MAX_TEXT_CHUNK = 2**23  # bytes; a colour profile may be larger than Pillow's one megabyte
+# Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# At the peak of reading, as measured.
+_BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}
+_BYTES_OF_OTHERS = 22
+_EMPTY_FROM, _EMPTIEST = 2**30, 20_000  # bytes; and how many of them one of the file may become:
+# a PNG of one colour has 8,000 where it is RGB, 16,000 with a palette, 100,000 in black and white
+_LARGEST_HEADER = 1000  # bytes, of `.npy`
+_FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question how much memory is free
+
+
+def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+    """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10).
+    Links to folders are followed, each folder once. Hidden files are passed over; of other files
+    the kinds and numbers are said.
+
+    Raises UserError if the folder is missing, is no folder, or holds no picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UserError(f"The folder {folder} {what}; check the path.")
+    if folder.resolve() == Path(folder.resolve().anchor):
+        raise UserError(f"{folder} is the whole file system; give the folder of your pictures.")
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for path, kind in _files(folder):
+        if kind != "file":
+            others[kind] += 1
+        elif path.suffix.lower() in SUFFIXES:
+            found.append(path)
+        else:
+            others[path.suffix.lower() or "without a suffix"] += 1
+    if others:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in others.most_common())
+        say_once(f"Not read in {folder}: {kinds}.")
+    if not found:
+        raise UserError(
+            f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
+        )
+    return sorted(found, key=natural)
+
+
+def natural(path: Path) -> tuple[Any, ...]:
+    """The key of an order in which 2 comes before 10: parts of a path, its numbers as numbers."""
+    parts = (*path.parts[:-1], path.stem, path.suffix)
+    split = (enumerate(re.split("([0-9]+)", part)) for part in parts)
+    return tuple(tuple(int(x) if i % 2 else x for i, x in part) for part in split), str(path)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file that is not hidden, and "file", or what it is instead. Real folders go before
+    links to folders, so that the same folder is found under its own name."""
+    folders, links, seen = [folder], [], set()
+    above = {(there.stat().st_dev, there.stat().st_ino) for there in folder.resolve().parents}
+    while folders or links:
+        linked = not folders
+        here = folders.pop() if folders else links.pop()
+        try:
+            found = here.stat()
+            if linked and (found.st_dev, found.st_ino) in above:
+                yield here, "links to a folder that holds this one"
+                continue
+            if (found.st_dev, found.st_ino) in seen:
+                yield here, "links to a folder that is here already"
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(here) as entries:
+                children = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            yield here, f"folder {here} ({error.strerror})"
+            continue
+        for child in children:
+            if child.is_dir():
+                (links if child.is_symlink() else folders).append(here / child.name)
+            else:
+                known = child.is_file() or child.is_symlink()  # a link to nothing is named when it is read
+                yield here / child.name, "file" if known else "pipes or devices"
+
+
+def read_picture(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
+    """(H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8
+    bits; sRGB.
+
+    The camera's rotation is applied, and an embedded colour profile. Grey becomes equal RGB;
+    transparency is laid on white (kept with channels=4); 16-bit grey keeps its depth; of an
+    animation the first frame is taken. `.npy` arrays (H, W) or (H, W, channels) are uint8, uint16,
+    or float in [0, 1], and are never unpickled.
+
+    Raises UserError, naming the file, if it is missing, damaged, too large for the memory, or
+    nothing that can be read, and if its range is not known: floats outside [0, 1], 32-bit integers,
+    16 bits of which 12 or fewer are used.
+    """
+    return _read(Path(path), channels)[0]
+
+
+def picture_size(path: str | os.PathLike[str], channels: int = 3) -> tuple[int, int]:
+    """Height and width of what `read_picture` returns. Reads the whole file, and raises UserError
+    where `read_picture` would; a JPEG is decoded at an eighth of its size, at a third of the
+    cost."""
+    return _read(Path(path), channels, reduced=True)[1]
+
+
+def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
+    """The transparency (H, W, 1) uint8 of a picture; None if it is opaque. Raises UserError as
+    `read_picture` does."""
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return None
+    with _opened(path) as image:
+        if not image.has_transparency_data:
+            return None
+        alpha = np.asarray(_upright(image)[0].convert("RGBA").getchannel("A"))[..., None]
+    return None if alpha.min() == 255 else alpha
+
+
+def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
+    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W,
+    channels), by the rules of `read_picture`; 16 bits of which few are used are only said. Raises
+    UserError, with `name`, where it does not fit."""
+    path = Path(str(name))
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[2] != channels and array.dtype == np.uint8:
+        return _with_channels(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels)
+    if array.dtype == np.uint16:
+        try:
+            _of_words(array, 65535, path)
+        except UserError as error:
+            say_once(str(error).partition(":")[0] + ".")
+        array = array.astype(np.float32) / 65535
+    return _from_array(array, channels, path)
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray, tuple[int, int]]:
+    if path.suffix.lower() == ".npy":
+        array = _from_array(_array(path), channels, path)
+        return array, array.shape[:2]
+    if channels not in (1, 3, 4):
+        raise UserError(f"{path} has no {channels} channels; pictures with other than 1, 3 or 4 come as .npy arrays.")
+    with _opened(path) as image:
+        width, height = image.size
+        numbers = _numbers(image)
+        if reduced and image.format in ("JPEG", "MPO"):
+            image.draft(None, (1, 1))
+        upright, sideways = _upright(image)
+        if numbers.white is None:
+            raise _unknown(f"{path} holds whole numbers of {numbers.bits} bits", np.asarray(upright))
+        if image.mode[0] in "IF":
+            pixels = _from_array(_deep(upright, numbers, path), channels, path)
+        else:
+            if numbers.bits == 16:
+                _check_eight(upright, path)
+            pixels = _with_channels(in_srgb(upright, path), channels)
+    return pixels, (width, height) if sideways else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """A picture that is not decoded yet, and may be within the block. Whatever Pillow raises there
+    becomes a UserError."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
+            raise UserError(f"{path} is no file; give a picture.")
+        with Image.open(path, formats=FORMATS) as image:
+            pixels = math.prod(image.size)
+            _check_memory(path, image.size, pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS))
+            with _DECODING.of(pixels):
+                yield image
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"The picture {path} does not exist; check the path.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder where one picture is needed.") from None
+    except PermissionError:
+        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or remove it.") from None
+    except Image.DecompressionBombError:
+        raise UserError(f"The picture {path} has over {2 * LARGEST:,} pixels; make it smaller.") from None
+    except MemoryError:
+        raise UserError(f"The picture {path} does not fit into memory; make it smaller.") from None
+    except Exception as error:  # of a stranger's file Pillow's readers raise anything
+        raise UserError(
+            f"The picture {path} is damaged or cut off ({str(error) or type(error).__name__}); replace or remove it."
+        ) from None
+
+
+def _array(path: Path) -> np.ndarray:
+    """A `.npy` file, whose header is seen to fit the file and the memory before any is taken."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError(f"{path} is no file; give a picture.")
+        claimed = np.lib.format.open_memmap(path, mode="r", max_header_size=_LARGEST_HEADER)
+        if claimed.dtype.kind not in "buif":
+            raise UserError(f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
+        repeated = 12 if claimed.ndim == 2 else 0
+        _check_memory(path, claimed.shape[:2][::-1], claimed.nbytes + (5 + repeated) * claimed.size)
+        array = np.load(path, allow_pickle=False, max_header_size=_LARGEST_HEADER)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"The picture {path} does not exist; check the path.") from None
+    except PermissionError:
+        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
+    except Exception as error:  # of a stranger's header numpy's reader raises anything
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise UserError(f"The array {path} is damaged or cut off ({reason}); replace or remove it.") from None
+
+
+def _check_memory(path: Path, size: tuple[int, ...], needed: int) -> None:
+    pixels, stored = "x".join(map(str, size)), os.stat(path).st_size
+    if needed > _EMPTY_FROM and needed > _EMPTIEST * stored:
+        raise UserError(
+            f"The picture {path} claims {pixels} pixels in {stored:,} bytes, which would take "
+            f"{memory.text(needed)} of memory: it is empty or damaged; make it smaller, or remove it."
+        )
+    free = memory.free_on_host() if needed > _FREE_UNASKED else None
+    if free is not None and needed > free:
+        raise UserError(
+            f"The picture {path} has {pixels} pixels, which take {memory.text(needed)} of memory, and "
+            f"{memory.text(free)} are free; make it smaller."
+        )
+
+
+class _Decoding:
+    """How much is decoded at one time: AT_ONCE pixels, or one larger picture."""
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        with self.changed:
+            self.changed.wait_for(lambda: not self.pixels or self.pixels + pixels <= AT_ONCE)
+            self.pixels += pixels
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.pixels -= pixels
+                self.changed.notify_all()
+
+
+_DECODING = _Decoding()
+
+
+@functools.lru_cache(maxsize=10_000)
+def say_once(text: str) -> None:
+    """Prints a remark the first time only, beside a bar of progress if there is one."""
+    tqdm.write(text)
+
+
+# ------------------------------------------------------------------------------------------------ rotation
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The picture, decoded, as the camera was held, and whether its sides have changed places since
+    it was opened. Of its EXIF only the orientation is looked at, whatever the rest is."""
+    if image.format == "TIFF":  # Pillow turns it itself, and must not meet the rest
+        with contextlib.suppress(Exception):
+            exif = image.getexif()
+            for tag in set(exif) - {_ORIENTATION}:
+                del exif[tag]
+    image.load()
+    orientation = _orientation(image)
+    turn = _TURNS.get(orientation)
+    return (image, False) if turn is None else (image.transpose(turn), orientation >= 5)
+
+
+def _orientation(image: Image.Image) -> int:
+    exif = image.info.get("exif")
+    found = _orientation_in(exif) if isinstance(exif, bytes) else None
+    if found is None:  # it may be in a profile of PNG, or in XMP
+        with contextlib.suppress(Exception):  # of a stranger's EXIF Pillow's reader raises anything
+            found = image.getexif().get(_ORIENTATION)
+    return found if isinstance(found, int) else 1
+
+
+def _orientation_in(exif: bytes) -> int | None:
+    """The one tag, whatever stands before it: Pillow stops at the first that is cut off."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            number, kind, many = struct.unpack_from(order + "HHI", data, place)
+            if number == _ORIENTATION and many == 1 and kind in (3, 4):
+                return struct.unpack_from(order + ("H" if kind == 3 else "I"), data, place + 8)[0]
+    except struct.error:
+        return None
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ colour
+
+
+def in_srgb(image: Image.Image, path: Path) -> Image.Image:
+    """A decoded picture of 8 bits in sRGB, by its embedded profile (of a PNG also by its gamma and
+    primaries), relative colorimetric with black point compensation; as it is if it has none, or one
+    that cannot be used, which is said."""
+    if image.mode == "LAB":
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return ImageCms.ImageCmsTransform(lab, _SRGB, "LAB", "RGB", _INTENT).apply(image)
+    profile = _profile(image)
+    if profile is None:
+        return image
+    transparent = image.has_transparency_data
+    if image.mode in ("1", "L", "LA", "La"):
+        return _grey_in_srgb(image.convert("LA" if transparent else "L"), profile, path)
+    if image.mode != "CMYK":
+        image = image.convert("RGBA" if transparent else "RGB")
+    transform, why = _transform(profile, image.mode.removesuffix("A"))
+    if why:
+        _say_left_out(path, why)
+    if transform is None:
+        return image
+    flat = transform.apply(image.convert(transform.input_mode))
+    if transparent:
+        flat.putalpha(image.getchannel("A"))
+    return flat
+
+
+def _grey_in_srgb(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
+    curve = grey_curve(profile)
+    if curve is None:
+        _say_left_out(path, _NO_GREY)
+        return image
+    levels = 255 * srgb_encoded(curve(np.linspace(0, 1, 256)))
+    same = range(256) if image.mode == "LA" else ()  # transparency stays
+    return image.point([*np.rint(levels).astype(int).tolist(), *same])
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    """The ICC profile of a picture; one that is there and cannot be read is empty."""
+    if "icc_profile" in image.info:
+        profile = image.info["icc_profile"]
+        return profile if isinstance(profile, bytes) else b""
+    gamma = image.info.get("gamma")
+    if not gamma or "srgb" in image.info:
+        return None
+    chromaticity = image.info.get("chromaticity", SRGB_CHROMATICITY)
+    if abs(gamma - 1 / 2.2) < 1e-3 and np.allclose(chromaticity, SRGB_CHROMATICITY, atol=1e-3):
+        return None
+    try:
+        return made_profile(1 / gamma, chromaticity, grey=image.mode[0] in "1LI")
+    except ValueError:
+        return b""
+
+
+def _say_left_out(path: Path, why: str) -> None:
+    say_once(f"The colour profile of {path} is left out ({why}); its colours are taken as sRGB.")
+
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
+_NO_GREY = "it is damaged, or has no curve for grey"
+
+
+@functools.lru_cache(maxsize=32)
+def _transform(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | None, str]:
+    """To sRGB from pictures of a mode, RGB or CMYK; None if it changes next to nothing, or if there
+    is none, and then why."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        core: Any = source.profile
+        space = core.xcolor_space.strip()
+        if space != mode:
+            return None, f"it is for {space}, and the picture is {mode}"
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.HIGHRESPRECALC
+        transform = ImageCms.ImageCmsTransform(source, _SRGB, mode, "RGB", _INTENT, flags=flags)
+    except Exception:  # of a stranger's profile anything
+        return None, "it is damaged"
+    if mode == "CMYK":
+        return transform, ""
+    steps = np.linspace(0, 255, 18).round().astype(np.uint8)
+    probe = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    moved = np.abs(np.asarray(transform.apply(Image.fromarray(probe)), int) - probe).max()
+    return (transform if moved > 1 else None), ""
+
+
+# ------------------------------------------------------------------------------------------------ ranges
+
+
+@dataclasses.dataclass(frozen=True)
+class _Numbers:
+    """What a file says of its numbers. bits: of each, as they are read; white: the largest one,
+    None if it is not known; inverted: 0 is white."""
+
+    bits: int = 8
+    white: int | None = 255
+    inverted: bool = False
+
+
+def _numbers(image: ImageFile.ImageFile) -> _Numbers:
+    """Of a picture that is not decoded yet."""
+    tags: Any = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    bits = next(iter(tags.get(_BITS, ())), 16)
+    inverted = tags.get(_PHOTOMETRIC) == 0
+    if 2 in tags.get(_FORMAT, ()):
+        return _Numbers(bits, None)  # with a sign
+    if image.mode == "F":
+        return _Numbers(32, 1, inverted)
+    if image.mode[0] == "I":
+        return _Numbers(bits, 2**bits - 1 if bits <= 16 else None, inverted)
+    return _Numbers(16 if any(";16" in str(tile[3]) for tile in image.tile) else 8)
+
+
+_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
+
+
+def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
+    """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they
+    are."""
+    values = np.asarray(image)
+    grey = values.astype(np.float32) if image.mode == "F" else _of_words(values, numbers.white or 1, path)
+    if numbers.inverted:
+        grey = 1 - grey
+    if isinstance(image.info.get("transparency"), int):
+        grey[values == image.info["transparency"]] = 1
+    profile = _profile(image)
+    if profile is None:
+        return grey
+    curve = grey_curve(profile)
+    if curve is None:
+        _say_left_out(path, _NO_GREY)
+        return grey
+    return srgb_encoded(curve(grey.clip(0, 1))) if 0 <= grey.min() <= grey.max() <= 1 else grey
+
+
+def _of_words(values: np.ndarray, white: int, path: Path) -> np.ndarray:
+    """Whole numbers as float32 in [0, 1]. Raises UserError if they are so small that their white is
+    likely another."""
+    largest = values.max()
+    if white == 65535 and 0 < largest < 4096:
+        raise UserError(
+            f"{path} has 16 bits, and its largest number is {largest} of 65535, which would be nearly "
+            "black: multiply its numbers so that white is 65535, save it with 8 bits, or give floats "
+            "in [0, 1] as .npy."
+        )
+    return values.astype(np.float32) / white
+
+
+def _check_eight(image: Image.Image, path: Path) -> None:
+    """The same for colours of 16 bits, of which Pillow reads the upper 8."""
+    if image.mode not in ("RGB", "RGBA"):
+        return
+    largest: Any = max(image.getchannel(c).getextrema()[1] for c in "RGB")
+    if not largest:
+        say_once(f"{path} is black in the upper 8 of its 16 bits, which alone are read.")
+    elif largest < 16:
+        raise UserError(
+            f"{path} has 16 bits and uses 12 or fewer of them, which would be nearly black: multiply its numbers so that white "
+            "is 65535, or save it with 8 bits."
+        )
+
+
+def _unknown(what: str, values: np.ndarray) -> UserError:
+    between = f" from {values.min():.3g} to {values.max():.3g}" if values.size else ""
+    return UserError(
+        f"{what}{between}, whose black and white are not known: scale them; uint8, uint16, or floats in [0, 1] are needed."
+    )
+
+
+def _with_channels(image: Image.Image, channels: int) -> np.ndarray:
+    """Of a decoded picture of 8 bits."""
+    if channels == 4:
+        return np.asarray(image.convert("RGBA"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    if array.dtype == np.uint16:
+        array = _of_words(array, 65535, path) if array.size else array
+    elif array.dtype.kind == "f" and np.isfinite(array).all() and (not array.size or 0 <= array.min() <= array.max() <= 1):
+        array = array.astype(np.float32)
+    elif array.dtype != np.uint8:
+        raise _unknown(f"{path} holds numbers of {array.dtype}", array)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], channels if channels != 4 else 3, axis=2)
+    if array.ndim == 3 and array.shape[2] == 3 and channels == 4:
+        opaque = 255 if array.dtype == np.uint8 else 1
+        array = np.concatenate([array, np.full_like(array[..., :1], opaque)], axis=2)
+    if array.ndim != 3 or array.shape[2] != channels or not array.size:
+        raise UserError(f"{path} is an array of shape {array.shape}; (height, width, {channels}) is needed.")
+    return array
