@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,12 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     rows = experiment.batch_size * game.minibatches
     pictures = _open_data(experiment)
     per_epoch = pictures.steps_per_epoch(rows)
-    total = _total_steps(experiment, per_epoch, steps)
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
     each = f"{game.minibatches} x {experiment.batch_size}" if game.minibatches > 1 else rows
-    say(f"Pictures: {pictures.counts()}. {total} steps of {each}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    say(f"Pictures: {pictures.counts()}. {per_epoch} step{'s' if per_epoch > 1 else ''} of {each} an epoch.")
     if getattr(experiment.data, "direction", "a2b") == "b2a":
         say("Learning from b to a (config.data.direction=b2a).")
-    if steps is None and total < FEW_STEPS:
-        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     if rows > pictures.largest():
         say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
@@ -70,28 +68,34 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     program = Program(experiment, mesh, batches[0], per_epoch)
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
-    _check_agreement(stored, total, folder)
+    _check_agreement(stored, _total_steps(experiment, program, steps), folder)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
+    if metadata:
+        program.go_on(first, _epochs_done(first, metadata, pictures))
+    total = _total_steps(experiment, program, steps)
     if first >= total:
         say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
         return state
     iterator = batches.iterator()
+    position = 0  # of the next batch in the stream
+    if metadata and metadata["data"] is not None:  # else it is a run that convert made
+        position = metadata["data"]["next_index"] * _rows(metadata) // rows
+        iterator.set_state(metadata["data"] | {"next_index": position})
     if metadata:
-        if metadata["data"] is not None:  # else it is a run that convert made
-            iterator.set_state(metadata["data"])
-        say(_resumed(first, metadata, stored))
-    if program.rate(total - 1) == 0:
-        say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
+        say(_resumed(program, first, metadata, stored))
+    say(f"{total} steps in all{_epochs_text(program, total)}.")
+    if steps is None and total < FEW_STEPS:
+        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
+    _warn_of_no_rate(program, first, total)
     say("Compiling the training step …")
     compiled, seconds, needed, free = program.compile()
     write_json(folder / "config.json", stored)
     there = "" if free is None else f", {memory.text(free)} are free"
     say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
-    examine_every = experiment.evaluation.every * per_epoch
-    if examine_every:
+    if experiment.evaluation.every:
         wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
         evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
 
@@ -100,7 +104,7 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     report = Report(folder, stored, facts, first, experiment.recipe.notes) if jax.process_index() == 0 else None
     clock = Clock(first, total, rows)
     records = Records(
-        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
+        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, position - first
     )
     with records:
         stop.arm()
@@ -135,11 +139,11 @@ def _check_pictures(experiment: Experiment, pictures: Opened) -> None:
         raise UserError("A conditional GAN needs classes: give a folder with a folder of pictures for each class.")
 
 
-def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> int:
+def _total_steps(experiment: Experiment, program: Program, steps: int | None) -> int:
     if steps is None:
         steps = experiment.steps
-    if steps is None and experiment.optimizer.schedule.epochs is not None:
-        steps = experiment.optimizer.schedule.epochs * per_epoch
+    if steps is None:
+        steps = program.length()
     if steps is None:
         raise UserError("Neither the config nor its schedule says how long to train; give --steps or config.steps.")
     if steps < 1:
@@ -215,9 +219,38 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     return restored
 
 
-def _resumed(step: int, metadata: dict[str, Any], now: Any) -> str:
+def _epochs_done(step: int, metadata: dict[str, Any], pictures: Opened) -> Fraction:
+    """How many epochs a checkpoint had behind it. One of an older version does not say: then as many
+    as `step` steps of its own batches are of the present pictures."""
+    if "epochs" in metadata:
+        return Fraction(*metadata["epochs"])
+    return Fraction(step, pictures.steps_per_epoch(_rows(metadata)))
+
+
+def _rows(metadata: dict[str, Any]) -> int:
+    """The rows of a checkpoint's batches."""
+    return next(iter(metadata["batch"].values()))[0]
+
+
+def _epochs_text(program: Program, step: int) -> str:
+    done = program.epochs(step)
+    return f" ({float(done):.4g} epoch{'' if done == 1 else 's'})"
+
+
+def _warn_of_no_rate(program: Program, first: int, total: int) -> None:
+    """Where a schedule is too short for the run, its last steps teach nothing."""
+    late, length = first + (total - 1 - first) * 9 // 10, program.length()
+    over = length is not None and total > length and program.rate(total - 1) == 0
+    if over or program.rate(late) < 1e-4 * program.rate(0):
+        say(
+            f"The last steps have a learning rate of {program.rate(total - 1):.2g}: the schedule is "
+            "over before; lengthen config.optimizer.schedule."
+        )
+
+
+def _resumed(program: Program, step: int, metadata: dict[str, Any], now: Any) -> str:
     changed = config.differences(metadata["config"], now)
-    text = f"Going on from step {step}."
+    text = f"Going on from step {step}{_epochs_text(program, step)}."
     before, devices = metadata["versions"].get("devices"), versions()["devices"]
     if before and before != devices:
         text += f" It ran on {before}, and now on {devices}."
