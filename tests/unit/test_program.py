@@ -7,12 +7,19 @@ import pytest
 
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.models.convolution import form
+from imgtrans_jax.models.dcgan import DCGANGenerator
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.optim import Adam, Constant, LinearDecay, StepDecay
 from imgtrans_jax.program import Program
 from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.recipes.gan import GAN
+from imgtrans_jax.recipes.pix2pix import Pix2Pix
+from imgtrans_jax.recipes.simgan import SimGAN
+from imgtrans_jax.recipes.srgan import SRGAN
 from imgtrans_jax.sharding import device_mesh
+from imgtrans_jax.types import UserError
 
 
 def test_a_step_with_remat_takes_less_memory():
@@ -68,3 +75,31 @@ def test_a_schedule_of_steps_does_not_ask_how_many_pictures_there_are():
             np.testing.assert_allclose(found.rate(step), rate, rtol=1e-6)
     assert program(Constant(length=7), 10).length() == 70
     assert program(Constant(), 10).length() is None
+
+
+NARROW = {"generator": ResNetGenerator(width=2, blocks=0), "critic": PatchGAN(width=2, layers=0)}
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        CycleGAN(**NARROW),
+        CycleGAN(**NARROW, adversarial=0.0),
+        CycleGAN(**NARROW, cycle=0.0),
+        SimGAN(**NARROW),
+        Pix2Pix(**NARROW),
+        Pix2Pix(**NARROW, adversarial=0.0),
+        SRGAN(SRResNet(width=2, blocks=0), adversarial=0.1),
+        SRGAN(SRResNet(width=2, blocks=0)),
+        GAN(DCGANGenerator(size=16, width=2)),
+    ],
+    ids=lambda recipe: type(recipe).__name__,
+)
+def test_other_channels_than_the_generator_s_are_one_sentence(recipe, channels):
+    sides = {"a": 16, "b": 64 if isinstance(recipe, SRGAN) else 16}
+    batch = {name: np.zeros((2, side, side, channels), np.float32) for name, side in sides.items()}
+    if isinstance(recipe, GAN):
+        batch = {"x": batch["a"], "y": np.zeros((2, 3), np.float32)}
+    with pytest.raises(UserError, match=r"config\.recipe\.generator.*config\.data.*agree"):
+        Program(Experiment(recipe=recipe), device_mesh((0, 1), 1), batch, 1)
