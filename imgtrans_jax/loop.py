@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, evaluation, generators, memory, sharding
+from imgtrans_jax import config, evaluation, generators, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened
@@ -91,10 +91,9 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
         say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     _warn_of_no_rate(program, first, total)
     say("Compiling the training step …")
-    compiled, seconds, needed, free = program.compile()
+    compiled, seconds, needs = program.compile()
     write_json(folder / "config.json", stored)
-    there = "" if free is None else f", {memory.text(free)} are free"
-    say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
+    say(f"Compiled in {duration(seconds)}. {needs}")
     if experiment.evaluation.every:
         wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
         evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step

@@ -121,22 +121,25 @@ class Program:
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
         return gan_step(self.game, state, batch, frozen, key, parts)
 
-    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, int, int | None]:
-        """The compiled step, which takes its state's memory over; how many seconds it took to compile; how many bytes it needs,
-        and how many are free, on each device or, on a CPU, on this host (None: not known). Raises UserError if it does not fit
-        together, or into memory."""
+    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, str]:
+        """The compiled step, which takes its state's memory over; how many seconds it took to compile;
+        and what it needs of memory, in words. Call it when the state is there. Raises UserError if it
+        does not fit together, or into memory."""
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         compiled = self._compiled(frozen)
         sharing = len(self.mesh.local_devices) if jax.default_backend() == "cpu" else 1  # one memory
         needed, free = sharing * memory.needed(compiled), memory.free()
-        if free is not None and needed > free:
+        taken = sharing * memory.held((self.like, frozen))
+        text = f"A step needs {memory.text(needed)} of memory, {memory.text(taken)} of it already taken"
+        if free is not None and needed - taken > free:
             raise UserError(
-                f"A step needs {memory.text(needed)} of memory and {memory.text(free)} are free: a smaller batch "
-                "(--config.batch_size), its parts one after the other (--config.accumulate), smaller pictures "
-                "(--config.data.cut.crop_size) or a narrower network need less."
+                f"{text}, and {memory.text(free)} are free: a smaller batch (--config.batch_size), its parts "
+                "one after the other (--config.accumulate), smaller pictures (--config.data.cut.crop_size) "
+                "or a narrower network need less."
             )
-        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, needed, free
+        text += "." if free is None else f", {memory.text(free)} are free."
+        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, text
 
     def _compiled(self, frozen: Any) -> jax.stages.Compiled:
         # XLA:CPU drops barriers before it merges what is computed twice, and with them all that remat saves; other platforms,
