@@ -19,7 +19,7 @@ from imgtrans_jax import config, images
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened, Stream
 from imgtrans_jax.exchange import Generator
-from imgtrans_jax.metrics.distributions import frechet_distance, kid
+from imgtrans_jax.metrics.distributions import frechet_distance, kid, kid_protocol
 from imgtrans_jax.metrics.features import Features, check_name
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.lpips import LPIPS
@@ -117,7 +117,7 @@ class Judge:
         """What the scores were made with."""
         found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
         found |= {"versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}}
-        found |= {"errors": "standard errors; of kid the scatter over random halves, or over 100 subsets of 1000"}
+        found |= {"errors": "standard errors"}
         if self.features:
             found["features"] = self.features.protocol
         if self.colours:
@@ -159,9 +159,14 @@ class Ledger:
             counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
             self.confusion = counts if self.confusion is None else self.confusion + counts
 
-    def pictures(self) -> dict[str, str]:
-        """The first 12 digits of the SHA-256 of all pixels, results and real pictures."""
-        return {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
+    def protocol(self) -> dict[str, Any]:
+        """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of real
+        pictures, and how many of them `kid` compared."""
+        found = self.judge.protocol()
+        found |= {"pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}}
+        if "kid" in self.judge.request.metrics and min(self.counts.values()) > 1:
+            found |= {"kid": kid_protocol(self.counts["fakes"], self.counts["reals"])}
+        return found
 
     def results(self) -> tuple[dict[str, float], dict[str, float]]:
         """The scores by name, and their standard errors where they are known."""
@@ -174,7 +179,8 @@ class Ledger:
         if self.judge.features and min(self.counts.values()) > 1:
             x, y = (np.concatenate(self.of[which]) for which in ("fakes", "reals"))
             if "kid" in self.judge.request.metrics:
-                found["kid"], errors["kid"] = kid(x, y)
+                found["kid"], error = kid(x, y)
+                errors |= {"kid": error} if np.isfinite(error) else {}
             if "fid" in self.judge.request.metrics:
                 found["fid"] = frechet_distance(x, y)
         if self.confusion is not None:
@@ -224,7 +230,7 @@ class Examiner:
             "scores": found | extra,
             "errors": errors,
             "counts": ledger.counts,
-            "protocol": self.judge.protocol() | {"pictures": ledger.pictures()} | described(self.experiment, self.opened),
+            "protocol": ledger.protocol() | described(self.experiment, self.opened),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
 
@@ -338,7 +344,7 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
         "scores": found,
         "errors": errors,
         "counts": ledger.counts,
-        "protocol": judge.protocol() | {"pictures": ledger.pictures()} | split,
+        "protocol": ledger.protocol() | split,
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
 
