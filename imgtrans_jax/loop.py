@@ -40,7 +40,7 @@ def train(experiment: Experiment, workdir: str | Path, steps: int | None = None,
     """
     with contextlib.ExitStack() as held:
         stop = stop or held.enter_context(Stop(together=jax.process_count() > 1))
-        return _train(experiment, Path(workdir), steps, stop, held)
+        return _train(experiment, Path(workdir).expanduser(), steps, stop, held)
 
 
 def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, held: contextlib.ExitStack) -> TrainState:
@@ -95,8 +95,12 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     write_json(folder / "config.json", stored)
     say(f"Compiled in {duration(seconds)}. {needs}")
     if experiment.evaluation.every:
-        wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
+        wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, pictures))
         evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
+        if experiment.evaluation.best and experiment.evaluation.best not in wanted.metrics:
+            raise UserError(
+                f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be measured here; choose another."
+            )
 
     # ---- the loop
     facts = versions() | {"compiled in": duration(seconds)}
@@ -153,7 +157,7 @@ def _total_steps(experiment: Experiment, program: Program, steps: int | None) ->
 def _check_numbers(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
-    if experiment.init_from and not Path(experiment.init_from).exists():
+    if experiment.init_from and not Path(experiment.init_from).expanduser().exists():
         raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
     wanted = experiment.evaluation
     request(experiment).check()

@@ -83,7 +83,7 @@ def colours_of(name: str) -> Colours:
     if name in _KNOWN:
         return _KNOWN[name]
     try:
-        read = json.loads(Path(name).read_text())
+        read = json.loads(Path(name).expanduser().read_text())
         triples = {str(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in read.items() if len(v) == 3}
         found = triples if all(0 <= min(v) <= max(v) < 256 for v in triples.values()) else {}
     except OSError:
