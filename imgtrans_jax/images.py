@@ -36,7 +36,8 @@ Image.MAX_IMAGE_PIXELS = LARGEST
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder and its subfolders, by their suffix, sorted; hidden files and other files are passed over.
+    """The pictures of a folder and its subfolders, by their suffix, sorted; hidden files and other files are passed over, and
+    what trainings have left there.
 
     Raises UserError if the folder is missing, is no folder, or holds no picture.
     """
@@ -44,15 +45,29 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise UserError(f"The folder {folder} {what}; check the path.")
+    paths = sorted(folder.rglob("*"))
+    runs = _of_runs(folder, paths)
     found = [
         p
-        for p in sorted(folder.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        for p in paths
+        if p.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        and runs.isdisjoint(p.parents)
     ]
     if not found:
         raise UserError(
             f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
         )
+    return found
+
+
+def _of_runs(folder: Path, paths: Sequence[Path]) -> set[Path]:
+    """The folders of trainings below a folder, and the samples of one in the folder itself: what they show
+    must not become what they learn from. They are said."""
+    runs = [p.parent for p in paths if p.name == "checkpoints" and (p.parent / "config.json").is_file()]
+    found = {folder / "samples" if run == folder else run for run in runs}
+    for path in sorted(found):
+        print(f"Left out: what a training has written to {path}.", flush=True)
     return found
 
 

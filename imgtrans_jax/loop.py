@@ -29,21 +29,29 @@ FEW_STEPS = 300
 # ------------------------------------------------------------------------------------------------ training
 
 
-def train(experiment: Experiment, workdir: str | Path, steps: int | None = None, stop: Stop | None = None) -> TrainState:
+def train(
+    experiment: Experiment,
+    workdir: str | Path,
+    steps: int | None = None,
+    stop: Stop | None = None,
+    verbose: bool = False,
+) -> TrainState:
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`. stop: the context for signals that the caller has
-    entered already, if there is one.
+    the newest checkpoint. Ctrl-C, SIGTERM and SIGHUP save and raise `Interrupted`. stop: the context for
+    signals that the caller has entered already, if there is one. verbose: every loss term on the console.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
     with contextlib.ExitStack() as held:
         stop = stop or held.enter_context(Stop(together=jax.process_count() > 1))
-        return _train(experiment, Path(workdir).expanduser(), steps, stop, held)
+        return _train(experiment, Path(workdir).expanduser(), steps, stop, verbose, held)
 
 
-def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, held: contextlib.ExitStack) -> TrainState:
+def _train(
+    experiment: Experiment, folder: Path, steps: int | None, stop: Stop, verbose: bool, held: contextlib.ExitStack
+) -> TrainState:
     began = time.monotonic()
     stored = config.to_json(experiment)
 
@@ -105,7 +113,7 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     # ---- the loop
     facts = versions() | {"compiled in": duration(seconds)}
     report = Report(folder, stored, facts, first, experiment.recipe.notes) if jax.process_index() == 0 else None
-    clock = Clock(first, total, rows)
+    clock = Clock(first, total, rows, verbose)
     records = Records(
         experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, position - first
     )

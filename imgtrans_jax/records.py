@@ -54,6 +54,10 @@ class Records:
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
         self.unwritten = False
+        if self.report:  # that of a resumed run says that it was stopped
+            with self._if_the_disk_allows():
+                status = self.clock.status(self.clock.first, running=True)
+                self.report.page(status, True, list(self.watch.standing.values()))
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -191,8 +195,8 @@ class Records:
         folder = self.folder / "best"
         sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
         before = _read_json(folder / "best.json")
-        first = before.get("metric") != metric
-        better = math.isfinite(score) and (first or sign * score < sign * before["value"])
+        value = before.get("value") if before.get("metric") == metric else None
+        better = math.isfinite(score) and (not isinstance(value, float) or sign * score < sign * value)
         if jax.process_count() > 1:  # process 0 alone knows the score
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
@@ -242,9 +246,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:

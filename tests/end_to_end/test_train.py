@@ -18,6 +18,7 @@ from PIL import Image
 from imgtrans_jax import config, loop, translation
 from imgtrans_jax.images import read_picture
 from imgtrans_jax.program import Program
+from imgtrans_jax.records import Records
 from imgtrans_jax.report import read_metrics
 from imgtrans_jax.types import UserError
 
@@ -268,6 +269,27 @@ def test_another_batch_size_goes_on_at_the_same_epoch_and_ends_where_the_schedul
     for batch_size in (1, 2, 4):
         loop.train(dataclasses.replace(experiment, batch_size=batch_size), tmp_path / "run")
         assert "has already been trained for 12 steps" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("idle")
+def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(experiment, tmp_path, monkeypatch):
+    loop.train(experiment, tmp_path / "run", steps=2)
+    page = tmp_path / "run" / "index.html"
+    page.write_text("Stopped: step 2 of 18, about 2 h 48 min left")
+    seen = []
+    monkeypatch.setattr(Records, "next_batch", lambda *_: seen.append(page.read_text()) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loop.train(experiment, tmp_path / "run", steps=4)
+    assert "Training: step 2 of 4" in seen[0]
+    assert 'http-equiv="refresh"' in seen[0]
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_run_in_the_folder_of_its_pictures_does_not_learn_from_its_own_samples(experiment, pictures, capsys):
+    inside = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, a=str(pictures / "trainA")))
+    for steps in (2, 4):
+        loop.train(inside, pictures / "trainA" / "run", steps)
+        assert "a: 6 training" in capsys.readouterr().out
 
 
 def test_a_checkpoint_that_does_not_say_its_epochs_had_those_of_its_own_batches(experiment):
