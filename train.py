@@ -27,6 +27,7 @@ from imgtrans_jax import cli
 CONFIG = flags.DEFINE_string("config", None, "The experiment: a Python file, see configs/.")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder. Default: runs/NAME, with the config file's name.")
 STEPS = flags.DEFINE_integer("steps", None, "Stop after this many steps in all. Default: as the config says.", lower_bound=1)
+VERBOSE = flags.DEFINE_bool("verbose", False, "Show every loss term on the console; metrics.jsonl has them in any case.")
 DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "This is one of several processes (hosts) that train together; the cluster says which, or:"
 )
@@ -48,7 +49,8 @@ def main(overrides: cli.Overrides) -> int:
             processes.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
         experiment = cli.load_config(CONFIG.value, overrides)
         try:
-            loop.train(experiment, WORKDIR.value or Path("runs") / Path(CONFIG.value).stem, STEPS.value, stop)
+            folder = WORKDIR.value or Path("runs") / Path(CONFIG.value).stem
+            loop.train(experiment, folder, STEPS.value, stop, VERBOSE.value)
         except loop.Interrupted as stopped:
             print(stopped)
             return 130

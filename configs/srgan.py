@@ -20,5 +20,5 @@ from imgtrans_jax.optim import Adam, StepDecay
 def get_config() -> Experiment:
     base = srresnet()
     recipe = dataclasses.replace(base.recipe, pixel=0.0, content=0.006, layer="relu5_4", adversarial=1e-3)
-    schedule = StepDecay(1e-4, factor=0.1, every=925)  # 100,000 steps of 16 of the embedded drawings
+    schedule = StepDecay(1e-4, factor=0.1, every=100_000, unit="steps")
     return dataclasses.replace(base, recipe=recipe, optimizer=Adam(schedule, b1=0.9), steps=200_000, init_from="runs/srresnet")

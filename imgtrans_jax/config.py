@@ -81,13 +81,15 @@ def load(path: str, *kinds: type) -> Any:
 
     The file is code and is run: load only files that you trust. Raises UserError if it cannot be used.
     """
-    file = Path(path)
+    beside = Path(getattr(sys.modules["__main__"], "__file__", None) or "").parent  # of the script
+    file = Path(path).expanduser()
+    if not file.is_file() and (beside / file).is_file():
+        file = beside / file
     if not file.is_file():
-        near = [str(p) for p in sorted(Path("configs").glob("*.py"))]
-        guess = difflib.get_close_matches(path, near, 3, 0.4)
-        hint = (
-            f"did you mean {' or '.join(guess)}?" if guess else "give the path of a Python file, such as configs/quickstart.py."
-        )
+        near = {str(p.relative_to(root)) for root in (Path(), beside) for p in root.glob("configs/*.py")}
+        guess = difflib.get_close_matches(path, sorted(near), 3, 0.4)
+        example = ", such as configs/quickstart.py" if "configs/quickstart.py" in near else ""
+        hint = f"did you mean {' or '.join(guess)}?" if guess else f"give the path of a Python file{example}."
         raise UserError(f"There is no config file {path}; {hint}")
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:

@@ -30,6 +30,7 @@ COUNT = flags.DEFINE_integer("count", 0, "Test pictures; 0 for all.", lower_boun
 COLOURS = flags.DEFINE_string("colours", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours.")
 SEGMENTER = flags.DEFINE_string("segmenter", None, "A run that makes label maps of photographs: the FCN score with it.")
 OUT = flags.DEFINE_string("out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what stands in --out instead of adding to it.")
 TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
 
 
@@ -43,19 +44,19 @@ def main(overrides: cli.Overrides) -> int:
         raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
     if FAKE.value and SEGMENTER.value:
         raise UserError("--segmenter goes with --run; of two folders give the label maps themselves.")
+    fake, real, run = (Path(flag.value or "").expanduser() for flag in (FAKE, REAL, RUN))
+    folder = fake if FAKE.value else run if run.is_dir() else run.parent
+    file = Path(OUT.value).expanduser() if OUT.value else folder / evaluation.FILE
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
     request.check()
-    if FAKE.value and REAL.value:
-        fake = Path(FAKE.value)
-        records, folder = [evaluation.evaluate_folders(fake, Path(REAL.value), request)], fake
-    else:
-        run = Path(RUN.value or "")
-        records, folder = _of_run(run, request, overrides), run if run.is_dir() else run.parent
-    file = Path(OUT.value) if OUT.value else folder / evaluation.FILE
-    evaluation.keep(records, file)
+    if OUT.value or folder.is_dir():  # else it will be said that this is missing
+        evaluation.check_table(file, OVERWRITE.value)
+    folders = FAKE.value is not None
+    records = [evaluation.evaluate_folders(fake, real, request)] if folders else _of_run(run, request, overrides)
+    evaluation.keep(records, file, anew=OVERWRITE.value)
     print("\n\n".join(evaluation.table(record) for record in records))
-    print(f"\nAdded to {file}, with the protocol.")
+    print(f"\n{'Written' if OVERWRITE.value else 'Added'} to {file}, with the protocol.")
     return 0
 
 

@@ -19,7 +19,8 @@ from imgtrans_jax import config, images
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened, Stream
 from imgtrans_jax.exchange import Generator
-from imgtrans_jax.metrics.distributions import frechet_distance, kid
+from imgtrans_jax.files import make_folder, refuse_existing
+from imgtrans_jax.metrics.distributions import frechet_distance, kid, kid_protocol
 from imgtrans_jax.metrics.features import Features, check_name
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.lpips import LPIPS
@@ -75,27 +76,35 @@ class Request:
         if self.count == 1 or self.count < 0:
             raise UserError(f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all.")
 
-    def within(self, possible: Mapping[str, str]) -> Request:
-        """Those of the metrics for which `possible`, metric -> why it cannot be had, has no reason. What is left out is said if
-        it was asked for by name. Raises UserError if nothing is left."""
-        taken = tuple(name for name in self.metrics if name not in possible)
-        reasons = {name: possible[name] for name in self.metrics if name in possible}
+    def within(self, impossible: Mapping[str, str]) -> Request:
+        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no reason.
+        What is left out is said. Raises UserError if nothing is left."""
+        taken = tuple(name for name in self.metrics if name not in impossible)
+        reasons: dict[str, list[str]] = {}
+        for name in self.metrics:
+            if name in impossible:
+                reasons.setdefault(impossible[name], []).append(name)
+        said = [f"{', '.join(names)}: {why}." for why, names in reasons.items()]
         if not taken and not self.colours:
-            raise UserError("Nothing can be measured: " + " ".join(f"{name} {why}." for name, why in reasons.items()))
-        if self.metrics != METRICS:
-            for name, why in reasons.items():
-                print(f"Left out: {name} {why}.", flush=True)
+            raise UserError(f"Nothing can be measured. {' '.join(said)}")
+        for text in said:
+            print(f"Left out: {text}", flush=True)
         return dataclasses.replace(self, metrics=taken)
 
 
-def impossible(directions: Sequence[Direction], paired: bool) -> dict[str, str]:
-    """The metrics that a training cannot have, and why. directions: the recipe's. paired: whether its data are."""
-    found = {}
-    if not paired or not directions:
+def impossible(directions: Sequence[Direction], opened: Opened) -> dict[str, str]:
+    """The metrics that a training with these pictures cannot have, and why. directions: the recipe's."""
+    found = _too_few(min(len(stream.test) for stream in opened.streams))
+    if len(opened.streams) > 1 or not directions:
         found |= dict.fromkeys(PAIRWISE, "needs pairs, results with their truth")
     if len(directions) < 2:
         found["cycle"] = "needs a way there and a way back"
     return found
+
+
+def _too_few(pictures: int) -> dict[str, str]:
+    why = f"needs two pictures or more on each side, and one has {pictures}"
+    return dict.fromkeys(OF_SETS, why) if pictures < 2 else {}
 
 
 class Judge:
@@ -117,7 +126,7 @@ class Judge:
         """What the scores were made with."""
         found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
         found |= {"versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}}
-        found |= {"errors": "standard errors; of kid the scatter over random halves, or over 100 subsets of 1000"}
+        found |= {"errors": "standard errors"}
         if self.features:
             found["features"] = self.features.protocol
         if self.colours:
@@ -159,9 +168,14 @@ class Ledger:
             counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
             self.confusion = counts if self.confusion is None else self.confusion + counts
 
-    def pictures(self) -> dict[str, str]:
-        """The first 12 digits of the SHA-256 of all pixels, results and real pictures."""
-        return {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
+    def protocol(self) -> dict[str, Any]:
+        """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of real
+        pictures, and how many of them `kid` compared."""
+        found = self.judge.protocol()
+        found |= {"pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}}
+        if "kid" in self.judge.request.metrics and min(self.counts.values()) > 1:
+            found |= {"kid": kid_protocol(self.counts["fakes"], self.counts["reals"])}
+        return found
 
     def results(self) -> tuple[dict[str, float], dict[str, float]]:
         """The scores by name, and their standard errors where they are known."""
@@ -174,7 +188,8 @@ class Ledger:
         if self.judge.features and min(self.counts.values()) > 1:
             x, y = (np.concatenate(self.of[which]) for which in ("fakes", "reals"))
             if "kid" in self.judge.request.metrics:
-                found["kid"], errors["kid"] = kid(x, y)
+                found["kid"], error = kid(x, y)
+                errors |= {"kid": error} if np.isfinite(error) else {}
             if "fid" in self.judge.request.metrics:
                 found["fid"] = frechet_distance(x, y)
         if self.confusion is not None:
@@ -194,7 +209,7 @@ class Examiner:
         self.experiment, self.opened = loaded.experiment, opened
         self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
         request.check()
-        self.judge = Judge(request.within(impossible(self.directions, len(opened.streams) == 1)))
+        self.judge = Judge(request.within(impossible(self.directions, opened)))
         self.translations = {direction: compiled(loaded, direction) for direction in self.directions}
         self.segmenter = compiled(segmenter) if segmenter else None
         if request.colours and len(opened.streams) > 1:
@@ -224,7 +239,7 @@ class Examiner:
             "scores": found | extra,
             "errors": errors,
             "counts": ledger.counts,
-            "protocol": self.judge.protocol() | {"pictures": ledger.pictures()} | described(self.experiment, self.opened),
+            "protocol": ledger.protocol() | described(self.experiment, self.opened),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
 
@@ -311,7 +326,7 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
     paired = all(matched)
     if request.colours and not paired:
         raise UserError(f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in {real}.")
-    lacking = {"cycle": "needs a trained run"}
+    lacking = {"cycle": "needs a trained run"} | _too_few(min(len(fakes), len(reals)))
     if not paired:
         without = f"{sum(m is None for m in matched)} of {len(fakes)}, such as {_alone(fakes, matched)}, have none"
         lacking |= dict.fromkeys(PAIRWISE, f"needs a partner of the same name in {real}, and {without}")
@@ -338,7 +353,7 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
         "scores": found,
         "errors": errors,
         "counts": ledger.counts,
-        "protocol": judge.protocol() | {"pictures": ledger.pictures()} | split,
+        "protocol": ledger.protocol() | split,
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
 
@@ -346,10 +361,25 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
 # ------------------------------------------------------------------------------------------------ records
 
 
-def keep(records: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Appends records to a file."""
-    with file.open("a") as opened:
+def keep(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -> None:
+    """Appends records to a file, or makes it `anew`."""
+    with file.open("w" if anew else "a") as opened:
         opened.writelines(json.dumps(record) + "\n" for record in records)
+
+
+def check_table(file: Path, overwrite: bool) -> None:
+    """Sees that records can be added to a file, whose folder is there. Raises UserError for a file of
+    anything else, unless it may be overwritten, and where nothing can be written."""
+    make_folder(file.parent, "--out")
+    try:
+        with file.open() as opened:
+            first = json.loads(opened.readline(2**20) or '{"scores": {}}')
+    except FileNotFoundError:
+        return
+    except ValueError:
+        first = None
+    if not (isinstance(first, dict) and "scores" in first):
+        refuse_existing(file, overwrite=overwrite)
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:

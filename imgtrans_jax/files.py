@@ -57,6 +57,13 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(stem + ending)
 
 
+def refuse_existing(*paths: Path, overwrite: bool) -> None:
+    """Raises UserError, naming the first of the paths that is there, unless `overwrite`."""
+    for path in paths:
+        if not overwrite and os.path.lexists(path):
+            raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another.")
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""

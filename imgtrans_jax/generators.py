@@ -35,7 +35,7 @@ def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
 
     Raises UserError if it is missing or damaged, or names code outside imgtrans_jax and `trust_code` is not set.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         return imported_folder(path) if is_folder_of_pth(path) and not is_run(path) else _from_run(path, trust_code)
     if not path.exists():
@@ -169,7 +169,7 @@ def _put(params: dict[str, Any], stats: dict[str, Any], name: str, new: Any, new
 
 def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Experiment]:
     """The newest sound state of a run, and its experiment. Raises UserError as `load_generator` does."""
-    state, experiment, _ = _restored(Path(run), trust_code)
+    state, experiment, _ = _restored(Path(run).expanduser(), trust_code)
     return state, experiment
 
 

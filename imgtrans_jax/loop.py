@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, evaluation, generators, memory, sharding
+from imgtrans_jax import config, evaluation, generators, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened
@@ -28,21 +29,29 @@ FEW_STEPS = 300
 # ------------------------------------------------------------------------------------------------ training
 
 
-def train(experiment: Experiment, workdir: str | Path, steps: int | None = None, stop: Stop | None = None) -> TrainState:
+def train(
+    experiment: Experiment,
+    workdir: str | Path,
+    steps: int | None = None,
+    stop: Stop | None = None,
+    verbose: bool = False,
+) -> TrainState:
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
     steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C and SIGTERM save and raise `Interrupted`. stop: the context for signals that the caller has
-    entered already, if there is one.
+    the newest checkpoint. Ctrl-C, SIGTERM and SIGHUP save and raise `Interrupted`. stop: the context for
+    signals that the caller has entered already, if there is one. verbose: every loss term on the console.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
     with contextlib.ExitStack() as held:
         stop = stop or held.enter_context(Stop(together=jax.process_count() > 1))
-        return _train(experiment, Path(workdir), steps, stop, held)
+        return _train(experiment, Path(workdir).expanduser(), steps, stop, verbose, held)
 
 
-def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, held: contextlib.ExitStack) -> TrainState:
+def _train(
+    experiment: Experiment, folder: Path, steps: int | None, stop: Stop, verbose: bool, held: contextlib.ExitStack
+) -> TrainState:
     began = time.monotonic()
     stored = config.to_json(experiment)
 
@@ -52,15 +61,12 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     rows = experiment.batch_size * game.minibatches
     pictures = _open_data(experiment)
     per_epoch = pictures.steps_per_epoch(rows)
-    total = _total_steps(experiment, per_epoch, steps)
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
     each = f"{game.minibatches} x {experiment.batch_size}" if game.minibatches > 1 else rows
-    say(f"Pictures: {pictures.counts()}. {total} steps of {each}, {per_epoch} step{'s' if per_epoch > 1 else ''} an epoch.")
+    say(f"Pictures: {pictures.counts()}. {per_epoch} step{'s' if per_epoch > 1 else ''} of {each} an epoch.")
     if getattr(experiment.data, "direction", "a2b") == "b2a":
         say("Learning from b to a (config.data.direction=b2a).")
-    if steps is None and total < FEW_STEPS:
-        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
     if rows > pictures.largest():
         say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
 
@@ -70,37 +76,46 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     program = Program(experiment, mesh, batches[0], per_epoch)
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
-    _check_agreement(stored, total, folder)
+    _check_agreement(stored, _total_steps(experiment, program, steps), folder)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
+    if metadata:
+        program.go_on(first, _epochs_done(first, metadata, pictures))
+    total = _total_steps(experiment, program, steps)
     if first >= total:
         say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
         return state
     iterator = batches.iterator()
+    position = 0  # of the next batch in the stream
+    if metadata and metadata["data"] is not None:  # else it is a run that convert made
+        position = metadata["data"]["next_index"] * _rows(metadata) // rows
+        iterator.set_state(metadata["data"] | {"next_index": position})
     if metadata:
-        if metadata["data"] is not None:  # else it is a run that convert made
-            iterator.set_state(metadata["data"])
-        say(_resumed(first, metadata, stored))
-    if program.rate(total - 1) == 0:
-        say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
+        say(_resumed(program, first, metadata, stored))
+    say(f"{total} steps in all{_epochs_text(program, total)}.")
+    if steps is None and total < FEW_STEPS:
+        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
+    _warn_of_no_rate(program, first, total)
     say("Compiling the training step …")
-    compiled, seconds, needed, free = program.compile()
+    compiled, seconds, needs = program.compile()
     write_json(folder / "config.json", stored)
-    there = "" if free is None else f", {memory.text(free)} are free"
-    say(f"Compiled in {duration(seconds)}. A step needs {memory.text(needed)} of memory{there}.")
-    examine_every = experiment.evaluation.every * per_epoch
-    if examine_every:
-        wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, len(pictures.streams) == 1))
+    say(f"Compiled in {duration(seconds)}. {needs}")
+    if experiment.evaluation.every:
+        wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, pictures))
         evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
+        if experiment.evaluation.best and experiment.evaluation.best not in wanted.metrics:
+            raise UserError(
+                f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be measured here; choose another."
+            )
 
     # ---- the loop
     facts = versions() | {"compiled in": duration(seconds)}
     report = Report(folder, stored, facts, first, experiment.recipe.notes) if jax.process_index() == 0 else None
-    clock = Clock(first, total, rows)
+    clock = Clock(first, total, rows, verbose)
     records = Records(
-        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, examine_every
+        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, position - first
     )
     with records:
         stop.arm()
@@ -135,11 +150,11 @@ def _check_pictures(experiment: Experiment, pictures: Opened) -> None:
         raise UserError("A conditional GAN needs classes: give a folder with a folder of pictures for each class.")
 
 
-def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> int:
+def _total_steps(experiment: Experiment, program: Program, steps: int | None) -> int:
     if steps is None:
         steps = experiment.steps
-    if steps is None and experiment.optimizer.schedule.epochs is not None:
-        steps = experiment.optimizer.schedule.epochs * per_epoch
+    if steps is None:
+        steps = program.length()
     if steps is None:
         raise UserError("Neither the config nor its schedule says how long to train; give --steps or config.steps.")
     if steps < 1:
@@ -150,7 +165,7 @@ def _total_steps(experiment: Experiment, per_epoch: int, steps: int | None) -> i
 def _check_numbers(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
-    if experiment.init_from and not Path(experiment.init_from).exists():
+    if experiment.init_from and not Path(experiment.init_from).expanduser().exists():
         raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
     wanted = experiment.evaluation
     request(experiment).check()
@@ -215,9 +230,38 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     return restored
 
 
-def _resumed(step: int, metadata: dict[str, Any], now: Any) -> str:
+def _epochs_done(step: int, metadata: dict[str, Any], pictures: Opened) -> Fraction:
+    """How many epochs a checkpoint had behind it. One of an older version does not say: then as many
+    as `step` steps of its own batches are of the present pictures."""
+    if "epochs" in metadata:
+        return Fraction(*metadata["epochs"])
+    return Fraction(step, pictures.steps_per_epoch(_rows(metadata)))
+
+
+def _rows(metadata: dict[str, Any]) -> int:
+    """The rows of a checkpoint's batches."""
+    return next(iter(metadata["batch"].values()))[0]
+
+
+def _epochs_text(program: Program, step: int) -> str:
+    done = program.epochs(step)
+    return f" ({float(done):.4g} epoch{'' if done == 1 else 's'})"
+
+
+def _warn_of_no_rate(program: Program, first: int, total: int) -> None:
+    """Where a schedule is too short for the run, its last steps teach nothing."""
+    late, length = first + (total - 1 - first) * 9 // 10, program.length()
+    over = length is not None and total > length and program.rate(total - 1) == 0
+    if over or program.rate(late) < 1e-4 * program.rate(0):
+        say(
+            f"The last steps have a learning rate of {program.rate(total - 1):.2g}: the schedule is "
+            "over before; lengthen config.optimizer.schedule."
+        )
+
+
+def _resumed(program: Program, step: int, metadata: dict[str, Any], now: Any) -> str:
     changed = config.differences(metadata["config"], now)
-    text = f"Going on from step {step}."
+    text = f"Going on from step {step}{_epochs_text(program, step)}."
     before, devices = metadata["versions"].get("devices"), versions()["devices"]
     if before and before != devices:
         text += f" It ran on {before}, and now on {devices}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import sys
 from pathlib import Path
@@ -20,13 +21,23 @@ def text(size: int) -> str:
 
 
 def needed(compiled: Any) -> int:
-    """Bytes that a compiled program uses at its peak, as its compiler reports them. What compiling and this report took goes
-    back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""
+    """Bytes that a compiled program uses at its peak on each device, with its arguments, as its compiler
+    reports them; what is donated and given back under another name counts once. What compiling and this
+    report took goes back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""
     found = compiled.memory_analysis()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # a libc without it
             ctypes.CDLL(None).malloc_trim(0)
-    return 0 if found is None else int(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)
+    if found is None:
+        return 0
+    new = found.output_size_in_bytes - found.alias_size_in_bytes
+    return int(found.temp_size_in_bytes + found.argument_size_in_bytes + new)
+
+
+def held(tree: Any) -> int:
+    """Bytes of a tree of arrays, or of their shapes with shardings, on each device."""
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)
 
 
 def free() -> int | None:
@@ -46,10 +57,60 @@ def free_on_host() -> int | None:
     except (OSError, StopIteration, ValueError, IndexError):
         if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        try:
-            group = Path("/sys/fs/cgroup")
-            found.append(int((group / limit).read_text()) - int((group / used).read_text()))
-        except (OSError, ValueError):
-            continue
+    found += free_in_groups()
     return min(found) if found else None
+
+
+def free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Bytes that the limits of the control groups leave to this process, one for each limit; [] without.
+
+    Version 1 and 2, the group itself and all around it. Files that were read are kept in memory until it
+    is wanted for something else (page cache): they count as free. root, own: where the system has them.
+    """
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        lines = []
+    places = {mount: "/" for mount, *_ in _VERSIONS}
+    for _, controllers, place in (line for line in lines if len(line) == 3):
+        if not controllers or "memory" in controllers.split(","):
+            places["memory" if controllers else "."] = place
+    found = []
+    for mount, limits, used, prefix in _VERSIONS:
+        for group in _around(root / mount, places[mount]):
+            usage = _number(group / used)
+            bounds = [bound for bound in (_number(group / limit) for limit in limits) if bound is not None]
+            if usage is not None and bounds:
+                found.append(max(min(bounds) - usage + _cache(group / "memory.stat", prefix), 0))
+    return found
+
+
+_VERSIONS = (
+    (".", ("memory.max", "memory.high"), "memory.current", ""),
+    ("memory", ("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_"),
+)
+"""Of control groups: where memory is mounted, its limits and its use, and how sums over inner groups are called."""
+
+
+def _around(mount: Path, place: str) -> list[Path]:
+    """A group's folder and those around it; in a container the outer ones are not there."""
+    parts = [part for part in place.split("/") if part not in ("", "..")]
+    return [mount.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _number(path: Path) -> int | None:
+    """What a file says, if that is a number: "max" is none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _cache(path: Path, prefix: str) -> int:
+    try:
+        words = [line.split() for line in path.read_text().splitlines()]
+        stat = {name: int(size) for name, size in words}
+    except (OSError, ValueError):
+        return 0
+    kinds = ("inactive_file", "active_file")
+    return sum(stat.get(f"{prefix}{kind}", stat.get(kind, 0)) for kind in kinds)

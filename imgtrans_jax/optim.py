@@ -1,10 +1,10 @@
-"""Learning-rate schedules by epoch, optimisers and the smoothed parameters. The only file that knows optax's calls."""
+"""Learning-rate schedules, optimisers and the smoothed parameters. The only file that knows optax's calls."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,16 +20,25 @@ class Schedule(Protocol):
 
     @property
     def epochs(self) -> int | None:
-        """The length that the schedule is made for, or None if it has none."""
+        """The length that the schedule is made for, in its unit, or None if it has none."""
         ...
 
     def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
-        """epoch: () int32, whole epochs done. part: () float32 in [0, 1), how much of the next. Returns a () float32."""
+        """epoch: () int32, whole epochs (or steps) done. part: () float32 in [0, 1), how much of
+        the next. Returns a () float32."""
         ...
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted:
+    """unit: what the numbers of a schedule count: epochs, or steps, where a paper counts these
+    whatever the pictures are."""
+
+    unit: Literal["epochs", "steps"] = "epochs"
+
+
 @dataclasses.dataclass(frozen=True)
-class Constant:
+class Constant(Counted):
     """The same rate throughout, for `length` epochs if that is given."""
 
     rate: float = 2e-4
@@ -44,7 +53,7 @@ class Constant:
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearDecay:
+class LinearDecay(Counted):
     """Constant, then linear towards zero; the rate changes once an epoch (Zhu et al. 2017, section 7.2).
 
     In epoch e, from 0: rate * (1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)), the authors' code, which never
@@ -68,7 +77,7 @@ class LinearDecay:
 
 
 @dataclasses.dataclass(frozen=True)
-class StepDecay:
+class StepDecay(Counted):
     """The rate is multiplied by `factor` after every `every` epochs; `length` epochs if that is given."""
 
     rate: float = 2e-4
@@ -85,7 +94,7 @@ class StepDecay:
 
 
 @dataclasses.dataclass(frozen=True)
-class Exponential:
+class Exponential(Counted):
     """The rate falls smoothly by `factor` an epoch."""
 
     rate: float = 2e-4
@@ -100,7 +109,7 @@ class Exponential:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cosine:
+class Cosine(Counted):
     """Half a cosine from `rate` to `final` over `length` epochs (Loshchilov and Hutter 2017, equation 5)."""
 
     rate: float = 2e-4
@@ -124,21 +133,43 @@ class Adam:
     b1: float = 0.5
     b2: float = 0.999
 
-    def rate(self, step: jax.typing.ArrayLike, steps_per_epoch: int) -> jax.Array:
-        """The rate that update number `step`, from 0, is made with: () float32."""
+    @property
+    def by_steps(self) -> bool:
+        """Whether the schedule counts steps; a schedule of one's own without a `unit` counts epochs."""
+        return getattr(self.schedule, "unit", "epochs") == "steps"
+
+    def rate(self, step: jax.typing.ArrayLike, steps_per_epoch: int, ahead: int = 0) -> jax.Array:
+        """The rate that step number `step`, from 0, is made with: () float32.
+
+        ahead: how many steps more than `step` the epochs that are done would have taken, had all been
+        of the present length: not 0 for a run that began with longer or shorter ones.
+        """
         step = jnp.asarray(step, jnp.int32)
+        if self.by_steps:
+            return self.schedule.at(step, jnp.zeros(()))
+        step = step + ahead
         part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
         return self.schedule.at(step // steps_per_epoch, part)
 
-    def transformation(self, steps_per_epoch: int) -> Guarded:
+    def transformation(self, steps_per_epoch: int, ahead: int = 0) -> Guarded:
         """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in float32 makes the first
-        updates wrong in the fifth digit; PyTorch's and these are right in the seventh."""
+        updates wrong in the fifth digit; PyTorch's and these are right in the seventh.
+
+        The rate is that of the `step` that its update is given: the same for all moves of a critic
+        within one. Without it its own updates are counted. ahead: as for `rate`.
+        """
 
         def init(params: Params) -> optax.OptState:
             return optax.scale_by_adam(self.b1, self.b2).init(params), optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
 
         def update(
-            updates: Params, state: Any, params: Params | None = None, *, sound: jax.typing.ArrayLike = True, **_: Any
+            updates: Params,
+            state: Any,
+            params: Params | None = None,
+            *,
+            sound: jax.typing.ArrayLike = True,
+            step: jax.typing.ArrayLike | None = None,
+            **_: Any,
         ) -> tuple[Params, optax.OptState]:
             adam, schedule = state
             count = optax.safe_increment(adam.count)
@@ -148,7 +179,8 @@ class Adam:
             # copies the old.
             mu, nu = lax.optimization_barrier(chosen(sound, (mu, nu), (adam.mu, adam.nu)))
             first, second = (-jnp.expm1(count * math.log(b)) if b else 1.0 for b in (self.b1, self.b2))
-            rate, root = -self.rate(schedule.count, steps_per_epoch) / first, jnp.sqrt(second)
+            now = schedule.count if step is None else step
+            rate, root = -self.rate(now, steps_per_epoch, ahead) / first, jnp.sqrt(second)
             updates = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mu, nu)
             counts = chosen(sound, (count, optax.safe_increment(schedule.count)), (adam.count, schedule.count))
             return updates, (optax.ScaleByAdamState(counts[0], mu, nu), optax.ScaleByScheduleState(counts[1]))
@@ -157,7 +189,8 @@ class Adam:
 
 
 class Guarded(optax.GradientTransformationExtraArgs):
-    """One whose `update` takes `sound`, a () bool, and returns the state unchanged where that is false."""
+    """One whose `update` takes `step`, and `sound`, a () bool: where that is false it returns the
+    state unchanged."""
 
 
 def chosen(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
@@ -166,13 +199,19 @@ def chosen(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
 
 
 def update(
-    tx: optax.GradientTransformation, params: Params, opt: optax.OptState, grads: Params, sound: jax.typing.ArrayLike = True
+    tx: optax.GradientTransformation,
+    params: Params,
+    opt: optax.OptState,
+    grads: Params,
+    sound: jax.typing.ArrayLike = True,
+    step: jax.typing.ArrayLike | None = None,
 ) -> tuple[Params, optax.OptState, jax.Array]:
-    """One step of an optimiser, if `sound`: the new parameters and state, and the update's global L2 norm."""
+    """One step of an optimiser, if `sound`: the new parameters and state, and the update's global L2
+    norm. step: the number, from 0, of the training's step, by which a schedule goes."""
     if isinstance(tx, Guarded):
-        updates, moved = tx.update(grads, opt, params, sound=sound)
+        updates, moved = tx.update(grads, opt, params, sound=sound, step=step)
     else:
-        updates, moved = tx.update(grads, opt, params)
+        updates, moved = optax.with_extra_args_support(tx).update(grads, opt, params, step=step)
         moved = chosen(sound, moved, opt)
     return chosen(sound, optax.apply_updates(params, updates), params), moved, norm(updates)
 

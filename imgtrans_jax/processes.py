@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import json
 import os
 import secrets
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -156,33 +159,109 @@ def check_agreement(stored: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees it when a process dies."""
+    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees it when
+    a process dies; on a file system without locks a file says whose it is."""
+    if jax.process_index():
+        yield
+        return
+    with _locked(folder) if _has_locks(folder) else _marked(folder / ".owner.json"):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
-        if jax.process_index() == 0:
-            lock.acquire()
+        lock.acquire()
     except filelock.Timeout:
         raise UserError(
             f"Another run trains in {folder} at this moment: wait for it, stop it, or give another --workdir. (Processes that "
             "train together need --distributed.)"
         ) from None
-    except NotImplementedError:  # raised by filelock
-        print(f"The file system of {folder} knows no locks: see to it that no other run uses it.", flush=True)
     try:
         yield
     finally:
         lock.release()
 
 
+def _has_locks(folder: Path) -> bool:
+    """Whether the folder's file system knows locks: some network file systems do not."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, whose locks filelock knows
+        return True
+    with tempfile.TemporaryFile(dir=folder) as trial:
+        try:
+            fcntl.flock(trial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS):
+                return False
+            raise
+    return True
+
+
+@contextlib.contextmanager
+def _marked(mark: Path) -> Iterator[None]:
+    """A lock by a file that says whose it is. A process that is no longer there loses it."""
+    print(f"The file system of {mark.parent} knows no locks: {mark.name} says that this run is there.", flush=True)
+    host, pid = socket.gethostname(), os.getpid()
+    owner = {"host": host, "process": pid, "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+    for _ in range(2):
+        try:
+            with mark.open("x") as file:
+                json.dump(owner, file)
+            break
+        except FileExistsError:
+            _free(mark, host)
+    else:
+        raise UserError(f"Another run began in {mark.parent} at this moment; give another --workdir.")
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _free(mark: Path, host: str) -> None:
+    """Removes the mark of a process of this host that has ended. Raises UserError for any other."""
+    try:
+        found = json.loads(mark.read_text())
+        owner, pid, since = str(found["host"]), int(found["process"]), str(found["since"])
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError, KeyError):
+        owner, pid, since = "an unknown host", 0, "an unknown time"
+    if owner == host and not _lives(pid):
+        print(f"The run that was here before (process {pid}) has ended without a word: its mark is removed.", flush=True)
+        mark.unlink(missing_ok=True)
+        return
+    raise UserError(
+        f"Process {pid} on {owner} has trained in {mark.parent} since {since}: wait for it, stop it, or give "
+        f"another --workdir. If it is no longer there, remove {mark} and start again."
+    )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 class Stop:
-    """Ctrl-C and SIGTERM. Once it is armed they are a question that the loop asks after each step, so that it can save; a
-    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or, where this process is a
-    program that may be ended `at_once`, they end it, also while XLA compiles."""
+    """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost. Once it is
+    armed they are a question that the loop asks after each step, so that it can save; a second Ctrl-C stops
+    at once. Before that there is nothing to save: they do what they did, or, where this process is a program
+    that may be ended `at_once`, they end it, also while XLA compiles. A signal that is ignored (SIGHUP under
+    nohup) stays so."""
 
     def __init__(self, at_once: bool = False, together: bool = False) -> None:
         self.at_once, self.together, self.armed = at_once, together, False
         self.signal: int | None = None
         self.before: dict[int, Any] = {}
+        self.terminals: list[int] = []
         self.sender: socket.socket | None = None
 
     def __enter__(self) -> Stop:
@@ -205,8 +284,11 @@ class Stop:
     def _take_over(self) -> None:
         if not self.before and threading.current_thread() is threading.main_thread():
             # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
-            wanted = (signal.SIGINT,) if self.together else (signal.SIGINT, signal.SIGTERM)
+            wanted = [signal.SIGINT] if self.together else [signal.SIGINT, signal.SIGTERM]
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                wanted.append(signal.SIGHUP)
             self.before = {number: signal.signal(number, self._note) for number in wanted}
+            self.terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def asked(self, step: int) -> bool:
         if self.together:
@@ -225,7 +307,8 @@ class Stop:
         with receiver:
             while number := receiver.recv(1):
                 if number[0] in self.before and not self.armed:
-                    os.write(2, b"\nStopped; there was nothing new to save.\n")
+                    with contextlib.suppress(OSError):  # the terminal may be gone
+                        os.write(2, b"\nStopped; there was nothing new to save.\n")
                     os._exit(128 + number[0])
 
     def _note(self, number: int, _: object) -> None:
@@ -236,10 +319,19 @@ class Stop:
                 raise KeyboardInterrupt
             return
         self.signal = number
+        if hasattr(signal, "SIGHUP") and number == signal.SIGHUP:
+            self._leave_the_terminal()
         with contextlib.suppress(RuntimeError):  # it met a print
             print("Stopping after this step; saving …", flush=True)
         if self.together:
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def _leave_the_terminal(self) -> None:
+        """What is printed to a terminal that is gone would raise an error, and that would lose the state."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in self.terminals:
+            os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 def lost_a_peer(error: Exception) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import time
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -23,10 +25,10 @@ from imgtrans_jax.step import gan_step
 from imgtrans_jax.types import UserError
 
 
-def new_game(experiment: Experiment, per_epoch: int = 1) -> Game:
-    """The experiment's game with its optimisers, whose schedules count epochs of `per_epoch` steps. Raises UserError for
-    numbers that make none."""
-    tx = experiment.optimizer.transformation(per_epoch)
+def new_game(experiment: Experiment, per_epoch: int = 1, ahead: int = 0) -> Game:
+    """The experiment's game with its optimisers, whose schedules count epochs of `per_epoch` steps
+    (`ahead`: see `Adam.rate`). Raises UserError for numbers that make none."""
+    tx = experiment.optimizer.transformation(per_epoch, ahead)
     try:
         return experiment.recipe.game(tx, tx)
     except ValueError as error:
@@ -37,7 +39,7 @@ class Program:
     """The jitted functions of an experiment, for batches like `example` (this process's rows: arrays, or their shapes)."""
 
     def __init__(self, experiment: Experiment, mesh: Mesh, example: Mapping[str, Any], per_epoch: int) -> None:
-        self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
+        self.experiment, self.mesh, self.per_epoch, self.ahead = experiment, mesh, per_epoch, 0
         self.game = new_game(experiment, per_epoch)
         count = experiment.batch_size * self.game.minibatches
         self.batch = {
@@ -60,9 +62,26 @@ class Program:
         )
         self._samples = jax.jit(experiment.recipe.samples)
 
+    def go_on(self, step: int, epochs: Fraction) -> None:
+        """Counts epochs on from the `epochs` that were done at `step`, whatever length they had.
+        Rounded down to a step, so that an epoch is over only when all of it was there. Call it before
+        `compile`."""
+        self.ahead = math.floor(epochs * self.per_epoch) - step
+        self.game = new_game(self.experiment, self.per_epoch, self.ahead)
+
+    def epochs(self, step: int) -> Fraction:
+        """How many epochs are done after `step` steps."""
+        return Fraction(step + self.ahead, self.per_epoch)
+
+    def length(self) -> int | None:
+        """At which step the schedule ends, if it has a length."""
+        optimizer = self.experiment.optimizer
+        length = optimizer.schedule.epochs
+        return length if length is None or optimizer.by_steps else length * self.per_epoch - self.ahead
+
     def rate(self, step: int) -> float:
-        """The learning rate of update number `step`, from 0."""
-        return float(self.experiment.optimizer.rate(step, self.per_epoch))
+        """The learning rate of step number `step`, from 0."""
+        return float(self.experiment.optimizer.rate(step, self.per_epoch, self.ahead))
 
     def batch_shapes(self) -> dict[str, list[int]]:
         return {side: list(x.shape) for side, x in self.batch.items()}
@@ -102,22 +121,25 @@ class Program:
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
         return gan_step(self.game, state, batch, frozen, key, parts)
 
-    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, int, int | None]:
-        """The compiled step, which takes its state's memory over; how many seconds it took to compile; how many bytes it needs,
-        and how many are free, on each device or, on a CPU, on this host (None: not known). Raises UserError if it does not fit
-        together, or into memory."""
+    def compile(self) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, str]:
+        """The compiled step, which takes its state's memory over; how many seconds it took to compile;
+        and what it needs of memory, in words. Call it when the state is there. Raises UserError if it
+        does not fit together, or into memory."""
         frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         compiled = self._compiled(frozen)
         sharing = len(self.mesh.local_devices) if jax.default_backend() == "cpu" else 1  # one memory
         needed, free = sharing * memory.needed(compiled), memory.free()
-        if free is not None and needed > free:
+        taken = sharing * memory.held((self.like, frozen))
+        text = f"A step needs {memory.text(needed)} of memory, {memory.text(taken)} of it already taken"
+        if free is not None and needed - taken > free:
             raise UserError(
-                f"A step needs {memory.text(needed)} of memory and {memory.text(free)} are free: a smaller batch "
-                "(--config.batch_size), its parts one after the other (--config.accumulate), smaller pictures "
-                "(--config.data.cut.crop_size) or a narrower network need less."
+                f"{text}, and {memory.text(free)} are free: a smaller batch (--config.batch_size), its parts "
+                "one after the other (--config.accumulate), smaller pictures (--config.data.cut.crop_size) "
+                "or a narrower network need less."
             )
-        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, needed, free
+        text += "." if free is None else f", {memory.text(free)} are free."
+        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, text
 
     def _compiled(self, frozen: Any) -> jax.stages.Compiled:
         # XLA:CPU drops barriers before it merges what is computed twice, and with them all that remat saves; other platforms,

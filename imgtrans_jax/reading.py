@@ -63,8 +63,8 @@ _FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question ho
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10).
-    Links to folders are followed, each folder once. Hidden files are passed over; of other files
-    the kinds and numbers are said.
+    Links to folders are followed, each folder once. Hidden files are passed over, and what
+    trainings have left there; of other files the kinds and numbers are said.
 
     Raises UserError if the folder is missing, is no folder, or holds no picture.
     """
@@ -122,6 +122,10 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         except OSError as error:
             yield here, f"folder {here} ({error.strerror})"
             continue
+        if {"checkpoints", "config.json"} <= {child.name for child in children}:
+            # What a training shows must not become what it learns from.
+            say_once(f"Left out: what a training has written to {here / 'samples' if here == folder else here}.")
+            children = [child for child in children if here == folder and child.name != "samples"]
         for child in children:
             if child.is_dir():
                 (links if child.is_symlink() else folders).append(here / child.name)

@@ -45,7 +45,7 @@ class Records:
     checkpoints: Checkpoints
     report: Report | None  # on process 0
     clock: Clock
-    examine_every: int = 0  # steps
+    ahead: int = 0  # by how many batches the data are ahead of the steps
 
     def __enter__(self) -> Records:
         self.examiner: evaluation.Examiner | None = None
@@ -54,6 +54,10 @@ class Records:
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
         self.unwritten = False
+        if self.report:  # that of a resumed run says that it was stopped
+            with self._if_the_disk_allows():
+                status = self.clock.status(self.clock.first, running=True)
+                self.report.page(status, True, list(self.watch.standing.values()))
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -85,7 +89,7 @@ class Records:
         except (Exception, SystemExit) as error:  # of whatever kind: reading happens in threads of a library
             saved = ""
             if jax.process_count() == 1 and step - 1 > self.clock.first and int(state.failed) < 0:
-                self.checkpoints.save(step - 1, state, self._metadata(position))
+                self.checkpoints.save(step - 1, state, self._metadata(step - 1, position))
                 self.checkpoints.finish()
                 saved = f" What was learned up to step {step - 1} is saved, and the same command goes on from there."
             why = str(error) if isinstance(error, (UserError, OSError)) else f"{type(error).__name__}: {error}"
@@ -98,7 +102,8 @@ class Records:
         saving = ending or step % self.experiment.save_every == 0 or self._can_make_up_for_a_save(step)
         showing = ending or step % self.experiment.sample_every == 0
         done = step == self.clock.total
-        examining = self.examine_every > 0 and (step % self.examine_every == 0 or done)
+        every = self.experiment.evaluation.every
+        examining = every > 0 and (self.program.epochs(step) % every == 0 or done)
         logging = saving or showing or examining or step % self.experiment.log_every == 0
         if logging or self.clock.due():
             figures: dict[str, float] = {}
@@ -107,7 +112,7 @@ class Records:
             figures |= self._examine(step, state) if examining else {}
             self._log(step, state, figures, keep=logging)
         if saving:
-            self.checkpoints.save(step, state, self._metadata(self.iterator.get_state()))
+            self.checkpoints.save(step, state, self._metadata(step, self.iterator.get_state()))
         if ending:
             self.checkpoints.finish()
         if news := self.checkpoints.news():
@@ -124,7 +129,7 @@ class Records:
 
     def _log(self, step: int, state: TrainState, figures: dict[str, float], keep: bool) -> None:
         values = _means(self.pending)
-        _raise_if_failed(int(state.failed), values, self.batches, self.folder)
+        self._raise_if_failed(int(state.failed), values)
         say(self.clock.line(step, values))
         if keep:
             self.pending = []
@@ -134,8 +139,30 @@ class Records:
                     self.report.metrics(step, values | {"rate": rate} | self.clock.figures() | figures)
                     _say_alarms(step, self.watch.losses(step, values))
 
-    def _metadata(self, position: Any) -> dict[str, Any]:
-        return {"config": self.stored, "data": position, "batch": self.program.batch_shapes(), "versions": versions()}
+    def _raise_if_failed(self, failed: int, values: dict[str, float]) -> None:
+        """The step left the state as it was before the failure; the batch is made again from its
+        number and kept."""
+        if failed < 0:
+            return
+        path = self.folder / f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
+        with contextlib.suppress(OSError):  # a full disk: the sentence matters more
+            np.savez_compressed(path, allow_pickle=False, **self.batches[failed + self.ahead])
+        names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        raise UserError(
+            f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept "
+            f"in {path}, and the newest checkpoint is sound. Look at the batch for broken pictures, then "
+            "try a lower rate (--config.optimizer.schedule.rate=1e-4), float32 instead of bfloat16, or "
+            "another --config.seed."
+        )
+
+    def _metadata(self, step: int, position: Any) -> dict[str, Any]:
+        return {
+            "config": self.stored,
+            "data": position,
+            "batch": self.program.batch_shapes(),
+            "epochs": list(self.program.epochs(step).as_integer_ratio()),
+            "versions": versions(),
+        }
 
     def _show(self, step: int, state: TrainState) -> dict[str, float]:
         """Samples for the page; returns what the watch measured in them."""
@@ -168,14 +195,14 @@ class Records:
         folder = self.folder / "best"
         sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
         before = _read_json(folder / "best.json")
-        first = before.get("metric") != metric
-        better = math.isfinite(score) and (first or sign * score < sign * before["value"])
+        value = before.get("value") if before.get("metric") == metric else None
+        better = math.isfinite(score) and (not isinstance(value, float) or sign * score < sign * value)
         if jax.process_count() > 1:  # process 0 alone knows the score
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
             return
         best = Checkpoints(folder / "checkpoints", keep=1)
-        best.save(step, state, self._metadata(self.iterator.get_state()))
+        best.save(step, state, self._metadata(step, self.iterator.get_state()))
         try:
             best.finish()
         except UserError as error:
@@ -195,21 +222,6 @@ def request(experiment: Experiment) -> evaluation.Request:
 def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:
     fetched = jax.device_get(pending)
     return {name: float(np.mean([row[name] for row in fetched])) for name in fetched[0]}
-
-
-def _raise_if_failed(failed: int, values: dict[str, float], batches: Batches, folder: Path) -> None:
-    """The step left the state as it was before the failure; the batch is made again from its number and kept."""
-    if failed < 0:
-        return
-    path = folder / f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
-    with contextlib.suppress(OSError):  # a full disk: the sentence matters more
-        np.savez_compressed(path, allow_pickle=False, **batches[failed])
-    names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
-    raise UserError(
-        f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept in {path}, and the newest "
-        "checkpoint is sound. Look at the batch for broken pictures, then try a lower rate "
-        "(--config.optimizer.schedule.rate=1e-4), float32 instead of bfloat16, or another --config.seed."
-    )
 
 
 def versions() -> dict[str, str]:
@@ -234,9 +246,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:

@@ -24,6 +24,7 @@ from imgtrans_jax.watch import Alarm
 
 REFRESH_SECONDS = 15
 SAY_EVERY = 10.0  # seconds between console lines on a slow machine
+LONG_WAIT = 0.1  # from this share of the time on it is said that pictures are waited for
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 
 
@@ -44,8 +45,8 @@ def timestamp() -> str:
 class Clock:
     """Rate, time left and input wait of one run of the loop."""
 
-    def __init__(self, first: int, total: int, batch_size: int) -> None:
-        self.first, self.total, self.batch_size = first, total, batch_size
+    def __init__(self, first: int, total: int, batch_size: int, verbose: bool = False) -> None:
+        self.first, self.total, self.batch_size, self.verbose = first, total, batch_size, verbose
         self.start = self.said = time.monotonic()
         self.waited = 0.0
         self.promised = False
@@ -67,16 +68,19 @@ class Clock:
         return time.monotonic() - self.said > SAY_EVERY
 
     def line(self, step: int, values: dict[str, float]) -> str:
-        """One line of progress; call it right after the device has been waited for."""
+        """One line of progress, with `verbose` a second with all terms; call it right after the device has
+        been waited for."""
         now = time.monotonic()
         self.said = now
         self.rate = (step - self.first) / (now - self.start)
-        terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if not name.startswith("norm/"))
         left = duration((self.total - step) / self.rate)
-        text = (
-            f"step {step}/{self.total}  {self.rate * self.batch_size:.3g} images/s  {left} left  "
-            f"input wait {100 * self.waited / (now - self.start):.0f} %  {terms}"
-        )
+        wait = self.waited / (now - self.start)
+        parts = [f"step {step}/{self.total}", f"{self.rate * self.batch_size:.3g} images/s", f"{left} left"]
+        if self.verbose or wait >= LONG_WAIT:
+            parts.append(f"input wait {100 * wait:.0f} %")
+        terms = {name: value for name, value in values.items() if not name.startswith("norm/")}
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in (terms if self.verbose else sums(terms)).items())
+        text = "  ".join(parts) + ("\n    " if self.verbose else "  ") + shown
         if not self.promised and step - self.first >= 5 and step < self.total:
             self.promised = True
             whole = duration((self.total - self.first) / self.rate)
@@ -92,8 +96,20 @@ class Clock:
         """One sentence for the page."""
         if step >= self.total:
             return f"Finished: {step} steps ({timestamp()})."
-        left = "" if math.isnan(self.rate) else f", about {duration((self.total - step) / self.rate)} left"
-        return f"{'Training' if running else 'Stopped'}: step {step} of {self.total}{left} ({timestamp()})."
+        left = "" if math.isnan(self.rate) else f"about {duration((self.total - step) / self.rate)}"
+        if running:
+            return f"Training: step {step} of {self.total}{left and f', {left} left'} ({timestamp()})."
+        return f"Stopped: step {step} of {self.total} ({timestamp()}). The same command goes on{left and f', for {left}'}."
+
+
+def sums(terms: Mapping[str, float]) -> dict[str, float]:
+    """Terms with those of one kind together, as their names begin: cycle_a and cycle_b are `cycle`, all of
+    the critics `d`."""
+    found: dict[str, float] = {}
+    for name, value in terms.items():
+        kind = name.split("_")[0]
+        found[kind] = found.get(kind, 0.0) + value
+    return found
 
 
 class Report:
@@ -223,7 +239,8 @@ class _Events:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a line that a kill cut short, or that is damaged, is passed over."""
+    """The rows of metrics.jsonl; a line that a kill cut short, or that is damaged, is passed over, and so
+    is what is no number."""
     rows = []
     try:
         lines = (folder / "metrics.jsonl").read_text(errors="replace").splitlines()
@@ -232,11 +249,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows
+            rows.append({name: value for name, value in row.items() if _is_number(value)})
+    return [row for row in rows if 0 <= row.get("step", -1) < 2**63]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420) -> str:
@@ -313,9 +334,9 @@ def _figure(step: int, path: Path) -> str:
 def _read_columns(path: Path) -> dict[str, list[str]]:
     try:
         columns = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return {str(sheet): [str(column) for column in names] for sheet, names in columns.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
-    return columns if isinstance(columns, dict) else {}
 
 
 def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
+from flax.errors import ScopeParamShapeError
 
 from imgtrans_jax.game import Game
 from imgtrans_jax.pool import ImagePool, empty_pool
@@ -90,7 +91,14 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
     """
     g_key, d_key = jax.random.split(key)
     batch = _minibatch(game, batch)
-    samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
+    try:
+        samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
+    except ScopeParamShapeError:  # a network that is applied to pictures and to what another made
+        channels = " and ".join(str(c) for c in sorted({x.shape[-1] for x in batch.values() if x.ndim == 4}))
+        raise ValueError(
+            f"The pictures have {channels} channels, and the generators make pictures of others: make "
+            f"config.recipe.generator.channels ({channels}) and config.data agree."
+        ) from None
     fakes, reals = game.fakes(batch, samples), game.reals(batch)
     for name, fake in fakes.items():
         if fake.shape != reals[name].shape:

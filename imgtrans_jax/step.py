@@ -61,7 +61,7 @@ def gan_step(
     if game.critic_first and not game.fresh and parts > 1:
         turns = [(batch, keys)]
     for minibatch, own_keys in turns:
-        d, pools, d_metrics = _critics_turn(game, d, pools, minibatch, draw, own_keys, parts)
+        d, pools, d_metrics = _critics_turn(game, state.step, d, pools, minibatch, draw, own_keys, parts)
     waiting = game.critic is not None and not turns
 
     def turn(carry: tuple[Any, Player, Any], part: Named, keys: Keys):
@@ -80,7 +80,7 @@ def gan_step(
             lambda params: apply(game.generator, params, g_stats, part, keys.gen), state.g.params, has_aux=True
         )
         if waiting and game.critic_first:
-            d, pools, critics = _critics_turn(game, d, pools, part, lambda *_: samples, keys)
+            d, pools, critics = _critics_turn(game, state.step, d, pools, part, lambda *_: samples, keys)
         cotangent, terms = jax.grad(objective, has_aux=True)(samples)
         grads = pull(cotangent)[0]
         if waiting and not game.critic_first:
@@ -88,7 +88,7 @@ def gan_step(
         return (g_stats, d, pools), (grads, terms, critics)
 
     (g_stats, d, pools), (grads, terms, critics) = _over_parts(turn, (state.g.stats, d, pools), batch, keys, parts)
-    d, d_metrics = _moved_critics(game, d, *critics) if waiting and not game.critic_first else (d, critics)
+    d, d_metrics = _moved_critics(game, state.step, d, *critics) if waiting and not game.critic_first else (d, critics)
 
     metrics = join(terms, {"norm/g_grad": norm(grads)}, d_metrics)
     # The barrier: without it XLA would compute this again in each of the hundreds of choices between new and old.
@@ -97,7 +97,7 @@ def gan_step(
     failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
     # The critics, which are small, have moved and are taken back; a generator's large state is written once.
     d, pools = chosen(sound, (d, pools), (state.d, state.pool))
-    g, metrics["norm/g_update"] = _move(state.g, grads, g_stats, game.g_tx, sound)
+    g, metrics["norm/g_update"] = _move(state.g, grads, g_stats, game.g_tx, state.step, sound)
     # Smoothed parameters need statistics as smooth: the running ones are those of the last ten steps. The decay grows to its
     # value, so that a short training is not an average with the initial networks.
     decay = jnp.minimum(game.ema, (1 + state.step) / (10 + state.step))
@@ -133,7 +133,14 @@ def _over_parts(
 
 
 def _critics_turn(
-    game: Game, d: Player, pools: Any, batch: Named, draw: Callable[[Named, Keys], Named], keys: Keys, parts: int = 1
+    game: Game,
+    step: jax.Array,
+    d: Player,
+    pools: Any,
+    batch: Named,
+    draw: Callable[[Named, Keys], Named],
+    keys: Keys,
+    parts: int = 1,
 ) -> tuple[Player, Any, Terms]:
     """The critics' update on the samples that are drawn for each part, the pools after it, and its metrics."""
     if game.critic is None:
@@ -143,7 +150,7 @@ def _critics_turn(
         return _critics_gradient(game, *carry, part, draw(part, keys), keys)
 
     (d, pools), found = _over_parts(turn, (d, pools), batch, keys, parts)
-    d, metrics = _moved_critics(game, d, *found)
+    d, metrics = _moved_critics(game, step, d, *found)
     return d, pools, metrics
 
 
@@ -171,8 +178,8 @@ def _critics_gradient(
     return (d.replace(stats=stats), pools), (grads, terms)
 
 
-def _moved_critics(game: Game, d: Player, grads: Params, terms: Terms) -> tuple[Player, Terms]:
-    moved, update_norm = _move(d, grads, d.stats, game.d_tx)
+def _moved_critics(game: Game, step: jax.Array, d: Player, grads: Params, terms: Terms) -> tuple[Player, Terms]:
+    moved, update_norm = _move(d, grads, d.stats, game.d_tx, step)
     return moved, join(terms, {"norm/d_grad": norm(grads), "norm/d_update": update_norm})
 
 
@@ -186,7 +193,12 @@ def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
 
 
 def _move(
-    player: Player, grads: Params, stats: Any, tx: optax.GradientTransformation, sound: jax.typing.ArrayLike = True
+    player: Player,
+    grads: Params,
+    stats: Any,
+    tx: optax.GradientTransformation,
+    step: jax.Array,
+    sound: jax.typing.ArrayLike = True,
 ) -> tuple[Player, jax.Array]:
-    params, opt, update_norm = update(tx, player.params, player.opt, grads, sound)
+    params, opt, update_norm = update(tx, player.params, player.opt, grads, sound, step)
     return Player(params, chosen(sound, stats, player.stats), opt), update_norm

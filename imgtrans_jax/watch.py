@@ -47,9 +47,10 @@ class Watch:
         try:
             read = json.loads(self.file.read_text())
             self.seen = {str(name): [int(step) for step in steps] for name, steps in read["seen"].items()}
-            self.standing = {str(a["name"]): Alarm(a["name"], a["text"], int(a["since"])) for a in read["standing"]}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            pass
+            alarms = [Alarm(str(a["name"]), str(a["text"]), int(a["since"])) for a in read["standing"]]
+            self.standing = {alarm.name: alarm for alarm in alarms}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            pass  # it begins anew
 
     def sheets(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[dict[str, float], list[Alarm]]:
         """The figures of the sheets of a step, by name, and what is newly seen in them."""

@@ -57,6 +57,7 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
     Raises UserError if there is no such data set, it cannot be downloaded, or it was prepared in a form that only
     TensorFlow reads.
     """
+    data_dir = os.path.expanduser(data_dir) if data_dir else None
     try:
         builder = _builder(name, data_dir)
         if not builder.info.splits:

@@ -15,12 +15,16 @@ def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
     x: (n, d) and y: (m, d) features, n and m at least 2. About 0, and below it by chance, for two samples of one
     distribution (Gretton et al. 2012, equation 3).
     """
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    n, m, d = len(x), len(y), x.shape[1]
-    k_xx, k_yy, k_xy = (((u @ v.T) / d + 1) ** 3 for u, v in ((x, x), (y, y), (x, y)))
+    n, m = len(x), len(y)
+    k_xx, k_yy, k_xy = (polynomial_kernel(u, v) for u, v in ((x, x), (y, y), (x, y)))
     within_x = (k_xx.sum() - np.trace(k_xx)) / (n * (n - 1))
     within_y = (k_yy.sum() - np.trace(k_yy)) / (m * (m - 1))
     return float(within_x + within_y - 2 * k_xy.mean())
+
+
+def polynomial_kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(u.v / d + 1)^3 of features (n, d) and (m, d): (n, m) in float64."""
+    return (u.astype(np.float64) @ v.astype(np.float64).T / u.shape[1] + 1) ** 3
 
 
 @jax.jit

@@ -32,6 +32,15 @@ FACADES: Colours = {
 
 CITYSCAPES: Colours = {
     "-unlabelled": (0, 0, 0),
+    "-dynamic": (111, 74, 0),
+    "-ground": (81, 0, 81),
+    "-parking": (250, 170, 160),
+    "-rail track": (230, 150, 140),
+    "-guard rail": (180, 165, 180),
+    "-bridge": (150, 100, 100),
+    "-tunnel": (150, 120, 90),
+    "-caravan": (0, 0, 90),
+    "-trailer": (0, 0, 110),
     "road": (128, 64, 128),
     "sidewalk": (244, 35, 232),
     "building": (70, 70, 70),
@@ -52,7 +61,9 @@ CITYSCAPES: Colours = {
     "motorcycle": (0, 0, 230),
     "bicycle": (119, 11, 32),
 }
-"""The 19 classes that Cityscapes is scored on."""
+"""The 19 classes that Cityscapes is scored on, and the colours of those that it is not (`static`, `ego
+vehicle` and the like are black, too). Two of these have the colour of a class and count as it: `polegroup`
+as pole, `license plate` as car."""
 
 _KNOWN = {"facades": FACADES, "cityscapes": CITYSCAPES}
 
@@ -72,7 +83,7 @@ def colours_of(name: str) -> Colours:
     if name in _KNOWN:
         return _KNOWN[name]
     try:
-        read = json.loads(Path(name).read_text())
+        read = json.loads(Path(name).expanduser().read_text())
         triples = {str(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in read.items() if len(v) == 3}
         found = triples if all(0 <= min(v) <= max(v) < 256 for v in triples.values()) else {}
     except OSError:

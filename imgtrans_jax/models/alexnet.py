@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Kaiming
+from imgtrans_jax.models.layers import Conv, Kaiming, check_batch
 from imgtrans_jax.types import UnitImages
 
 CONVOLUTIONS = {  # features, kernel, stride, padding
@@ -27,6 +27,7 @@ class AlexNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
+        check_batch(images, (1, 3))
         if min(images.shape[1:3]) < SMALLEST:
             raise ValueError(
                 f"An image of {images.shape[2]}x{images.shape[1]} is too small for AlexNet; it needs {SMALLEST} a side."

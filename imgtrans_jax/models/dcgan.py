@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, bias_before
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, bias_before, check_batch
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 _INNERMOST = 4  # the side of the first map
@@ -38,6 +38,8 @@ class DCGANGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, train: bool) -> SignedImages:
         levels = _levels(self.size)
+        if z.ndim != 2:
+            raise ValueError(f"DCGAN's generator takes latents (N, length); this has the shape {z.shape}.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
         features = self.width * 2 ** (levels - 1)
@@ -66,6 +68,7 @@ class DCGANCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages, condition: jax.Array | None, train: bool) -> Logits:
+        check_batch(x)
         if x.shape[1] != x.shape[2]:
             raise ValueError(f"DCGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal
+from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, check_batch
 from imgtrans_jax.types import Dtype, SignedImages
 
 
@@ -29,6 +29,7 @@ class DnCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> jax.Array:
+        check_batch(x)
         common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
         y = nn.relu(Conv(self.width, 3, **common, name="head")(x))
         for level in range(self.depth):

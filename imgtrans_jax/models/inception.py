@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imgtrans_jax.models.layers import check_batch
 from imgtrans_jax.types import SignedImages
 
 SIDE = 299
@@ -126,6 +127,7 @@ class Inception(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages) -> jax.Array:
+        check_batch(x, (3,))
         x = _square(32, 3, 2, name="Conv2d_1a_3x3")(x)
         x = _square(32, 3, name="Conv2d_2a_3x3")(x)
         x = _reduced(_square(64, 3, padding=1, name="Conv2d_2b_3x3")(x))

@@ -64,6 +64,19 @@ class Orthogonal:
         return nn.initializers.orthogonal(self.gain)(key, shape, dtype)
 
 
+def check_batch(x: jax.Array, channels: tuple[int, ...] = ()) -> None:
+    """Raises ValueError for what is no batch (N, height, width, channels), with one of `channels` if
+    these are given: called first by every network, before it speaks of sizes."""
+    if x.ndim != 4:
+        hint = ": of one picture make a batch by picture[None]" if x.ndim == 3 else ""
+        raise ValueError(f"Networks take batches (N, height, width, channels); this has the shape {x.shape}{hint}.")
+    if channels and x.shape[3] not in channels:
+        raise ValueError(
+            f"This network takes pictures of {' or '.join(map(str, channels))} channels; these have "
+            f"{x.shape[3]}: leave out what needs its features, or use RGB."
+        )
+
+
 class Conv(nn.Module):
     """A convolution with explicit padding, PyTorch's sampling positions, and float32 parameters.
 

@@ -16,6 +16,7 @@ from imgtrans_jax.models.layers import (
     Normal,
     NormKind,
     bias_before,
+    check_batch,
     halved,
     instance_norm,
 )
@@ -47,6 +48,7 @@ class PatchGAN(nn.Module):
         if self.width < 1 or self.layers < 0:
             raise ValueError(f"A PatchGAN of width={self.width} and layers={self.layers} cannot be built; use 1 and 0 or more.")
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        check_batch(x)
         kernel, padding = (4, 1) if self.layers else (1, 0)
         strides = [2] * self.layers + [1] if self.layers else [1, 1]
         smallest = 3 * 2**self.layers if self.layers else 1
@@ -82,6 +84,7 @@ class StrideOneCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> Logits:
+        check_batch(x)
         common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
         for level, width in enumerate(self.widths):
             x = Conv(width, 3, bias=bias_before("instance"), **common, name=f"conv_{level}")(x)

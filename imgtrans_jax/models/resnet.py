@@ -18,6 +18,7 @@ from imgtrans_jax.models.layers import (
     Upsample,
     Upsampling,
     bias_before,
+    check_batch,
     halved,
     rematerialised,
 )
@@ -84,6 +85,7 @@ class ResNetGenerator(nn.Module):
             raise ValueError(
                 f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use 1 and 0 or more."
             )
+        check_batch(x)
         height, width = x.shape[1:3]
         if height % 4 or width % 4 or min(height, width) < 8:
             raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")

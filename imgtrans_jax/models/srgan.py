@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Kaiming, Norm, Normal, NormKind, bias_before
+from imgtrans_jax.models.layers import Conv, Initializer, Kaiming, Norm, Normal, NormKind, bias_before, check_batch
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 
@@ -47,6 +47,7 @@ class SRResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> jax.Array:
+        check_batch(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"padding": 1, "bias": bias_before(self.norm)}
 
@@ -88,6 +89,7 @@ class SRGANCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> Logits:
+        check_batch(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         for level in range(8):
             bias = level == 0 or bias_before(self.norm)

@@ -7,7 +7,17 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, Upsampling, bias_before
+from imgtrans_jax.models.layers import (
+    Conv,
+    Initializer,
+    Norm,
+    Normal,
+    NormKind,
+    Upsample,
+    Upsampling,
+    bias_before,
+    check_batch,
+)
 from imgtrans_jax.types import Dtype, SignedImages
 
 
@@ -43,6 +53,7 @@ class UNet(nn.Module):
     def __call__(self, x: SignedImages, train: bool) -> SignedImages:
         if self.width < 1 or self.levels < 2:
             raise ValueError(f"A U-Net of width={self.width} and levels={self.levels} cannot be built; use 1 and 2 or more.")
+        check_batch(x)
         height, width = x.shape[1:3]
         if height % self.multiple or width % self.multiple:
             raise ValueError(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Kaiming
+from imgtrans_jax.models.layers import Conv, Kaiming, check_batch
 from imgtrans_jax.types import Dtype, UnitImages
 
 Depth: TypeAlias = Literal[16, 19]
@@ -104,6 +104,7 @@ class VGG(nn.Module):
     @nn.compact
     def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
         check_layers(self.layers, self.depth)
+        check_batch(images, (1, 3))
         if min(images.shape[1:3]) < smallest_side(self.layers):
             raise ValueError(
                 f"An image of {images.shape[2]}x{images.shape[1]} is too small for {self.layers[-1]}; "

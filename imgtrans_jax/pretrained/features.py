@@ -49,7 +49,7 @@ def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
 def load_inception(path: str = "") -> Params:
     """The parameters of `models.inception.Inception` from the .pth of pytorch-fid: from `path`, the cache folder, or, once,
     from its release. Raises UserError if it cannot be had, or is another network."""
-    file = Path(path) if path else cache_folder() / INCEPTION
+    file = Path(path).expanduser() if path else cache_folder() / INCEPTION
     if not file.exists():
         if path:
             raise UserError(f"There is no file of Inception's weights {path}; check the path.")

@@ -75,6 +75,20 @@ def test_every_config_loads_and_is_stored(path):
     experiment.data.cut.check()
 
 
+@pytest.mark.parametrize("pictures", [100, 10_000])
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_s_rate_is_sane_for_few_pictures_and_for_many(path, pictures):
+    experiment = config.load(str(path))
+    optimizer = experiment.optimizer
+    per_epoch = max(1, pictures // (experiment.batch_size * new_game(experiment).minibatches))
+    length = (optimizer.schedule.epochs or 0) * (1 if optimizer.by_steps else per_epoch)
+    total = experiment.steps or length
+    rates = [float(optimizer.rate(step, per_epoch)) for step in (0, total // 2, 9 * total // 10)]
+    assert 1e-5 <= rates[0] <= 5e-3
+    assert rates[1] >= rates[0] / 20  # the paper of SRGAN has a tenth from the middle on
+    assert rates[2] >= rates[0] / 100
+
+
 def distinct() -> list[Path]:
     """One config of those that differ in nothing but their pictures and their schedule."""
     found = {}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from imgtrans_jax import comparison, evaluation, loop, translation, watch
 from imgtrans_jax.config import Evaluation, Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pipeline import Unpaired
-from imgtrans_jax.evaluation import Examiner, Request, evaluate_folders
+from imgtrans_jax.evaluation import METRICS, Examiner, Request, evaluate_folders
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.images import read_picture, to_bytes
 from imgtrans_jax.metrics.fidelity import psnr
@@ -123,15 +124,37 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
     assert record["protocol"]["pairs by name"]
     alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr", "kid")))
     assert set(alone["scores"]) == {"kid"}
-    assert "Left out: psnr needs a partner of the same name" in capsys.readouterr().out
+    assert "Left out: psnr: needs a partner of the same name" in capsys.readouterr().out
     with pytest.raises(
-        UserError, match=r"Nothing can be measured: psnr needs a partner .* 2 of 2, such as .*x\.png, have none"
+        UserError, match=r"Nothing can be measured. psnr: needs a partner .* 2 of 2, such as .*x\.png, have none"
     ):
         evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr",)))
     small = evaluate_folders(tmp_path / "small", tmp_path / "real", Request(("psnr",)))
     assert small["protocol"]["resized to their partner"] == 3
     same = evaluate_folders(tmp_path / "real", tmp_path / "real", Request(("psnr", "ssim")))
     assert same["scores"] == {"psnr": np.inf, "ssim": pytest.approx(1)}
+
+
+@pytest.mark.parametrize(
+    ("names", "metrics", "words"),
+    [
+        (("0", "x"), METRICS, r"psnr, ssim, lpips_alex, lpips_vgg: needs a partner .* 1 of 2, such as .*x\.png, have none"),
+        (("0",), METRICS, r"kid, fid: needs two pictures or more on each side, and one has 1\."),
+        (("0",), ("psnr", "kid"), r"Left out: kid: needs two pictures"),
+        (("0",), ("kid", "fid"), r"Nothing can be measured\. kid, fid: needs two pictures"),
+        (("x",), ("psnr", "kid"), r"Nothing can be measured\. psnr: needs a partner .* kid: needs two"),
+    ],
+)
+def test_what_folders_do_not_allow_is_said_and_no_table_is_empty(tmp_path, capsys, monkeypatch, names, metrics, words):
+    def measuring(_):
+        raise UserError(capsys.readouterr().out)
+
+    monkeypatch.setattr(evaluation, "Judge", measuring)
+    picture = np.zeros((16, 16, 3), np.uint8)
+    save(tmp_path / "real", {f"{i}.png": picture for i in range(3)})
+    save(tmp_path / "fake", {f"{name}.png": picture for name in names})
+    with pytest.raises(UserError, match=words):
+        evaluate_folders(tmp_path / "fake", tmp_path / "real", Request(metrics))
 
 
 def test_label_maps_by_the_command(tmp_path):
@@ -153,6 +176,37 @@ def test_label_maps_by_the_command(tmp_path):
     assert "pixel_accuracy" in done.stdout
 
 
+def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
+    table, photo = tmp_path / "table.jsonl", tmp_path / "photo.png"
+    evaluation.check_table(table, overwrite=False)
+    evaluation.keep([{"scores": {"psnr": 1}}], table)
+    evaluation.check_table(table, overwrite=False)
+    evaluation.keep([{"scores": {"psnr": 2}}], table)
+    assert len(table.read_text().splitlines()) == 2
+    evaluation.keep([{"scores": {"psnr": 3}}], table, anew=True)
+    assert json.loads(table.read_text())["scores"] == {"psnr": 3}
+    Image.new("RGB", (8, 8)).save(photo)
+    for name, text in (("notes.txt", "my notes"), ("other.json", '{"a": 1}'), ("list.json", "[1]")):
+        (tmp_path / name).write_text(text)
+    for other in (photo, tmp_path / "notes.txt", tmp_path / "other.json", tmp_path / "list.json"):
+        before = other.read_bytes()
+        with pytest.raises(UserError, match=f"{other.name} is there already; add --overwrite"):
+            evaluation.check_table(other, overwrite=False)
+        evaluation.check_table(other, overwrite=True)
+        assert other.read_bytes() == before
+
+
+def test_evaluate_s_paths_may_begin_at_home(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("fake", "real"):
+        save(tmp_path / name, {f"{i}.png": rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for i in range(2)})
+    command = [sys.executable, "-m", "imgtrans_jax.evaluate", "--fake=~/fake", "--real=~/real", "--out=~/table.jsonl"]
+    environment = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run([*command, "--metrics=psnr"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "table.jsonl").read_text())["scores"]["psnr"] > 0
+
+
 def test_mistakes_get_a_sentence(run, tmp_path):
     for wrong, words in (
         (Request(("psnrr", "kid", "x")), "There is no metric 'psnrr', 'x'"),
@@ -166,7 +220,8 @@ def test_mistakes_get_a_sentence(run, tmp_path):
         (Evaluation(every=1, best="psnr"), r"'psnr', which is not among config\.evaluation\.metrics \(kid\)"),
         (Evaluation(best="kid"), "needs evaluations"),
         (Evaluation(every=-1), "in epochs"),
-        (Evaluation(every=1, metrics=("psnr",)), "Nothing can be measured: psnr needs pairs"),
+        (Evaluation(every=1, metrics=("cycle", "psnr"), best="psnr"), "'psnr', which cannot be measured here"),
+        (Evaluation(every=1, metrics=("psnr",)), "Nothing can be measured. psnr: needs pairs"),
     ):
         experiment = dataclasses.replace(load_generator(run).experiment, evaluation=wrong)
         with pytest.raises(UserError, match=words):

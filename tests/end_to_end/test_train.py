@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -16,6 +17,8 @@ from PIL import Image
 
 from imgtrans_jax import config, loop, translation
 from imgtrans_jax.images import read_picture
+from imgtrans_jax.program import Program
+from imgtrans_jax.records import Records
 from imgtrans_jax.report import read_metrics
 from imgtrans_jax.types import UserError
 
@@ -26,6 +29,10 @@ def checksums(run: Path) -> dict:
     steps = sorted((int(p.name), p) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
     record = json.loads((steps[-1][1] / "metadata" / "metadata").read_text())
     return {key: record[key] for key in ("step", "checksums", "data")}
+
+
+def rates(run: Path) -> dict[int, float]:
+    return {row["step"]: round(row["rate"], 8) for row in read_metrics(run)}
 
 
 @pytest.fixture
@@ -235,6 +242,61 @@ def test_a_run_past_its_schedule_says_so_and_ends_where_an_unbroken_one_does(exp
     assert "The last steps have a learning rate of 0" in capsys.readouterr().out
     loop.train(experiment, tmp_path / "whole", steps=19)
     assert checksums(tmp_path / "run") == checksums(tmp_path / "whole")
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Training steps that only count, and need no compiling."""
+
+    def step(state, batch):
+        return state.replace(step=state.step + 1), {"cycle_a": jax.numpy.float32(1)}
+
+    monkeypatch.setattr(Program, "compile", lambda self: (step, 0.0, ""))
+
+
+@pytest.mark.usefixtures("idle")
+def test_another_batch_size_goes_on_at_the_same_epoch_and_ends_where_the_schedule_does(experiment, tmp_path, capsys):
+    loop.train(experiment, tmp_path / "run", steps=9)  # 3 of 6 epochs of 3 steps
+    larger = dataclasses.replace(experiment, batch_size=4, log_every=1)
+    capsys.readouterr()
+    assert int(loop.train(larger, tmp_path / "run").step) == 12  # 3 more of one step each
+    said = capsys.readouterr().out
+    assert "Going on from step 9 (3 epochs)" in said
+    assert "12 steps in all (6 epochs)" in said
+    found = rates(tmp_path / "run")
+    assert [found[step] for step in (9, 10, 11, 12)] == [0.0008, 0.0006, 0.0004, 0.0002]
+    assert checksums(tmp_path / "run")["data"] == {"next_index": 9 * 2 // 4 + 3}  # the pictures go on, too
+    for batch_size in (1, 2, 4):
+        loop.train(dataclasses.replace(experiment, batch_size=batch_size), tmp_path / "run")
+        assert "has already been trained for 12 steps" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("idle")
+def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(experiment, tmp_path, monkeypatch):
+    loop.train(experiment, tmp_path / "run", steps=2)
+    page = tmp_path / "run" / "index.html"
+    page.write_text("Stopped: step 2 of 18, about 2 h 48 min left")
+    seen = []
+    monkeypatch.setattr(Records, "next_batch", lambda *_: seen.append(page.read_text()) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loop.train(experiment, tmp_path / "run", steps=4)
+    assert "Training: step 2 of 4" in seen[0]
+    assert 'http-equiv="refresh"' in seen[0]
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_run_in_the_folder_of_its_pictures_does_not_learn_from_its_own_samples(experiment, pictures, capsys):
+    inside = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, a=str(pictures / "trainA")))
+    for steps in (2, 4):
+        loop.train(inside, pictures / "trainA" / "run", steps)
+        assert "a: 6 training" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_does_not_say_its_epochs_had_those_of_its_own_batches(experiment):
+    pictures = experiment.data.open()
+    old = {"batch": {"a": [2, 16, 16, 3], "b": [2, 16, 16, 3]}}
+    assert loop._epochs_done(9, old, pictures) == 3
+    assert loop._epochs_done(9, old | {"epochs": [7, 2]}, pictures) == Fraction(7, 2)
 
 
 def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):

@@ -2,17 +2,24 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 from flax import linen as nn
+from PIL import Image
 
-from imgtrans_jax import cli
+from imgtrans_jax import cli, loop
 from imgtrans_jax.config import Experiment, differences, from_json, load, override, to_json
+from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.generators import load_generator
 from imgtrans_jax.losses.adversarial import hinge, vanilla
 from imgtrans_jax.losses.pixel import l1_sum
+from imgtrans_jax.metrics.segmentation import colours_of
 from imgtrans_jax.models.layers import Xavier
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Cosine, LinearDecay
+from imgtrans_jax.pretrained.features import load_inception
+from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.cyclegan import CycleGAN
 from imgtrans_jax.types import UserError
 
@@ -169,3 +176,55 @@ def test_modules_are_replaced_not_bound():
     assert isinstance(changed.recipe.critic, nn.Module)
     assert changed.recipe.critic.parent is None
     assert isinstance(PLAIN.optimizer.schedule, LinearDecay)
+
+
+def test_a_config_is_also_looked_for_beside_the_script(tmp_path, monkeypatch):
+    (tmp_path / "repo" / "configs").mkdir(parents=True)
+    (tmp_path / "repo" / "configs" / "mine.py").write_text(
+        "from imgtrans_jax.config import Experiment\ndef get_config():\n    return Experiment(batch_size=7)\n"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "repo" / "train.py"), raising=False)
+    assert load("configs/mine.py").batch_size == 7
+    with pytest.raises(UserError, match=r"There is no config file configs/mime.py; did you mean configs/mine\.py"):
+        load("configs/mime.py")
+    monkeypatch.setenv("HOME", str(tmp_path / "repo"))
+    assert load("~/configs/mine.py").batch_size == 7
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        load_generator,
+        load_vgg,
+        load_inception,
+        colours_of,
+        lambda path: loop.train(Experiment(init_from=path, batch_size=0), "unused"),
+    ],
+)
+def test_a_path_of_a_config_or_a_flag_may_begin_at_home(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there.pth").write_text("no weights")
+    with pytest.raises(UserError, match=r"^(?!There (is|are) no )"):
+        read("~/there.pth")
+    with pytest.raises(UserError, match=r"^There (is|are) no "):
+        read("~/not_there.pth")
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda path: Unpaired(f"{path}/one", f"{path}/one").open(),
+        lambda path: Paired(path).open(),
+        lambda path: Paired(a=f"{path}/one", b=f"{path}/two").open(),
+        lambda path: Derived(path).open(),
+        lambda path: Labelled(path).open(),
+    ],
+)
+def test_a_folder_of_pictures_may_begin_at_home(opened, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("one", "two"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 20)).save(tmp_path / "pictures" / name / "x.png")
+    assert opened("~/pictures").largest() >= 1

@@ -16,6 +16,7 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
+from imgtrans_jax.optim import Adam, StepDecay
 from imgtrans_jax.recipes.gan import GAN
 from imgtrans_jax.recipes.perceptual import feature_distance
 from imgtrans_jax.recipes.pix2pix import Pix2Pix
@@ -295,3 +296,10 @@ def test_simgan_keeps_translations_near_their_inputs(layer):
 def test_weights_that_make_no_game_are_refused(recipe):
     with pytest.raises(ValueError, match=r"must not be negative|must be above 0"):
         recipe.game(TX, TX)
+
+
+def test_a_critic_that_moves_several_times_a_step_has_the_step_s_rate():
+    recipe = dataclasses.replace(NOISE, critic_steps=3)
+    over_after_one_step = Adam(StepDecay(1e-3, factor=0.0, every=1)).transformation(1)
+    *_, metrics = one_step(recipe, labelled(8), over_after_one_step, over_after_one_step)
+    assert metrics["norm/d_update"] > 1e-4  # of the last of its three turns

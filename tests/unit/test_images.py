@@ -126,3 +126,19 @@ def test_padding_reaches_the_multiple_even_of_a_2x2_picture():
     padded = images.pad_to_multiple(np.arange(4.0).reshape(1, 2, 2, 1), 4, 16)
     assert padded.shape == (1, 16, 16, 1)
     assert images.pad_to_multiple(np.zeros((1, 17, 40, 3)), 4, 16).shape == (1, 20, 40, 3)
+
+
+def test_what_a_training_has_written_is_no_picture_of_the_folder_that_it_lies_in(tmp_path, capsys):
+    mine, run = tmp_path / "mine", tmp_path / "mine" / "runs" / "first"
+    for path in (mine / "a.png", mine / "samples" / "b.png", run / "samples" / "0000010_a2b.png", run / "out" / "c.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9)).save(path)
+    assert len(images.list_pictures(mine)) == 4  # a folder named samples, or runs, is not yet a training
+    (run / "checkpoints").mkdir()
+    (run / "config.json").write_text("{}")
+    assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png", "samples/b.png"]
+    assert f"Left out: what a training has written to {run}" in capsys.readouterr().out
+    (mine / "checkpoints").mkdir()  # a training in the folder of the pictures itself
+    (mine / "config.json").write_text("{}")
+    assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png"]
+    assert len(images.list_pictures(run / "samples")) == 1  # who names it gets it

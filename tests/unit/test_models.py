@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from imgtrans_jax.models.alexnet import AlexNet
+from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
+from imgtrans_jax.models.dncnn import DnCNN
+from imgtrans_jax.models.inception import Inception
 from imgtrans_jax.models.layers import Kaiming, Normal, Orthogonal, Xavier
-from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.patchgan import PatchGAN, StrideOneCritic
 from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.models.vgg import VGG
 
 
 def size(net: nn.Module, side: int = 64) -> int:
@@ -94,3 +101,37 @@ def test_remat_keeps_less_and_changes_no_gradient():
     (wanted, all_kept), (found, kept) = gradient(plain), gradient(remat)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), wanted, found)
     assert kept < 0.7 * all_kept
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ResNetGenerator(),
+        UNet(),
+        SRResNet(),
+        DnCNN(),
+        PatchGAN(),
+        StrideOneCritic(),
+        SRGANCritic(),
+        VGG(),
+        AlexNet(),
+        Inception(),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_one_picture_without_the_axis_of_a_batch_is_told_so(network):
+    picture = jnp.zeros((64, 64, 3))
+    training = () if isinstance(network, (VGG, AlexNet, Inception)) else (True,)
+    with pytest.raises(ValueError, match=r"shape \(64, 64, 3\): of one picture make a batch"):
+        jax.eval_shape(lambda key: network.init(key, picture, *training), jax.random.key(0))
+
+
+def test_latents_and_conditional_critics_are_told_so_too():
+    for network, given in (
+        (DCGANGenerator(), (jnp.zeros((100,)), True)),
+        (DCGANCritic(), (jnp.zeros((64, 64, 3)), None, True)),
+    ):
+        with pytest.raises(ValueError, match=r"take.* \(N, .* shape \("):
+            network.init(jax.random.key(0), *given)
+    with pytest.raises(ValueError, match="1 or 3 channels; these have 4"):
+        VGG().init(jax.random.key(0), jnp.zeros((1, 64, 64, 4)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.images import read_picture
-from imgtrans_jax.report import Report, curves_svg, duration, read_metrics
+from imgtrans_jax.report import Clock, Report, curves_svg, duration, read_metrics
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,62 @@ def test_strangers_pictures_among_the_samples_are_let_be(tmp_path):
     report.close()
     (tmp_path / "columns.json").write_text("[1, 2]")
     filled(tmp_path, step=50).close()
+
+
+@pytest.mark.parametrize(
+    "value", ['"high"', "null", "true", "[1, 2]", '{"a": 1}', "1" * 400, "1e999", "NaN", "[" * 100_000, '"' + "x" * 10**6 + '"']
+)
+def test_a_run_goes_on_whatever_stands_in_its_files(tmp_path, value):
+    filled(tmp_path).close()
+    rows = (tmp_path / "metrics.jsonl").read_text()
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 5, "cycle_a": {value}}}\n{{"step": {value}, "x": 1}}\n{rows}')
+    for text in (value, f'{{"a2b": {value}}}'):
+        (tmp_path / "columns.json").write_text(text)
+        for name in ("holiday.png", "x_a2b.png", "-5_a2b.png", "0000010.png"):
+            (tmp_path / "samples" / name).write_bytes(b"not ours")
+        report = Report(tmp_path, {}, {}, step=20)
+        report.page("Training.", running=True)
+        report.close()
+    assert {10, 20} <= {row["step"] for row in read_metrics(tmp_path)} <= {5, 10, 20}
+    assert (tmp_path / "samples" / "holiday.png").read_bytes() == b"not ours"
+    page = (tmp_path / "index.html").read_text()
+    assert "samples/0000020_a2b.png" in page
+    assert "holiday" not in page
+
+
+def test_the_page_of_a_resumed_run_says_that_it_trains(monkeypatch):
+    clock = Clock(9, 18, 2)
+    assert clock.status(9, running=True).startswith("Training: step 9 of 18 (")
+    clock.rate = 0.5
+    assert "step 12 of 18, about 12 s left (" in clock.status(12, running=True)
+    stopped = clock.status(12, running=False)
+    assert stopped.startswith("Stopped: step 12 of 18 (")
+    assert stopped.endswith("The same command goes on, for about 12 s.")
+    assert "left" not in stopped
+    assert clock.status(18, running=False).startswith("Finished")
+
+
+CYCLEGAN = {
+    f"{name}_{side}{end}": 1.0
+    for name, side, end in [(n, s, "") for n in ("cycle", "identity") for s in "ab"]
+    + [("gan", "ab", ""), ("gan", "ba", "")]
+    + [("d", s, f"_{e}") for s in "ab" for e in ("real", "fake")]
+}
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"),
+    [
+        (CYCLEGAN, "cycle 2.000  identity 2.000  gan 2.000  d 4.000"),
+        ({"pixel": 30.25, "gan": 0.5, "d_real": 0.25, "d_fake": 0.5, "norm/g": 9.0}, "pixel 30.250  gan 0.500  d 0.750"),
+        ({"gan": 0.5, "d_real": -2.0, "d_fake": 0.5, "d_penalty": 0.25, "warm": 0.125}, "gan 0.500  d -1.250  warm 0.125"),
+    ],
+)
+def test_a_line_of_progress_fits_a_console_and_verbose_has_all_terms(terms, shown):
+    clock = Clock(0, 266_800, 1)
+    line = clock.line(100_000, terms)
+    assert line.splitlines()[0].endswith(f"left  {shown}")
+    assert max(map(len, line.splitlines())) <= 110
+    first, second, *_ = Clock(0, 266_800, 1, verbose=True).line(1, terms).splitlines()
+    assert "input wait" in first
+    assert second.split() == [word for n, v in terms.items() if "norm" not in n for word in (n, f"{v:.3f}")]

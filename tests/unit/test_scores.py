@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from imgtrans_jax.metrics.distributions import frechet_distance, frechet_of_gaussians, kid
+from imgtrans_jax.metrics.distributions import frechet_distance, frechet_of_gaussians, kid, kid_protocol
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.kernel_distance import polynomial_mmd
 from imgtrans_jax.metrics.lpips import LPIPS
@@ -119,17 +119,27 @@ def test_the_frechet_distance_of_samples_nears_that_of_their_gaussians():
     assert 0 < frechet_distance(x[:10000], x[10000:]) < 0.01
 
 
-def test_kid_is_zero_within_its_error_for_two_halves_of_one_set():
-    values = []
-    for seed in range(40):
-        x = np.random.default_rng(seed).normal(size=(120, 16))
-        value, error = kid(x[:60], x[60:])
-        values.append(value / error)
-    assert abs(np.mean(values)) < 3 / np.sqrt(40) * max(1, np.std(values))
-    assert 0.4 < np.std(values) < 1.2
-    x = np.random.default_rng(0).normal(size=(120, 16))
-    far, error = kid(x[:60], x[60:] + 1)
-    assert far > 5 * error
+@pytest.mark.parametrize(
+    ("n", "m", "shift", "subset"),
+    [
+        (60, 60, 0.0, 1000),  # of all, one distribution: the first order vanishes
+        (60, 60, 0.4, 1000),
+        (20, 400, 0.3, 1000),
+        (120, 120, 0.0, 50),  # over the size of a subset on both sides, as in the paper
+        (120, 90, 0.4, 50),
+        (20, 200, 0.3, 30),  # on one side
+    ],
+)
+def test_kid_s_error_is_the_scatter_of_its_values(monkeypatch, n, m, shift, subset):
+    monkeypatch.setattr("imgtrans_jax.metrics.distributions.SUBSET", subset)
+    rng = np.random.default_rng(0)
+    drawn = [(rng.normal(size=(n, 8)), rng.normal(shift, 1, (m, 8))) for _ in range(120)]
+    values, errors = np.transpose([kid(x, y, seed) for seed, (x, y) in enumerate(drawn)])
+    many = rng.normal(size=(3000, 8)), rng.normal(shift, 1, (3000, 8))
+    truth = polynomial_mmd(*many) if shift else 0.0
+    assert 0.75 < np.sqrt(np.mean(errors**2)) / np.std(values) < 1.45  # cautious for one distribution
+    assert np.mean(np.abs(values - truth) < 1.96 * errors) > 0.85
+    assert abs(np.mean(values) - truth) < 4 * np.std(values) / np.sqrt(120) + 0.02
 
 
 def test_kid_of_many_is_the_mean_over_the_published_subsets(monkeypatch):
@@ -141,6 +151,18 @@ def test_kid_of_many_is_the_mean_over_the_published_subsets(monkeypatch):
         u, v = x[rng.permutation(1100)[:1000]], y[rng.permutation(1100)[:1000]]
         by_hand.append(polynomial_mmd(u, v))
     assert kid(x, y)[0] == pytest.approx(np.mean(by_hand))
+    assert "mean over 3 random subsets of 1000 and 1000" in kid_protocol(1100, 1100)
+
+
+def test_kid_of_few_is_of_all_and_of_few_against_many_costs_little():
+    x, y = (np.random.default_rng(s).normal(s, 1, (count, 4)) for s, count in ((0, 20), (1, 4000)))
+    assert kid(x, y[:900])[0] == pytest.approx(polynomial_mmd(x, y[:900]))
+    assert kid_protocol(20, 900).startswith("of all 20 and 900, ")
+    value, error = kid(x, y)
+    assert abs(value - polynomial_mmd(x, y)) < error / 4
+    assert kid_protocol(20, 4000).startswith("mean over 16 random subsets of 20 and 1000, ")
+    assert kid_protocol(20, 10**6).startswith("mean over 100 random subsets of 20 and 1000, ")
+    assert np.isnan(kid(x[:3], y[:900])[1])
 
 
 def test_segmentation_by_hand():
@@ -162,6 +184,52 @@ def test_segmentation_by_hand():
     assert (perfect.pixel, perfect.per_class, perfect.iou) == (1, 1, 1)
     with pytest.raises(UserError, match="check --colours"):
         scores(confusion(maps[1] * 0, maps[1] * 0, 4), colours)
+
+
+# Of the authors' cityscapesscripts/helpers/labels.py: name, colour, and whether it is scored.
+CITYSCAPES_LABELS = [
+    ("unlabeled", (0, 0, 0), False),
+    ("dynamic", (111, 74, 0), False),
+    ("ground", (81, 0, 81), False),
+    ("road", (128, 64, 128), True),
+    ("sidewalk", (244, 35, 232), True),
+    ("parking", (250, 170, 160), False),
+    ("rail track", (230, 150, 140), False),
+    ("building", (70, 70, 70), True),
+    ("wall", (102, 102, 156), True),
+    ("fence", (190, 153, 153), True),
+    ("guard rail", (180, 165, 180), False),
+    ("bridge", (150, 100, 100), False),
+    ("tunnel", (150, 120, 90), False),
+    ("pole", (153, 153, 153), True),
+    ("traffic light", (250, 170, 30), True),
+    ("traffic sign", (220, 220, 0), True),
+    ("vegetation", (107, 142, 35), True),
+    ("terrain", (152, 251, 152), True),
+    ("sky", (70, 130, 180), True),
+    ("person", (220, 20, 60), True),
+    ("rider", (255, 0, 0), True),
+    ("car", (0, 0, 142), True),
+    ("truck", (0, 0, 70), True),
+    ("bus", (0, 60, 100), True),
+    ("caravan", (0, 0, 90), False),
+    ("trailer", (0, 0, 110), False),
+    ("train", (0, 80, 100), True),
+    ("motorcycle", (0, 0, 230), True),
+    ("bicycle", (119, 11, 32), True),
+]
+
+
+@pytest.mark.parametrize(("name", "colour", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS])
+def test_every_colour_of_cityscapes_is_scored_or_left_out(name, colour, scored):
+    assert sum(scored for *_, scored in CITYSCAPES_LABELS) == 19
+    road, other = (np.full((2, 2, 3), rgb, np.uint8) for rgb in (CITYSCAPES["road"], colour))
+    true = snapped(np.concatenate([road, other]), CITYSCAPES)
+    predicted = snapped(np.concatenate([road, road]), CITYSCAPES)
+    found = scores(confusion(predicted, true, len(CITYSCAPES)), CITYSCAPES)
+    wrong = scored and name != "road"
+    assert found.pixel == (0.5 if wrong else 1)
+    assert found.iou == (0.25 if wrong else 1)
 
 
 def test_colours_come_by_name_or_from_a_file(tmp_path):

@@ -85,3 +85,11 @@ def test_a_critic_has_won_when_it_does_so_for_long(tmp_path):
     assert watch.losses(6, values | {"d_a_fake": 0.1}) == []
     assert watch.standing == {}
     assert Watch(tmp_path / "none", wgan).losses(1, {"d_real": -50.0, "d_fake": -50.0}) == []
+
+
+@pytest.mark.parametrize("since", ['"x"', "null", "1e999", "[" * 100_000, '{"a": 1}'])
+def test_a_damaged_memory_of_what_was_seen_begins_anew(tmp_path, since):
+    (tmp_path / "watch.json").write_text(f'{{"seen": {{}}, "standing": [{{"name": 1, "text": [2], "since": {since}}}]}}')
+    assert Watch(tmp_path, lsgan).standing == {}
+    (tmp_path / "watch.json").write_text('{"seen": {}, "standing": [{"name": 1, "text": [2], "since": 3}]}')
+    assert Watch(tmp_path, lsgan).standing["1"].text == "[2]"
