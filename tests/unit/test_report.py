@@ -116,7 +116,6 @@ def test_a_run_goes_on_whatever_stands_in_its_files(tmp_path, value):
     assert {10, 20} <= {row["step"] for row in read_metrics(tmp_path)} <= {5, 10, 20}
     assert (tmp_path / "samples" / "holiday.png").read_bytes() == b"not ours"
     page = (tmp_path / "index.html").read_text()
-    assert "samples/0000020_a2b.png" in page
     assert "holiday" not in page
 
 
