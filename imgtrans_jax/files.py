@@ -31,6 +31,15 @@ def make_folder(folder: Path, flag: str) -> None:
         raise UserError(f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}.") from None
 
 
+def refuse_existing(*paths: Path, overwrite: bool) -> None:
+    """Raises UserError if one of the files is there already and is not to be overwritten; call it before any work."""
+    for path in filter(os.path.lexists, paths):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder, and a file of that name is to be written; choose another name.")
+        if not overwrite:
+            raise UserError(f"{path} is there already; add --overwrite, or choose another name.")
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""

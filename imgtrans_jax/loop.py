@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, evaluation, generators, memory, sharding
+from imgtrans_jax import config, evaluation, generators, memory, sharding, trust
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened
@@ -71,6 +71,7 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
     _check_agreement(stored, total, folder)
+    trust.remember(experiment)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)

@@ -19,7 +19,7 @@ from imgtrans_jax.data.derived import Derivation, Edges
 from imgtrans_jax.data.labelled import ClassFolders, Digits, LabelledSource
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, SideBySide, TwoFolders
 from imgtrans_jax.data.sources import Folder, OpenMoji, Source
-from imgtrans_jax.types import Direction, UserError
+from imgtrans_jax.types import Direction, PathText, UserError
 
 Batch = dict[str, np.ndarray]
 
@@ -73,8 +73,8 @@ class Unpaired(Data):
     resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays.
     """
 
-    a: Source | str = OpenMoji("sketch")
-    b: Source | str = OpenMoji("colour")
+    a: Source | PathText = OpenMoji("sketch")
+    b: Source | PathText = OpenMoji("colour")
     cut: Cut = Cut()
     channels: int = 3
 
@@ -105,9 +105,9 @@ class Paired(Data):
     match by name. direction: b2a turns the pairs round. cut: one draw for both pictures of a pair.
     """
 
-    pairs: PairSource | str = OpenMojiPairs()
-    a: str = ""
-    b: str = ""
+    pairs: PairSource | PathText = OpenMojiPairs()
+    a: PathText = ""
+    b: PathText = ""
     direction: Direction = "a2b"
     cut: Cut = Cut()
     channels: int = 3
@@ -141,7 +141,7 @@ class Derived(Data):
     pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller (data/derived.py).
     """
 
-    pictures: Source | str = OpenMoji("colour")
+    pictures: Source | PathText = OpenMoji("colour")
     by: Derivation = Edges()
     cut: Cut = Cut()
 
@@ -172,7 +172,7 @@ class Labelled(Data):
     pictures: a source, or the path of a folder with a folder for each class.
     """
 
-    pictures: LabelledSource | str = Digits()
+    pictures: LabelledSource | PathText = Digits()
     cut: Cut = Cut(16, 16, flip=False)
     channels: int = 1
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"files", "processes"},
+    {"files", "json_files", "processes"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
     {"game", "data", "pretrained", "tiles", "watch"},
     {"metrics"},
@@ -16,7 +16,7 @@ FLOORS = [
     {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
     {"recipes"},
     {"config", "canvas"},
-    {"program", "cli", "exchange"},
+    {"program", "cli", "exchange", "trust"},
     {"generators"},
     {"translation", "convert", "stylisation", "dreaming", "visualisation", "perceptual_study"},
     {"evaluation"},
