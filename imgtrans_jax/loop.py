@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 from jax.experimental import multihost_utils
 
@@ -81,8 +82,8 @@ def _train(experiment: Experiment, folder: Path, steps: int | None, stop: Stop, 
         return state
     iterator = batches.iterator()
     if metadata:
-        if metadata["data"] is not None:  # else it is a run that convert made
-            iterator.set_state(metadata["data"])
+        if metadata.get("data") is not None:  # else it is a run that convert made
+            _set_position(iterator, metadata["data"], folder)
         say(_resumed(first, metadata, stored))
     if program.rate(total - 1) == 0:
         say("The last steps have a learning rate of 0: the schedule is over before; lengthen config.optimizer.schedule.")
@@ -200,7 +201,7 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             say(text)
             restored = state, metadata
     except OtherArraysError as error:
-        changed = config.differences(error.metadata["config"], stored) or ["the program itself"]
+        changed = config.differences(error.metadata.get("config"), stored) or ["the program itself"]
         raise UserError(
             f"The checkpoint in {checkpoints.folder} has other networks than this config ({'; '.join(changed)}): undo the "
             "change, or give another --workdir to train anew."
@@ -216,10 +217,20 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     return restored
 
 
+def _set_position(iterator: grain.DatasetIterator, position: Any, folder: Path) -> None:
+    try:
+        iterator.set_state(position)
+    except Exception as error:  # whatever a made-up position can bring about
+        raise UserError(
+            f"The checkpoint in {folder} has no position in the data that can be gone on from ({type(error).__name__}: "
+            f"{str(error)[:200]}); bring back a copy, or give another --workdir to train anew."
+        ) from None
+
+
 def _resumed(step: int, metadata: dict[str, Any], now: Any) -> str:
-    changed = config.differences(metadata["config"], now)
+    changed = config.differences(metadata.get("config"), now)
     text = f"Going on from step {step}."
-    before, devices = metadata["versions"].get("devices"), versions()["devices"]
+    before, devices = metadata.get("versions", {}).get("devices"), versions()["devices"]
     if before and before != devices:
         text += f" It ran on {before}, and now on {devices}."
     if changed:

@@ -7,7 +7,9 @@ import html
 import json
 import math
 import os
+import re
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]
 
+from imgtrans_jax import json_files
 from imgtrans_jax.files import whole
 from imgtrans_jax.images import grid, to_bytes, write_picture
 from imgtrans_jax.watch import Alarm
@@ -107,8 +110,8 @@ class Report:
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_metrics(folder) if row["step"] <= step]
         _write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
-        for picture in folder.glob("samples/*.png"):
-            if int(picture.stem.split("_")[0]) > step:
+        for at, _, picture in _sheets(folder):
+            if at > step:
                 picture.unlink()
         self.events = _Events(folder, step + 1)
         self.whole = True  # whether metrics.jsonl has all rows
@@ -154,8 +157,8 @@ class Report:
     def _samples_html(self) -> str:
         columns = _read_columns(self.folder / _COLUMNS)
         sheets: dict[str, list[Path]] = {}
-        for path in sorted(self.folder.glob("samples/*.png")):
-            sheets.setdefault(path.stem.split("_", 1)[1].replace("-", " "), []).append(path)
+        for _, name, path in _sheets(self.folder):
+            sheets.setdefault(name, []).append(path)
         parts = []
         for direction, paths in sheets.items():
             shown = paths[-1:-7:-1]
@@ -164,7 +167,7 @@ class Report:
             more = (
                 f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
-            named = f"Columns: {', '.join(columns[direction])}. " if direction in columns else ""
+            named = f"Columns: {', '.join(map(str, columns[direction]))}. " if direction in columns else ""
             parts.append(
                 f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
                 f"<p>{html.escape(named)}Newest first.</p>"
@@ -222,19 +225,13 @@ class _Events:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a line that a kill cut short, or that is damaged, is passed over."""
+    """The rows of metrics.jsonl: `step`, and numbers by name. A line that a kill cut short, or that is damaged, is passed over,
+    and so is what is no number."""
     rows = []
-    try:
-        lines = (folder / "metrics.jsonl").read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
+    for row in json_files.lines(folder / "metrics.jsonl"):
+        step = json_files.count(row.get("step"))
+        if step is not None:
+            rows.append({"step": step} | {k: v for k, v in row.items() if k != "step" and json_files.number(v) is not None})
     return rows
 
 
@@ -294,18 +291,22 @@ def _group(name: str) -> str:
     return "generators"
 
 
+def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
+    """The pictures of samples by their steps, and the names of what they show; other pictures that lie there are no samples."""
+    found = [(re.fullmatch(r"(\d{1,15})_(.+)\.png", path.name, re.ASCII), path) for path in folder.glob("samples/*.png")]
+    return sorted((int(match[1]), match[2].replace("-", " "), path) for match, path in found if match)
+
+
 def _figure(path: Path) -> str:
     step = int(path.stem.split("_")[0])
-    source = f"samples/{path.name}"
+    source = html.escape(f"samples/{urllib.parse.quote(path.name, errors='surrogateescape')}")
     picture = f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
     return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
 
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
+    read = json_files.read_or_none(path) or {}
+    return {name: columns for name, columns in read.items() if isinstance(columns, list)}
 
 
 def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:

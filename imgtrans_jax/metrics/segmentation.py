@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from imgtrans_jax import json_files
 from imgtrans_jax.types import UserError
 
 Colours = Mapping[str, tuple[int, int, int]]
@@ -72,7 +72,7 @@ def colours_of(name: str) -> Colours:
     if name in _KNOWN:
         return _KNOWN[name]
     try:
-        read = json.loads(Path(name).read_text())
+        read = json_files.read(Path(name).expanduser())
         triples = {str(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in read.items() if len(v) == 3}
         found = triples if all(0 <= min(v) <= max(v) < 256 for v in triples.values()) else {}
     except OSError:

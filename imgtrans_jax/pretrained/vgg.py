@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import os
 import re
@@ -149,7 +150,7 @@ def _read_file(path: Path) -> Kernels:
         try:
             with path.open("rb") as file:
                 return _from_torchvision(read_safetensors(file, path.stat().st_size, _is_wanted)[0])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except ValueError as error:
             raise UserError(f"The file of weights {path} is damaged or cut off ({error}); get it again.") from None
     if suffix in (".pth", ".pt"):
         _check_name(path)
@@ -257,7 +258,7 @@ def _fetch(name: str) -> Kernels:
     try:
         remote = _Remote(f"{host}/{repository}/resolve/main/model.safetensors")
         arrays, _ = read_safetensors(cast("BinaryIO", remote), 2**40, _is_wanted)
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"The weights of {repository} could not be fetched from {host} ({reason}): use {_WAYS_OUT}.") from None
     return _from_torchvision(arrays)
