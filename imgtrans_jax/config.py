@@ -364,9 +364,16 @@ def differences(old: Any, new: Any, where: str = "config") -> list[str]:
         # A field that only one of them has came or went with a version of the program, and changed nothing.
         common = [key for key in old if key in new and key != _FROM]
         return [line for key in common for line in differences(old[key], new[key], f"{where}.{key}")]
-    if old == new or (isinstance(old, dict) and isinstance(new, dict) and old.get("ref", "") == new.get("ref")):
+    if _homeless(old) == _homeless(new):
         return []
     return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]
+
+
+def _homeless(stored: Any) -> Any:
+    """A stored value without the folders in which its modules were."""
+    if isinstance(stored, dict):
+        return {key: _homeless(item) for key, item in stored.items() if key != _FROM}
+    return [_homeless(item) for item in stored] if isinstance(stored, list) else stored
 
 
 def _stored_text(stored: Any) -> str:

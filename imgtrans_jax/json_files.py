@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LARGEST = 16 * 2**20
-"""Bytes of a text; as Python's values they are twenty times that at most."""
+LARGEST = 4 * 2**20
+"""Bytes of a text; as Python's values they are thirty times that at most. What this program writes has some hundred kB."""
 
 DEEPEST = 64
 """Levels of lists and objects within each other; a config has a dozen."""

@@ -129,15 +129,15 @@ def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
             session = json_files.read(file)
             answers = [(t["method"], t["fooled"], t["scored"]) for t in session["trials"]]
             sound = all(isinstance(m, str) and isinstance(f, bool) and isinstance(s, bool) for m, f, s in answers)
-            if session["format"] != FORMAT or not sound:
+            if session["format"] != FORMAT or not isinstance(session["participant"], str) or not sound:
                 raise ValueError
-            before = sessions.setdefault(str(session["participant"]), session)
+            before = sessions.setdefault(session["participant"], session)
             if before is not session:
                 same = "the same answers again" if before == session else f"other answers of {session['participant']}"
                 refused.append(f"{file} has {same}, of whom those of the first file count.")
             elif not any(scored for *_, scored in answers):
                 refused.append(f"{file} has no scored answers, only practice.")
-                del sessions[str(session["participant"])]
+                del sessions[session["participant"]]
         except OSError as error:
             refused.append(f"{file} cannot be read ({error.strerror}).")
         except (ValueError, KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
 def load_inception(path: str = "") -> Params:
     """The parameters of `models.inception.Inception` from the .pth of pytorch-fid: from `path`, the cache folder, or, once,
     from its release. Raises UserError if it cannot be had, or is another network."""
-    file = Path(path) if path else cache_folder() / INCEPTION
+    file = Path(path).expanduser() if path else cache_folder() / INCEPTION
     if not file.exists():
         if path:
             raise UserError(f"There is no file of Inception's weights {path}; check the path.")
@@ -64,7 +65,7 @@ def _fetch(file: Path) -> None:
     try:
         with urllib.request.urlopen(_RELEASE, timeout=60) as answer:
             data = answer.read(200_000_000)
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise UserError(
             f"Inception's weights could not be fetched ({getattr(error, 'reason', error)}): put {INCEPTION} into "
             f"{file.parent}, give its path with --features=PATH, or use --features=vgg16, which needs no network."
