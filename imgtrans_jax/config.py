@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from flax import linen as nn
 
@@ -257,6 +257,9 @@ def _short(value: Any) -> str:
 
 # ---------------------------------------------------------------------------------------------- storing
 
+Trust: TypeAlias = bool | frozenset[str]
+"""Whether the code outside imgtrans_jax that a stored config names may be run: all, none, or these names."""
+
 
 def to_json(value: Any, where: str = "config") -> Any:
     """A config as plain JSON values: dataclasses by the name of their type, functions by their own.
@@ -279,10 +282,13 @@ def to_json(value: Any, where: str = "config") -> Any:
     )
 
 
-def from_json(stored: Any, trust_code: bool = False, where: str = "config") -> Any:
+def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> Any:
     """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a stranger's run cannot make
-    this program execute code; `trust_code` allows others. Every value must be of its field's type; what the texts among them
-    name is not opened here, see `named_outside`. Raises UserError for anything else."""
+    this program execute code; `trust_code` allows others, all or some (`names_in` a config that is in use anyway).
+
+    Every value must be of its field's type; what the texts among them name is not opened here, see `named_outside`. Raises
+    UserError for anything else.
+    """
     if isinstance(stored, list):
         return tuple(from_json(item, trust_code, f"{where}[{i}]") for i, item in enumerate(stored))
     if not isinstance(stored, dict):
@@ -305,6 +311,17 @@ def from_json(stored: Any, trust_code: bool = False, where: str = "config") -> A
         return found(**values)
     except (TypeError, ValueError) as error:  # a field is missing, or its own check refuses a value
         raise UserError(f"The stored {where} makes no {found.__name__} ({str(error)[:200]}); the run is damaged.") from None
+
+
+def names_in(config: Any) -> frozenset[str]:
+    """The functions and classes that a config uses, `module:name`."""
+    found, waiting = set(), [to_json(config)]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            found |= {item[key] for key in ("type", "ref") if key in item}
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return frozenset(found)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -426,11 +443,12 @@ _FROM = "from"
 """Beside `type` or `ref` in the stored form; no field can have this name."""
 
 
-def _look_up(name: Any, trust_code: bool, home: str) -> Any:
+def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
     module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     if not attribute:
         raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
-    if not trust_code and module.split(".")[0] != "imgtrans_jax":
+    trusted = name in trust_code if isinstance(trust_code, frozenset) else trust_code
+    if not trusted and module.split(".")[0] != "imgtrans_jax":
         at = f" in {home}" if home else ""
         raise UserError(
             f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run unasked; if you trust it, "
@@ -446,7 +464,7 @@ def _look_up(name: Any, trust_code: bool, home: str) -> Any:
             f"The run was made with {name}, which cannot be imported here ({type(error).__name__}: {error}): {before}et "
             f"PYTHONPATH to the folder that holds {module.split('.')[0]}, and run the same command again."
         ) from None
-    if not trust_code and not _is_own(found):
+    if not trusted and not _is_own(found):
         raise UserError(f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to be trusted.")
     return found
 

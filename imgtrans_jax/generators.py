@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from imgtrans_jax import config, json_files, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config import Experiment, Trust
 from imgtrans_jax.exchange import Generator, imported_file, imported_folder, is_folder_of_pth
 from imgtrans_jax.files import whole
 from imgtrans_jax.pretrained.pytorch import Network, described, recognised, state_dict
@@ -31,7 +31,7 @@ from imgtrans_jax.state import Networks, TrainState, generator_shapes
 from imgtrans_jax.types import UserError
 
 
-def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
+def load_generator(source: str | Path, trust_code: Trust = False) -> Generator:
     """From the folder of a run; a .safetensors file that `save_generator` wrote; a .pth or .safetensors file of the common
     PyTorch code, or a folder of such (latest_net_G_A.pth, …), whose networks are recognised by their shapes, which is printed.
 
@@ -51,7 +51,7 @@ def is_run(folder: Path) -> bool:
     return any(step.name.isdecimal() for step in (folder / "checkpoints").glob("*"))
 
 
-def load_file(path: Path, trust_code: bool = False) -> Generator | Network:
+def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
     """What a .safetensors or .pth file holds: a training's generators, or one network alone, which is said."""
     arrays, metadata = read_tensors(path)
     if "imgtrans_jax" in metadata:
@@ -101,7 +101,7 @@ def started_from(state: TrainState, source: str, like: TrainState, recipe: Recip
 
     Raises UserError if a generator is another than that of the config's `recipe`.
     """
-    found = load_generator(source)
+    found = load_generator(source, config.names_in(recipe))  # code that is in use here anyway
     try:
         return _with_networks(state, found, like, f"{source} (config.init_from)")
     except UserError as error:
@@ -169,19 +169,19 @@ def _put(params: dict[str, Any], stats: dict[str, Any], name: str, new: Any, new
         stats[name] = copied(new_stats, stats[name])
 
 
-def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Experiment]:
+def restored(run: str | Path, trust_code: Trust = False) -> tuple[TrainState, Experiment]:
     """The newest sound state of a run, and its experiment. Raises UserError as `load_generator` does."""
     state, experiment, _ = _restored(Path(run), trust_code)
     return state, experiment
 
 
-def _from_run(run: Path, trust_code: bool) -> Generator:
+def _from_run(run: Path, trust_code: Trust) -> Generator:
     state, experiment, batch = _restored(run, trust_code)
     critics = Networks(state.d.params, state.d.stats) if state.d.params else None
     return Generator(experiment, state.generators.params, state.generators.stats, batch, critics, int(state.step))
 
 
-def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
+def _restored(run: Path, trust_code: Trust) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
     if not (run / "checkpoints").is_dir():
         raise UserError(
             f"{run} is no trained run (it has no checkpoints), nor does it hold files such as latest_net_G.pth; train one with "
@@ -205,7 +205,7 @@ def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict
         return found[0], experiment, metadata["batch"]
 
 
-def _ours(path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: bool) -> Generator | Network:
+def _ours(path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: Trust) -> Generator | Network:
     """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that the config describes."""
     with _sound(f"What {path} says of itself", f"make it again with python -m imgtrans_jax.convert RUN {path.name}"):
         stored = json_files.parsed(text)
@@ -259,7 +259,7 @@ def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
             yield from _numbers(item, key)
 
 
-def _experiment(stored: Any, trust_code: bool) -> Experiment:
+def _experiment(stored: Any, trust_code: Trust) -> Experiment:
     stored["recipe"].pop("extra", None)  # the user's own losses are not needed here, so their code is not asked for
     experiment = config.from_json(stored, trust_code)
     if not isinstance(experiment, Experiment):

@@ -38,16 +38,16 @@ def main(overrides: cli.Overrides) -> int:
         raise UserError(f"--config.{overrides[0][0]} has no meaning here; see --help.")
     if RESULTS.value:
         sessions, refused = perceptual_study.read_sessions([Path(name).expanduser() for name in RESULTS.value])
-        print(perceptual_study.summary(sessions))
+        print(cli.printable(perceptual_study.summary(sessions)))
         for reason in refused:
-            print(f"Left out: {reason}", file=sys.stderr)
+            print(f"Left out: {cli.printable(reason)}", file=sys.stderr)
         return 1 if refused else 0
     if not REAL.value or not FAKE.value:
         raise UserError("Give --real=FOLDER and --fake=FOLDER[,FOLDER…], or --results=FILE[,FILE…]; see --help.")
     plan = perceptual_study.Plan(SIZE.value, SECONDS.value, PRACTICE.value, SCORED.value, MIXED.value)
     real, *fakes, out = (Path(name).expanduser() for name in (REAL.value, *FAKE.value, OUT.value))
     said = perceptual_study.make(real, fakes, out, plan, OVERWRITE.value)
-    print(said)
+    print(cli.printable(said))
     return 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from imgtrans_jax import cli
-from imgtrans_jax.config import Experiment, differences, from_json, load, override, to_json
+from imgtrans_jax.config import Experiment, differences, from_json, load, names_in, override, to_json
 from imgtrans_jax.losses.adversarial import hinge, vanilla
 from imgtrans_jax.losses.pixel import l1_sum
 from imgtrans_jax.models.layers import Xavier
@@ -179,7 +179,7 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     (folder / "configs" / "myconfig.py").write_text(MINE.format(module=name))
     forget("myconfig", "mynet", "mynets", "mynets.inner")
     experiment = load(str(folder / "configs" / "myconfig.py"))
-    stored = json.loads(json.dumps(to_json(experiment)))
+    stored, known = json.loads(json.dumps(to_json(experiment))), names_in(experiment)
     assert stored["recipe"]["generator"]["from"] == str(folder)
     assert stored["recipe"]["extra"][0] == {"ref": f"{name}:loss", "from": str(folder)}
     assert stored["recipe"]["extra"][1] == {"ref": "myconfig:in_the_config", "from": str(folder / "configs")}
@@ -188,6 +188,10 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     with pytest.raises(UserError, match=rf"{name}:Net in {folder}, which is code outside .* --trust_code"):
         from_json(stored)
     assert name not in sys.modules
+    with pytest.raises(UserError, match="code outside"):
+        from_json(stored, names_in(PLAIN))
+    assert to_json(from_json(stored, known)) == stored
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
     again = from_json(stored, trust_code=True)
     assert again.recipe.generator.width == 3
     assert to_json(again) == stored
