@@ -63,7 +63,15 @@ class Checkpoints:
             enable_async_checkpointing=self._together,
             async_options=ocp.AsyncOptions(timeout_secs=600) if self._together else None,
         )
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        try:
+            self.manager = ocp.CheckpointManager(self.folder, options=options)
+        except OSError:
+            raise
+        except Exception as error:  # whatever made-up files can bring about in what orbax keeps of each step
+            raise UserError(
+                f"The checkpoints in {self.folder} cannot be listed ({type(error).__name__}: {str(error)[:200]}): bring back a "
+                "copy, or move the folder of the step that is damaged elsewhere."
+            ) from None
         self.owing = False  # whether the last save failed
         self._news = ""
         self._bytes = 0  # of the last state

@@ -110,7 +110,16 @@ def test_a_text_where_a_number_belongs_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [b"{}", b"[]", b'{"a": [1, 2, 3]}', b'{"a": "abc", "b": "def"}', b'{"a": [1e99,0,0]}', *TEXTS.values()]
+    "text",
+    [
+        b"{}",
+        b"[]",
+        b'{"a": [1, 2, 3]}',
+        b'{"a": "abc", "b": "def"}',
+        b'{"a": [1e999,0,0], "b": [0,0,0]}',
+        b'{"a": [1,2,3], "b": [0,0,256], "c": [0,0,0]}',
+        *TEXTS.values(),
+    ],
 )
 def test_colours_that_are_none(text, tmp_path):
     (tmp_path / "colours.json").write_bytes(text)
