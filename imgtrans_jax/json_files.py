@@ -19,12 +19,13 @@ _LARGEST_LINE = 2**20
 
 
 def parsed(text: str | bytes, kind: type[T] = dict) -> T:
-    """The value of a JSON text, of the type `kind`. Raises ValueError, and nothing else, for any other text, for one that is
-    larger or deeper than what this program writes, for whole numbers beyond 64 bits, names that are there twice, and for
-    characters that cannot be printed."""
+    """The value of a JSON text, in UTF-8, of the type `kind`. Raises ValueError, and nothing else, for any other text, for one
+    that is larger or deeper than what this program writes, for whole numbers beyond 64 bits, names that are there twice, and
+    for characters that cannot be printed."""
     if len(text) > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
     try:
+        text = text if isinstance(text, str) else text.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("its values lie too deep within each other") from None

@@ -37,7 +37,7 @@ TEXTS = {
     "a text": b'"a"',
     "nothing": b"",
     "null": b"null",
-    "another byte order": '{"a": 1}'.encode("utf-16-le")[:-1],
+    "another encoding": '{"a": 1}'.encode("utf-16"),
     "zeros": bytes(1000),
 }
 
@@ -52,6 +52,10 @@ def test_texts_that_are_none(name, tmp_path):
     read = list(json_files.lines(tmp_path / "x.jsonl"))
     assert read[0] == {"a": 1}
     assert math.isnan(read[-1]["b"])
+
+
+def test_a_mark_of_byte_order_is_no_damage():
+    assert json_files.parsed(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 def test_a_large_text_is_not_read(tmp_path):
