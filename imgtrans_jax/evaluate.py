@@ -48,12 +48,12 @@ def main(overrides: cli.Overrides) -> int:
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
     request.check()
     if FAKE.value and REAL.value:
-        fake = Path(FAKE.value)
-        records, folder = [evaluation.evaluate_folders(fake, Path(REAL.value), request)], fake
+        fake, real = Path(FAKE.value).expanduser(), Path(REAL.value).expanduser()
+        records, folder = [evaluation.evaluate_folders(fake, real, request)], fake
     else:
-        run = Path(RUN.value or "")
+        run = Path(RUN.value or "").expanduser()
         records, folder = _of_run(run, request, overrides), run if run.is_dir() else run.parent
-    file = Path(OUT.value) if OUT.value else folder / evaluation.FILE
+    file = Path(OUT.value).expanduser() if OUT.value else folder / evaluation.FILE
     evaluation.keep(records, file)
     print("\n\n".join(evaluation.table(record) for record in records))
     print(f"\nAdded to {file}, with the protocol.")
