@@ -57,7 +57,7 @@ def payload(tmp_path, monkeypatch):
     mark = tmp_path / "executed"
     (tmp_path / "payload.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("IMGTRANS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(trust, "_OWN", str(tmp_path / "own_paths.txt"))
     yield mark
     sys.modules.pop("payload", None)
     assert not mark.exists()
