@@ -31,7 +31,7 @@ def main(_: cli.Overrides) -> int:
     loaded = load_generator(RUN.value)
     if not isinstance(loaded.experiment.data, Labelled) or not isinstance(loaded.experiment.data.pictures, Digits):
         raise UserError(f"{RUN.value} was not trained on the digits.")
-    opened = loaded.experiment.data.open()
+    opened = loaded.experiment.data.open()  # the digits, which are embedded
     train, test = ([part[i] for i in range(len(part))] for part in (opened.streams[0].train, opened.streams[0].test))
     prepare = opened.streams[0].prepare
     of_train, of_test = (np.stack([prepare(e, None)["x"] for e in part]) for part in (train, test))

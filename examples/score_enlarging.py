@@ -17,11 +17,12 @@ from imgtrans_jax import cli
 RUN = flags.DEFINE_multi_string("run", [], "The folder of a run; may be given several times.")
 OUT = flags.DEFINE_string("out", "enlarged.png", "Where the sheet goes.")
 COUNT = flags.DEFINE_integer("count", 100, "How many test pictures, evenly spread.", lower_bound=1)
+TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
 CROPS, SIDE = 5, 48
 
 
 def main(_: cli.Overrides) -> int:
-    from imgtrans_jax import images
+    from imgtrans_jax import images, trust
     from imgtrans_jax.data.derived import Smaller
     from imgtrans_jax.generators import load_generator
     from imgtrans_jax.metrics.fidelity import super_resolution_scores
@@ -31,7 +32,7 @@ def main(_: cli.Overrides) -> int:
     if not RUN.value:
         raise UserError("Which runs? Give --run=runs/srresnet_small, once or several times.")
     loaded = [load_generator(run) for run in RUN.value]
-    test = loaded[0].experiment.data.open().streams[0].test
+    test = trust.opened(loaded[0].experiment, TRUST_PATHS.value).streams[0].test
     spread = np.linspace(0, len(test) - 1, min(COUNT.value, len(test))).round().astype(int)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bicubic": bicubic}
     for run, one in zip(RUN.value, loaded, strict=True):

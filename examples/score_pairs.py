@@ -11,17 +11,18 @@ from absl import flags
 from imgtrans_jax import cli
 
 RUN = flags.DEFINE_string("run", "runs/pix2pix_openmoji", "The folder of the run.")
+TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
 
 
 def main(_: cli.Overrides) -> int:
-    from imgtrans_jax import translation
+    from imgtrans_jax import translation, trust
     from imgtrans_jax.data.pipeline import Derived, Paired
     from imgtrans_jax.types import UserError
 
     loaded = translation.load_generator(RUN.value)
     if not isinstance(loaded.experiment.data, (Paired, Derived)):
         raise UserError(f"{RUN.value} was not trained on pairs; there is no truth to compare with.")
-    apply, opened = translation.compiled(loaded), loaded.experiment.data.open()
+    apply, opened = translation.compiled(loaded), trust.opened(loaded.experiment, TRUST_PATHS.value)
     pairs, held_out = opened.samples(100_000), opened.streams[0].test is not opened.streams[0].train
     translated = np.concatenate([np.asarray(apply(a[None])) for a in pairs["a"]])
     error, unchanged = (float(np.abs(x - pairs["b"]).mean()) for x in (translated, pairs["a"]))

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from imgtrans_jax import json_files
 from imgtrans_jax.files import whole
 from imgtrans_jax.processes import all_agree, say
 from imgtrans_jax.types import UserError
@@ -29,6 +30,10 @@ FORMAT = 2
 
 SEAL = "files.json"
 """In each checkpoint's folder: the SHA-256 of every file."""
+
+
+_KINDS = {"format": int, "step": int, "config": dict, "batch": dict, "versions": dict, "arrays": dict, "checksums": list}
+"""What is saved beside the arrays."""
 
 
 class OtherArraysError(Exception):
@@ -58,7 +63,15 @@ class Checkpoints:
             enable_async_checkpointing=self._together,
             async_options=ocp.AsyncOptions(timeout_secs=600) if self._together else None,
         )
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        try:
+            self.manager = ocp.CheckpointManager(self.folder, options=options)
+        except OSError:
+            raise
+        except Exception as error:  # whatever made-up files can bring about in what orbax keeps of each step
+            raise UserError(
+                f"The checkpoints in {self.folder} cannot be listed ({type(error).__name__}: {str(error)[:200]}): bring back a "
+                "copy, or move the folder of the step that is damaged elsewhere."
+            ) from None
         self.owing = False  # whether the last save failed
         self._news = ""
         self._bytes = 0  # of the last state
@@ -236,14 +249,17 @@ class Checkpoints:
 
     def _read_metadata(self, step: int) -> dict[str, Any] | None:
         try:
-            text = (self.folder / str(step) / "metadata" / "metadata").read_text()
-            record = json.loads(text)
+            record = json_files.read(self.folder / str(step) / "metadata" / "metadata")
             digest = record.pop("digest")
-        except (OSError, ValueError, KeyError, AttributeError):
+        except (OSError, ValueError, KeyError):
             return None
         if digest != _digest(record):
             return None
         record.setdefault("format", 1)
+        if not all(isinstance(record.get(name, kind()), kind) for name, kind in _KINDS.items()):
+            return None
+        if not all(isinstance(text, str) for text in record.setdefault("arrays", {}).values()):
+            return None
         if record["format"] > FORMAT:
             raise UserError(
                 f"The checkpoint of step {step} in {self.folder} was saved by a newer imgtrans_jax (format {record['format']}, "
@@ -277,8 +293,8 @@ def _flaw_of_files(folder: Path) -> str:
         return ""
     try:
         text = (folder / SEAL).read_text()
-        sums = json.loads(text)
-        names = [name for name in sums if ".." not in Path(name).parts]
+        sums = json_files.parsed(text)
+        names = [name for name in sums if ".." not in Path(name).parts and not Path(name).is_absolute()]
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             return f"{missing[0]} is missing"

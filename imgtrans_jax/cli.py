@@ -154,8 +154,15 @@ def _keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
+def printable(text: str, most: int = 10_000) -> str:
+    """A text that may hold names out of files, for the terminal: what is no character that can be shown, such as the beginning
+    of a command to the terminal, by its number."""
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text[:most])
+    return shown + ("" if len(text) <= most else " …")
+
+
 def _said(error: UserError) -> int:
     from imgtrans_jax import processes
 
-    print(f"Error: {error}", file=sys.stderr, flush=True)
+    print(f"Error: {printable(str(error))}", file=sys.stderr, flush=True)
     return processes.leave(error.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from imgtrans_jax import evaluation, images
-from imgtrans_jax.files import make_folder, whole
+from imgtrans_jax import evaluation, images, trust
+from imgtrans_jax.files import make_folder, refuse_existing, whole
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.translation import compiled, translate
 from imgtrans_jax.types import Direction, UserError
@@ -40,27 +41,40 @@ def compare(
     count: int = 12,
     size: int | None = None,
     overwrite: bool = False,
+    trust_code: bool = False,
+    trust_paths: bool = False,
 ) -> str:
     """Writes the page, one file, and says what is on it.
 
     inputs: a picture or a folder; None for test pictures of the first run, with the truth where there is one. count: how many.
-    size: as for `translate`. Raises UserError if a run or the inputs cannot be used, or if `out` is there and may not be
-    overwritten.
+    size: as for `translate`. trust_code, trust_paths: whether to run the code, and
+    open the folders, that runs name. Raises UserError if a run or the inputs cannot be used, or if
+    `out` is there and may not be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} is there already; add --overwrite, or choose another --out.")
+    refuse_existing(out, overwrite=overwrite)
     if count < 1:
         raise UserError(f"--count={count} pictures are none; give 1 or more.")
     names = _names(runs)
-    columns = _from_files(runs, names, inputs, direction, count, size) if inputs else _from_tests(runs, names, direction, count)
     make_folder(out.resolve().parent, "--out")
+    if inputs:
+        columns = _from_files(runs, names, inputs, direction, count, size, trust_code)
+    else:
+        columns = _from_tests(runs, names, direction, count, trust_code, trust_paths or trust_code)
     with whole(out) as partial:
         partial.write_text(_page(columns, direction), encoding="utf-8", errors="backslashreplace")
     without = [c.name for c in columns if c.about and not c.scores]
     hint = f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them." if without else ""
     return f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs and {len(runs)} runs.{hint}"
+
+
+def page_beside(runs: Sequence[Path]) -> Path:
+    """Where the page of some runs goes unless another place is named: into the folder that holds them all, or, where that is
+    the root of the disk, the first of them."""
+    parents = [str(run.resolve().parent) for run in runs]
+    common = Path(os.path.commonpath(parents))
+    return (Path(parents[0]) if common == Path(common.anchor) else common) / "comparison.html"
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
@@ -69,30 +83,29 @@ def _names(runs: Sequence[Path]) -> list[str]:
 
 
 def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str) -> Column:
-    record: Mapping[str, Any] = evaluation.kept(run).get(direction, {})
+    record = evaluation.kept(run).get(direction)
     at = f"step {step}" if step is not None else "a file"
-    if record:
-        protocol, counts = record.get("protocol", {}), record.get("counts", {})
-        of = f"scores of step {record.get('step')}" if record.get("step") != step else "scores"
-        at += f"; {of}: {counts.get('fakes')} results, {counts.get('reals')} real"
-        at += f", {protocol['features']['network']}" if "features" in protocol else ""
-    else:
-        at += "; no scores"
-    scores = {k: v for k, v in record.get("scores", {}).items() if "/" not in k}
-    protocol = record.get("protocol", {})
-    basis = [record.get("counts"), protocol.get("features"), protocol.get("pictures", {}).get("reals")]
-    return Column(name, pictures, scores, at, record.get("errors", {}), basis)
+    if not record:
+        return Column(name, pictures, {}, f"{at}; no scores")
+    features, counts = record["protocol"]["features"], record["counts"]
+    of = f"scores of step {record['step']}" if record["step"] != step else "scores"
+    at += f"; {of}: {counts.get('fakes', 0):.0f} results, {counts.get('reals', 0):.0f} real"
+    at += f", {features.get('network')}" if features else ""
+    scores = {k: v for k, v in record["scores"].items() if "/" not in k}
+    return Column(name, pictures, scores, at, record["errors"], [counts, features, record["protocol"]["pictures"].get("reals")])
 
 
-def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int) -> list[Column]:
+def _from_tests(
+    runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int, trust_code: bool, trust_paths: bool
+) -> list[Column]:
     given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
     columns: list[Column] = []
     inputs: Any = None
     for run, name in zip(runs, names, strict=True):
-        loaded = load_generator(run)
+        loaded = load_generator(run, trust_code)
         data = loaded.experiment.data
         if not columns:
-            opened = data.open()
+            opened = trust.opened(loaded.experiment, trust_paths, instead="give --input=FOLDER")
             batch = opened.samples(count)
             if given not in batch:
                 raise UserError(f"{run} makes pictures from nothing: there are no inputs to compare.")
@@ -111,7 +124,13 @@ def _from_tests(runs: Sequence[Path], names: Sequence[str], direction: Direction
 
 
 def _from_files(
-    runs: Sequence[Path], names: Sequence[str], inputs: Path, direction: Direction, count: int, size: int | None
+    runs: Sequence[Path],
+    names: Sequence[str],
+    inputs: Path,
+    direction: Direction,
+    count: int,
+    size: int | None,
+    trust_code: bool,
 ) -> list[Column]:
     paths, sources = _readable(inputs, count) if inputs.is_dir() else ([inputs], [images.read_picture(inputs)])
     columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
@@ -122,8 +141,9 @@ def _from_files(
             shutil.copy(path, chosen / f"{number:06d}{path.suffix}")
         for number, (run, name) in enumerate(zip(runs, names, strict=True)):
             print(f"{name}: {len(paths)} pictures …", flush=True)
-            written = translate(run, chosen, Path(folder) / str(number), direction, size)
-            columns.append(_column(run, name, list(map(images.read_picture, written)), load_generator(run).step, direction))
+            written = translate(run, chosen, Path(folder) / str(number), direction, size, trust_code)
+            step = load_generator(run, trust_code).step
+            columns.append(_column(run, name, list(map(images.read_picture, written)), step, direction))
     return columns
 
 

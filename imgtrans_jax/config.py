@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from flax import linen as nn
 
@@ -20,7 +22,7 @@ from imgtrans_jax.data.pipeline import Data, Unpaired
 from imgtrans_jax.optim import Adam
 from imgtrans_jax.recipes.cyclegan import CycleGAN
 from imgtrans_jax.recipes.recipe import Recipe
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import Opens, PathText, UserError, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Evaluation:
 
     every: int = 0
     metrics: tuple[str, ...] = ("kid",)
-    features: str = "vgg16"
+    features: Weights = "vgg16"
     count: int = 200
     best: str = ""
 
@@ -61,7 +63,7 @@ class Experiment:
     accumulate: int = 1
     seed: int = 0
     steps: int | None = None
-    init_from: str = ""
+    init_from: PathText = ""
     log_every: int = 50
     sample_every: int = 1000
     save_every: int = 1000
@@ -146,7 +148,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     if rest:
         value = override(present, rest, text, where)
     else:
-        hint = typing.get_type_hints(type(config)).get(head, Any)
+        hint = typing.get_type_hints(type(config), include_extras=True).get(head, Any)
         try:
             value = _parse(text, hint, present)
         except ValueError:
@@ -160,7 +162,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
 def _parse(text: str, hint: Any, present: Any) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        for choice in sorted(args, key=lambda a: (a is str, a is float)):
+        for choice in sorted(args, key=lambda a: (_plain(a) is str, a is float)):
             try:
                 return _parse(text, choice, present)
             except ValueError:
@@ -176,6 +178,8 @@ def _parse(text: str, hint: Any, present: Any) -> Any:
         return hint(text)
     if hint is str:
         return text
+    if origin is Annotated:
+        return str(Path(text).expanduser()) if text.startswith("~") and _marked(hint) else _parse(text, args[0], present)
     if origin is tuple:
         return _parse_tuple(text, args, present)
     return _sibling(text, hint, present)
@@ -228,6 +232,7 @@ def _sibling(text: str, hint: Any, present: Any) -> Any:
 
 
 def _describe(hint: Any, present: Any) -> str:
+    hint = _plain(hint)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_describe(choice, present) for choice in args)
@@ -254,6 +259,9 @@ def _short(value: Any) -> str:
 
 # ---------------------------------------------------------------------------------------------- storing
 
+Trust: TypeAlias = bool | frozenset[str]
+"""Whether the code outside imgtrans_jax that a stored config names may be run: all, none, or these names."""
+
 
 def to_json(value: Any, where: str = "config") -> Any:
     """A config as plain JSON values: dataclasses by the name of their type, functions by their own.
@@ -266,48 +274,130 @@ def to_json(value: Any, where: str = "config") -> Any:
         return [to_json(item, f"{where}[{i}]") for i, item in enumerate(value)]
     name = _name_of(value)
     if name:
-        return {"ref": name}
+        return {"ref": name, **_home(name)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)}
-        return {"type": f"{type(value).__module__}:{type(value).__qualname__}", **fields}
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        return {"type": name, **_home(name), **fields}
     raise UserError(
         f"{where} is {value!r}, which cannot be stored with the run; write it as a named function or a dataclass in a module."
     )
 
 
-def from_json(stored: Any, trust_code: bool = False) -> Any:
+def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> Any:
     """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a stranger's run cannot make
-    this program execute code; `trust_code` allows others. Raises UserError for anything else."""
+    this program execute code; `trust_code` allows others, all or some (`names_in` a config that is in use anyway).
+
+    Every value must be of its field's type; what the texts among them name is not opened here, see `named_outside`. Raises
+    UserError for anything else.
+    """
     if isinstance(stored, list):
-        return tuple(from_json(item, trust_code) for item in stored)
+        return tuple(from_json(item, trust_code, f"{where}[{i}]") for i, item in enumerate(stored))
     if not isinstance(stored, dict):
         return stored
-    found = _look_up(stored.get("ref") or stored.get("type"), trust_code)
+    found = _look_up(stored.get("ref") or stored.get("type"), trust_code, str(stored.get(_FROM, "")))
     if "ref" in stored:
         return found
-    if not dataclasses.is_dataclass(found):
+    if not (inspect.isclass(found) and dataclasses.is_dataclass(found)):
         raise UserError(f"The stored config names {stored['type']}, which is no configurable type; the run is damaged.")
-    known = {f.name for f in _fields(found)}
-    unknown = set(stored) - known - {"type"}
+    fields = {key: item for key, item in stored.items() if key not in ("type", _FROM)}
+    unknown = set(fields) - {f.name for f in _fields(found)}
     if unknown:
         raise UserError(f"The stored config has fields that this version does not know: {', '.join(sorted(unknown))}.")
-    return found(**{key: from_json(item, trust_code) for key, item in stored.items() if key != "type"})  # type: ignore[operator]
+    hints, values = typing.get_type_hints(found), {}
+    for key, item in fields.items():
+        values[key] = value = from_json(item, trust_code, f"{where}.{key}")
+        if not _fits(value, hints.get(key, Any)):
+            raise UserError(f"The stored {where}.{key} is {repr(value)[:80]}, which it cannot be; the run is damaged.")
+    try:
+        return found(**values)
+    except (TypeError, ValueError) as error:  # a field is missing, or its own check refuses a value
+        raise UserError(f"The stored {where} makes no {found.__name__} ({str(error)[:200]}); the run is damaged.") from None
+
+
+def names_in(config: Any) -> frozenset[str]:
+    """The functions and classes that a config uses, `module:name`."""
+    found, waiting = set(), [to_json(config)]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            found |= {item[key] for key in ("type", "ref") if key in item}
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return frozenset(found)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value may stand in a field of this type, as far as that can be told without using it."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, choice) for choice in args)
+    if origin is Literal:
+        return value in args
+    if origin is tuple:
+        kinds = [args[0]] * len(value) if isinstance(value, tuple) and args[-1] is Ellipsis else list(args)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if hint in (int, float):
+        return type(value) in (int, float) and (hint is float or value == value // 1)
+    if hint in (bool, str, type(None)):
+        return type(value) is hint
+    if inspect.isclass(hint):
+        with contextlib.suppress(TypeError):  # a protocol that cannot be asked for
+            return isinstance(value, hint)
+    return not isinstance(value, (bool, int, float, str, tuple, type(None))) or hint is Any
+
+
+def named_outside(value: Any, where: str = "config") -> dict[str, str]:
+    """What a config would open of the world outside: {"config.data.a": "/home/me/photos"}, the texts of fields that are marked
+    by `Opens`, without those that lead nowhere."""
+    if isinstance(value, tuple):
+        return {k: v for i, item in enumerate(value) for k, v in named_outside(item, f"{where}[{i}]").items()}
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return {}
+    found: dict[str, str] = {}
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    for field in _fields(value):
+        item, name = getattr(value, field.name), f"{where}.{field.name}"
+        mark = _marked(hints.get(field.name))
+        if isinstance(item, str):
+            if mark and item and not re.fullmatch(mark.harmless, item):
+                found[name] = item
+        else:
+            found |= named_outside(item, name)
+    return found
+
+
+def _marked(hint: Any) -> Opens | None:
+    """The mark of a type, or of one of those that it is a union of."""
+    if typing.get_origin(hint) is Annotated:
+        return next((mark for mark in typing.get_args(hint)[1:] if isinstance(mark, Opens)), None)
+    return next(filter(None, map(_marked, typing.get_args(hint))), None)
+
+
+def _plain(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
     """One line for each field in which two stored configs differ, as `config.batch_size: 1 -> 4`."""
-    both = isinstance(old, dict) and isinstance(new, dict) and "type" in old
-    if both and old["type"] == new.get("type"):
+    if isinstance(old, dict) and isinstance(new, dict) and "type" in old and old["type"] == new.get("type"):
         # A field that only one of them has came or went with a version of the program, and changed nothing.
-        return [line for key in old if key in new for line in differences(old[key], new[key], f"{where}.{key}")]
-    if old == new:
+        common = [key for key in old if key in new and key != _FROM]
+        return [line for key in common for line in differences(old[key], new[key], f"{where}.{key}")]
+    if _homeless(old) == _homeless(new):
         return []
     return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]
 
 
+def _homeless(stored: Any) -> Any:
+    """A stored value without the folders in which its modules were."""
+    if isinstance(stored, dict):
+        return {key: _homeless(item) for key, item in stored.items() if key != _FROM}
+    return [_homeless(item) for item in stored] if isinstance(stored, list) else stored
+
+
 def _stored_text(stored: Any) -> str:
     if isinstance(stored, dict):
-        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref"))
+        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref", _FROM))
         name = str(stored.get("ref") or stored.get("type")).partition(":")[2]
         return name if "ref" in stored else f"{name}({fields})"
     if isinstance(stored, list):
@@ -340,22 +430,56 @@ def _name_of(value: Any) -> str | None:
     return f"{module}:{name}" if name and getattr(sys.modules.get(module), name, None) is value else None
 
 
-def _look_up(name: Any, trust_code: bool) -> Any:
-    module, _, attribute = str(name).partition(":")
+def _home(name: str) -> dict[str, str]:
+    """For code outside imgtrans_jax, the folder from which its module can be imported: a config that is loaded by its path may
+    use modules that no later program would find."""
+    module, _, _ = name.partition(":")
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if module.split(".")[0] == "imgtrans_jax" or not file:
+        return {}
+    depth = module.count(".") + (Path(file).name == "__init__.py")
+    return {_FROM: str(Path(file).resolve().parents[depth])}
+
+
+_FROM = "from"
+"""Beside `type` or `ref` in the stored form; no field can have this name."""
+
+
+def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
+    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     if not attribute:
         raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
-    if not trust_code and module.split(".")[0] != "imgtrans_jax":
+    trusted = name in trust_code if isinstance(trust_code, frozenset) else trust_code
+    if not trusted and module.split(".")[0] != "imgtrans_jax":
+        at = f" in {home}" if home else ""
         raise UserError(
-            f"The run was made with {name}, which is code outside imgtrans_jax and is not run unasked; if you trust it, add "
-            "--trust_code."
+            f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run unasked; if you trust it, "
+            "add --trust_code."
         )
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError):
-        raise UserError(f"The run was made with {name}, which this installation does not have.") from None
-    if not trust_code and not _is_own(found):
+        found = getattr(_imported(module, home), attribute)
+    except Exception as error:  # what importing somebody's module can bring about
+        if module.split(".")[0] == "imgtrans_jax":
+            raise UserError(f"The run was made with {name}, which this version of imgtrans_jax does not have.") from None
+        before = f"it was in {home}; if that has moved, s" if home else "S"
+        raise UserError(
+            f"The run was made with {name}, which cannot be imported here ({type(error).__name__}: {error}): {before}et "
+            f"PYTHONPATH to the folder that holds {module.split('.')[0]}, and run the same command again."
+        ) from None
+    if not trusted and not _is_own(found):
         raise UserError(f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to be trusted.")
     return found
+
+
+def _imported(module: str, home: str) -> types.ModuleType:
+    """A module, looked for behind all others in the folder where it was."""
+    if not home or module in sys.modules:
+        return importlib.import_module(module)
+    sys.path.append(home)
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(home)
 
 
 def _is_own(found: Any) -> bool:

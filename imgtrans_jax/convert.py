@@ -11,6 +11,8 @@ DST decides what is made, of a run's smoothed generators if it has them:
                      with --direction=b2a
   a folder           of a run: all its networks as latest_net_G.pth, latest_net_D.pth, or latest_net_G_A.pth, …;
                      of anything else: a run, for stylize.py --run and --config.init_from
+
+A file that is there is replaced with --overwrite alone; a folder that holds networks, and SRC, never.
 """
 
 from __future__ import annotations
@@ -23,32 +25,42 @@ from absl import flags
 
 from imgtrans_jax import cli, generators
 from imgtrans_jax.exchange import Generator, imported_file, is_folder_of_pth, networks_of, write_network
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import make_folder, refuse_existing
 from imgtrans_jax.pretrained.pytorch import Network, described
 from imgtrans_jax.types import Direction, UserError
 
 DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make the file DST anew if it is there already.")
+TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
 
 
 def main(overrides: cli.Overrides, arguments: list[str]) -> int:
     if len(arguments) != 2 or overrides:
         raise UserError("Two names are needed: python -m imgtrans_jax.convert SRC DST; see --help.")
-    convert(Path(arguments[0]), Path(arguments[1]), cast("Direction", DIRECTION.value))
+    source, target = (Path(name).expanduser() for name in arguments)
+    convert(source, target, cast("Direction", DIRECTION.value), OVERWRITE.value, TRUST_CODE.value)
     return 0
 
 
-def convert(source: Path, target: Path, direction: Direction = "a2b") -> None:
+def convert(
+    source: Path, target: Path, direction: Direction = "a2b", overwrite: bool = False, trust_code: bool = False
+) -> None:
     """Writes what `source` holds in the form that the name `target` asks for, and prints what that is.
 
-    Raises UserError if the source cannot be read, or has no such form.
+    Raises UserError if the source cannot be read, or has no such form, or if the target is there and may not be overwritten.
     """
     is_file = re.fullmatch(r"\.[a-zA-Z]\w*", target.suffix) is not None
     if is_file and target.suffix not in (".safetensors", ".pth", ".pt"):
         raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
-    if target.exists() and (is_file or not target.is_dir()):
-        raise UserError(f"{target} is there already; remove it, or give another name.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UserError(f"{target} is there already: it is SRC, which is never overwritten; give another name.")
+    if is_file or target.is_file():
+        refuse_existing(target, overwrite=overwrite and is_file)
+    elif is_folder_of_pth(target) or (target / "checkpoints").exists():
+        raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target.parent, "DST")
-    loaded = generators.load_file(source) if source.is_file() else generators.load_generator(source)
+    load = generators.load_file if source.is_file() else generators.load_generator
+    loaded = load(source, trust_code)
     if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
     elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
@@ -84,8 +96,6 @@ def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) 
 def _write_folder(found: Generator, target: Path) -> None:
     """All networks of a run."""
     networks = networks_of(found)
-    if is_folder_of_pth(target) or generators.is_run(target):
-        raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target, "DST")
     for name, network in networks.items():
         write_network(network, target / f"latest_net_{name}.pth")

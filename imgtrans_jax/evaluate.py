@@ -32,6 +32,7 @@ SEGMENTER = flags.DEFINE_string("segmenter", None, "A run that makes label maps 
 OUT = flags.DEFINE_string("out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what stands in --out instead of adding to it.")
 TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
+TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
 
 
 def main(overrides: cli.Overrides) -> int:
@@ -61,13 +62,15 @@ def main(overrides: cli.Overrides) -> int:
 
 
 def _of_run(run: Path, request, overrides: cli.Overrides) -> list:
-    from imgtrans_jax import evaluation
+    from imgtrans_jax import evaluation, trust
     from imgtrans_jax.generators import load_generator
 
     loaded = load_generator(run, TRUST_CODE.value)
     loaded = dataclasses.replace(loaded, experiment=cli.overridden(loaded.experiment, overrides))
     segmenter = load_generator(SEGMENTER.value, TRUST_CODE.value) if SEGMENTER.value else None
-    examiner = evaluation.Examiner(loaded, loaded.experiment.data.open(), request, segmenter)
+    given = [name for name, _ in overrides]
+    opened = trust.opened(loaded.experiment, TRUST_PATHS.value or TRUST_CODE.value, given)
+    examiner = evaluation.Examiner(loaded, opened, request, segmenter)
     return examiner(loaded, loaded.step, str(run))
 
 

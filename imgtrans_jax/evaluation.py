@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import config, images
+from imgtrans_jax import config, images, json_files
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened, Stream
 from imgtrans_jax.exchange import Generator
@@ -383,18 +383,17 @@ def check_table(file: Path, overwrite: bool) -> None:
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """The newest record of each direction that a folder keeps; lines that are cut short are passed over."""
+    """The newest record of each direction that a folder keeps: `step`, and, by name, `scores`, `errors` and `counts`, which are
+    numbers, and `protocol` with `features` and `pictures`. Lines that are cut short, and values of other kinds, are passed
+    over."""
     found: dict[str, dict[str, Any]] = {}
-    try:
-        lines = (folder / FILE).read_text(errors="replace").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    for line in lines:
-        try:
-            record = json.loads(line)
-            found[record["what"]] = record
-        except (ValueError, KeyError, TypeError):
-            continue
+    for record in json_files.lines(folder / FILE):
+        kept = {name: json_files.numbers(record.get(name)) for name in ("scores", "errors", "counts")}
+        protocol = record["protocol"] if isinstance(record.get("protocol"), dict) else {}
+        parts = {name: protocol[name] if isinstance(protocol.get(name), dict) else {} for name in ("features", "pictures")}
+        if isinstance(record.get("what"), str):
+            step = json_files.count(record.get("step"))
+            found[record["what"]] = record | kept | {"step": step, "protocol": protocol | parts}
     return found
 
 

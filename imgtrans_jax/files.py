@@ -19,6 +19,30 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
 
 
+def check_fetched(name: str, digest: str) -> None:
+    """Compares the SHA-256 of what was fetched, for which no published one is known, with that of the first time, which is kept
+    in the cache folder and said. Raises UserError if it is another."""
+    file = cache_folder() / "fetched.txt"
+    with contextlib.suppress(OSError, ValueError):
+        before = dict(line.split("  ", 1)[::-1] for line in file.read_text(encoding="utf-8").splitlines())
+        if before.get(name, digest) != digest:
+            raise UserError(
+                f"What was fetched as {name} is not what it was the first time (SHA-256 {digest}, then {before[name]}), and is "
+                f"not used; if that is right, remove its line from {file}."
+            )
+        if name in before:
+            return
+    print(
+        f"No published checksum of {name} is known here: it was compared with none. Its SHA-256 is {digest}, which is kept in "
+        f"{file}; another file under this name will be refused.",
+        flush=True,
+    )
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(f"{digest}  {name}\n")
+
+
 def make_folder(folder: Path, flag: str) -> None:
     """Makes a folder that a flag names, and sees that something can be written to it. Raises UserError if not."""
     try:
@@ -58,10 +82,12 @@ def beside(path: Path, ending: str) -> Path:
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Raises UserError, naming the first of the paths that is there, unless `overwrite`."""
-    for path in paths:
-        if not overwrite and os.path.lexists(path):
-            raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another.")
+    """Raises UserError if one of the files is there already and is not to be overwritten; call it before any work."""
+    for path in filter(os.path.lexists, paths):
+        if path.is_dir():
+            raise UserError(f"{path} is there already, and is a folder; choose another name.")
+        if not overwrite:
+            raise UserError(f"{path} is there already; add --overwrite, or choose another name.")
 
 
 @contextlib.contextmanager

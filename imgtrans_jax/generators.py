@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save
 
-from imgtrans_jax import config, sharding
+from imgtrans_jax import config, json_files, sharding
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config import Experiment, Trust
 from imgtrans_jax.exchange import Generator, imported_file, imported_folder, is_folder_of_pth
 from imgtrans_jax.files import whole
 from imgtrans_jax.pretrained.pytorch import Network, described, recognised, state_dict
@@ -29,7 +31,7 @@ from imgtrans_jax.state import Networks, TrainState, generator_shapes
 from imgtrans_jax.types import UserError
 
 
-def load_generator(source: str | Path, trust_code: bool = False) -> Generator:
+def load_generator(source: str | Path, trust_code: Trust = False) -> Generator:
     """From the folder of a run; a .safetensors file that `save_generator` wrote; a .pth or .safetensors file of the common
     PyTorch code, or a folder of such (latest_net_G_A.pth, …), whose networks are recognised by their shapes, which is printed.
 
@@ -49,7 +51,7 @@ def is_run(folder: Path) -> bool:
     return any(step.name.isdecimal() for step in (folder / "checkpoints").glob("*"))
 
 
-def load_file(path: Path, trust_code: bool = False) -> Generator | Network:
+def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
     """What a .safetensors or .pth file holds: a training's generators, or one network alone, which is said."""
     arrays, metadata = read_tensors(path)
     if "imgtrans_jax" in metadata:
@@ -99,7 +101,7 @@ def started_from(state: TrainState, source: str, like: TrainState, recipe: Recip
 
     Raises UserError if a generator is another than that of the config's `recipe`.
     """
-    found = load_generator(source)
+    found = load_generator(source, config.names_in(recipe))  # code that is in use here anyway
     try:
         return _with_networks(state, found, like, f"{source} (config.init_from)")
     except UserError as error:
@@ -167,19 +169,19 @@ def _put(params: dict[str, Any], stats: dict[str, Any], name: str, new: Any, new
         stats[name] = copied(new_stats, stats[name])
 
 
-def restored(run: str | Path, trust_code: bool = False) -> tuple[TrainState, Experiment]:
+def restored(run: str | Path, trust_code: Trust = False) -> tuple[TrainState, Experiment]:
     """The newest sound state of a run, and its experiment. Raises UserError as `load_generator` does."""
     state, experiment, _ = _restored(Path(run).expanduser(), trust_code)
     return state, experiment
 
 
-def _from_run(run: Path, trust_code: bool) -> Generator:
+def _from_run(run: Path, trust_code: Trust) -> Generator:
     state, experiment, batch = _restored(run, trust_code)
     critics = Networks(state.d.params, state.d.stats) if state.d.params else None
     return Generator(experiment, state.generators.params, state.generators.stats, batch, critics, int(state.step))
 
 
-def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
+def _restored(run: Path, trust_code: Trust) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
     if not (run / "checkpoints").is_dir():
         raise UserError(
             f"{run} is no trained run (it has no checkpoints), nor does it hold files such as latest_net_G.pth; train one with "
@@ -191,63 +193,73 @@ def _restored(run: Path, trust_code: bool) -> tuple[TrainState, Experiment, dict
         damaged = checkpoints.manager.all_steps() or (checkpoints.folder / "damaged").exists()
         advice = "none of its checkpoints is sound; bring back a copy" if damaged else "no checkpoint yet; train it for longer"
         raise UserError(f"{run} cannot be used: {advice}.")
-    experiment = _experiment(metadata["config"], trust_code)
-    try:
-        found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)
-    except OtherArraysError:
-        raise UserError(
-            f"The checkpoint in {run} has other arrays than its config makes with this version of imgtrans_jax: use it with "
-            "the version that trained it, or train it anew."
-        ) from None
-    assert found is not None, "there is metadata, so there is a step"
-    return found[0], experiment, metadata["batch"]
+    advice = "use it with the version of imgtrans_jax that trained it, bring back a copy, or train it anew"
+    with _sound(f"The checkpoint in {run}", advice):
+        _check_numbers(metadata, metadata["arrays"].values())
+        experiment = _experiment(metadata["config"], trust_code)
+        try:
+            found = checkpoints.restore(_program(experiment, metadata["batch"]).like, set_aside=False)
+        except OtherArraysError:
+            raise UserError(f"The checkpoint in {run} has other arrays than its config makes here: {advice}.") from None
+        assert found is not None, "there is metadata, so there is a step"
+        return found[0], experiment, metadata["batch"]
 
 
-def _ours(path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: bool) -> Generator | Network:
+def _ours(path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: Trust) -> Generator | Network:
     """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that the config describes."""
-    try:
-        stored = json.loads(text)
+    with _sound(f"What {path} says of itself", f"make it again with python -m imgtrans_jax.convert RUN {path.name}"):
+        stored = json_files.parsed(text)
         if stored.pop("sha256") != _digest(arrays, stored):
             raise UserError(f"The weights in {path} are not those that were saved; get the file again.")
-        _check_numbers(stored, arrays)
+        _check_numbers(stored, [f"{array.dtype}{list(array.shape)}" for array in arrays.values()])
+        tree = unflatten_dict(arrays, sep="/")
         if "network" in stored:
-            tree = unflatten_dict(arrays, sep="/")
             network = Network(config.from_json(stored["network"], trust_code), tree["params"], tree.get("stats", {}))
             return recognised(state_dict(network), str(path))
         experiment, batch = _experiment(stored["config"], trust_code), stored["batch"]
         shapes = generator_shapes(new_game(experiment), _examples(batch))
+        wanted = _flat({"params": shapes.params, "stats": shapes.stats})
+        if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
+            raise UserError(f"The arrays of {path} are not those of the network that it names; the file is damaged.")
+        return Generator(experiment, tree["params"], tree.get("stats", {}), batch)
+
+
+@contextlib.contextmanager
+def _sound(what: str, advice: str) -> Iterator[None]:
+    """Turns everything that a made-up config can bring about into one sentence."""
+    try:
+        yield
     except UserError:
         raise
-    except Exception as error:  # whatever a made-up config can bring about
-        raise UserError(
-            f"{path} is no generator that imgtrans_jax saved, or is damaged ({type(error).__name__}: {str(error)[:200]}); make "
-            f"it again with python -m imgtrans_jax.convert RUN {path.name}."
-        ) from None
-    wanted = _flat({"params": shapes.params, "stats": shapes.stats})
-    if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
-        raise UserError(f"The arrays of {path} are not those of the network that it names; the file is damaged.")
-    tree = unflatten_dict(arrays, sep="/")
-    return Generator(experiment, tree["params"], tree.get("stats", {}), batch)
+    except Exception as error:
+        raise UserError(f"{what} is damaged ({type(error).__name__}: {str(error)[:200]}); {advice}.") from None
 
 
-def _check_numbers(stored: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuses a config whose networks would be far larger than its arrays, before they are traced."""
-    largest = max([64, len(arrays), *(side for array in arrays.values() for side in array.shape)])
-    modules = [stored.get("network"), stored.get("config", {}).get("recipe", {}).get("generator")]
+def _check_numbers(stored: Mapping[str, Any], arrays: Iterable[str]) -> None:
+    """Refuses a config whose networks would be far larger or deeper than its arrays ("float32[3, 3, 64, 64]"), before they are
+    traced."""
+    shapes = [[int(side) for side in re.findall(r"\d+", text.partition("[")[2])] for text in arrays]
+    largest = max([64, len(shapes), *(side for shape in shapes for side in shape)])
+    recipe = stored["config"]["recipe"] if "config" in stored else {}
+    modules = [stored.get("network"), recipe.get("generator"), recipe.get("critic")]
     sizes = [side for shape in stored.get("batch", {}).values() for side in shape]
-    if any(abs(n) > largest for n in _numbers(modules)) or any(not 0 < n < 2**16 for n in sizes):
+    depths = (n for name, n in _numbers(modules) if name in ("blocks", "layers", "levels"))
+    if any(abs(n) > largest for _, n in _numbers(modules)) or any(n > len(shapes) for n in depths):
         raise ValueError("its config names numbers that its arrays have not")
+    if any(type(n) is not int or not 0 < n < 2**16 for n in sizes):
+        raise ValueError("its pictures have sizes that no pictures have")
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers within a stored config, with the names of the fields that they are in."""
     if isinstance(value, (int, float)):
-        yield value
+        yield name, value
     elif isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(item)
+        for key, item in value.items() if isinstance(value, dict) else ((name, item) for item in value):
+            yield from _numbers(item, key)
 
 
-def _experiment(stored: Any, trust_code: bool) -> Experiment:
+def _experiment(stored: Any, trust_code: Trust) -> Experiment:
     stored["recipe"].pop("extra", None)  # the user's own losses are not needed here, so their code is not asked for
     experiment = config.from_json(stored, trust_code)
     if not isinstance(experiment, Experiment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import config, evaluation, generators, sharding
+from imgtrans_jax import config, evaluation, generators, sharding, trust
 from imgtrans_jax.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Opened
@@ -77,21 +78,24 @@ def _train(
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
     _check_agreement(stored, _total_steps(experiment, program, steps), folder)
+    trust.remember(experiment)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
     checkpoints.clean()
     state, metadata = _restore_or_init(program, checkpoints, stored)
     first = int(state.step)
     if metadata:
-        program.go_on(first, _epochs_done(first, metadata, pictures))
+        with _gone_on_from(folder):
+            program.go_on(first, _epochs_done(first, metadata, pictures))
     total = _total_steps(experiment, program, steps)
     if first >= total:
         say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
         return state
     iterator = batches.iterator()
     position = 0  # of the next batch in the stream
-    if metadata and metadata["data"] is not None:  # else it is a run that convert made
-        position = metadata["data"]["next_index"] * _rows(metadata) // rows
-        iterator.set_state(metadata["data"] | {"next_index": position})
+    if metadata and metadata.get("data") is not None:  # else it is a run that convert made
+        with _gone_on_from(folder):
+            position = metadata["data"]["next_index"] * _rows(metadata) // rows
+            iterator.set_state(metadata["data"] | {"next_index": position})
     if metadata:
         say(_resumed(program, first, metadata, stored))
     say(f"{total} steps in all{_epochs_text(program, total)}.")
@@ -214,7 +218,7 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             say(text)
             restored = state, metadata
     except OtherArraysError as error:
-        changed = config.differences(error.metadata["config"], stored) or ["the program itself"]
+        changed = config.differences(error.metadata.get("config"), stored) or ["the program itself"]
         raise UserError(
             f"The checkpoint in {checkpoints.folder} has other networks than this config ({'; '.join(changed)}): undo the "
             "change, or give another --workdir to train anew."
@@ -228,6 +232,18 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
             say(f"Starting with {text}")
         return state, None
     return restored
+
+
+@contextlib.contextmanager
+def _gone_on_from(folder: Path) -> Iterator[None]:
+    """Raises UserError for whatever a made-up position in the data can bring about."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            f"The checkpoint in {folder} has no position in the data that can be gone on from ({type(error).__name__}: "
+            f"{str(error)[:200]}); bring back a copy, or give another --workdir to train anew."
+        ) from None
 
 
 def _epochs_done(step: int, metadata: dict[str, Any], pictures: Opened) -> Fraction:
@@ -260,9 +276,9 @@ def _warn_of_no_rate(program: Program, first: int, total: int) -> None:
 
 
 def _resumed(program: Program, step: int, metadata: dict[str, Any], now: Any) -> str:
-    changed = config.differences(metadata["config"], now)
+    changed = config.differences(metadata.get("config"), now)
     text = f"Going on from step {step}{_epochs_text(program, step)}."
-    before, devices = metadata["versions"].get("devices"), versions()["devices"]
+    before, devices = metadata.get("versions", {}).get("devices"), versions()["devices"]
     if before and before != devices:
         text += f" It ran on {before}, and now on {devices}."
     if changed:

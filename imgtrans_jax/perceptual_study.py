@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from imgtrans_jax import images
-from imgtrans_jax.files import make_folder, whole
+from imgtrans_jax import images, json_files
+from imgtrans_jax.files import make_folder, refuse_existing, whole
 from imgtrans_jax.types import UserError
 
 FORMAT = "imgtrans_jax study 1"
@@ -43,8 +42,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     file is there already and is not to be overwritten."""
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} is there already; add --overwrite, or choose another --out.")
+    refuse_existing(out, overwrite=overwrite)
     names = [folder.resolve().name for folder in fakes]
     if len(set(names)) < len(names):
         raise UserError(f"The folders of --fake must have different names, for these are the methods': {', '.join(names)}.")
@@ -76,8 +74,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     }
     make_folder(out.resolve().parent, "--out")
     text = _PAGE.replace("@TITLE@", html.escape(f"{plan.practice + plan.scored} pairs of pictures"))
-    # In a <script> the text must not hold "</": JSON allows "<\\/" for it.
-    text = text.replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
+    text = text.replace("@DATA@", json_files.embedded(data))
     with whole(out) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     minutes = round((plan.practice + plan.scored) * (plan.seconds + 3) / 60)
@@ -129,18 +126,18 @@ def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
     refused = []
     for file in files:
         try:
-            session = json.loads(file.read_text(encoding="utf-8"))
+            session = json_files.read(file)
             answers = [(t["method"], t["fooled"], t["scored"]) for t in session["trials"]]
             sound = all(isinstance(m, str) and isinstance(f, bool) and isinstance(s, bool) for m, f, s in answers)
-            if session["format"] != FORMAT or not sound:
+            if session["format"] != FORMAT or not isinstance(session["participant"], str) or not sound:
                 raise ValueError
-            before = sessions.setdefault(str(session["participant"]), session)
+            before = sessions.setdefault(session["participant"], session)
             if before is not session:
                 same = "the same answers again" if before == session else f"other answers of {session['participant']}"
                 refused.append(f"{file} has {same}, of whom those of the first file count.")
             elif not any(scored for *_, scored in answers):
                 refused.append(f"{file} has no scored answers, only practice.")
-                del sessions[str(session["participant"])]
+                del sessions[session["participant"]]
         except OSError as error:
             refused.append(f"{file} cannot be read ({error.strerror}).")
         except (ValueError, KeyError, TypeError):

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from imgtrans_jax import evaluation
+from imgtrans_jax import evaluation, json_files
 from imgtrans_jax.checkpoint import Checkpoints
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Batches, Opened
@@ -194,9 +194,9 @@ class Records:
     def _keep_if_best(self, step: int, state: TrainState, metric: str, score: float) -> None:
         folder = self.folder / "best"
         sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
-        before = _read_json(folder / "best.json")
-        value = before.get("value") if before.get("metric") == metric else None
-        better = math.isfinite(score) and (not isinstance(value, float) or sign * score < sign * value)
+        before = json_files.read_or_none(folder / "best.json") or {}
+        value = json_files.number(before.get("value"))
+        better = math.isfinite(score) and (before.get("metric") != metric or value is None or sign * score < sign * value)
         if jax.process_count() > 1:  # process 0 alone knows the score
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
@@ -242,14 +242,6 @@ def write_json(path: Path, value: Any) -> None:
     if jax.process_index() == 0:
         with whole(path) as partial:
             partial.write_text(json.dumps(value, indent=1) + "\n")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]
 
+from imgtrans_jax import json_files
 from imgtrans_jax.files import whole
 from imgtrans_jax.images import grid, to_bytes, write_picture
 from imgtrans_jax.watch import Alarm
@@ -181,7 +183,7 @@ class Report:
             more = (
                 f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
             )
-            named = f"Columns: {', '.join(columns[direction])}. " if direction in columns else ""
+            named = f"Columns: {', '.join(map(str, columns[direction]))}. " if direction in columns else ""
             parts.append(
                 f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
                 f"<p>{html.escape(named)}Newest first.</p>"
@@ -239,25 +241,14 @@ class _Events:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a line that a kill cut short, or that is damaged, is passed over, and so
-    is what is no number."""
+    """The rows of metrics.jsonl: `step`, and numbers by name. A line that a kill cut short, or that is damaged, is passed over,
+    and so is what is no number."""
     rows = []
-    try:
-        lines = (folder / "metrics.jsonl").read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append({name: value for name, value in row.items() if _is_number(value)})
-    return [row for row in rows if 0 <= row.get("step", -1) < 2**63]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+    for row in json_files.lines(folder / "metrics.jsonl"):
+        step = json_files.count(row.get("step"))
+        if step is not None:
+            rows.append({"step": step} | {k: v for k, v in row.items() if k != "step" and json_files.number(v) is not None})
+    return rows
 
 
 def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420) -> str:
@@ -326,17 +317,14 @@ def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
 
 
 def _figure(step: int, path: Path) -> str:
-    source = f"samples/{path.name}"
+    source = html.escape(f"samples/{urllib.parse.quote(path.name, errors='surrogateescape')}")
     picture = f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
     return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
 
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
-    try:
-        columns = json.loads(path.read_text())
-        return {str(sheet): [str(column) for column in names] for sheet, names in columns.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return {}
+    read = json_files.read_or_none(path) or {}
+    return {name: [str(column) for column in columns] for name, columns in read.items() if isinstance(columns, list)}
 
 
 def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:

@@ -30,21 +30,24 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make --out anew if it is ther
 RESULTS = flags.DEFINE_list("results", [], "Instead: files of answers, joined by commas, or a folder of them.")
 
 
-def main(_: cli.Overrides) -> int:
+def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import perceptual_study  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
+    if overrides:
+        raise UserError(f"--config.{overrides[0][0]} has no meaning here; see --help.")
     if RESULTS.value:
-        sessions, refused = perceptual_study.read_sessions([Path(name) for name in RESULTS.value])
-        print(perceptual_study.summary(sessions))
+        sessions, refused = perceptual_study.read_sessions([Path(name).expanduser() for name in RESULTS.value])
+        print(cli.printable(perceptual_study.summary(sessions)))
         for reason in refused:
-            print(f"Left out: {reason}", file=sys.stderr)
+            print(f"Left out: {cli.printable(reason)}", file=sys.stderr)
         return 1 if refused else 0
     if not REAL.value or not FAKE.value:
         raise UserError("Give --real=FOLDER and --fake=FOLDER[,FOLDER…], or --results=FILE[,FILE…]; see --help.")
     plan = perceptual_study.Plan(SIZE.value, SECONDS.value, PRACTICE.value, SCORED.value, MIXED.value)
-    said = perceptual_study.make(Path(REAL.value), [Path(f) for f in FAKE.value], Path(OUT.value), plan, OVERWRITE.value)
-    print(said)
+    real, *fakes, out = (Path(name).expanduser() for name in (REAL.value, *FAKE.value, OUT.value))
+    said = perceptual_study.make(real, fakes, out, plan, OVERWRITE.value)
+    print(cli.printable(said))
     return 0
 
 

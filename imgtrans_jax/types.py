@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import jax
 
@@ -24,6 +25,24 @@ Named: TypeAlias = Mapping[str, jax.Array]
 Params: TypeAlias = Any
 Direction: TypeAlias = Literal["a2b", "b2a"]
 Dtype: TypeAlias = Literal["float32", "bfloat16"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opens:
+    """Marks a config's text that names something outside the program, which is then opened: a folder, a file, a data set.
+    Such a text of somebody else's run is not followed unasked. harmless: the texts, a regular expression, that lead nowhere."""
+
+    harmless: str = ""
+
+
+PathText: TypeAlias = Annotated[str, Opens()]
+"""The path of a file or folder; `~` at its start is the user's own."""
+
+Weights: TypeAlias = Annotated[str, Opens("embedded|vgg16|vgg19|inception")]
+"""Trained weights by name, or the path of a file of them."""
+
+DataSet: TypeAlias = Annotated[str, Opens(r"\w+(/[\w.+-]+)?")]
+"""The name of a data set, with its config; one with ':' or '=' is of a community, or names a folder."""
 
 
 class UserError(Exception):

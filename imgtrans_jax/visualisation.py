@@ -22,14 +22,14 @@ from imgtrans_jax.models.vgg import MEAN, VGG, Depth, Pooling, layer_names, rece
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.gatys import Gatys, apply
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import UserError, Weights
 
 
 @dataclasses.dataclass(frozen=True)
 class ContentReconstruction:
     """What each layer still knows of a picture: from noise to the layer's features of it (Gatys et al. 2016, figure 1)."""
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     layers: tuple[str, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
     side: int = 256
     steps: int = 200
@@ -63,7 +63,7 @@ class BrushStrokes:
     it as nearly nothing, would leave most of it as it is, and no stroke would be seen. pooling: as in `Gatys`.
     """
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     layers: tuple[str, ...] = (
         "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_3", "conv4_4", "conv5_1", "conv5_4",
     )  # fmt: skip
@@ -116,7 +116,7 @@ class WeightRatios:
     side_by_side: all ratios in one program; None where the memory is enough for it.
     """
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     ratios: tuple[float, ...] = (1.0, 1e3, 1e6, 1e9)
     content_layer: str = "relu4_2"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -211,7 +211,7 @@ class TopPatches:
     react to nine pictures; pictures are cut to a square of `side` pixels.
     """
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
     units: int = 6
     side: int = 224

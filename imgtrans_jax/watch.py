@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from imgtrans_jax import json_files
 from imgtrans_jax.losses.adversarial import GanLoss
 
 ALIKE = 0.15
@@ -44,13 +46,11 @@ class Watch:
         self.file, self.guess = folder / "watch.json", guessing(gan) * (0.5 if halved else 1) if gan else 0.0
         self.seen: dict[str, list[int]] = {}
         self.standing: dict[str, Alarm] = {}
-        try:
-            read = json.loads(self.file.read_text())
-            self.seen = {str(name): [int(step) for step in steps] for name, steps in read["seen"].items()}
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # it is damaged, and begins anew
+            read = json_files.read_or_none(self.file) or {"seen": {}, "standing": []}
+            self.seen = {name: [int(step) for step in steps] for name, steps in read["seen"].items()}
             alarms = [Alarm(str(a["name"]), str(a["text"]), int(a["since"])) for a in read["standing"]]
             self.standing = {alarm.name: alarm for alarm in alarms}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            pass  # it begins anew
 
     def sheets(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[dict[str, float], list[Alarm]]:
         """The figures of the sheets of a step, by name, and what is newly seen in them."""

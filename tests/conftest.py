@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgtrans_jax import trust
+
 gc.set_threshold(100_000, 20, 100)  # a third of tracing would be the garbage collector's
 
 
@@ -24,6 +26,7 @@ def compiled_once(tmp_path_factory):
     # The same for the programs that tests start, which then leave the user's own folder alone.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(shared / "compiled")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    trust._OWN = str(base / "own_paths.txt")  # what tests train with is not noted among the user's own
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Tfds, given_folder
 from imgtrans_jax.reading import natural
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import DataSet, PathText, UserError
 
 
 class Examples(Protocol):
@@ -94,12 +94,12 @@ class OpenMojiGroups:
 class TfdsLabelled:
     """A data set of tensorflow-datasets with a class for each picture, such as `mnist`; no TensorFlow is needed."""
 
-    name: str = "mnist"
+    name: DataSet = "mnist"
     train: str = "train"
     test: str = "test"
     key: str = "image"
     label: str = "label"
-    data_dir: str = ""
+    data_dir: PathText = ""
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
         from imgtrans_jax.data.tfds_builder import prepared
@@ -122,7 +122,7 @@ class ClassFolders:
     """A folder with a folder of pictures for each class, or with pictures alone, which are one class. Of a folder with `train`
     the test pictures come from `test`; without one the training pictures serve for the samples too."""
 
-    path: str
+    path: PathText
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
         path = given_folder(self.path)

@@ -15,7 +15,7 @@ import numpy as np
 from imgtrans_jax.data.archives import ADDRESS, NAMES, fetched
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Tfds, given_folder
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import DataSet, PathText, UserError
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -60,7 +60,7 @@ class SideBySide:
     samples too.
     """
 
-    path: str
+    path: PathText
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         path = given_folder(self.path)
@@ -93,8 +93,8 @@ class TwoFolders:
     Raises UserError for a picture that has two partners.
     """
 
-    a: str
-    b: str
+    a: PathText
+    b: PathText
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         (train_a, test_a), (train_b, test_b) = (
@@ -125,12 +125,12 @@ class Pix2Pix:
 class TfdsPairs:
     """A data set of tensorflow-datasets whose examples hold both pictures, under the features `a` and `b`."""
 
-    name: str
+    name: DataSet
     a: str
     b: str
     train: str = "train"
     test: str = "test"
-    data_dir: str = ""
+    data_dir: PathText = ""
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         sides: tuple[tuple[Side, str], ...] = (("a", self.a), ("b", self.b))
@@ -143,7 +143,7 @@ class TfdsPairs:
 class OneSide:
     """One side of pairs as a source of single pictures: for training without the pairing, or on one kind alone."""
 
-    pairs: PairSource | str
+    pairs: PairSource | PathText
     side: Side
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:

@@ -20,7 +20,7 @@ from imgtrans_jax.data.derived import Derivation, Edges
 from imgtrans_jax.data.labelled import ClassFolders, Digits, LabelledSource
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, SideBySide, TwoFolders
 from imgtrans_jax.data.sources import Folder, OpenMoji, Source
-from imgtrans_jax.types import Direction, UserError
+from imgtrans_jax.types import Direction, PathText, UserError
 
 Batch = dict[str, np.ndarray]
 
@@ -75,8 +75,8 @@ class Unpaired(Data):
     are colour and transparency in .npy arrays too.
     """
 
-    a: Source | str = OpenMoji("sketch")
-    b: Source | str = OpenMoji("colour")
+    a: Source | PathText = OpenMoji("sketch")
+    b: Source | PathText = OpenMoji("colour")
     cut: Cut = Cut()
     channels: int = 3
 
@@ -107,9 +107,9 @@ class Paired(Data):
     match by name. direction: b2a turns the pairs round. cut: one draw for both pictures of a pair.
     """
 
-    pairs: PairSource | str = OpenMojiPairs()
-    a: str = ""
-    b: str = ""
+    pairs: PairSource | PathText = OpenMojiPairs()
+    a: PathText = ""
+    b: PathText = ""
     direction: Direction = "a2b"
     cut: Cut = Cut()
     channels: int = 3
@@ -140,7 +140,7 @@ class Derived(Data):
     pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller (data/derived.py).
     """
 
-    pictures: Source | str = OpenMoji("colour")
+    pictures: Source | PathText = OpenMoji("colour")
     by: Derivation = Edges()
     cut: Cut = Cut()
 
@@ -171,7 +171,7 @@ class Labelled(Data):
     pictures: a source, or the path of a folder with a folder for each class.
     """
 
-    pictures: LabelledSource | str = Digits()
+    pictures: LabelledSource | PathText = Digits()
     cut: Cut = Cut(16, 16, flip=False)
     channels: int = 1
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
 
 from imgtrans_jax import images
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import DataSet, PathText, UserError
 
 Side: TypeAlias = Literal["a", "b"]
 
@@ -66,7 +66,7 @@ class Folder:
     `trainB`, or `train`, stands for these. Without a test folder the training pictures serve for the samples too.
     """
 
-    path: str
+    path: PathText
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         train_path, test_path = self._find(given_folder(self.path), side)
@@ -102,11 +102,11 @@ class Tfds:
     `train` and `test`. key: the image among its features. data_dir: where it is kept; empty for tfds's own default.
     """
 
-    name: str
+    name: DataSet
     train: str = ""
     test: str = ""
     key: str = "image"
-    data_dir: str = ""
+    data_dir: PathText = ""
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         from imgtrans_jax.data.tfds_builder import prepared  # tensorflow-datasets is slow to import
@@ -178,11 +178,19 @@ class TfdsPictures:
 
     def __init__(self, split: Sequence, key: str, channels: int) -> None:
         self.split, self.key, self.channels = split, key, channels
-        if key not in split[0]:
-            raise UserError(f"The data set has no feature '{key}'; set data.*.key to one of {sorted(split[0])}.")
+        if key not in self._example(0):
+            raise UserError(f"The data set has no feature '{key}'; set data.*.key to one of {sorted(self._example(0))}.")
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return images.with_channels(np.asarray(self.split[index][self.key]), self.channels, self.key)
+        return images.with_channels(np.asarray(self._example(index)[self.key]), self.channels, self.key)
+
+    def _example(self, index: int) -> Mapping[str, Any]:
+        try:
+            return self.split[index]
+        except Exception as error:  # whatever a damaged record can bring about
+            raise UserError(
+                f"Example {index} of the data set cannot be read ({type(error).__name__}); prepare it anew."
+            ) from None

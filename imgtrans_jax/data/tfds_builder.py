@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -13,6 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.features.feature import FeatureConnector
 from tensorflow_datasets.image_classification import cycle_gan
 
 from imgtrans_jax.types import UserError
@@ -54,11 +56,11 @@ with registered.skip_registration():
 def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
     """The splits of a data set by name, each with random access to its examples; prepared first where it must be.
 
-    Raises UserError if there is no such data set, it cannot be downloaded, or it was prepared in a form that only
-    TensorFlow reads.
+    Raises UserError if there is no such data set, it cannot be downloaded, its folder is damaged or names code that is not
+    tensorflow-datasets' own, or it was prepared in a form that only TensorFlow reads.
     """
-    data_dir = os.path.expanduser(data_dir) if data_dir else None
-    try:
+    data_dir = data_dir and os.path.expanduser(data_dir)
+    with _own_features_only(), _told(name, data_dir):
         builder = _builder(name, data_dir)
         if not builder.info.splits:
             print(f"Preparing {name} in {builder.data_dir} (once) …", flush=True)
@@ -67,6 +69,36 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
                 file_format="array_record",
             )
         return {split: builder.as_data_source(split) for split in builder.info.splits}  # pyright: ignore[reportCallIssue]
+
+
+@contextlib.contextmanager
+def _own_features_only() -> Iterator[None]:
+    """A data set's folder names the classes of its features, and tensorflow-datasets imports the modules that these names
+    begin with, whatever they are: here only its own, and what the caller has imported himself."""
+    as_it_was = FeatureConnector.__dict__["cls_from_name"]
+
+    def checked(cls: type[FeatureConnector], name: str) -> type[FeatureConnector]:
+        if not name.startswith("tensorflow_datasets.") and name not in FeatureConnector._registered_features:
+            raise UserError(
+                f"The data set's folder names the class {name[:200]}, which is not tensorflow-datasets' own; it was not "
+                "imported. If you trust it, import its module in your config file."
+            )
+        return as_it_was.__func__(cls, name)
+
+    FeatureConnector.cls_from_name = classmethod(checked)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        FeatureConnector.cls_from_name = as_it_was
+
+
+@contextlib.contextmanager
+def _told(name: str, data_dir: str | None) -> Iterator[None]:
+    """Turns what tensorflow-datasets raises into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
     except NonMatchingChecksumError:
         raise UserError(
             f"The archive of {name} is not the one that was published (its size or checksum differs); delete it from "
@@ -81,6 +113,12 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
         ) from None
     except OSError as error:
         raise UserError(_not_downloaded(name, data_dir, error)) from None
+    except Exception as error:  # whatever files that are no data set can bring about
+        where = f" in {data_dir}" if data_dir else ""
+        raise UserError(
+            f"The data set {name}{where} cannot be read ({type(error).__name__}: {str(error)[:200]}); prepare it anew, or use "
+            "folders: --config.data.a=DIR --config.data.b=DIR."
+        ) from None
 
 
 def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from imgtrans_jax import json_files
 from imgtrans_jax.types import UserError
 
 Colours = Mapping[str, tuple[int, int, int]]
@@ -83,16 +84,19 @@ def colours_of(name: str) -> Colours:
     if name in _KNOWN:
         return _KNOWN[name]
     try:
-        read = json.loads(Path(name).expanduser().read_text())
-        triples = {str(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in read.items() if len(v) == 3}
-        found = triples if all(0 <= min(v) <= max(v) < 256 for v in triples.values()) else {}
+        read = json_files.read(Path(name).expanduser())
+        found = {k: (v[0], v[1], v[2]) for k, v in read.items() if _is_colour(v)}
     except OSError:
         raise UserError(f"There are no colours '{name}': give {', '.join(_KNOWN)} or a JSON file of class names.") from None
-    except (ValueError, TypeError, AttributeError, KeyError):
-        found = {}
-    if len(found) < 2 or len(set(found.values())) < len(found):
+    except ValueError:
+        read = found = {}
+    if len(found) < max(2, len(read)) or len(set(found.values())) < len(found):
         raise UserError(f'{name} must be {{"class": [red, green, blue], …}}, with two classes or more and each colour once.')
     return found
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x < 256 for x in value)
 
 
 def snapped(picture: np.ndarray, colours: Colours) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _fetch(file: Path) -> None:
     try:
         with urllib.request.urlopen(_RELEASE, timeout=60) as answer:
             data = answer.read(200_000_000)
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise UserError(
             f"Inception's weights could not be fetched ({getattr(error, 'reason', error)}): put {INCEPTION} into "
             f"{file.parent}, give its path with --features=PATH, or use --features=vgg16, which needs no network."

@@ -33,6 +33,10 @@ _STORAGES = {
 }
 
 
+LONGEST_NAME = 500
+"""Characters of an array's dotted name; the longest of the networks here has 150."""
+
+
 class NotAllowed(Exception):
     """The file wants something that a file of arrays does not need. The message names it."""
 
@@ -97,13 +101,16 @@ def _rebuild_parameter(data: Any, *_: Any) -> Any:
 
 
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
+    # Lists of a pickle can be each other's items: what a loop over items' items would meet has no bound.
+    if not isinstance(pairs, (list, tuple)) or any(not isinstance(p, (list, tuple)) or len(p) != 2 for p in pairs):
+        raise NotAllowed("a dict of something else than pairs")
     return dict(_pairs([x for pair in pairs for x in pair]))
 
 
 def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if not isinstance(key, str) and not (isinstance(key, int) and abs(key) < 2**31):
-            raise NotAllowed("a name that is no text")
+        if not (isinstance(key, str) and len(key) <= LONGEST_NAME) and not (isinstance(key, int) and abs(key) < 2**31):
+            raise NotAllowed("a name that is no text, or a longer one than a network has")
         yield key, value
 
 
@@ -215,7 +222,8 @@ class Machine:
 
     def _stack_global(self, *_: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self._name(f"{module} {name}")
+        # Other values are not shown: a tuple of a tuple twice of a tuple twice … has an endless text.
+        self._name(f"{module} {name}" if isinstance(module, str) and isinstance(name, str) else "a name that is no text")
 
     def _name(self, name: str) -> None:
         if name not in self.allowed:
@@ -240,7 +248,7 @@ class Machine:
         if self.allowed is not TORCH or not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             raise NotAllowed("data outside the file")
         _, dtype, key, _, count = pid[:5]
-        if not isinstance(dtype, np.dtype) or not isinstance(count, int) or not 0 <= count < 2**40:
+        if not (isinstance(dtype, np.dtype) and isinstance(key, (str, int)) and isinstance(count, int) and 0 <= count < 2**40):
             raise NotAllowed("a storage of another kind")
         storage = Storage(dtype, str(key), count)
         if self.storages.setdefault(storage.key, storage) != storage:
@@ -254,7 +262,7 @@ class Machine:
 def read_arrays(path: Path) -> Any:
     """The nested dicts of a pickle, with every NumPy array in its place, read-only. Raises UserError for any other pickle."""
     with told(path):
-        return _unwrap(Machine(_NUMPY).run(io.BytesIO(path.read_bytes())))
+        return _unwrap(Machine(_NUMPY).run(io.BytesIO(path.read_bytes())), set())
 
 
 class told:
@@ -289,11 +297,14 @@ def count_of(shape: Any) -> int:
     return int(np.prod(shape, dtype=object)) if shape else 1
 
 
-def _unwrap(value: Any) -> Any:
+def _unwrap(value: Any, seen: set[int]) -> Any:
     if isinstance(value, _Array):
         if value.value is None:
             raise NotAllowed("an array without data")
         return value.value
-    if isinstance(value, dict):
-        return {str(key): _unwrap(item) for key, item in value.items()}
-    raise NotAllowed(f"a {type(value).__name__} among the arrays")
+    if not isinstance(value, dict):
+        raise NotAllowed(f"a {type(value).__name__} among the arrays")
+    if id(value) in seen:
+        raise NotAllowed("one dict in two places")
+    seen.add(id(value))
+    return {str(key): _unwrap(item, seen) for key, item in value.items()}

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from imgtrans_jax.files import whole
-from imgtrans_jax.pretrained.pickles import TORCH, Machine, NotAllowed, Storage, Tensor, count_of, told
+from imgtrans_jax.pretrained.pickles import LONGEST_NAME, TORCH, Machine, NotAllowed, Storage, Tensor, count_of, told
 from imgtrans_jax.types import UserError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -33,10 +33,11 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("the archive has no end")
         value, load = (_open_zip if zipfile.is_zipfile(file) else _open_legacy)(file, size)
         found: dict[str, np.ndarray] = {}
-        left = 2 * size  # tied weights are read twice
+        left, reads = 2 * size, 64 * size + 2**20  # tied weights are read twice, and parts of one storage often
         for name, tensor in _tensors(value):
             left -= count_of(tensor.shape) * tensor.storage.dtype.itemsize
-            if left < 0:
+            reads -= tensor.storage.count * tensor.storage.dtype.itemsize
+            if min(left, reads) < 0:
                 raise NotAllowed("tensors larger than itself")
             found[name] = _strided(tensor, load(tensor.storage))
     if not found:
@@ -85,8 +86,8 @@ def _check_directory(file: BinaryIO, size: int) -> None:
     tail = file.read()
     end = tail.rfind(b"PK\5\6")
     (length,) = struct.unpack_from("<L", tail, end + 12)
-    large = tail.rfind(b"PK\6\6", 0, end)
-    if large >= 0:
+    large = end - 20 - 56  # where zipfile looks for the form of large archives
+    if large >= 0 and tail[large : large + 4] == b"PK\6\6":
         (length,) = struct.unpack_from("<Q", tail, large + 40)
     if length > _LARGEST_DIRECTORY:
         raise NotAllowed("a table of contents larger than a network's")
@@ -95,15 +96,18 @@ def _check_directory(file: BinaryIO, size: int) -> None:
 def _open_legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
     file.seek(0)
     head = io.BytesIO(file.read(_LARGEST_PICKLE))
-    if Machine({}).run(head) != _LEGACY_MAGIC:
+    magic = Machine({}).run(head)
+    if not isinstance(magic, int) or magic != _LEGACY_MAGIC:
         raise NotAllowed("another form than torch.save's")
     for _ in ("protocol", "system"):
         Machine({}).run(head)
     machine = Machine(TORCH)
     value = machine.run(head)
-    keys = [str(key) for key in Machine({}).run(head)]
+    keys = Machine({}).run(head)
+    if not isinstance(keys, list) or any(key not in machine.storages for key in map(_key, keys)):
+        raise NotAllowed("a list of data that is none")
     start, places = head.tell(), {}
-    for key in keys:
+    for key in map(_key, keys):
         file.seek(start)
         storage = machine.storages[key]
         if start + 8 > size:
@@ -122,17 +126,21 @@ def _open_legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
     return value, load
 
 
+def _key(key: Any) -> str:
+    return str(key) if isinstance(key, (str, int)) else ""
+
+
 def _tensors(value: Any) -> Iterator[tuple[str, Tensor]]:
     """The tensors of nested dicts by their dotted names."""
     waiting, seen = [("", value)], 0
     while waiting:
         name, item = waiting.pop()
-        seen += 1
-        if seen > _MOST_ENTRIES:
-            raise NotAllowed("more entries than a network has")
         if isinstance(item, Tensor):
             yield name, item
         elif isinstance(item, dict):
+            seen += len(item)  # before they are named: a dict can be in itself
+            if seen > _MOST_ENTRIES or len(name) > LONGEST_NAME:
+                raise NotAllowed("more entries, or longer names, than a network has")
             named = [(f"{name}.{key}" if name else str(key), inner) for key, inner in item.items()]
             waiting += named[::-1]
 

@@ -122,10 +122,12 @@ def _of_one_network(tensors: Tensors, source: str) -> Tensors:
     for first in (r"(.*?)model\.model\.0\.weight", r"(.*?)model\.1\.weight"):
         rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in generators)]
         generators |= _starts(first, rest)
+        if len(generators) > _MOST_NETWORKS:  # each name below is compared with each of them
+            raise UserError(f"{source} holds {len(generators)} networks; a file of one of them alone is needed.")
     rest = [name for name in tensors if not any(name.startswith(f"{start}model.") for start in generators)]
     starts = generators or _starts(r"(.*?)(?:model|net)\.0\.weight", rest)
     if len(starts) > 1:
-        names = ", ".join(start.rstrip(".") for start in sorted(starts))
+        names = ", ".join(start.rstrip(".") for start in sorted(starts)[:_MOST_NETWORKS])
         raise UserError(f"{source} holds several networks ({names}); a file of one of them alone is needed.")
     if not starts:
         names = ", ".join(sorted(tensors)[:3]) or "unnamed"
@@ -146,6 +148,7 @@ def _starts(pattern: str, names: Iterable[str]) -> set[str]:
 
 
 _NORM = (("weight", "scale", True), ("bias", "bias", True), ("running_mean", "mean", False), ("running_var", "var", False))
+_MOST_NETWORKS = 8
 _LARGEST = 1e8  # NaN and infinity are refused with it
 _DEEPEST = {"blocks": 64, "levels": 12, "layers": 10}
 
@@ -161,8 +164,11 @@ def _module(tensors: Tensors, source: str) -> tuple[nn.Module, int]:
             if tensors[first].ndim != 4:
                 raise UserError(f"{source} has a {first} that is no convolution; it is no network of the common code.")
             module = build(tensors, source)
-            if any(getattr(module, depth, 0) > most for depth, most in _DEEPEST.items()):
-                raise UserError(f"{source} is {_named(module)}, deeper than any that was trained; it is not read.")
+            for what, most in _DEEPEST.items():
+                if (found := getattr(module, what, 0)) > most:
+                    raise UserError(
+                        f"{source} is a network of {found} {what}, deeper than any that was trained; it is not read."
+                    )
             return module, tensors[first].shape[1]
     raise UserError(f"{source} is no network of the common code: its first layer is missing.")
 

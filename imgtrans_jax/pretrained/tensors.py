@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +9,8 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
+from imgtrans_jax import json_files
+from imgtrans_jax.pretrained.pickles import LONGEST_NAME
 from imgtrans_jax.pretrained.pth import read_torch
 from imgtrans_jax.types import UserError
 
@@ -44,10 +45,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return read_safetensors(file, path.stat().st_size)
     except FileNotFoundError:
         raise UserError(f"There is no file of weights {path}; check the path.") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"The file of weights {path} is damaged or cut off ({type(error).__name__}: {str(error)[:200]}); get it again."
-        ) from None
+    except ValueError as error:
+        raise UserError(f"The file of weights {path} is damaged or cut off ({str(error)[:200]}); get it again.") from None
 
 
 def read_safetensors(
@@ -56,12 +55,19 @@ def read_safetensors(
     """The `wanted` tensors of a .safetensors file of `size` bytes, read one by one, and its metadata.
 
     The form: 8 bytes with the header's length, the header (JSON: name, dtype, shape, place), the data without gaps. Raises
-    ValueError, KeyError or TypeError for any other.
+    ValueError for any other.
     """
+    try:
+        return _read_safetensors(file, size, wanted)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its header is none: {type(error).__name__} {str(error)[:100]}") from None
+
+
+def _read_safetensors(file: BinaryIO, size: int, wanted: Callable[[str], bool]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     length = int.from_bytes(_exactly(file, 8), "little")
     if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
         raise ValueError("its header has an impossible length")
-    header = json.loads(_exactly(file, length), object_pairs_hook=_unequal)
+    header = json_files.parsed(_exactly(file, length))
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise ValueError("its metadata are no texts")
@@ -69,6 +75,8 @@ def read_safetensors(
     at, arrays = 0, {}
     for start, end, name in places:
         kind, shape = _KINDS[header[name]["dtype"]], tuple(header[name]["shape"])
+        if len(name) > LONGEST_NAME or type(start) is not int or type(end) is not int:
+            raise ValueError(f"the tensor {name[:100]} has no name or place that can be")
         if start != at or not _fits(shape, kind, end - start) or end > size - 8 - length:
             raise ValueError(f"the tensor {name[:100]} does not lie where it should")
         at = end
@@ -81,13 +89,6 @@ def read_safetensors(
 def _fits(shape: tuple[Any, ...], kind: np.dtype, count: int) -> bool:
     whole = len(shape) <= 8 and all(type(n) is int and 0 <= n < 2**40 for n in shape)
     return whole and int(np.prod(shape, dtype=object)) * kind.itemsize == count
-
-
-def _unequal(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import os
 import re
@@ -16,7 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from imgtrans_jax.files import cache_folder, make_folder, whole
+from imgtrans_jax.files import cache_folder, check_fetched, make_folder, whole
 from imgtrans_jax.models.vgg import BLOCKS, DEVIATION, MEAN, WIDTHS, Depth, convolutions
 from imgtrans_jax.pretrained.pickles import read_arrays
 from imgtrans_jax.pretrained.pth import read_torch
@@ -27,7 +28,13 @@ Kernels = dict[str, np.ndarray]
 """'conv1_1.kernel' (3, 3, I, O), 'conv1_1.bias' (O,), …, and 'mean', 'deviation' (3,): float32."""
 
 VGG16_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
-_HUB = {"vgg16": "timm/vgg16.tv_in1k", "vgg19": "timm/vgg19.tv_in1k"}
+_HUB = {
+    "vgg16": ("timm/vgg16.tv_in1k", "3394518cba29aee1ea82a49d971be90d2dd1dab7"),
+    "vgg19": ("timm/vgg19.tv_in1k", "128d4708565b3a414bcbb9bbad440b2fe37b9f18"),
+}
+"""Repositories and their commits: what a commit holds cannot change."""
+
+_LARGEST_REMOTE = 2**30  # bytes of a file on the hub
 _KERAS_MEAN = np.array([123.68, 116.779, 103.939], np.float32) / 255
 _WAYS_OUT = (
     "--config.weights=embedded (VGG-16, no network needed), or --config.weights=FILE with a .safetensors, .pth or .h5 "
@@ -149,7 +156,7 @@ def _read_file(path: Path) -> Kernels:
         try:
             with path.open("rb") as file:
                 return _from_torchvision(read_safetensors(file, path.stat().st_size, _is_wanted)[0])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except ValueError as error:
             raise UserError(f"The file of weights {path} is damaged or cut off ({error}); get it again.") from None
     if suffix in (".pth", ".pt"):
         _check_name(path)
@@ -251,13 +258,15 @@ class _Remote:
 
 
 def _fetch(name: str) -> Kernels:
-    repository = _HUB[name]
+    repository, commit = _HUB[name]
     host = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     print(f"Fetching the convolutions of {repository} (about 80 MB, once) …", flush=True)
     try:
-        remote = _Remote(f"{host}/{repository}/resolve/main/model.safetensors")
-        arrays, _ = read_safetensors(cast("BinaryIO", remote), 2**40, _is_wanted)
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+        remote = _Remote(f"{host}/{repository}/resolve/{commit}/model.safetensors")
+        arrays, _ = read_safetensors(cast("BinaryIO", remote), _LARGEST_REMOTE, _is_wanted)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"The weights of {repository} could not be fetched from {host} ({reason}): use {_WAYS_OUT}.") from None
-    return _from_torchvision(arrays)
+    kernels = _from_torchvision(arrays)
+    check_fetched(f"{repository} at {commit[:12]}, its convolutions", _digest(kernels))
+    return kernels

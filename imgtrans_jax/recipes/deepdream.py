@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from imgtrans_jax.models.vgg import VGG, Depth, stands_in
 from imgtrans_jax.optim import PixelOptimizer, SmoothedDescent
 from imgtrans_jax.recipes.gatys import apply
-from imgtrans_jax.types import Dtype, Objective, Terms, UnitImages
+from imgtrans_jax.types import Dtype, Objective, Terms, UnitImages, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class DeepDream:
     shifted, anew each step, so that the network's grid leaves no marks.
     """
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     dtype: Dtype = "float32"
     layer: str = "relu4_4"
     channel: int = -1

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from imgtrans_jax.losses.feature import content_relative, gram, mean_variation, style_relative
 from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
-from imgtrans_jax.types import Dtype, Objective, Params, Terms, UnitImages
+from imgtrans_jax.types import Dtype, Objective, Params, Terms, UnitImages, Weights
 
 ContentLoss = Callable[[jax.Array, jax.Array], jax.Array]
 StyleLoss = Callable[[jax.Array, jax.Array, int], jax.Array]
@@ -53,7 +53,7 @@ class Gatys:
     steps: gradient evaluations at each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
     """
 
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     pooling: Pooling = "max"
     dtype: Dtype = "float32"
     content_layers: tuple[str, ...] = ("relu4_2",)

@@ -22,7 +22,7 @@ from imgtrans_jax.recipes.perceptual import feature_distance
 from imgtrans_jax.recipes.pix2pix import Translator
 from imgtrans_jax.recipes.recipe import Recipe, Sheets
 from imgtrans_jax.state import apply
-from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SimGAN(Recipe):
     adversarial: float = 1.0
     similarity: float = 10.0
     layer: str = ""
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     halve_critic: bool = True
     pool_size: int = 50
     pool_groups: int = 1

@@ -22,7 +22,7 @@ from imgtrans_jax.recipes.perceptual import feature_distance
 from imgtrans_jax.recipes.pix2pix import Translator
 from imgtrans_jax.recipes.recipe import Recipe, Sheets
 from imgtrans_jax.state import apply
-from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SRGAN(Recipe):
     distance: Callable[[jax.Array, jax.Array], jax.Array] = l2
     content: float = 0.0
     layer: str = "relu5_4"
-    weights: str = "embedded"
+    weights: Weights = "embedded"
     adversarial: float = 0.0
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()

@@ -107,3 +107,9 @@ def test_ctrl_c_is_not_lost_in_the_garbage_collector(tmp_path):
     ended = subprocess.run([sys.executable, tmp_path / "interrupted.py"], capture_output=True, text=True, timeout=50)
     assert (ended.returncode, ended.stderr.strip()) == (130, "Stopped.")
     assert time.monotonic() - began < 45
+
+
+def test_what_a_file_names_does_not_command_the_terminal():
+    assert cli.printable("a\x1b]0;x\x07\nb\udcff\u202e") == "a\\x1b]0;x\\x07\nb\\udcff\\u202e"
+    assert cli.printable("ü …") == "ü …"
+    assert len(cli.printable("a" * 10**6)) < 10_010

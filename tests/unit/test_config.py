@@ -9,7 +9,7 @@ from flax import linen as nn
 from PIL import Image
 
 from imgtrans_jax import cli, loop
-from imgtrans_jax.config import Experiment, differences, from_json, load, override, to_json
+from imgtrans_jax.config import Experiment, differences, from_json, load, names_in, override, to_json
 from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.losses.adversarial import hinge, vanilla
@@ -135,6 +135,91 @@ def test_ones_own_code_needs_trust():
     stored = {"ref": f"{my_loss.__module__}:my_loss"}
     with pytest.raises(UserError, match="--trust_code"):
         from_json(stored)
+
+
+MINE = """
+import dataclasses
+import {module} as mine
+from imgtrans_jax.config import Experiment
+from imgtrans_jax.recipes.cyclegan import CycleGAN
+
+
+def in_the_config(batch, samples, logits, frozen):
+    return {{}}
+
+
+def get_config():
+    return Experiment(recipe=CycleGAN(generator=mine.Net(), extra=(mine.loss, in_the_config)))
+"""
+MODULE = """
+from flax import linen as nn
+
+
+class Net(nn.Module):
+    width: int = 3
+
+    def __call__(self, x, train):
+        return x
+
+
+def loss(batch, samples, logits, frozen):
+    return {}
+"""
+
+
+def forget(*modules):
+    """As a later program, which was started elsewhere, has none of them."""
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    (folder / "configs").mkdir(parents=True)
+    name = "mynets.inner" if package else "mynet"
+    if package:
+        (folder / "mynets").mkdir()
+        (folder / "mynets" / "__init__.py").touch()
+    (folder / f"{name.replace('.', '/')}.py").write_text(MODULE)
+    (folder / "configs" / "myconfig.py").write_text(MINE.format(module=name))
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
+    experiment = load(str(folder / "configs" / "myconfig.py"))
+    stored, known = json.loads(json.dumps(to_json(experiment))), names_in(experiment)
+    assert stored["recipe"]["generator"]["from"] == str(folder)
+    assert stored["recipe"]["extra"][0] == {"ref": f"{name}:loss", "from": str(folder)}
+    assert stored["recipe"]["extra"][1] == {"ref": "myconfig:in_the_config", "from": str(folder / "configs")}
+    path = list(sys.path)
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
+    with pytest.raises(UserError, match=rf"{name}:Net in {folder}, which is code outside .* --trust_code"):
+        from_json(stored)
+    assert name not in sys.modules
+    with pytest.raises(UserError, match="code outside"):
+        from_json(stored, names_in(PLAIN))
+    assert to_json(from_json(stored, known)) == stored
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
+    again = from_json(stored, trust_code=True)
+    assert again.recipe.generator.width == 3
+    assert to_json(again) == stored
+    assert sys.path == path
+    # Where it has moved since, it changed nothing, and the sentence says what to do.
+    moved = json.loads(json.dumps(stored).replace(str(folder), str(tmp_path / "elsewhere")))
+    assert differences(stored, moved) == []
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
+    with pytest.raises(UserError, match=rf"{name}:Net, which cannot be imported .* it was in .*elsewhere; .*set PYTHONPATH to"):
+        from_json(moved, trust_code=True)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.syspath_prepend(folder / "configs")
+    assert from_json(moved, trust_code=True).recipe.generator.width == 3
+    forget("myconfig", "mynet", "mynets", "mynets.inner")
+
+
+def test_home_is_the_users_own(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert override(PLAIN, "data.a", "~/photos").data.a == "/home/me/photos"
+    assert override(PLAIN, "init_from", "~/run").init_from == "/home/me/run"
+    assert override(PLAIN, "evaluation.features", "~/x.pth").evaluation.features == "/home/me/x.pth"
+    assert override(PLAIN, "evaluation.best", "~").evaluation.best == "~"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "imgtrans_jax"
 FLOORS = [
     {"types"},
-    {"files", "processes", "memory", "colour"},
+    {"files", "json_files", "processes", "memory", "colour"},
     {"reading"},
     {"images", "losses", "models", "pool", "optim", "samples"},
     {"game", "data", "pretrained", "tiles", "watch"},
@@ -17,7 +17,7 @@ FLOORS = [
     {"step", "image_opt", "sharding", "checkpoint", "report"},
     {"recipes"},
     {"config", "canvas"},
-    {"program", "cli", "exchange"},
+    {"program", "cli", "exchange", "trust"},
     {"generators"},
     {"translation", "convert", "stylisation", "dreaming", "visualisation", "perceptual_study"},
     {"evaluation"},

@@ -246,7 +246,7 @@ def hub(monkeypatch, tmp_path):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            if self.path == "/timm/vgg19.tv_in1k/resolve/main/model.safetensors":
+            if self.path == "/timm/vgg19.tv_in1k/resolve/128d4708565b3a414bcbb9bbad440b2fe37b9f18/model.safetensors":
                 self.send_response(302)
                 self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/storage")
                 self.end_headers()
