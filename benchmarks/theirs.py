@@ -354,3 +354,8 @@ def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) ->
         return loss
 
     return lambda: optimizer.step(closure).detach()
+
+
+def profile(step: Callable[[], Any], wait: Callable[[], object], steps: int) -> list[tuple[str, float, int]]:
+    """Looked at on the other side alone."""
+    return []
