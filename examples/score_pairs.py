@@ -6,11 +6,10 @@ Prints the mean absolute error of the translations and of the unchanged inputs, 
 """
 
 import numpy as np
-from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_string("run", "runs/pix2pix_openmoji", "The folder of the run.")
+RUN = cli.path_flag("run", "runs/pix2pix_openmoji", "The folder of the run.")
 
 
 def main(_: cli.Overrides) -> int:

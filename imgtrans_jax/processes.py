@@ -175,9 +175,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM. Once it is armed they are a question that the loop asks after each step, so that it can save; a
-    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or, where this process is a
-    program that may be ended `at_once`, they end it, also while XLA compiles."""
+    """Ctrl-C, SIGTERM and SIGHUP. Once it is armed they are a question that the loop asks after each step, so that it can
+    save; a second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or, where this process is
+    a program that may be ended `at_once`, they end it, also while XLA compiles."""
 
     def __init__(self, at_once: bool = False, together: bool = False) -> None:
         self.at_once, self.together, self.armed = at_once, together, False
@@ -205,7 +205,10 @@ class Stop:
     def _take_over(self) -> None:
         if not self.before and threading.current_thread() is threading.main_thread():
             # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
-            wanted = (signal.SIGINT,) if self.together else (signal.SIGINT, signal.SIGTERM)
+            wanted = [signal.SIGINT] if self.together else [signal.SIGINT, signal.SIGTERM]
+            hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as under nohup
+                wanted.append(hangup)
             self.before = {number: signal.signal(number, self._note) for number in wanted}
 
     def asked(self, step: int) -> bool:
@@ -236,7 +239,7 @@ class Stop:
                 raise KeyboardInterrupt
             return
         self.signal = number
-        with contextlib.suppress(RuntimeError):  # it met a print
+        with contextlib.suppress(RuntimeError, OSError):  # it met a print; the terminal is gone
             print("Stopping after this step; saving …", flush=True)
         if self.together:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -47,7 +47,7 @@ def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
     elif weights in _HUB:
         kernels = _kept(f"{weights}-hub", lambda: _fetch(weights))
     else:
-        kernels = _read_file(Path(weights))
+        kernels = _read_file(Path(weights).expanduser())
     depth = _depth(kernels, weights)
     layers = {name: {part: kernels[f"{name}.{part}"] for part in ("kernel", "bias")} for name in convolutions(depth)}
     return depth, {"params": {"mean": kernels["mean"], "deviation": kernels["deviation"], **layers}}

@@ -10,7 +10,7 @@ FLOORS = [
     {"types"},
     {"files", "processes"},
     {"images", "losses", "models", "pool", "optim", "colour", "samples"},
-    {"game", "data", "pretrained", "tiles", "watch"},
+    {"game", "data", "pretrained", "tiles", "watch", "results"},
     {"metrics"},
     {"state"},
     {"step", "image_opt", "sharding", "checkpoint", "report", "memory"},
