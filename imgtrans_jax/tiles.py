@@ -37,6 +37,10 @@ again; the smallest are always kept, for else all of the network would be."""
 IN_MEMORY = 2**30
 """Bytes of the largest map that is kept in memory; larger ones are in files without a name."""
 
+NARROW, PASS = 16, 50
+"""For the time left, as measured on a CPU: fewer channels than that take as long, and to write one value of a map takes as long
+as so many multiplications."""
+
 Apply = Callable[[Any, jax.Array], jax.Array]
 """Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where the network enlarges."""
 
@@ -127,7 +131,8 @@ class Flow:
 @dataclasses.dataclass(frozen=True)
 class Step:
     """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the maps it is computed from;
-    last_use: those of them that no later step needs. halo: pixels that a tile must see around it. cost: multiplications."""
+    last_use: those of them that no later step needs. halo: pixels that a tile must see around it. cost: in multiplications,
+    by which the time left is told."""
 
     target: str
     kept: bool
@@ -350,11 +355,14 @@ class Local:
 
     def _more(self, eqn: Any) -> float:
         x, name, params = eqn.invars[0].aval, eqn.primitive.name, eqn.params
+        self.cost += PASS * sum(math.prod(result.aval.shape) for result in eqn.outvars)
         # Padded maps are a little higher than the picture's share: the scale is a power of two.
         scale = 2.0 ** round(math.log2(self.height / x.shape[1])) if x.ndim == 4 else 1.0
         if name == "conv_general_dilated":
             kernel = eqn.invars[1].aval
-            self.cost += math.prod(eqn.outvars[0].aval.shape) * math.prod(kernel.shape[:3]) / math.prod(params["lhs_dilation"])
+            given, made = (max(NARROW, channels) for channels in kernel.shape[2:])
+            products = math.prod(eqn.outvars[0].aval.shape[:3]) * math.prod(kernel.shape[:2]) * given * made
+            self.cost += products / math.prod(params["lhs_dilation"])
             return kernel.shape[0] // 2 * scale / params["lhs_dilation"][0]
         if name == "slice" and params["strides"] is not None and max(params["strides"]) > 1:
             return scale
