@@ -156,6 +156,13 @@ def _with_config(overrides: cli.Overrides, stop: Stop) -> list[Path]:
     if STYLE_WEIGHTS.value or MASK.value or len(styles) > 1:
         raise UserError(f"{type(recipe).__name__} takes one --style at most, and neither --style_weights nor --mask.")
     style = styles[0] if styles else None
+    name = type(recipe).__name__
+    if style and isinstance(recipe, (ContentReconstruction, TopPatches)):
+        raise UserError(f"{name} takes no --style; leave it out.")
+    if content and isinstance(recipe, BrushStrokes):
+        raise UserError(f"{name} takes --style alone; leave --content and --input out.")
+    if size is not None and not isinstance(recipe, DeepDream):
+        raise UserError(f"{name} takes no --size; its size is --config.side={size}.")
     match recipe:
         case DeepDream():
             return dreaming.dream(recipe, _given(content), out, guide=style, size=size, overwrite=overwrite, stop=stop)

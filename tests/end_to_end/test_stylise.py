@@ -308,6 +308,7 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
         ((f"--content={studio / 'photo.png'}",), "Which style"),
         ((f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}", f"--config.weights={evil}"), "os.system"),
         (("--config=configs/quickstart.py",), "it is for train.py"),
+        (("--config=configs/content_reconstruction.py", "--content=x.png", "--style=y.png"), "takes no --style"),
         (("--run=runs/x", "--input=y.png", "--label=1"), "--label goes with --count"),
         (("--run=runs/x", "--count=2", "--direction=b2a"), "leave --input, --size, --direction and --test_mode out"),
     ):

@@ -281,3 +281,10 @@ def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
         maps = translation._MAPS * ready._largest(64, 3) * 16 * count
         assert 1 < count < 128
         assert maps <= 0.45 * size < maps * (count + 1) / count
+
+
+@pytest.mark.parametrize("there", ["sheet.png", "07.png"])
+def test_pictures_from_nothing_take_no_files_place(tmp_path, there):
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(UserError, match=rf"{there} is there already; add --overwrite"):
+        translation.generate(tmp_path / "run", tmp_path, 10)
