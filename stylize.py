@@ -22,30 +22,37 @@ that the common PyTorch code for CycleGAN, pix2pix or CUT has trained (PyTorch i
   python stylize.py --generator=digits.safetensors --count=64 --out=digits [--label=3]      (pictures from nothing)
 
 Every picture comes back at its own size, or four times that, however large it is: what does not fit into memory is worked in
-tiles, with the same result. Nothing that is there is overwritten without --overwrite; a picture of a folder that cannot be read
-is named at the end, and the exit code is 1. Any field of a config can be set by its name:
+tiles, with the same result. Nothing that is there is overwritten without --overwrite, and what is read never; a picture of a
+folder that cannot be read or written is named at the end, and the exit code is 1. Ctrl-C writes the picture so far and says how
+to go on; a folder goes on by the same command. Any field of a config can be set by its name:
 --config.content_weight=0.1 for more style, --config.style_scale=1.5 for larger strokes, --config.weights=vgg19 for another
 network; configs/gatys.py says more.
 """
 
+from __future__ import annotations
+
+import contextlib
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from absl import flags
 
 from imgtrans_jax import cli
 
-CONTENT = flags.DEFINE_string("content", None, "The picture to change, or a folder of frames.")
-STYLE = flags.DEFINE_multi_string("style", [], "A picture whose look is wanted; may be given several times.")
+if TYPE_CHECKING:  # what takes time to import waits for the flags, so that --help is fast
+    from imgtrans_jax.processes import Stop
+
+CONTENT = cli.path_flag("content", None, "The picture to change, or a folder of frames.")
+STYLE = cli.path_flags("style", "A picture whose look is wanted; may be given several times.")
 STYLE_WEIGHTS = flags.DEFINE_list("style_weights", [], "How much of each style, such as 2,1. Default: equally much.")
-MASK = flags.DEFINE_multi_string("mask", [], "A grey picture for each style, in the same order: white where it goes.")
-CONFIG = flags.DEFINE_string("config", None, "What to do: a Python file of configs/. Default: style transfer.")
-RUN = flags.DEFINE_string("run", None, "The folder of a training run, such as runs/quickstart.")
-GENERATOR = flags.DEFINE_string(
+MASK = cli.path_flags("mask", "A grey picture for each style, in the same order: white where it goes.")
+CONFIG = cli.path_flag("config", None, "What to do: a Python file of configs/. Default: style transfer.")
+RUN = cli.path_flag("run", None, "The folder of a training run, such as runs/quickstart.")
+GENERATOR = cli.path_flag(
     "generator", None, "Instead of --run: a .safetensors file made of a run, or a .pth of the common PyTorch code."
 )
-INPUT = flags.DEFINE_string("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
-OUT = flags.DEFINE_string("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
+INPUT = cli.path_flag("input", None, "With --run: a picture or a folder of pictures. It may be used for --content too.")
+OUT = cli.path_flag("out", "out", "A folder for the results, or, for one picture, a file: .png, .jpg, .webp, .tif.")
 SIZE = flags.DEFINE_integer("size", None, "Work with the picture's shorter side at this many pixels; the result has its size.")
 DIRECTION = flags.DEFINE_enum(
     "direction", None, ["a2b", "b2a"], "With --run: from the first domain to the second (the default), or back."
@@ -67,7 +74,7 @@ FORMAT = flags.DEFINE_enum("format", "png", ["png", "jpg", "webp", "tif"], "With
 ALPHA = flags.DEFINE_enum(
     "alpha", "keep", ["keep", "white"], "With --run: transparency of an input is kept in its result, or white is laid under it."
 )
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "With --run: make results anew that are there already.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make results anew that are there already; inputs are never replaced.")
 COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
 LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
 SEED = flags.DEFINE_integer("seed", 0, "With --count: another number makes other pictures.")
@@ -75,7 +82,18 @@ TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that i
 
 
 def main(overrides: cli.Overrides) -> int:
-    written = _with_run(overrides) if RUN.value is not None or GENERATOR.value is not None else _with_config(overrides)
+    if RUN.value is not None or GENERATOR.value is not None:
+        written = _with_run(overrides)
+    else:
+        from imgtrans_jax import canvas, processes  # after the flags, so that --help is fast
+
+        with processes.Stop(at_once=True) as stop:
+            try:
+                written = _with_config(overrides, stop)
+            except canvas.Interrupted as interrupted:
+                with contextlib.suppress(OSError):  # the terminal may be gone
+                    print(interrupted, flush=True)
+                return interrupted.code
     if written:
         print(f"Wrote {len(written)} picture{'s' if len(written) != 1 else ''}: {written[0]}{' …' if len(written) > 1 else ''}")
     return 0
@@ -114,7 +132,7 @@ def _with_run(overrides: cli.Overrides) -> list[Path]:
     )
 
 
-def _with_config(overrides: cli.Overrides) -> list[Path]:
+def _with_config(overrides: cli.Overrides, stop: Stop) -> list[Path]:
     from imgtrans_jax import dreaming, stylisation
     from imgtrans_jax.recipes.deepdream import DeepDream
     from imgtrans_jax.recipes.gatys import Gatys
@@ -125,27 +143,35 @@ def _with_config(overrides: cli.Overrides) -> list[Path]:
         raise UserError("Which look? Give --run=RUN or --generator=FILE for a trained one, or --style=PICTURE; see --help.")
     if CONTENT.value and INPUT.value:
         raise UserError("--content and --input say the same; give one of them.")
-    content, out, size = CONTENT.value or INPUT.value, OUT.value, SIZE.value
+    content, out, size, overwrite = CONTENT.value or INPUT.value, OUT.value, SIZE.value, OVERWRITE.value
     kinds = (Gatys, DeepDream, ContentReconstruction, BrushStrokes, WeightRatios, TopPatches)
     recipe = cli.load_config(CONFIG.value, overrides, *kinds) if CONFIG.value else cli.overridden(Gatys(), overrides)
     styles = STYLE.value
     if isinstance(recipe, Gatys):
         if content is None and not styles:
-            return stylisation.stylise_samples(recipe, out, size)
-        weights = [_number(text) for text in STYLE_WEIGHTS.value]
-        return stylisation.stylise(recipe, _given(content), styles, out, style_weights=weights, masks=MASK.value, size=size)
+            return stylisation.stylise_samples(recipe, out, size, stop)
+        weights, picture = [_number(text) for text in STYLE_WEIGHTS.value], _given(content)
+        options = {"style_weights": weights, "masks": MASK.value, "size": size, "overwrite": overwrite, "stop": stop}
+        return stylisation.stylise(recipe, picture, styles, out, **options)
     if STYLE_WEIGHTS.value or MASK.value or len(styles) > 1:
         raise UserError(f"{type(recipe).__name__} takes one --style at most, and neither --style_weights nor --mask.")
     style = styles[0] if styles else None
+    name = type(recipe).__name__
+    if style and isinstance(recipe, (ContentReconstruction, TopPatches)):
+        raise UserError(f"{name} takes no --style; leave it out.")
+    if content and isinstance(recipe, BrushStrokes):
+        raise UserError(f"{name} takes --style alone; leave --content and --input out.")
+    if size is not None and not isinstance(recipe, DeepDream):
+        raise UserError(f"{name} takes no --size; its size is --config.side={size}.")
     match recipe:
         case DeepDream():
-            return dreaming.dream(recipe, _given(content), out, guide=style, size=size)
+            return dreaming.dream(recipe, _given(content), out, guide=style, size=size, overwrite=overwrite, stop=stop)
         case BrushStrokes():
-            return recipe.run(_given(style, "style"), out)
+            return recipe.run(_given(style, "style"), out, overwrite)
         case WeightRatios():
-            return recipe.run(_given(content), _given(style, "style"), out)
+            return recipe.run(_given(content), _given(style, "style"), out, overwrite)
         case _:
-            return recipe.run(_given(content), out)
+            return recipe.run(_given(content), out, overwrite)
 
 
 def _given(path: str | None, flag: str = "content") -> str:

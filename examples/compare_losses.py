@@ -19,7 +19,8 @@ from imgtrans_jax import cli
 
 METHOD = flags.DEFINE_enum("method", "pix2pix", ["pix2pix", "cyclegan"], "Whose losses.")
 STEPS = flags.DEFINE_integer("steps", 600, "How long each is trained.", lower_bound=1)
-OUT = flags.DEFINE_string("out", None, "The folder. Default: runs/compare_METHOD.")
+OUT = cli.path_flag("out", None, "The folder. Default: runs/compare_METHOD.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a sheet that is there already.")
 
 LOSSES = {
     "pix2pix": (
@@ -37,10 +38,12 @@ LOSSES = {
 
 def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import config, images, loop, translation
+    from imgtrans_jax.files import refuse_existing
     from imgtrans_jax.metrics.kernel_distance import kernel_distance
 
     small, names, fields = LOSSES[METHOD.value]
     out = Path(OUT.value or f"runs/compare_{METHOD.value}")
+    refuse_existing(out / "compare.png", overwrite=OVERWRITE.value)
     base = cli.load_config(small, overrides)
     test = base.data.open().samples(190)
     coloured = test["b"]

@@ -6,11 +6,10 @@ Exit code 0 if all four pass, 1 if not.
 """
 
 import numpy as np
-from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_string("run", "runs/quickstart", "The folder of the run.")
+RUN = cli.path_flag("run", "runs/quickstart", "The folder of the run.")
 
 
 def main(_: cli.Overrides) -> int:

@@ -9,11 +9,10 @@ run the mean norm of the critic's gradients between real digits and samples is p
 
 import jax
 import numpy as np
-from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_string("run", "runs/gan_digits", "The folder of the run.")
+RUN = cli.path_flag("run", "runs/gan_digits", "The folder of the run.")
 COUNT = 1000
 
 

@@ -14,16 +14,18 @@ from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_multi_string("run", [], "The folder of a run; may be given several times.")
-OUT = flags.DEFINE_string("out", "enlarged.png", "Where the sheet goes.")
+RUN = cli.path_flags("run", "The folder of a run; may be given several times.")
+OUT = cli.path_flag("out", "enlarged.png", "Where the sheet goes.")
 COUNT = flags.DEFINE_integer("count", 100, "How many test pictures, evenly spread.", lower_bound=1)
 TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a sheet that is there already.")
 CROPS, SIDE = 5, 48
 
 
 def main(_: cli.Overrides) -> int:
     from imgtrans_jax import images, trust
     from imgtrans_jax.data.derived import Smaller
+    from imgtrans_jax.files import make_folder, refuse_existing
     from imgtrans_jax.generators import load_generator
     from imgtrans_jax.metrics.fidelity import super_resolution_scores
     from imgtrans_jax.translation import compiled
@@ -31,6 +33,11 @@ def main(_: cli.Overrides) -> int:
 
     if not RUN.value:
         raise UserError("Which runs? Give --run=runs/srresnet_small, once or several times.")
+    out = Path(OUT.value)
+    if out.suffix.lower() not in images.WRITABLE:
+        raise UserError(f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}.")
+    refuse_existing(out, overwrite=OVERWRITE.value)
+    make_folder(out.parent, "--out")
     loaded = [load_generator(run) for run in RUN.value]
     test = trust.opened(loaded[0].experiment, TRUST_PATHS.value).streams[0].test
     spread = np.linspace(0, len(test) - 1, min(COUNT.value, len(test))).round().astype(int)
@@ -51,8 +58,8 @@ def main(_: cli.Overrides) -> int:
         print(f"{name:24s}{np.mean([v[0] for v in values]):7.2f}   {np.mean([v[1] for v in values]):.4f}")
     rows = [pictures for _, pictures in sorted(shown, key=lambda row: -row[0])[:: max(1, len(shown) // CROPS)][:CROPS]]
     captions = [[*methods, "truth"]] * len(rows)
-    images.write_picture(OUT.value, images.labelled(rows, captions, "Four times as large"))
-    print(f"Wrote {OUT.value}")
+    images.write_picture(out, images.labelled(rows, captions, "Four times as large"))
+    print(f"Wrote {out}")
     return 0
 
 

@@ -10,7 +10,7 @@ from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_string("run", "runs/pix2pix_openmoji", "The folder of the run.")
+RUN = cli.path_flag("run", "runs/pix2pix_openmoji", "The folder of the run.")
 TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
 
 

@@ -7,14 +7,10 @@ fell from the photograph to the result. The second: the result's distance from t
 the painting from it. Strong and still recognisable: over 15, and under 0.75.
 """
 
-from absl import flags
-
 from imgtrans_jax import cli
 
-NAMES = {
-    name: flags.DEFINE_string(name, None, f"The {name} picture.", required=True) for name in ("content", "style", "result")
-}
-WEIGHTS = flags.DEFINE_string("weights", "embedded", "The network: embedded, vgg16, vgg19 or a file.")
+NAMES = {name: cli.path_flag(name, None, f"The {name} picture.", required=True) for name in ("content", "style", "result")}
+WEIGHTS = cli.path_flag("weights", "embedded", "The network: embedded, vgg16, vgg19 or a file.")
 
 
 def main(overrides: cli.Overrides) -> int:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import dataclasses
 import math
+import shlex
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from imgtrans_jax import images, memory
-from imgtrans_jax.files import beside, make_folder, result_names
+from imgtrans_jax import images, memory, results
+from imgtrans_jax.files import fitting, make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.image_opt import Walk, compile_step
+from imgtrans_jax.processes import Stop
 from imgtrans_jax.report import duration
 from imgtrans_jax.types import UserError
 
@@ -58,15 +64,12 @@ def compiled_for(
     frozen: Any,
     optimizer: Any,
     steps: int,
-    progress: Progress | None = None,
 ) -> Compiled:
     """The compiled step, once it is known to fit into memory. Raises UserError, with a size that fits, where it does not."""
     height, width = image.shape[1:3]
     began = time.monotonic()
     with sentence():
         compiled = compile_step(objective, image, frozen, optimizer, steps)
-    if progress:
-        progress.paused += time.monotonic() - began
     say(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
     needed, free = memory.needed(compiled), memory.free()
     if free is not None and needed > free:
@@ -92,17 +95,117 @@ def to_area(picture: np.ndarray, area: float) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ files and words
 
 
-def in_and_out(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]:
-    """The pictures to read and the files to write. `out` is a file if it ends like a picture's name, else a folder.
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A picture on its way to a file. preview: where it can be seen meanwhile, if anywhere. before: the picture and the result
+    of the frame before, of a film."""
 
-    Raises UserError if there is nothing to read, if nothing can be written, or if a picture would be overwritten by its own
-    result: before any work is done.
+    source: Path
+    target: Path
+    stop: Stop
+    preview: Path | None = None
+    before: tuple[Path, Path] | None = None
+
+    def write(self, picture: np.ndarray) -> None:
+        make_folder(self.target.parent, "--out")
+        images.write_picture(self.target, picture, results.mark(self.source))
+
+
+class Made(NamedTuple):
+    """picture: (H, W, 3) unit float32, of any size. missing: the flags that go on from it, if it was stopped on its way, but
+    for --out."""
+
+    picture: np.ndarray
+    missing: str = ""
+
+
+class Interrupted(Exception):
+    """Ctrl-C or another signal ended the work, and what there was is written. code: of the program's end."""
+
+    def __init__(self, words: str, stop: Stop) -> None:
+        super().__init__(words)
+        self.code = 128 + (stop.signal or 0)
+
+
+def work(
+    make: Callable[[np.ndarray, Job], Made],
+    content: Path,
+    out: Path,
+    pairs: Sequence[tuple[Path, Path]],
+    stop: Stop,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Makes of each picture a result of its size, from `pairs` of files as `in_and_out` gives them; returns those written.
+
+    In a folder results that are there stay, unless they are to be overwritten, so that the same command goes on where it was
+    stopped. Raises UserError, of a folder LeftOutError after all others are done; and Interrupted when a signal came: then
+    the picture so far is written, or, in a folder, left for the next time.
+    """
+    many, taken = content.is_dir(), {target for _, target in pairs}
+    staying = {target for _, target in pairs if target.exists()} if many and not overwrite else set()
+    if staying:
+        say(results.staying(len(staying), len(pairs), out))
+    written: list[Path] = []
+    refused: list[str] = []
+    before: tuple[Path, Path] | None = None
+    pace = Pace(len(pairs) - len(staying))
+    for number, (source, target) in enumerate(pairs, 1):
+        if target in staying:
+            before = source, target
+            continue
+        if many:
+            left = pace.left()
+            say(f"Picture {number} of {len(pairs)}: {source.name}" + (f", {duration(left)} left" if left else ""))
+        job = Job(source, target, stop, _preview(target, taken), before)
+        try:
+            picture = images.read_picture(source)
+            made = make(picture, job)
+            if not (many and made.missing):
+                job.write(images.resize(images.from_unit(made.picture), *picture.shape[:2]))
+        except (UserError, OSError) as error:
+            if not many:
+                raise
+            refused.append(results.described(source, error))
+            say(f"Left out: {refused[-1]}")
+        else:
+            if made.missing and not many:
+                raise Interrupted(_going_on(target, made.missing), stop)
+            if not made.missing:
+                written.append(target)
+                before = source, target
+        pace.did(1)
+        if many and stop.asked(0) and number < len(pairs):
+            done = len(written) + len(staying)
+            raise Interrupted(results.stopped(done, len(pairs), overwrite), stop)
+    results.conclude(len(written), refused, out)
+    return written
+
+
+def _going_on(target: Path, missing: str) -> str:
+    other = target.with_name(fitting(target.stem, f"_2{target.suffix}"))
+    return (
+        f"Stopped: {target} is the picture so far. To go on from it, add to the same command: {missing} "
+        f"--out={shlex.quote(str(other))}"
+    )
+
+
+def in_and_out(
+    content: Path, out: Path, look: str, inputs: Iterable[str | Path] = (), overwrite: bool = False
+) -> list[tuple[Path, Path]]:
+    """The pictures to read, each with the file to write. `out` is a file if it ends like a picture's name, else a folder.
+
+    inputs: other files that are read. Raises UserError if there is nothing to read, if nothing can be written, if a result
+    would take the place of something that is read, or, of a single picture, if it is there already and is not to be
+    overwritten: before any work is done.
     """
     sources, targets = _named(content, out, look)
-    make_folder(targets[0].parent, "--out")
+    refuse_inputs(targets, [*sources, *(Path(path) for path in inputs)])
     if targets[0].is_dir():
         raise UserError(f"{targets[0]} is a folder; choose another --out.")
-    return sources, targets
+    if not content.is_dir():
+        refuse_existing(*targets, overwrite=overwrite)
+    make_folder(targets[0].parent, "--out")
+    return list(zip(sources, targets, strict=True))
 
 
 def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]:
@@ -113,16 +216,13 @@ def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]
             raise UserError(f"{content} is a folder, so --out must be one too; {out} is a picture's name.")
         if out.resolve() == content.resolve():
             raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
-        sources = images.list_pictures(content)
-        relative = [path.relative_to(content) for path in sources]
-        return sources, [out / name for name in result_names(relative, [".png"] * len(relative))]
-    target = out if out.suffix.lower() in images.WRITABLE else beside(out / content.name, f"_{look}.png")
+        sources = results.inputs_of(content, out)
+        return sources, results.named(sources, content, out, [".png"] * len(sources))
+    target = out if out.suffix.lower() in images.WRITABLE else out / fitting(content.stem, f"_{look[:100]}.png")
     if target != out and out.suffix and not out.is_dir():
         raise UserError(
             f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}, or a folder."
         )
-    if target.resolve() == content.resolve():
-        raise UserError(f"--out={out} is the picture itself, which would be overwritten; choose another name.")
     return [content], [target]
 
 
@@ -132,7 +232,16 @@ def unit(picture: np.ndarray) -> np.ndarray:
 
 
 def preview_beside(target: Path) -> Path:
-    return beside(target, ".preview.png")
+    return target.with_name(fitting(target.stem, ".preview.png"))
+
+
+def _preview(target: Path, taken: set[Path]) -> Path | None:
+    """Where a preview may be: it takes no other file's place."""
+    preview = preview_beside(target)
+    if preview in taken or preview.exists():
+        say(f"There is no preview this time, for {preview} is another file.")
+        return None
+    return preview
 
 
 class sentence:
@@ -145,44 +254,110 @@ class sentence:
             raise UserError(str(error)) from None
 
 
+class Pace:
+    """How long work will take whose parts are known: by the median pace of the last parts, so that what is done once, such as
+    compiling, does not count; and nothing before there are some.
+
+    clock: seconds, for tests.
+    """
+
+    LAST, FEWEST = 20, 3
+
+    def __init__(self, whole: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.whole, self.done, self.clock = whole, 0.0, clock
+        self.paces: collections.deque[float] = collections.deque(maxlen=self.LAST)
+        self.last: float | None = None
+
+    def begin(self, done: float) -> None:
+        """Another kind of work begins, `done` is behind."""
+        self.done, self.last = done, None
+        self.paces.clear()
+
+    def did(self, part: float) -> None:
+        """A part is done; one that costs nothing, as far as is known, counts with the next."""
+        if not part:
+            return
+        now = self.clock()
+        if self.last is not None:
+            self.paces.append((now - self.last) / part)
+        self.last, self.done = now, self.done + part
+
+    def seconds(self, part: float) -> float | None:
+        """That `part` takes; None if it is too early to say."""
+        return part * statistics.median(self.paces) if len(self.paces) >= self.FEWEST else None
+
+    def left(self) -> float | None:
+        return self.seconds(max(0.0, self.whole - self.done))
+
+
 class Progress:
-    """Console lines with rate and time left over all sizes of a picture, and a preview that is replaced as it goes."""
+    """Console lines with time left over all sizes of a picture, a preview that is replaced as it goes, and an ear for a stop.
+
+    plan: each size, (height, width), and its steps. Later sizes are taken to cost what their pixels cost at the present one.
+    """
 
     EVERY = 5.0  # seconds
 
-    def __init__(self, plan: Sequence[tuple[tuple[int, int], int]], preview: Path | None) -> None:
-        self.plan, self.preview = plan, preview
-        self.whole = sum(h * w * steps for (h, w), steps in plan)
-        self.behind = 0  # pixels times steps
-        self.began = self.said = time.monotonic()
-        self.paused = 0.0  # seconds of compiling
-        self.number = 0
+    def __init__(
+        self,
+        plan: Sequence[tuple[tuple[int, int], int]],
+        job: Job | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan, self.job, self.clock = plan, job, clock
+        self.preview = job.preview if job else None
+        self.pace = Pace(sum(h * w * steps for (h, w), steps in plan), clock)
+        self.said = clock()
+        self.number = self.step = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.preview:
+            with contextlib.suppress(OSError):
+                self.preview.unlink(missing_ok=True)
+
+    def each(self, step: int) -> bool:
+        """A step is done; whether the work is to end here."""
+        (h, w), _ = self.plan[self.number]
+        self.step = step
+        self.pace.did(h * w)
+        if self.job is None:
+            return False
+        self.job.stop.arm()
+        return self.job.stop.asked(step)
 
     def __call__(self, step: int, terms: dict[str, float], image: jax.Array) -> None:
-        now = time.monotonic()
+        now = self.clock()
         if now - self.said < self.EVERY:
             return
         self.said = now
         (h, w), steps = self.plan[self.number]
-        done = self.behind + step * h * w
-        spent = now - self.began - self.paused
-        rate = done / max(spent, 1e-9)
         named = "  ".join(f"{name} {value:.4g}" for name, value in terms.items() if name != "total")
         scale = f" (size {self.number + 1} of {len(self.plan)})" if len(self.plan) > 1 else ""
-        left = duration((self.whole - done) / rate)
-        say(f"{w}x{h}{scale}  step {step}/{steps}  {h * w / rate:.2g} s/step  {left} left  {named}")
-        if self.preview:
-            self.preview.parent.mkdir(parents=True, exist_ok=True)
-            images.write_picture(self.preview, images.from_unit(np.asarray(image)[0]))
+        one, left = self.pace.seconds(h * w), self.pace.left()
+        pace = "" if one is None or left is None else f"{one:.2g} s/step  {duration(left)} left  "
+        say(f"{w}x{h}{scale}  step {step}/{steps}  {pace}{named}")
+        if self.preview and self.job:
+            try:
+                self.preview.parent.mkdir(parents=True, exist_ok=True)
+                picture = images.from_unit(np.asarray(image)[0])
+                images.write_picture(self.preview, picture, results.mark(self.job.source))
+            except OSError as error:
+                say(f"There is no preview any more: {results.described(self.preview, error)}")
+                self.preview = None
 
-    def done(self, steps: int, pixels: int) -> None:
-        """One size is finished."""
-        self.behind += steps * pixels
-        self.number += 1
-
-    def close(self) -> None:
-        if self.preview:
-            self.preview.unlink(missing_ok=True)
+    def ended(self) -> tuple[int, int] | None:
+        """One size is finished. Where the work was stopped before its end: how many sizes are left, with the present one, and
+        of it how many steps; else None."""
+        rest = self.plan[self.number :]
+        steps_left = rest[0][1] - self.step
+        self.number, self.step = self.number + 1, 0
+        self.pace.begin(sum(h * w * steps for (h, w), steps in self.plan[: self.number]))
+        if self.job is None or not self.job.stop.asked(0) or (len(rest) == 1 and not steps_left):
+            return None
+        return (len(rest), steps_left) if steps_left else (len(rest) - 1, rest[1][1])
 
 
 def say(text: str) -> None:

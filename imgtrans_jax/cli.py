@@ -1,7 +1,9 @@
-"""What both scripts share: `--config.*` overrides, and mistakes answered by one sentence instead of a traceback."""
+"""What the scripts share: flags that are paths, `--config.*` overrides, and mistakes answered by one sentence instead of a
+traceback."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
@@ -13,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import app
+from absl import app, flags
 
 if TYPE_CHECKING:  # what takes time to import waits for `run`, which may begin the process anew
     from imgtrans_jax.types import UserError
@@ -21,6 +23,31 @@ if TYPE_CHECKING:  # what takes time to import waits for `run`, which may begin 
 Overrides = list[tuple[str, str]]
 
 LARGE_PAGES = "glibc.malloc.hugetlb=1"  # for $GLIBC_TUNABLES
+
+
+class _Path(flags.ArgumentParser):
+    """Text with ~ made the home folder, which not every shell does behind an equals sign."""
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+def path_flag(name: str, default: str | None, help: str, required: bool = False) -> flags.FlagHolder[Any]:
+    """A flag that is a path; its value is text, or None."""
+    return flags.DEFINE(_Path(), name, default, help, serializer=flags.ArgumentSerializer(), required=required)
+
+
+def path_flags(name: str, help: str) -> flags.FlagHolder[Any]:
+    """A flag that is a path and may be given several times; its value is a list of texts."""
+    return flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, [], help)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a program as Ctrl-C does: what waits for its end is done."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
@@ -55,17 +82,17 @@ def load_config(path: str, overrides: Overrides, *kinds: type) -> Any:
 
 
 def overridden(value: Any, overrides: Overrides) -> Any:
-    """A config with the overrides of the command line. Raises UserError for one that does not fit."""
+    """A config with the overrides of the command line, ~ made the home folder. Raises UserError for one that does not fit."""
     from imgtrans_jax import config
 
     for name, text in overrides:
-        value = config.override(value, name, text)
+        value = config.override(value, name, os.path.expanduser(text))
     return value
 
 
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
-    sentence and its exit code, 2 as a rule, Ctrl-C with 130."""
+    sentence and its exit code, 2 as a rule, Ctrl-C with 130, SIGTERM with 143, SIGHUP with 129."""
     if main.__module__ == "__main__" and hasattr(sys.modules["__main__"], "__file__"):  # a program, not a test or a notebook
         _use_large_pages()
     from imgtrans_jax.models.convolution import check_form
@@ -106,13 +133,19 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
             return _said(
                 UserError("The device's memory is full: smaller pictures, a smaller batch or a narrower network need less.")
             )
-        except KeyboardInterrupt:
-            print("\nStopped.", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(130)  # a compilation may still run in XLA's threads, and the interpreter's own end would crash in it
+        except KeyboardInterrupt as stopped:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("\nStopped.", file=sys.stderr)
+                sys.stdout.flush()
+                sys.stderr.flush()
+            # A compilation may still run in XLA's threads, and the interpreter's own end would crash in it.
+            os._exit(128 + getattr(stopped, "number", signal.SIGINT))
 
     sys.unraisablehook = _interrupt_again
+    _end_by_signals()
+    for stream in (sys.stdout, sys.stderr):  # a file's name may be no text, or none of this terminal's
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     _keep_compiled_programs()
     app.run(guarded, argv=argv)
@@ -130,6 +163,19 @@ def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/e
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def _end_by_signals() -> None:
+    """Has SIGTERM, and SIGHUP unless nohup has it ignored, raise `Terminated`."""
+
+    def terminated(number: int, _: object) -> None:
+        raise Terminated(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        main = threading.current_thread() is threading.main_thread()
+        if main and number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, terminated)
+
+
 def _interrupt_again(lost: Any) -> None:
     """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it is sent once more. What
     orbax's coroutines did not get to say about a damaged file is left out: checkpoint.py has said it."""
@@ -138,7 +184,8 @@ def _interrupt_again(lost: Any) -> None:
         return
     if isinstance(lost.exc_value, KeyboardInterrupt):
         main = threading.main_thread().ident or 0
-        threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        threading.Timer(0.1, signal.pthread_kill, [main, number]).start()
     else:
         sys.__unraisablehook__(lost)
 

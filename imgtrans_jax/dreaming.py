@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +14,39 @@ import numpy as np
 from imgtrans_jax import images
 from imgtrans_jax.canvas import (
     SMALLEST,
+    Job,
+    Made,
     Progress,
     compiled_for,
     in_and_out,
-    preview_beside,
     say,
     sentence,
     to_area,
     unit,
+    work,
     working_size,
 )
-from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import optimise_image
 from imgtrans_jax.models.vgg import channels
 from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.processes import Stop
 from imgtrans_jax.recipes.deepdream import DeepDream
 from imgtrans_jax.types import UserError
 
 
 def dream(
-    recipe: DeepDream, content: str | Path, out: str | Path, *, guide: str | Path | None = None, size: int | None = None
+    recipe: DeepDream,
+    content: str | Path,
+    out: str | Path,
+    *,
+    guide: str | Path | None = None,
+    size: int | None = None,
+    overwrite: bool = False,
+    stop: Stop | None = None,
 ) -> list[Path]:
     """Deep Dream of a picture, or of every picture of a folder; returns the files written, of their content's size.
 
-    guide: a picture whose features are drawn into it. size: as for `stylise`. Raises UserError.
+    guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as for `stylise`.
     """
     if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
         raise UserError("config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not negative.")
@@ -43,7 +54,8 @@ def dream(
         raise UserError(f"config.channel is {recipe.channel}; give one from 0, or -1 for all.")
     if guide is not None and recipe.channel >= 0:
         raise UserError("A guide speaks to all channels; leave out either --style or --config.channel.")
-    sources, targets = in_and_out(Path(content), Path(out), "dream")
+    content, out = Path(content), Path(out)
+    pairs = in_and_out(content, out, "dream", [recipe.weights, *([] if guide is None else [guide])], overwrite)
     depth, params = load_vgg(recipe.weights)
     with sentence():
         (layer,) = recipe.network(depth).layers
@@ -56,34 +68,41 @@ def dream(
     if guide is not None:
         picture = to_area(unit(images.read_picture(guide)), 256**2)
         frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(frozen["params"], picture[None])
-    for source, target in zip(sources, targets, strict=True):
-        picture = images.read_picture(source)
-        seen = unit(images.resize(picture, *working_size(picture, size)))
-        result = _octaves(recipe, objective, frozen, seen, preview_beside(target))
-        make_folder(target.parent, "--out")
-        images.write_picture(target, images.resize(images.from_unit(result), *picture.shape[:2]))
-    return targets
+    with contextlib.ExitStack() as held:
+        make = functools.partial(_octaves, recipe, objective, frozen, size)
+        return work(make, content, out, pairs, stop or held.enter_context(Stop()), overwrite)
 
 
-def _octaves(recipe: DeepDream, objective: Any, frozen: Any, picture: np.ndarray, preview: Path | None) -> np.ndarray:
+def _octaves(recipe: DeepDream, objective: Any, frozen: Any, size: int | None, picture: np.ndarray, job: Job) -> Made:
     """The picture at every octave's size with what the octaves before have drawn added: nothing is blurred on the way."""
+    picture = unit(images.resize(picture, *working_size(picture, size)))
     factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
     sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]
     sizes = [s for s in sizes[:-1] if min(s) >= SMALLEST] + sizes[-1:]
-    progress = Progress([(s, recipe.steps) for s in sizes], preview)
     detail = np.zeros((1, 1, 3), np.float32)
-    image = picture
-    programs = {}
+    programs, missing = {}, ""
     for h, w in reversed(sizes):  # the largest first: it may not fit
         shape = jax.ShapeDtypeStruct((1, h, w, 3), np.float32)
-        programs[h, w] = compiled_for(objective, shape, frozen, recipe.optimizer, recipe.steps, progress)
-    for h, w in sizes:
-        base = images.resize(picture, h, w)
-        began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
-        compiled = programs[h, w]
-        found = optimise_image(objective, began, frozen, recipe.optimizer, recipe.steps, watch=progress, compiled=compiled)
-        image = np.asarray(found.last)[0]  # each step's loss is of another shift: the least is no better than the last
-        detail = image - base
-        progress.done(recipe.steps, h * w)
-    progress.close()
-    return image
+        programs[h, w] = compiled_for(objective, shape, frozen, recipe.optimizer, recipe.steps)
+    with Progress([(s, recipe.steps) for s in sizes], job) as progress:
+        for h, w in sizes:
+            base = images.resize(picture, h, w)
+            began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
+            optimizer, compiled = recipe.optimizer, programs[h, w]
+            found = optimise_image(
+                objective,
+                began,
+                frozen,
+                optimizer,
+                recipe.steps,
+                watch=progress,
+                each=progress.each,
+                compiled=compiled,
+            )
+            # Each step's loss is of another shift: the least is no better than the last.
+            detail = np.asarray(found.last)[0] - base
+            if stopped := progress.ended():
+                missing = f"--content={shlex.quote(str(job.target))} --config.octaves={stopped[0]}"
+                break
+    result = np.clip(picture + images.resize(detail, *picture.shape[:2], clip=False), 0, 1)
+    return Made(result, missing)

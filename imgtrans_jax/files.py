@@ -1,22 +1,28 @@
-"""Where prepared data are kept, and files that are written whole or not at all."""
+"""Where prepared data are kept, files that are written whole or not at all, and those that are not written over."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
 import tempfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from imgtrans_jax.types import UserError
+
+LONGEST = 255
+"""Bytes of a file's name that file systems take."""
 
 
 def cache_folder() -> Path:
     """Where prepared data are kept: $IMGTRANS_CACHE, or imgtrans_jax in the user's cache folder."""
     chosen = os.environ.get("IMGTRANS_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
+    return (
+        Path(chosen).expanduser() if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
+    )
 
 
 def check_fetched(name: str, digest: str) -> None:
@@ -57,30 +63,6 @@ def make_folder(folder: Path, flag: str) -> None:
         raise UserError(f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}.") from None
 
 
-def result_names(inputs: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
-    """A name for the result of each input, with the suffix of its place, and no name twice: of
-    inputs that differ in their suffix alone the results keep it before their own."""
-    plain = [path.with_suffix(suffix) for path, suffix in zip(inputs, suffixes, strict=True)]
-    counts = Counter(plain)
-    taken: set[Path] = set()
-    names = []
-    for path, name, suffix in zip(inputs, plain, suffixes, strict=True):
-        own = path.with_name(path.name + suffix) if counts[name] > 1 else name
-        while own in taken or (counts[name] > 1 and own in counts):  # it may be a third one's
-            own = own.with_name(f"{own.stem}_2{suffix}")
-        taken.add(own)
-        names.append(own)
-    return names
-
-
-def beside(path: Path, ending: str) -> Path:
-    """`path` with another ending of its name, which is cut where a file system would not take it."""
-    stem = path.stem
-    while len(os.fsencode(stem + ending)) > 255:
-        stem = stem[:-1]
-    return path.with_name(stem + ending)
-
-
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
     """Raises UserError if one of the files is there already and is not to be overwritten; call it before any work."""
     for path in filter(os.path.lexists, paths):
@@ -90,11 +72,42 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
             raise UserError(f"{path} is there already; add --overwrite, or choose another name.")
 
 
+def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raises UserError for a file to write that is one of those to read, by whatever name or link: no flag allows it."""
+    known = {key: path for path in read for key in _identities(path)}
+    for path in written:
+        for key in _identities(path):
+            if key in known:
+                raise UserError(f"--out: {path} is the input {known[key]}, which would be overwritten; choose another --out.")
+
+
+def _identities(path: Path) -> Iterator[Any]:
+    """What two names of one file have in common: the real place, and, of one that is there, what the system calls it."""
+    yield real_folder(path.parent) / path.name
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        yield found.st_dev, found.st_ino
+
+
+@functools.lru_cache(1000)
+def real_folder(folder: Path) -> Path:
+    """The folder without links; remembered, for the files of a folder are many."""
+    return Path(os.path.realpath(folder))
+
+
+def fitting(stem: str, end: str) -> str:
+    """The name `stem` + `end` of a file, its stem cut at what file systems take."""
+    while len(os.fsencode(stem + end)) > LONGEST:
+        stem = stem[:-1]
+    return stem + end
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""
-    name = zlib.crc32(os.fsencode(path.name))  # of a length that every file system takes
-    partial = path.with_name(f".{name:08x}.{os.getpid()}.part")
+    name = os.fsencode(path.name)
+    short = path.name if len(name) < LONGEST - 30 else hashlib.sha256(name).hexdigest()
+    partial = path.with_name(f".{short}.{os.getpid()}.part")
     try:
         yield partial
         os.replace(partial, path)

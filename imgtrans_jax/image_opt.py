@@ -22,6 +22,7 @@ FAR = 10.0  # times the best loss, at CHECK_EVERY checks: diverged
 CHECK_EVERY = 10
 
 Watch = Callable[[int, dict[str, float], UnitImages], None]
+Each = Callable[[int], bool]
 
 
 class Walk(struct.PyTreeNode):
@@ -176,6 +177,7 @@ def optimise_image(
     *,
     clip: bool = True,
     watch: Watch | None = None,
+    each: Each | None = None,
     compiled: Callable[[Walk, Any], tuple[Walk, Terms]] | None = None,
 ) -> Optimised:
     """Minimises `objective(image, frozen, key) -> Terms` over the pixels of `image`, (N, H, W, 3), in `steps` gradient
@@ -184,6 +186,8 @@ def optimise_image(
     frozen: everything else that the objective needs: parameters, targets, weights. It is an argument of the compiled program,
     so that other values of the same shapes need no other program; pass `compiled`, from `compile_step`, to use it again.
     clip: keep the pixels in [0, 1]. watch(evaluation, terms, image): called after every CHECK_EVERY evaluations.
+    each(evaluation) -> bool: called when the evaluation before is done and this one is under way, so that the device never
+    waits for it; True ends the run after this one.
     The best image is returned, and the run ends early where the loss has exploded or is no longer finite.
     """
     compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
@@ -191,9 +195,15 @@ def optimise_image(
     history: list[Terms] = []
     diverged = None
     far = 0
+    ending = False
     for number in range(1, steps + 1):
         walk, terms = compiled(walk, frozen)
+        if each:
+            jax.block_until_ready(history[-1:])
+            ending = each(number)
         history.append(terms)
+        if ending:
+            break
         if number % CHECK_EVERY and number != steps:
             continue
         now = {name: float(value) for name, value in jax.device_get(terms).items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from imgtrans_jax.files import whole
 from imgtrans_jax.reading import SUFFIXES as SUFFIXES
@@ -157,9 +157,9 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
     return lines
 
 
-def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: str = "") -> None:
     """Writes uint8 (H, W, 1, 3 or 4), or uint16 (H, W, 1) as PNG and TIFF, whole or not at all, in the form of the name's
-    suffix (one of WRITABLE); as `.npy` any array.
+    suffix (one of WRITABLE); as `.npy` any array. software: what the file says it was made by, but in an array.
 
     Raises UserError for four channels as JPEG.
     """
@@ -172,7 +172,11 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
             np.save(file, picture, allow_pickle=False)
             return
         image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-        image.save(file, format=form, **({"quality": 95} if form in ("JPEG", "WEBP") else {}))
+        options: dict[str, Any] = {"quality": 95} if form in ("JPEG", "WEBP") else {}
+        if software:
+            options["exif"] = Image.Exif()
+            options["exif"][ExifTags.Base.Software] = software
+        image.save(file, format=form, **options)
 
 
 def embedded(picture: np.ndarray) -> str:

@@ -321,7 +321,7 @@ class Stop:
         self.signal = number
         if hasattr(signal, "SIGHUP") and number == signal.SIGHUP:
             self._leave_the_terminal()
-        with contextlib.suppress(RuntimeError):  # it met a print
+        with contextlib.suppress(RuntimeError, OSError):  # it met a print; the terminal is gone
             print("Stopping after this step; saving …", flush=True)
         if self.together:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,25 +18,30 @@ from imgtrans_jax.canvas import (
     LEAST,
     SMALLEST,
     Compiled,
+    Job,
+    Made,
     Progress,
     compiled_for,
     in_and_out,
-    preview_beside,
     say,
     sentence,
     to_area,
     unit,
+    work,
     working_size,
 )
 from imgtrans_jax.files import make_folder
 from imgtrans_jax.image_opt import Optimised, optimise_image
 from imgtrans_jax.models.vgg import Depth
 from imgtrans_jax.pretrained.vgg import load_vgg
+from imgtrans_jax.processes import Stop
 from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.types import UserError
 
 SAME_SCENE = 0.12  # mean absolute difference, of [0, 1], between two frames of one scene
 SAMPLE_SIZE = 320  # pixels of the shorter side: a minute and a half on two CPU cores
+STRETCHED = 1.02  # a mask's aspect, by the picture's, from which it is said
+FEW = 0.005  # of the picture; so much in no mask, or in several, is not worth a word
 FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
 
 
@@ -47,38 +54,28 @@ def stylise(
     style_weights: Sequence[float] = (),
     masks: Sequence[str | Path] = (),
     size: int | None = None,
+    overwrite: bool = False,
+    stop: Stop | None = None,
 ) -> list[Path]:
     """Gives the content picture, or every picture of a folder, the look of the styles; returns the files written.
 
     Results have their content's size. size: the shorter side that is optimised; by default the picture's own, up to
     MOST_PIXELS in all. style_weights: one for each style. masks: one grey picture for each style, white where it goes. The
-    pictures of a folder are frames, in order of their names: one that is like the frame before starts from its result. Raises
-    UserError for anything the user can mend.
+    pictures of a folder are frames, in order of their names: one that is like the frame before starts from its result; what
+    cannot be read or written is named at the end (LeftOutError), and results that are there stay. overwrite: replaces results
+    that are there; what is read is never replaced. stop: the context for signals that the caller has entered. Raises UserError
+    for anything the user can mend, and Interrupted after a signal, with what was reached so far written.
     """
-    sources, targets = in_and_out(Path(content), Path(out), "_".join(Path(s).stem for s in styles))
+    content, out = Path(content), Path(out)
+    pictures = [] if recipe.start in ("content", "noise") else [recipe.start]
+    read = [*styles, *masks, *pictures, recipe.weights]
+    pairs = in_and_out(content, out, "_".join(Path(s).stem for s in styles), read, overwrite)
     transfer = StyleTransfer(recipe, styles, style_weights, masks, size)
-    done: Done | None = None
-    written, refused = [], []
-    for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
-        try:
-            picture = images.read_picture(source)
-            if len(sources) > 1:
-                say(f"Frame {number} of {len(sources)}: {source.name}")
-            done = transfer(picture, done, preview_beside(target))
-        except UserError as error:
-            if len(sources) == 1:
-                raise
-            refused.append(str(error))
-            continue
-        make_folder(target.parent, "--out")
-        images.write_picture(target, images.resize(images.from_unit(done.result), *picture.shape[:2]))
-        written.append(target)
-    if refused:
-        raise UserError(f"{len(written)} of {len(sources)} pictures were written to {out}. Left out: " + " ".join(refused))
-    return written
+    with contextlib.ExitStack() as held:
+        return work(Film(transfer), content, out, pairs, stop or held.enter_context(Stop()), overwrite)
 
 
-def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None) -> list[Path]:
+def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None, stop: Stop | None = None) -> list[Path]:
     """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees first."""
     folder = Path(out)
     folder = folder.parent if folder.suffix.lower() in images.WRITABLE else folder
@@ -89,8 +86,25 @@ def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None) -> 
     height, width = photograph.shape[:2]
     images.write_picture(content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height)))
     images.write_picture(style, samples.painting())
-    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size)
+    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size, overwrite=True, stop=stop)
     return [result, content, style]
+
+
+class Film:
+    """Picture after picture; one that is like the one before starts from its result."""
+
+    def __init__(self, transfer: StyleTransfer) -> None:
+        self.transfer = transfer
+        self.done: Done | None = None
+        self.source: Path | None = None  # of what is done
+
+    def __call__(self, picture: np.ndarray, job: Job) -> Made:
+        if job.before is not None and job.before[0] != self.source:  # it was done by another run
+            self.done = self.transfer.recalled(*job.before)
+        done, missing = self.transfer(picture, self.done, job)
+        if not missing:
+            self.done, self.source = done, job.source
+        return Made(done.result, missing)
 
 
 class Done(NamedTuple):
@@ -123,6 +137,8 @@ class StyleTransfer:
         self.recipe, self.size = recipe, size
         self.styles = [unit(images.read_picture(path)) for path in styles]
         self.masks = [_read_mask(path) for path in masks]
+        self.names_of_masks = [str(path) for path in masks]
+        self.said_of_masks: set[tuple[int, int]] = set()
         self.style_weights = list(style_weights) or [1.0] * len(styles)
         self.start = None if recipe.start in ("content", "noise") else unit(images.read_picture(recipe.start))
         for path, picture in zip(styles, self.styles, strict=True):
@@ -138,36 +154,70 @@ class StyleTransfer:
         self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
         self.programs: dict[tuple[int, ...], Compiled] = {}
 
-    def __call__(self, picture: np.ndarray, before: Done | None = None, preview: Path | None = None) -> Done:
-        """A picture, as read, at the size that is optimised, and its stylised form.
+    def __call__(self, picture: np.ndarray, before: Done | None = None, job: Job | None = None) -> tuple[Done, str]:
+        """A picture, as read, at the size that is optimised, and its stylised form; and, if the job was stopped on the way, the
+        flags that go on from there.
 
         before: the frame before, to start from if both are of one scene. Raises UserError for a picture that is too small, or
         too large for the memory, before any work is done.
         """
-        content = unit(images.resize(picture, *working_size(picture, self.size)))
+        content = self._seen(picture)
         height, width = content.shape[:2]
+        if (height, width) not in self.said_of_masks:
+            self.said_of_masks.add((height, width))
+            _say_of_masks(self.names_of_masks, self.masks, height, width)
         image = None
         if before is not None and _same_scene(before.content, content):
             image = before.result
         elif before is not None:
             say("A new scene: it starts anew.")
         plan = self._plan(height, width, warm=image is not None)
-        progress = Progress(plan, preview)
         stages = [self._aims(content, h, w) for (h, w), _ in plan]
         for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):  # the largest first: it may not fit
-            self._compile(aims, steps, progress)
-        for aims, ((h, w), steps) in zip(stages, plan, strict=True):
-            image = self._start(aims) if image is None else images.resize(image, h, w)
-            frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
-            found = optimise_image(
-                self.objective, image[None], frozen, self.recipe.optimizer, steps, watch=progress, compiled=compiled
-            )
-            _say_if_diverged(found)
-            image = np.asarray(found.image[0])
-            progress.done(steps, h * w)
-        progress.close()
+            self._compile(aims, steps)
+        missing = ""
+        with Progress(plan, job) as progress:
+            for aims, ((h, w), steps) in zip(stages, plan, strict=True):
+                image = self._start(aims) if image is None else images.resize(image, h, w)
+                frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
+                optimizer = self.recipe.optimizer
+                found = optimise_image(
+                    self.objective,
+                    image[None],
+                    frozen,
+                    optimizer,
+                    steps,
+                    watch=progress,
+                    each=progress.each,
+                    compiled=compiled,
+                )
+                _say_if_diverged(found)
+                image = np.asarray(found.image[0])
+                if stopped := progress.ended():
+                    missing = self._missing(*stopped, job)
+                    break
         assert image is not None, "a plan has at least one size"
-        return Done(content, colour.with_luminance(content, image) if self.recipe.colours == "luminance" else image)
+        kept = self.recipe.colours == "luminance"
+        image = images.resize(image, height, width)
+        return Done(content, colour.with_luminance(content, image) if kept else image), missing
+
+    def recalled(self, source: Path, result: Path) -> Done | None:
+        """A frame that another run has done, from its files; None if they cannot be read."""
+        try:
+            content = self._seen(images.read_picture(source))
+            return Done(content, images.resize(unit(images.read_picture(result)), *content.shape[:2]))
+        except UserError:
+            return None
+
+    def _seen(self, picture: np.ndarray) -> np.ndarray:
+        return unit(images.resize(picture, *working_size(picture, self.size)))
+
+    def _missing(self, sizes: int, steps: int, job: Job | None) -> str:
+        """The flags that go on from a result: its path as the start, and the sizes and steps that are left."""
+        scales, counts = self.recipe.scales[-sizes:], (steps, *self.recipe.steps[len(self.recipe.steps) - sizes + 1 :])
+        start = shlex.quote(str(job.target)) if job else "PICTURE"
+        listed = [",".join(f"{x:g}" for x in values) for values in (scales, counts)]
+        return f"--config.start={start} --config.scales={listed[0]} --config.steps={listed[1]}"
 
     def _plan(self, height: int, width: int, warm: bool) -> list[tuple[tuple[int, int], int]]:
         """The sizes to go through and the steps at each; the last alone for a frame that has a start."""
@@ -216,13 +266,13 @@ class StyleTransfer:
             "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
         }
 
-    def _compile(self, aims: Aims, steps: int, progress: Progress) -> None:
+    def _compile(self, aims: Aims, steps: int) -> None:
         """From shapes alone, so that what does not fit is known before anything is computed."""
         height, width = aims.content.shape[1:3]
         if (height, width, steps) not in self.programs:
             image = jax.ShapeDtypeStruct(aims.content.shape, jnp.float32)
             frozen = jax.eval_shape(lambda: self._frozen(aims))
-            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, steps, progress)
+            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, steps)
             self.programs[height, width, steps] = compiled
 
 
@@ -250,9 +300,31 @@ def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float],
 
 
 def _read_mask(path: str | Path) -> np.ndarray:
-    """(H, W, 1): how bright, times how opaque."""
+    """(H, W, 1): how bright, times how opaque. Raises UserError for one that is black everywhere."""
     picture = unit(images.read_picture(path, channels=4))
-    return colour.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
+    mask = colour.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
+    if mask.max() < 0.5:
+        raise UserError(
+            f"The mask {path} is nowhere white, or transparent where it is, so that its style would go nowhere: paint white "
+            "where it is to go, or leave this --mask and its --style out."
+        )
+    return mask
+
+
+def _say_of_masks(names: Sequence[str], masks: Sequence[np.ndarray], height: int, width: int) -> None:
+    """What becomes of masks of another form than the picture, of what no mask covers, and of what several do."""
+    if not masks:
+        return
+    for name, mask in zip(names, masks, strict=True):
+        h, w = mask.shape[:2]
+        if not 1 / STRETCHED < (w / h) / (width / height) < STRETCHED:
+            say(f"The mask {name} is {w}x{h}, of another form than the picture: it is stretched over all of it.")
+    covered = sum(images.resize(mask, height, width) for mask in masks)
+    bare, shared = float(np.mean(covered < 0.5)), float(np.mean(covered > 1.5))
+    if bare > FEW:
+        say(f"{bare:.0%} of the picture are in no mask: no style goes there, and the content stays.")
+    if shared > FEW:
+        say(f"{shared:.0%} of the picture are in several masks: their styles mix there.")
 
 
 def _recoloured(

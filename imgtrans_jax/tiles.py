@@ -16,6 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,7 +35,11 @@ KEPT = 16
 again; the smallest are always kept, for else all of the network would be."""
 
 IN_MEMORY = 2**30
-"""Bytes of the largest map that is kept in memory; larger ones are in temporary files."""
+"""Bytes of the largest map that is kept in memory; larger ones are in files without a name."""
+
+NARROW, PASS = 16, 50
+"""For the time left, as measured on a CPU: fewer channels than that take as long, and to write one value of a map takes as long
+as so many multiplications."""
 
 Apply = Callable[[Any, jax.Array], jax.Array]
 """Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where the network enlarges."""
@@ -126,7 +131,8 @@ class Flow:
 @dataclasses.dataclass(frozen=True)
 class Step:
     """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the maps it is computed from;
-    last_use: those of them that no later step needs. halo: pixels that a tile must see around it. cost: multiplications."""
+    last_use: those of them that no later step needs. halo: pixels that a tile must see around it. cost: in multiplications,
+    by which the time left is told."""
 
     target: str
     kept: bool
@@ -158,14 +164,19 @@ class Plan:
         self.cost = sum(step.cost for step in self.steps)
 
     def __call__(
-        self, weights: Any, picture: np.ndarray, progress: Callable[[float], object] = lambda share: None
+        self,
+        weights: Any,
+        picture: np.ndarray,
+        progress: Callable[[float], object] = lambda share: None,
+        folder: Path | None = None,
     ) -> np.ndarray:
-        """picture: (1, H, W, C). progress: is told the share of the work that each tile was."""
+        """picture: (1, H, W, C). progress: is told the share of the work that each tile was. folder: where maps are that are
+        too large for the memory; None for the system's own, which may be in the memory too."""
         maps: Named = {}
         statistics: Named = {}
         for step in self.steps:
             program, boxes, scale = self.program(step), list(self.boxes(step.halo)), self.scale(step.target)
-            stored = _room(self.shapes[step.target]) if step.kept else None
+            stored = _room(self.shapes[step.target], folder) if step.kept else None
             sums = []
             for box, part in boxes:
                 given = {
@@ -344,11 +355,14 @@ class Local:
 
     def _more(self, eqn: Any) -> float:
         x, name, params = eqn.invars[0].aval, eqn.primitive.name, eqn.params
+        self.cost += PASS * sum(math.prod(result.aval.shape) for result in eqn.outvars)
         # Padded maps are a little higher than the picture's share: the scale is a power of two.
         scale = 2.0 ** round(math.log2(self.height / x.shape[1])) if x.ndim == 4 else 1.0
         if name == "conv_general_dilated":
             kernel = eqn.invars[1].aval
-            self.cost += math.prod(eqn.outvars[0].aval.shape) * math.prod(kernel.shape[:3]) / math.prod(params["lhs_dilation"])
+            given, made = (max(NARROW, channels) for channels in kernel.shape[2:])
+            products = math.prod(eqn.outvars[0].aval.shape[:3]) * math.prod(kernel.shape[:2]) * given * made
+            self.cost += products / math.prod(params["lhs_dilation"])
             return kernel.shape[0] // 2 * scale / params["lhs_dilation"][0]
         if name == "slice" and params["strides"] is not None and max(params["strides"]) > 1:
             return scale
@@ -374,12 +388,13 @@ _FAR = frozenset({"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gathe
 # ------------------------------------------------------------------------------------------------ maps, boxes and sums
 
 
-def _room(like: Any) -> np.ndarray:
-    """Space for a map of the whole picture: in memory, or a large one in a temporary file, which is gone when it is."""
+def _room(like: Any, folder: Path | None) -> np.ndarray:
+    """Space for a map of the whole picture: in memory, or a large one in a file of the folder, which has no name and is gone
+    when the map is, or the program, however it ends."""
     size = math.prod(like.shape) * like.dtype.itemsize
     if size <= IN_MEMORY:
         return np.empty(like.shape, like.dtype)
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, and not a crash later
         return np.memmap(file, like.dtype, "w+", shape=like.shape)

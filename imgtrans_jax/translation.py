@@ -12,11 +12,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import images, memory
+from imgtrans_jax import images, memory, results
+from imgtrans_jax.canvas import Pace
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Derived
-from imgtrans_jax.files import make_folder, result_names
+from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.generators import Generator, load_generator
+from imgtrans_jax.report import duration
 from imgtrans_jax.tiles import NotLocalError, Plan, largest_map
 from imgtrans_jax.types import Direction, UserError
 
@@ -32,14 +34,8 @@ TILE = 512
 
 _MAPS = 2.5  # of the largest one are in memory at once, as the compiler reports for the networks here
 
-_BATCH = {"cpu": 2**19}  # pixels of pictures of one size that go through the network at once
+_BATCH = {"cpu": 2**19}  # pixels of pictures of one size that go through the network at once, if the memory takes them
 _BATCH_ELSEWHERE = 2**23
-
-
-class LeftOutError(UserError):
-    """Some pictures could not be read or written; all others are done."""
-
-    code = 1
 
 
 def translate(
@@ -69,29 +65,24 @@ def translate(
     anew, which otherwise are left as they are.
 
     Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are done, with the names of
-    the pictures that cannot be read or written.
+    the pictures that cannot be read, or whose results cannot be written.
     """
-    pictures, out = Path(pictures), Path(out)
+    source, pictures, out = Path(source), Path(pictures), Path(out)
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
     for flag, value in (("size", size), ("tile", tile)):
         if value is not None and value < images.MIN_SIDE:
             raise UserError(f"--{flag}={value} pixels is too small; give {images.MIN_SIDE} or more.")
     translation = compiled(load_generator(source, trust_code), direction, test_mode)
-    paths = [pictures] if pictures.is_file() else images.list_pictures(pictures)
-    # Results of before, in a folder within the input's, are no inputs.
-    paths = [path for path in paths if pictures.is_file() or out.resolve() not in path.resolve().parents]
+    paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
+    refuse_inputs(targets, [source, *paths])
+    if pictures.is_file():
+        refuse_existing(*targets, overwrite=overwrite)
     wanted = [(path, target) for path, target in zip(paths, targets, strict=True) if overwrite or not target.exists()]
-    if not wanted and pictures.is_file():
-        raise UserError(f"{targets[0]} is there already; add --overwrite, or choose another --out.")
     if len(wanted) < len(paths):
-        print(
-            f"{len(paths) - len(wanted)} of {len(paths)} results are in {out} already and stay, whatever they were made with; "
-            "--overwrite makes them anew."
-        )
-    if targets:
-        make_folder(targets[0].parent, "--out")
+        print(results.staying(len(paths) - len(wanted), len(paths), out))
+    make_folder(targets[0].parent, "--out")
     work = _Work(translation, size or translation.own_size(), tile, alpha, len(wanted))
     try:
         with work.bar:
@@ -99,14 +90,12 @@ def translate(
                 work.add(path, target)
             work.flush()
     except KeyboardInterrupt:
-        print(f"\n{len(work.written)} of {len(wanted)} are done; the same command goes on with the others.", flush=True)
+        done = len(work.written) + len(paths) - len(wanted)
+        print(f"\n{results.stopped(done, len(paths), overwrite)}", flush=True)
         raise
-    if work.refused and pictures.is_file():
-        raise UserError(work.refused[0])
-    if work.refused:
-        raise LeftOutError(
-            f"{len(work.written)} of {len(wanted)} pictures were written to {out}. Left out:\n" + "\n".join(work.refused)
-        )
+    if pictures.is_file() and work.refused:
+        raise work.refused[0][1]
+    results.conclude(len(work.written), [results.described(*one) for one in work.refused], out)
     return work.written
 
 
@@ -158,22 +147,38 @@ class Translation:
         print(f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size changes it.")
         return trained_at
 
-    def in_tiles(self, x: np.ndarray, tile: int, progress: Callable[[float], object] = lambda share: None) -> np.ndarray:
-        """The same for one picture (1, H, W, C), with bounded memory. Raises UserError for a network that has no tiles."""
+    def in_tiles(
+        self,
+        x: np.ndarray,
+        tile: int,
+        progress: Callable[[float], object] = lambda share: None,
+        folder: Path | None = None,
+    ) -> np.ndarray:
+        """The same for one picture (1, H, W, C), with bounded memory: large maps are in files of the folder. Raises UserError
+        for a network that has no tiles."""
         if self._plan[:2] != (x.shape, tile):
             try:
                 self._plan = (x.shape, tile, Plan(self.function, self.weights, x.shape[1:], tile, self.multiple))
             except NotLocalError as error:
                 raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
-        return self._plan[2](self.weights, x, progress)
+        return self._plan[2](self.weights, x, progress, folder)
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
         """The tile that a picture of this size needs here; None if the memory takes it whole."""
+        return None if self._memory_takes(height, width, channels) >= 1 else TILE
+
+    def at_once(self, height: int, width: int, channels: int) -> int:
+        """How many pictures of this size go through the network together."""
+        pixels = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
+        return max(1, min(pixels // (height * width), int(self._memory_takes(height, width, channels))))
+
+    def _memory_takes(self, height: int, width: int, channels: int) -> float:
+        """How many pictures of this size the memory of the device takes at once."""
         side = max(self.multiple, 64)
         largest = self._largest(side, channels) * (height * width) / side**2
         free = memory.free() or 2 * WHOLE_AT_MOST
         allowed = min(WHOLE_AT_MOST, free // 2) if jax.default_backend() == "cpu" else free // 2
-        return None if _MAPS * largest <= allowed else TILE
+        return allowed / (_MAPS * largest)
 
     @functools.cache  # noqa: B019  (there is one of it in a program)
     def _largest(self, side: int, channels: int) -> int:
@@ -195,20 +200,19 @@ class _Work:
         self.shapes: set[tuple[int, ...]] = set()
         self.said: set[str] = set()
         self.written: list[Path] = []
-        self.refused: list[str] = []
-        shown = "{l_bar}{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
+        self.refused: list[tuple[Path, Exception]] = []
+        self.pace = Pace(count)
+        shown = "{l_bar}{bar}| {n:.1f}/{total} pictures [{elapsed}{postfix}]"
         self.bar = tqdm(total=count, unit="picture", delay=2, disable=None, bar_format=shown)
 
     def add(self, path: Path, target: Path) -> None:
         """Reads a picture, and translates those before it if it has another size or they are enough."""
         try:
             picture = self._read(path, target)
-        except UserError as error:
-            self.refused.append(str(error))
-            self.bar.update()
+        except (UserError, OSError) as error:
+            self._refuse(path, error)
             return
-        pixels = picture.padded.shape[1] * picture.padded.shape[2]
-        most = max(1, _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE) // pixels)
+        most = self.translation.at_once(*picture.padded.shape[1:])
         if self.waiting and (self.waiting[0].padded.shape != picture.padded.shape or len(self.waiting) >= most):
             self.flush()
         self.waiting.append(picture)
@@ -217,23 +221,40 @@ class _Work:
         """Translates and writes what waits."""
         if not self.waiting:
             return
-        first = self.waiting[0]
+        waiting, self.waiting = self.waiting, []
+        first = waiting[0]
         _, height, width, channels = first.padded.shape
         tile = self.tile or self.translation.tile_for(height, width, channels)
-        many = f", {len(self.waiting)} at once" if len(self.waiting) > 1 else ""
+        many = f", {len(waiting)} at once" if len(waiting) > 1 else ""
         in_tiles = f", in tiles of {tile}" if tile else ""
-        if (tile or 0, len(self.waiting), *first.padded.shape) not in self.shapes:
-            self.shapes.add((tile or 0, len(self.waiting), *first.padded.shape))
+        shape = (tile or 0, len(waiting), *first.padded.shape)
+        if shape not in self.shapes:
+            self.shapes.add(shape)
             tqdm.write(f"Compiling for {first.seen[1]}x{first.seen[0]}{many}{in_tiles} …")
         if tile:
-            for picture in self.waiting:
-                self._write(picture, self.translation.in_tiles(picture.padded, tile, self.bar.update))
+            for picture in waiting:
+                self._write(picture, functools.partial(self._tiled, picture, tile))
         else:
-            results = np.asarray(self.translation(np.concatenate([p.padded for p in self.waiting])))
-            for picture, result in zip(self.waiting, results, strict=True):
-                self._write(picture, result[None])
-                self.bar.update()
-        self.waiting = []
+            made = np.asarray(self.translation(np.concatenate([p.padded for p in waiting])))
+            for i, picture in enumerate(waiting):
+                self._write(picture, lambda i=i: made[i : i + 1])
+            self._did(len(waiting))
+
+    def _tiled(self, picture: _Picture, tile: int) -> np.ndarray:
+        make_folder(picture.target.parent, "--out")
+        return self.translation.in_tiles(picture.padded, tile, self._did, picture.target.parent)
+
+    def _did(self, pictures: float) -> None:
+        """So many, or that part of one, are done."""
+        self.pace.did(pictures)
+        left = self.pace.left()
+        self.bar.set_postfix_str("" if left is None else f"{duration(left)} left", refresh=False)
+        self.bar.update(pictures)
+
+    def _refuse(self, path: Path, error: Exception) -> None:
+        self.refused.append((path, error))
+        self.pace.whole -= 1
+        self.bar.update()
 
     def _read(self, path: Path, target: Path) -> _Picture:
         picture = self.data.read(path)
@@ -251,7 +272,7 @@ class _Work:
             self._once(f"JPEG has no transparency, and {path.name} has: white is laid under it.")
         elif alpha is not None:
             self._once(f"The result keeps the transparency of {path.name}; --alpha=white lays white under it instead.")
-        return _Picture(target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
+        return _Picture(path, target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
 
     def _advise(self, path: Path, shorter: int) -> None:
         trained_at = self.data.cut.crop_size
@@ -267,7 +288,19 @@ class _Work:
             self.said.add(kind)
             tqdm.write(text)
 
-    def _write(self, picture: _Picture, result: np.ndarray) -> None:
+    def _write(self, picture: _Picture, make: Callable[[], np.ndarray]) -> None:
+        """Writes what is made, (1, H, W, C); a picture that cannot be worked or written is left out."""
+        try:
+            result = self._finished(picture, make())
+            make_folder(picture.target.parent, "--out")
+            images.write_picture(picture.target, result, results.mark(picture.source))
+        except (UserError, OSError) as error:
+            self.refused.append((picture.source, error))
+        else:
+            self.written.append(picture.target)
+
+    def _finished(self, picture: _Picture, result: np.ndarray) -> np.ndarray:
+        """What a network made of a picture, as it is written: of its own size, depth and transparency."""
         enlarged = result.shape[1] // picture.padded.shape[1]
         if enlarged == 1:
             result = self.data.shown(picture.padded, result)
@@ -280,12 +313,7 @@ class _Work:
             result = images.resize(images.to_bytes(result), height, width)
         if picture.alpha is not None and result.shape[2] in (1, 3):
             result = images.with_alpha(result, images.resize(picture.alpha, height, width))
-        try:
-            make_folder(picture.target.parent, "--out")
-            images.write_picture(picture.target, result)
-            self.written.append(picture.target)
-        except OSError as error:
-            self.refused.append(f"{picture.target} could not be written ({error.strerror or error}).")
+        return result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,6 +321,7 @@ class _Picture:
     """A picture that waits. size, seen: height and width of the file, and of what the network sees of it, before it was
     padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it has any."""
 
+    source: Path
     target: Path
     size: tuple[int, int]
     seen: tuple[int, ...]
@@ -321,16 +350,16 @@ def generate(
     Raises UserError if the run or file cannot be used, or has no such class, or if pictures are there already and are not to
     be overwritten.
     """
-    loaded = load_generator(source, trust_code)
     out = Path(out)
-    if (out / "sheet.png").exists() and not overwrite:
-        raise UserError(f"{out / 'sheet.png'} is there already; add --overwrite, or choose another --out.")
     if out.suffix.lower() in images.SUFFIXES:
         raise UserError(f"--count makes several files: give a folder, --out={out.with_suffix('')}.")
-    pictures = images.to_bytes(sampled(loaded, count, label, seed))
-    make_folder(out, "--out")
     digits = len(str(count))
     written = [out / f"{i:0{digits}d}.png" for i in range(count)]
+    refuse_inputs([out / "sheet.png", *written], [Path(source)])
+    refuse_existing(out / "sheet.png", *written, overwrite=overwrite)
+    loaded = load_generator(source, trust_code)
+    pictures = images.to_bytes(sampled(loaded, count, label, seed))
+    make_folder(out, "--out")
     for path, picture in zip(written, pictures, strict=True):
         images.write_picture(path, picture)
     columns = max(1, round(count**0.5))
@@ -362,8 +391,6 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
 def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path]:
     if out.suffix.lower() in images.SUFFIXES and (source.is_dir() or out.is_dir()):
         raise UserError(f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}.")
-    if source.is_file() and out.resolve() == source.resolve():
-        raise UserError(f"--out={out} is the input, which would be overwritten; choose another name.")
     if source.is_file() and out.suffix.lower() in (*images.WRITABLE, ".npy"):
         if form == "npy" and out.suffix.lower() != ".npy":
             raise UserError(f"The results have more channels than a picture can have: --out={out.with_suffix('.npy')}.")
@@ -374,7 +401,7 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
     if out.resolve() == root.resolve():
         raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
-    return [out / name for name in result_names([path.relative_to(root) for path in paths], suffixes)]
+    return results.named(paths, root, out, suffixes)
 
 
 def _check_memory(path: Path, height: int, width: int) -> None:

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import images, memory
+from imgtrans_jax import images, memory, results
 from imgtrans_jax.canvas import Progress, compiled_for, say, sentence, to_area, unit
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.image_opt import compile_step, optimise_image, optimise_many
 from imgtrans_jax.losses.feature import content_mean, style_mean
 from imgtrans_jax.models.vgg import MEAN, VGG, Depth, Pooling, layer_names, receptive_field, stands_in
@@ -36,8 +36,9 @@ class ContentReconstruction:
     optimizer: PixelOptimizer = LBFGS()
     seed: int = 0
 
-    def run(self, content: str | Path, out: str | Path) -> list[Path]:
+    def run(self, content: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """content: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        target = _target(out, overwrite, content, self.weights)
         picture = _to_side(content, self.side)
         depth, params = _network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
@@ -52,7 +53,7 @@ class ContentReconstruction:
         title = (
             f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows of it, {self.steps} steps{note}"
         )
-        return _write(out, [rows], [["the picture", *layers]], title)
+        return _write(target, content, [rows], [["the picture", *layers]], title)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +77,9 @@ class BrushStrokes:
     optimizer: PixelOptimizer = LBFGS()
     seed: int = 0
 
-    def run(self, style: str | Path, out: str | Path) -> list[Path]:
+    def run(self, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """style: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        target = _target(out, overwrite, style, self.weights)
         if len(self.scales) != len(self.steps) or not self.scales or min(*self.scales, *self.steps) <= 0:
             raise UserError(
                 f"config.scales has {len(self.scales)} entries and config.steps {len(self.steps)}; give a number of steps "
@@ -105,7 +107,7 @@ class BrushStrokes:
         title = f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one layer of VGG-{depth}{note}"
         names = ["the painting", *layers]
         rows = [slice(i, i + self.columns) for i in range(0, len(found), self.columns)]
-        return _write(out, [found[r] for r in rows], [names[r] for r in rows], title)
+        return _write(target, style, [found[r] for r in rows], [names[r] for r in rows], title)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +127,9 @@ class WeightRatios:
     side_by_side: bool | None = None
     optimizer: PixelOptimizer = LBFGS()
 
-    def run(self, content: str | Path, style: str | Path, out: str | Path) -> list[Path]:
+    def run(self, content: str | Path, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """Prints the table of weighted losses, and returns the file written. Raises UserError."""
+        target = _target(out, overwrite, content, style, self.weights)
         if min(self.ratios, default=0) <= 0:
             raise UserError("config.ratios must be above 0.")
         picture, painting = _to_side(content, self.side), _to_side(style, self.side)
@@ -154,7 +157,8 @@ class WeightRatios:
             say(f"{ratio:>8g}  {c:>14.6g}  {s:>14.6g}")
         title = f"{Path(content).name} in the style of {Path(style).name}: VGG-{depth}, {self.steps} steps"
         return _write(
-            out,
+            target,
+            content,
             [found[i : i + 2] for i in range(0, len(found), 2)],
             [captions[i : i + 2] for i in range(0, len(found), 2)],
             title,
@@ -166,7 +170,7 @@ class WeightRatios:
         """The pictures, and their content and style terms at the best evaluation."""
         objective, image = recipe.objective(depth), jnp.asarray(picture[None])
         weights = {"content": jnp.ones(len(self.ratios)), "style": jnp.array(self.ratios, jnp.float32)}
-        progress = Progress([(picture.shape[:2], self.steps)] * len(self.ratios), None)
+        progress = Progress([(picture.shape[:2], self.steps)] * len(self.ratios))
         together = self.side_by_side
         if together is None:
             alone = compile_step(objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps)
@@ -191,8 +195,8 @@ class WeightRatios:
         pictures, content, style = [], [], []
         for i in range(len(self.ratios)):
             own = frozen | {"weights": _at(weights, i)}
-            found = optimise_image(objective, image, own, self.optimizer, self.steps, watch=progress)
-            progress.done(self.steps, image.shape[1] * image.shape[2])
+            found = optimise_image(objective, image, own, self.optimizer, self.steps, watch=progress, each=progress.each)
+            progress.ended()
             if found.diverged is not None:
                 kept = f"the best picture, of step {found.best_at + 1}, was kept"
                 say(f"Ratio {self.ratios[i]:g}: the loss exploded by step {found.diverged}; {kept}.")
@@ -218,10 +222,12 @@ class TopPatches:
     patch: int = 64
     seed: int = 0
 
-    def run(self, folder: str | Path, out: str | Path) -> list[Path]:
+    def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """folder: at least nine pictures. Returns the file written. Raises UserError."""
+        target = _target(out, overwrite, self.weights)
+        paths = results.inputs_of(Path(folder), target)
+        refuse_inputs([target], paths)
         depth, params = _network(self.weights)
-        paths = images.list_pictures(folder)
         with sentence():
             layers = tuple(stands_in(layer, depth) for layer in self.layers)
         pictures, strongest = _responses(VGG(depth, layers), params, paths, self.side)
@@ -244,7 +250,7 @@ class TopPatches:
             side = receptive_field(layer, depth)[0]
             captions.append([f"{layer} unit {number}, {side} px" for number in units])
         title = f"The nine patches that excite a unit of VGG-{depth} most, of {len(pictures)} pictures"
-        return _write(out, rows, captions, title)
+        return _write(target, paths[0], rows, captions, title)
 
 
 def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.ndarray:
@@ -334,16 +340,25 @@ def _optimised(recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.nd
     with sentence():
         objective = recipe.objective(depth)
     say(f"{layer}:")
-    progress = Progress([((height, width), steps)], None)
-    compiled = compiled_for(objective, image[None], frozen, recipe.optimizer, steps, progress)
-    found = optimise_image(objective, image[None], frozen, recipe.optimizer, steps, watch=progress, compiled=compiled)
+    progress, optimizer = Progress([((height, width), steps)]), recipe.optimizer
+    compiled = compiled_for(objective, image[None], frozen, optimizer, steps)
+    found = optimise_image(
+        objective, image[None], frozen, optimizer, steps, watch=progress, each=progress.each, compiled=compiled
+    )
     return np.asarray(found.image[0])
 
 
-def _write(out: str | Path, rows: list[Any], captions: list[list[str]], title: str) -> list[Path]:
+def _target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
+    """The file to write, before any work. Raises UserError if it is there, or is one of those that are read."""
     path = Path(out)
     if path.suffix.lower() not in images.WRITABLE:
         path = path / "grid.png"
+    refuse_inputs([path], [Path(each) for each in inputs])
+    refuse_existing(path, overwrite=overwrite)
+    return path
+
+
+def _write(path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str) -> list[Path]:
     make_folder(path.parent, "--out")
-    images.write_picture(path, images.labelled(rows, captions, title))
+    images.write_picture(path, images.labelled(rows, captions, title), results.mark(Path(source)))
     return [path]

@@ -1,6 +1,10 @@
 """stylize.py's pictures, small: whatever is asked for, a picture of the content's size; whatever is wrong, one sentence."""
 
 import dataclasses
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +102,7 @@ def test_two_styles_are_blended_by_weight(studio, tmp_path):
     styles = [studio / "painting.png", studio / "stripes.png"]
     blues = []
     for weights in ((1, 0), (1, 1), (0, 1)):
-        stylise(SMALL, studio / "photo.png", styles, tmp_path / "out.png", style_weights=weights)
+        stylise(SMALL, studio / "photo.png", styles, tmp_path / "out.png", style_weights=weights, overwrite=True)
         blues.append(read(tmp_path / "out.png")[..., 2].mean())
     assert blues[0] > blues[1] + 0.02 > blues[2] + 0.04
 
@@ -131,12 +135,12 @@ def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_
         write(frames / f"{number:03d}.png", np.roll(photo, number, axis=1))
     write(frames / "003.png", images.read_picture(studio / "drawing.png"))
     (frames / "004.png").write_text("no picture")
-    with pytest.raises(UserError, match=r"4 of 5 pictures were written.*004.png is no picture"):
+    with pytest.raises(UserError, match=r"(?s)4 of 5 pictures were written.*004.png is no picture"):
         stylise(SMALL, frames, [studio / "painting.png"], tmp_path / "out")
     assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [f"{n:03d}.png" for n in range(4)]
     said = capsys.readouterr().out
     assert said.count("Compiled") == 2  # 12 steps from the content, 6 from the frame before
-    assert "Frame 3 of 5" in said
+    assert "Picture 3 of 5" in said
     assert said.count("new scene") == 1
     first, second = read(tmp_path / "out" / "000.png"), read(tmp_path / "out" / "001.png")
     assert np.abs(first - second).mean() < 0.1
@@ -304,6 +308,7 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
         ((f"--content={studio / 'photo.png'}",), "Which style"),
         ((f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}", f"--config.weights={evil}"), "os.system"),
         (("--config=configs/quickstart.py",), "it is for train.py"),
+        (("--config=configs/content_reconstruction.py", "--content=x.png", "--style=y.png"), "takes no --style"),
         (("--run=runs/x", "--input=y.png", "--label=1"), "--label goes with --count"),
         (("--run=runs/x", "--count=2", "--direction=b2a"), "leave --input, --size, --direction and --test_mode out"),
     ):
@@ -312,6 +317,69 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
         assert words in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "out.png").exists()
+
+
+def stopped(number: int, *arguments: str) -> tuple[str, str]:
+    """What stylize.py says that is sent a signal once it is at work, and after its end; the exit code must be the signal's."""
+    command = [sys.executable, "stylize.py", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes) as process:
+        said = ""
+        assert process.stdout is not None
+        while "s/step" not in said and (line := process.stdout.readline()):
+            said += line
+        process.send_signal(number)
+        after = process.communicate(timeout=100)[0]
+    assert process.returncode == 128 + number, said + after
+    assert "Traceback" not in after
+    return said, after
+
+
+def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio, tmp_path):
+    pictures = (f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}")
+    out = tmp_path / "out.png"
+    _, said = stopped(signal.SIGTERM, *pictures, f"--out={out}", "--config.scales=0.5,1", "--config.steps=5,90000")
+    found = re.search(
+        rf"{out} is the picture so far\. .*same command: --config.start=(\S+) --config.scales=1 (\S+) (\S+)", said
+    )
+    assert found, said
+    left = int(found[2].removeprefix("--config.steps="))
+    assert 50_000 < left < 90_000
+    assert found[1] == str(out)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.png"]  # and no preview
+    assert read(out).shape == (48, 64, 3)
+    assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.05
+    on = dataclasses.replace(SMALL, start=str(out), steps=(2,))
+    assert stylise(on, studio / "photo.png", [studio / "painting.png"], tmp_path / "out_2.png") == [tmp_path / "out_2.png"]
+    with pytest.raises(UserError, match="which would be overwritten"):
+        stylise(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
+
+
+def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
+    out = tmp_path / "out.png"
+    arguments = ("--config=configs/deepdream.py", "--config.steps=90000", f"--content={studio / 'photo.png'}", f"--out={out}")
+    _, said = stopped(signal.SIGHUP, *arguments, "--config.octaves=1")
+    assert f"{out} is the picture so far. To go on from it, add to the same command: --content={out} --config.octaves=1" in said
+    assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.01
+
+
+def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys):
+    frames, out = tmp_path / "frames", tmp_path / "out"
+    frames.mkdir()
+    for number in range(3):
+        shutil.copy(studio / "photo.png", frames / f"{number}.png")
+    stylise(SMALL, frames / "0.png", [studio / "painting.png"], out / "0.png")
+    arguments = (f"--content={frames}", f"--style={studio / 'painting.png'}", f"--out={out}", "--config.scales=1")
+    said, after = stopped(signal.SIGINT, *arguments, "--config.steps=90000")
+    assert f"1 of 3 results are in {out} already and stay" in said
+    assert "1 of 3 are done; the same command goes on with the others." in after
+    assert [p.name for p in out.iterdir()] == ["0.png"]
+    capsys.readouterr()
+    assert len(stylise(SMALL, frames, [studio / "painting.png"], out)) == 2
+    said = capsys.readouterr().out
+    assert said.count("Compiled") <= 1
+    assert "new scene" not in said  # the first of them began from the frame that another run had done
+    assert np.abs(read(out / "1.png") - read(out / "0.png")).mean() < 0.1
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import config, loop, translation
+from imgtrans_jax import config, loop, results, translation
 from imgtrans_jax.images import read_picture
 from imgtrans_jax.program import Program
 from imgtrans_jax.records import Records
@@ -98,9 +98,7 @@ def _check_translations(run: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"small\.png is there already; add --overwrite"):
         translation.translate(run, inputs / "odd.png", tmp_path / "small.png")
     (inputs / "broken.png").write_text("no")
-    with pytest.raises(
-        translation.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png"
-    ) as error:
+    with pytest.raises(results.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png") as error:
         translation.translate(run, inputs, out, overwrite=True)
     assert error.value.code == 1
     assert (out / "odd.png").stat().st_mtime_ns > before

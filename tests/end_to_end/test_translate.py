@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,11 @@ from imgtrans_jax import images, translation
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.exchange import Generator
-from imgtrans_jax.generators import save_generator
+from imgtrans_jax.generators import load_generator, save_generator
 from imgtrans_jax.images import read_picture
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.recipes.simgan import SimGAN
+from imgtrans_jax.results import LeftOutError
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +55,7 @@ def load(path):
         return image.copy()
 
 
-def test_thirty_good_and_six_bad(rgb, tmp_path):
+def test_thirty_three_good_and_seven_bad(rgb, tmp_path):
     folder, bad = tmp_path / "in", ["cut.jpg", "text.png", "empty.webp", "code.npy", "shape.npy", "claim.png"]
     (folder / "deeper").mkdir(parents=True)
     for number in range(30):
@@ -62,6 +64,8 @@ def test_thirty_good_and_six_bad(rgb, tmp_path):
         Image.fromarray(picture((32 if number < 20 else 20 + number, 32, 3), number)).save(
             where / f"good_{number:02d}.{suffix}"
         )
+    for name in (b"good_" + b"x" * 241 + b".webp", "good_Скетч.png".encode(), b"good_caf\xe9.png"):
+        Image.fromarray(picture((32, 32, 3))).save(folder / os.fsdecode(name))
     whole = (folder / "good_01.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "text.png").write_text("no picture")
@@ -77,17 +81,18 @@ def test_thirty_good_and_six_bad(rgb, tmp_path):
         f"--out={tmp_path / 'out'}",
         "--format=jpg",
     ]
+    (folder / os.fsdecode(b"bad_caf\xe9.png")).write_text("no picture")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    assert "30 of 36 pictures were written" in done.stderr
-    for name in bad:
+    assert "33 of 40 pictures were written" in done.stderr
+    for name in [*bad, r"bad_caf\udce9.png"]:
         assert name in done.stderr
     assert "Traceback" not in done.stderr
     written = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file())
     expected = sorted(p.relative_to(folder).with_suffix(".jpg") for p in folder.rglob("good_*"))
     assert written == expected
     for path in written:
-        (source,) = folder.glob(f"{path.with_suffix('')}.*")
+        (source,) = [p for p in folder.rglob("good_*") if p.relative_to(folder).with_suffix("") == path.with_suffix("")]
         assert load(tmp_path / "out" / path).size == load(source).size
 
 
@@ -210,7 +215,7 @@ def test_what_is_done_is_said_when_stopped_and_goes_on(rgb, tmp_path, monkeypatc
     monkeypatch.setattr(translation._Work, "add", stopping)
     with pytest.raises(KeyboardInterrupt):
         translation.translate(rgb, tmp_path / "in", tmp_path / "out")
-    assert "1 of 3 are done; the same command goes on" in capsys.readouterr().out
+    assert "Stopped: 1 of 3 are done; the same command goes on" in capsys.readouterr().out
     monkeypatch.undo()
     assert [p.name for p in translation.translate(rgb, tmp_path / "in", tmp_path / "out")] == ["1.png", "2.png"]
 
@@ -224,3 +229,82 @@ def test_a_size_that_fills_the_memory_is_refused_and_a_strange_one_is_said(rgb, 
     Image.fromarray(picture((800, 780, 3))).save(tmp_path / "large.png")
     translation.translate(rgb, tmp_path / "large.png", tmp_path / "large_out.png")
     assert "trained at 256 pixels, and large.png has 780" in capsys.readouterr().out
+
+
+def test_one_file_that_cannot_be_written_is_named_and_the_others_done(rgb, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        Image.fromarray(picture((24, 20, 3), number)).save(tmp_path / "in" / f"{number}.png")
+    write = images.write_picture
+
+    def full(path, *rest):
+        if path.name == "1.png":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, *rest)
+
+    monkeypatch.setattr(images, "write_picture", full)
+    with pytest.raises(LeftOutError, match=r"(?s)2 of 3 .*in/1\.png: No space left on device"):
+        translation.translate(rgb, tmp_path / "in", tmp_path / "out")
+    with pytest.raises(OSError, match="No space left"):
+        translation.translate(rgb, tmp_path / "in" / "1.png", tmp_path / "single")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+
+
+def test_results_beside_the_inputs_are_not_worked_again(rgb, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(2):
+        Image.fromarray(picture((24, 20, 3), number)).save(folder / f"{number}.png")
+    translation.translate(rgb, folder / "0.png", folder / "zero.jpg")
+    translation.translate(rgb, folder, folder / "out")
+    assert len(translation.translate(rgb, folder, folder / "other")) == 2
+    assert f"3 of 5 pictures in {folder} are results" in capsys.readouterr().out
+    assert len(translation.translate(rgb, folder, tmp_path)) == 2  # the results go above the inputs
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_input_is_never_written_over(rgb, tmp_path, overwrite):
+    Image.fromarray(picture((24, 20, 3))).save(tmp_path / "in.png")
+    before = (tmp_path / "in.png").read_bytes()
+    os.link(tmp_path / "in.png", tmp_path / "hard.png")
+    (tmp_path / "soft.png").symlink_to("in.png")
+    for out in ("in.png", "hard.png", "soft.png"):
+        with pytest.raises(UserError, match="which would be overwritten"):
+            translation.translate(rgb, tmp_path / "in.png", tmp_path / out, overwrite=overwrite)
+    assert (tmp_path / "in.png").read_bytes() == before
+
+
+class Accelerator:
+    """A device with so much memory, of which a tenth is in use."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def memory_stats(self) -> dict[str, int]:
+        return {"bytes_limit": self.size, "bytes_in_use": self.size // 10}
+
+
+@pytest.mark.parametrize(("gigabytes", "most"), [(80, 128), (0.001, 1)])
+def test_a_batch_is_bounded_by_the_devices_memory(rgb, monkeypatch, gigabytes, most):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", lambda: [Accelerator(int(gigabytes * 2**30))])
+    found = translation.compiled(load_generator(rgb)).at_once(256, 256, 3)
+    assert found == most
+
+
+def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    ready = translation.compiled(load_generator(rgb))
+    for size in (2**25, 2**27, 2**28):
+        monkeypatch.setattr(jax, "local_devices", lambda size=size: [Accelerator(size)])
+        count = ready.at_once(256, 256, 3)
+        maps = translation._MAPS * ready._largest(64, 3) * 16 * count
+        assert 1 < count < 128
+        assert maps <= 0.45 * size < maps * (count + 1) / count
+
+
+@pytest.mark.parametrize("there", ["sheet.png", "07.png"])
+def test_pictures_from_nothing_take_no_files_place(tmp_path, there):
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(UserError, match=rf"{there} is there already; add --overwrite"):
+        translation.generate(tmp_path / "run", tmp_path, 10)

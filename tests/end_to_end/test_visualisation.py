@@ -1,6 +1,7 @@
 """The four experiments, small: grids with the right pictures in the right places, and exact patches."""
 
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -145,3 +146,30 @@ def test_a_picture_too_narrow_is_said(tmp_path):
     with pytest.raises(UserError, match="too narrow"):
         ContentReconstruction(side=256).run(tmp_path / "x.png", tmp_path / "y.png")
     assert canvas.preview_beside(tmp_path / "x.png").name == "x.preview.png"
+
+
+EXPERIMENTS = [(ContentReconstruction(), ("photo.png",)), (BrushStrokes(), ("painting.png",)), (TopPatches(), ("many",))]
+EXPERIMENTS += [(WeightRatios(), ("photo.png", "painting.png"))]
+
+
+@pytest.mark.parametrize(("experiment", "inputs"), EXPERIMENTS, ids=lambda x: type(x).__name__)
+def test_no_grid_takes_the_place_of_a_file_or_an_input(experiment, inputs, pictures, tmp_path):
+    given = [pictures / name for name in inputs]
+    (tmp_path / "grid.png").write_text("mine")
+    for out in (tmp_path, tmp_path / "grid.png"):
+        with pytest.raises(UserError, match=r"grid\.png is there already; add --overwrite"):
+            experiment.run(*given, out)
+    assert (tmp_path / "grid.png").read_text() == "mine"
+    if given[0].is_file():
+        (tmp_path / "link.png").symlink_to(given[-1])
+        with pytest.raises(UserError, match="which would be overwritten"):
+            experiment.run(*given, tmp_path / "link.png", overwrite=True)
+
+
+def test_a_grid_in_its_folder_is_none_of_the_pictures(pictures, tmp_path, capsys):
+    shutil.copytree(pictures / "many", tmp_path / "many")
+    experiment = TopPatches(layers=("relu1_1",), units=1, side=32)
+    experiment.run(tmp_path / "many", tmp_path / "many" / "grid.png")
+    experiment.run(tmp_path / "many", tmp_path / "many" / "grid.png", overwrite=True)
+    experiment.run(tmp_path / "many", tmp_path / "other.png")
+    assert capsys.readouterr().out.count("1 of 11 pictures") == 2

@@ -2,16 +2,22 @@
 
 import errno
 import importlib.metadata
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from absl import flags
 
 from imgtrans_jax import cli
 from imgtrans_jax.models.convolution import form
+from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.types import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -113,3 +119,71 @@ def test_what_a_file_names_does_not_command_the_terminal():
     assert cli.printable("a\x1b]0;x\x07\nb\udcff\u202e") == "a\\x1b]0;x\\x07\nb\\udcff\\u202e"
     assert cli.printable("ü …") == "ü …"
     assert len(cli.printable("a" * 10**6)) < 10_010
+
+
+PATHS = """
+import runpy, sys
+from absl import flags
+argv, wanted = sys.argv[2:], sys.argv[1]
+runpy.run_path(wanted, run_name="flags")
+flags.FLAGS(["x", *argv])
+for argument in argv:
+    print(flags.FLAGS[argument[2:].partition("=")[0]].value)
+"""
+
+PATHS_OF = {
+    "stylize.py": ("content", "style", "mask", "config", "run", "generator", "input", "out"),
+    "examples/compare_losses.py": ("out",),
+    "examples/score_colouring.py": ("run",),
+    "examples/score_digits.py": ("run",),
+    "examples/score_enlarging.py": ("run", "out"),
+    "examples/score_pairs.py": ("run",),
+    "examples/score_transfer.py": ("content", "style", "result", "weights"),
+}
+
+
+@pytest.mark.parametrize("script", PATHS_OF)
+def test_every_path_flag_knows_the_home_folder(script, tmp_path):
+    given = [f"--{name}=~/my {name}.png" for name in PATHS_OF[script]]
+    command = [sys.executable, "-c", PATHS, script, *given]
+    changed = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, found in zip(PATHS_OF[script], done.stdout.splitlines(), strict=True):
+        assert found.strip("[]'") == f"{tmp_path}/my {name}.png"
+
+
+def test_every_field_that_is_a_path_knows_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = cli.overridden(Gatys(), [("start", "~/a.png"), ("weights", "~/vgg.pth"), ("content_weight", "0.5")])
+    assert (found.start, found.weights, found.content_weight) == (f"{tmp_path}/a.png", f"{tmp_path}/vgg.pth", 0.5)
+
+
+ENDED = """
+import os, signal, sys, time
+from imgtrans_jax import cli
+
+def main(overrides):
+    print(os.fsdecode(b"caf\\xe9.png"), flush=True)  # a name that is no text
+    try:
+        time.sleep(60)
+    finally:
+        print("tidied up", flush=True)
+
+if __name__ == "__main__":
+    cli.run(main)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_program_in_order(number, tmp_path):
+    (tmp_path / "ended.py").write_text(ENDED)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    changed = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, tmp_path / "ended.py"], env=changed, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "caf\\udce9.png\n"
+        process.send_signal(number)
+        said = process.communicate(timeout=50)
+    assert process.returncode == 128 + number
+    assert (said[0], said[1].strip()) == ("tidied up\n", "Stopped.")

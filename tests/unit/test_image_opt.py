@@ -187,3 +187,17 @@ def test_blur_keeps_the_mean_of_a_flat_image_and_is_symmetric():
     _, x = np.indices(spread.shape) - 15
     np.testing.assert_allclose(np.sum(spread * x**2), 1.5**2, rtol=0.05)
     np.testing.assert_allclose(spread.sum(), 1, rtol=1e-5)
+
+
+def test_a_run_can_be_ended_after_any_step():
+    seen = []
+
+    def third(number):
+        seen.append(number)
+        return number == 3
+
+    found = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 50, each=third)
+    assert seen == [1, 2, 3]
+    assert len(found.history["total"]) == 3
+    alone = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 3)
+    np.testing.assert_allclose(found.image, alone.image, rtol=1e-6)

@@ -11,7 +11,7 @@ FLOORS = [
     {"files", "json_files", "processes", "memory", "colour"},
     {"reading"},
     {"images", "losses", "models", "pool", "optim", "samples"},
-    {"game", "data", "pretrained", "tiles", "watch"},
+    {"game", "data", "pretrained", "tiles", "watch", "results"},
     {"metrics"},
     {"state"},
     {"step", "image_opt", "sharding", "checkpoint", "report"},

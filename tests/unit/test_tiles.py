@@ -108,6 +108,19 @@ def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_throug
     np.testing.assert_allclose(plan(other, x), jax.jit(apply)(other, x), atol=2e-5)
 
 
+def test_files_of_maps_are_where_they_are_wanted_and_have_no_name(monkeypatch, tmp_path):
+    apply, weights, x, whole = network("resnet")
+    plan = Plan(apply, weights, x.shape[1:], 32, 4)
+    monkeypatch.setattr(tiles, "IN_MEMORY", 1000)
+    monkeypatch.setattr(tiles.tempfile, "tempdir", str(tmp_path / "a disk in memory"))
+    there = []
+    result = plan(weights, x, lambda _: there.extend(tmp_path.iterdir()), tmp_path)
+    np.testing.assert_allclose(result, whole, atol=2e-5)
+    assert there == []  # so that nothing is left, however the program ends
+    with pytest.raises(FileNotFoundError):
+        plan(weights, x)
+
+
 def test_large_maps_are_computed_again_and_small_ones_leave_when_they_are_done():
     module = ResNetGenerator()
     weights = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
