@@ -212,16 +212,36 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
     return pixels, (width, height) if sideways else (height, width)
 
 
+def decode_picture(content: bytes, name: str) -> np.ndarray:
+    """What a picture file of this content holds, by the rules of `read_picture` but with its own
+    number of channels and bits: (H, W, 1, 3 or 4) uint8, or (H, W, 1) uint16.
+
+    Raises UserError, with `name`, as `read_picture` does.
+    """
+    path = Path(name)
+    with _opened(path, content) as image:
+        upright = _upright(image)[0]
+        if image.mode[0] in "IF":
+            return np.asarray(upright).astype(np.uint16)[..., None]
+        upright = in_srgb(upright, path)
+        if upright.mode not in ("L", "RGB", "RGBA"):
+            grey = upright.mode == "1"
+            upright = upright.convert("RGBA" if upright.has_transparency_data else "L" if grey else "RGB")
+        array = np.asarray(upright)
+    return array.reshape(*array.shape[:2], -1)
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """A picture that is not decoded yet, and may be within the block. Whatever Pillow raises there
-    becomes a UserError."""
+def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
+    """A picture that is not decoded yet, and may be within the block; of a file, or of its content.
+    Whatever Pillow raises there becomes a UserError."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
+        if content is None and not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
             raise UserError(f"{path} is no file; give a picture.")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             pixels = math.prod(image.size)
-            _check_memory(path, image.size, pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS))
+            needed = pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS)
+            _check_memory(path, image.size, needed, os.stat(path).st_size if content is None else len(content))
             with _DECODING.of(pixels):
                 yield image
     except UserError:
@@ -253,7 +273,8 @@ def _array(path: Path) -> np.ndarray:
         if claimed.dtype.kind not in "buif":
             raise UserError(f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
         repeated = 12 if claimed.ndim == 2 else 0
-        _check_memory(path, claimed.shape[:2][::-1], claimed.nbytes + (5 + repeated) * claimed.size)
+        needed = claimed.nbytes + (5 + repeated) * claimed.size
+        _check_memory(path, claimed.shape[:2][::-1], needed, os.stat(path).st_size)
         array = np.load(path, allow_pickle=False, max_header_size=_LARGEST_HEADER)
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     except UserError:
@@ -267,8 +288,8 @@ def _array(path: Path) -> np.ndarray:
         raise UserError(f"The array {path} is damaged or cut off ({reason}); replace or remove it.") from None
 
 
-def _check_memory(path: Path, size: tuple[int, ...], needed: int) -> None:
-    pixels, stored = "x".join(map(str, size)), os.stat(path).st_size
+def _check_memory(path: Path, size: tuple[int, ...], needed: int, stored: int) -> None:
+    pixels = "x".join(map(str, size))
     if needed > _EMPTY_FROM and needed > _EMPTIEST * stored:
         raise UserError(
             f"The picture {path} claims {pixels} pixels in {stored:,} bytes, which would take "

@@ -111,7 +111,7 @@ class TfdsLabelled:
 
 
 def _class_names(split: Any, label: str) -> tuple[str, ...]:
-    features = split.dataset_info.features
+    features = split.features
     if label not in features or not getattr(features[label], "num_classes", None):
         raise UserError(f"The data set has no classes under '{label}'; set data.pictures.label to one of {sorted(features)}.")
     return tuple(features[label].names)

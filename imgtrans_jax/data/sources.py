@@ -190,6 +190,8 @@ class TfdsPictures:
     def _example(self, index: int) -> Mapping[str, Any]:
         try:
             return self.split[index]
+        except UserError:
+            raise
         except Exception as error:  # whatever a damaged record can bring about
             raise UserError(
                 f"Example {index} of the data set cannot be read ({type(error).__name__}); prepare it anew."

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import downloader
@@ -17,6 +18,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.features.feature import FeatureConnector
 from tensorflow_datasets.image_classification import cycle_gan
 
+from imgtrans_jax.reading import decode_picture
 from imgtrans_jax.types import UserError
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry
@@ -68,7 +70,31 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
                 download_config=tfds.download.DownloadConfig(force_checksums_validation=True),
                 file_format="array_record",
             )
-        return {split: builder.as_data_source(split) for split in builder.info.splits}  # pyright: ignore[reportCallIssue]
+        return {split: _Split(builder, split) for split in builder.info.splits}
+
+
+class _Split(Sequence[Mapping[str, Any]]):
+    """The examples of a split. Its pictures are decoded here, as all others: tensorflow-datasets would open any form of
+    picture, of which some start other programs."""
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
+        features: Any = builder.info.features
+        self.features: dict[str, Any] = dict(features.items())
+        self.pictures = [name for name, feature in self.features.items() if isinstance(feature, tfds.features.Image)]
+        skipped: Any = {name: tfds.decode.SkipDecoding() for name in self.pictures}
+        self.source: Any = builder.as_data_source(split, decoders=skipped)  # pyright: ignore[reportCallIssue]
+        self.name = builder.name
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+        example = dict(self.source[index])
+        for name in self.pictures:
+            array = decode_picture(example[name], f"{self.name}, example {index}, {name}")
+            # A float32 number is stored as the four bytes of a pixel.
+            example[name] = array.view(np.float32) if self.features[name].np_dtype == np.float32 else array
+        return example
 
 
 @contextlib.contextmanager

@@ -135,6 +135,7 @@ with registered.skip_registration():
 
         VERSION = tfds.core.Version("1.0.0")
         name = "tiny"
+        form = "PNG"
         pkg_dir_path = None
 
         def _info(self):
@@ -152,7 +153,7 @@ with registered.skip_registration():
                 picture = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
                 files = [io.BytesIO(), io.BytesIO()]
                 for file, array in zip(files, (picture, 255 - picture), strict=True):
-                    Image.fromarray(array).save(file, "PNG")
+                    Image.fromarray(array).save(file, self.form)
                     file.seek(0)
                 yield number, {"photo": files[0], "negative": files[1], "kind": number % 2}
 
@@ -171,6 +172,14 @@ def test_both_pictures_of_an_example_are_a_pair(tiny):
     np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)
     with pytest.raises(UserError, match=r"no feature 'foto'; .* \['kind', 'negative', 'photo'\]"):
         Paired(TfdsPairs("tiny", "foto", "negative", data_dir=tiny)).open()
+
+
+def test_a_data_set_s_pictures_are_of_the_forms_that_are_read(tmp_path, monkeypatch):
+    """tensorflow-datasets would open PostScript, which starts another program."""
+    monkeypatch.setattr(Tiny, "form", "EPS")
+    Tiny(data_dir=str(tmp_path), file_format="array_record").download_and_prepare(file_format="array_record")
+    with pytest.raises(UserError, match="tiny, example 0, photo is no picture in a form that can be read"):
+        Tfds("tiny", "train", "test", "photo", str(tmp_path)).open("a", 20, 3)
 
 
 def test_classes_are_the_data_set_s(tiny):
