@@ -103,7 +103,7 @@ def _check_translations(run: Path, tmp_path: Path):
     assert error.value.code == 1
     assert (out / "odd.png").stat().st_mtime_ns > before
     for wrong, words in (
-        ((tmp_path / "nowhere", inputs, out), "is no trained run"),
+        ((tmp_path / "nowhere", inputs, out), "There is no .*nowhere; give the folder of a trained run"),
         ((run, tmp_path / "nothing", out), "There is no .*nothing"),
         ((run, inputs, inputs), "would be overwritten"),
         ((run, inputs / "odd.png", inputs / "odd.png"), "would be overwritten"),
