@@ -165,7 +165,7 @@ def work(
         except (UserError, OSError) as error:
             if not many:
                 raise
-            refused.append(results.described(source, error))
+            refused.append(results.described(target if isinstance(error, OSError) else source, error))
             say(f"Left out: {refused[-1]}")
         else:
             if made.missing and not many:

@@ -98,9 +98,9 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
     from imgtrans_jax.models.convolution import check_form
     from imgtrans_jax.types import UserError
 
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):  # a file's name may be no text, or none of this terminal's
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
+            stream.reconfigure(errors="backslashreplace")
     try:
         argv, overrides = split_overrides(sys.argv)
         check_form()
@@ -143,9 +143,6 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
 
     sys.unraisablehook = _interrupt_again
     _end_by_signals()
-    for stream in (sys.stdout, sys.stderr):  # a file's name may be no text, or none of this terminal's
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     _keep_compiled_programs()
     app.run(guarded, argv=argv)

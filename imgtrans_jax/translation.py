@@ -295,7 +295,7 @@ class _Work:
             make_folder(picture.target.parent, "--out")
             images.write_picture(picture.target, result, results.mark(picture.source))
         except (UserError, OSError) as error:
-            self.refused.append((picture.source, error))
+            self.refused.append((picture.target if isinstance(error, OSError) else picture.source, error))
         else:
             self.written.append(picture.target)
 

@@ -46,7 +46,9 @@ class Watch:
         self.file, self.guess = folder / "watch.json", guessing(gan) * (0.5 if halved else 1) if gan else 0.0
         self.seen: dict[str, list[int]] = {}
         self.standing: dict[str, Alarm] = {}
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # it is damaged, and begins anew
+        with contextlib.suppress(
+            ValueError, KeyError, TypeError, AttributeError, OverflowError
+        ):  # it is damaged, and begins anew
             read = json_files.read_or_none(self.file) or {"seen": {}, "standing": []}
             self.seen = {name: [int(step) for step in steps] for name, steps in read["seen"].items()}
             alarms = [Alarm(str(a["name"]), str(a["text"]), int(a["since"])) for a in read["standing"]]

@@ -142,7 +142,7 @@ def test_round_through_every_form(tmp_path, capsys):
     # Trained where PyTorch's files lie: the run counts.
     shutil.copy(GOLDEN / "latest_net_G_A.pth", tmp_path / "run")
     assert isinstance(load_generator(tmp_path / "run").experiment.recipe.generator, UNet)
-    with pytest.raises(UserError, match="holds networks already"):
+    with pytest.raises(UserError, match="is SRC, which is never overwritten"):
         converted(tmp_path / "run", tmp_path / "run")
 
 

@@ -102,11 +102,11 @@ def test_one_that_cannot_be_written_is_named_and_the_others_are_done(rgb, tmp_pa
         Image.fromarray(picture((20, 16, 3))).save(tmp_path / "in" / name)
     write, written = images.write_picture, []
 
-    def failing(path, result):
+    def failing(path, result, software):
         written.append(path.name)
         if path.name == "2.png":
             raise OSError(errno.EIO, "Input/output error")
-        write(path, result)
+        write(path, result, software)
 
     monkeypatch.setattr(images, "write_picture", failing)
     with pytest.raises(UserError, match=r"3 of 4 pictures were written(.|\n)*2\.png could not be written") as error:

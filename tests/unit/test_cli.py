@@ -164,8 +164,8 @@ import os, signal, sys, time
 from imgtrans_jax import cli
 
 def main(overrides):
-    print(os.fsdecode(b"caf\\xe9.png"), flush=True)  # a name that is no text
     try:
+        print(os.fsdecode(b"caf\\xe9.png"), flush=True)  # a name that is no text
         time.sleep(60)
     finally:
         print("tidied up", flush=True)

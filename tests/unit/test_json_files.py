@@ -2,7 +2,6 @@
 
 import json
 import math
-import resource
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -259,13 +258,16 @@ def test_what_was_fetched_is_known_again(tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(sys.platform != "linux", reason="resource limits")
 def test_a_large_hostile_text_costs_under_a_gigabyte(tmp_path):
     (tmp_path / "x.json").write_bytes(b'{"a":[' + b"{}," * (json_files.LARGEST // 3 - 10) + b"{}]}")
-    code = f"import json_files, pathlib, resource; json_files.read(pathlib.Path({str(tmp_path / 'x.json')!r})); print('read')"
+    code = f"""import pathlib, resource
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+import json_files
+json_files.read(pathlib.Path({str(tmp_path / "x.json")!r}))
+print("read")"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(json_files.__file__).parent,
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)),
     )
     assert done.stdout == "read\n", done.stderr

@@ -165,8 +165,9 @@ def test_by_the_doors_of_the_commands(payload, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-HARMLESS = {"train", "test", "key", "label", "layer", "best", "metrics", "groups", "kind"} | {
-    f"{kind}.{name}" for kind, name in [("Pix2Pix", "name"), ("TfdsPairs", "a"), ("TfdsPairs", "b")]
+HARMLESS = {"train", "test", "key", "label", "layer", "layers", "best", "metrics", "groups", "kind"} | {
+    f"{kind}.{name}"
+    for kind, name in [("Pix2Pix", "name"), ("TfdsPairs", "a"), ("TfdsPairs", "b"), ("Gatys", "content_layers")]
 }
 """Texts that are compared with what there is, and never opened."""
 
