@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from imgtrans_jax.losses.feature import content_relative, gram, mean_variation, style_relative
 from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
-from imgtrans_jax.types import Dtype, Objective, Params, Terms, UnitImages, Weights
+from imgtrans_jax.types import Dtype, Objective, Opens, Params, Terms, UnitImages, Weights
 
 ContentLoss = Callable[[jax.Array, jax.Array], jax.Array]
 StyleLoss = Callable[[jax.Array, jax.Array, int], jax.Array]
@@ -71,7 +71,7 @@ class Gatys:
     optimizer: PixelOptimizer = LBFGS()
     scales: tuple[float, ...] = (0.25, 0.5, 1.0)
     steps: tuple[int, ...] = (100, 100, 100)
-    start: str = "content"
+    start: Annotated[str, Opens("content|noise")] = "content"
     seed: int = 0
 
     def network(self, depth: Depth, *groups: tuple[str, ...]) -> VGG:
