@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -174,9 +174,9 @@ class FilePictures:
 
 
 class TfdsPictures:
-    """One split of a prepared data set; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
+    """One split that `tfds_builder.prepared` gives; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
 
-    def __init__(self, split: Sequence, key: str, channels: int) -> None:
+    def __init__(self, split: Any, key: str, channels: int) -> None:
         self.split, self.key, self.channels = split, key, channels
         if key not in self._example(0):
             raise UserError(f"The data set has no feature '{key}'; set data.*.key to one of {sorted(self._example(0))}.")

@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ with registered.skip_registration():
                     yield parts[-1], {"image": io.BytesIO(pictures.read(member)), "label": split[-1]}
 
 
-def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
+def prepared(name: str, data_dir: str | None) -> dict[str, _Split]:
     """The splits of a data set by name, each with random access to its examples; prepared first where it must be.
 
     Raises UserError if there is no such data set, it cannot be downloaded, its folder is damaged or names code that is not
@@ -73,7 +73,7 @@ def prepared(name: str, data_dir: str | None) -> Mapping[str, Sequence]:
         return {split: _Split(builder, split) for split in builder.info.splits}
 
 
-class _Split(Sequence[Mapping[str, Any]]):
+class _Split:
     """The examples of a split. Its pictures are decoded here, as all others: tensorflow-datasets would open any form of
     picture, of which some start other programs."""
 
@@ -88,7 +88,7 @@ class _Split(Sequence[Mapping[str, Any]]):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         example = dict(self.source[index])
         for name in self.pictures:
             array = decode_picture(example[name], f"{self.name}, example {index}, {name}")
