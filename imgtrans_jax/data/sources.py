@@ -174,7 +174,7 @@ class FilePictures:
 
 
 class TfdsPictures:
-    """One split that `tfds_builder.prepared` gives; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
+    """One split of `tfds_builder.prepared`; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
 
     def __init__(self, split: Any, key: str, channels: int) -> None:
         self.split, self.key, self.channels = split, key, channels
