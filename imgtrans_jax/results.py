@@ -99,8 +99,7 @@ def _key(path: Path) -> str:
 def described(path: Path, error: Exception) -> str:
     """A line about a picture that is left out: a UserError names it itself, an OSError is met while its result is written."""
     if isinstance(error, OSError):
-        where = f", {error.filename}" if error.filename else ""
-        return f"{path} could not be written ({error.strerror or error}{where})."
+        return f"{path} could not be written ({error.strerror or error})."
     return str(error)
 
 

@@ -162,6 +162,7 @@ def test_a_divergence_is_said_and_the_best_picture_kept(studio, tmp_path, capsys
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.slow  # each of them has a test of its own
 def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
     recipe = dataclasses.replace(SMALL, optimizer=PixelAdam(), pooling="average", tv_weight=0.1, steps=(5,))
     assert stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path, masks=[studio / "left.png"])[0].exists()
@@ -355,6 +356,7 @@ def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio
         stylise(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
 
 
+@pytest.mark.slow  # test_canvas.py has it without a program
 def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
     out = tmp_path / "out.png"
     arguments = ("--config=configs/deepdream.py", "--config.steps=90000", f"--content={studio / 'photo.png'}", f"--out={out}")
@@ -363,6 +365,7 @@ def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
     assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.01
 
 
+@pytest.mark.slow  # test_canvas.py has it without a program
 def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys):
     frames, out = tmp_path / "frames", tmp_path / "out"
     frames.mkdir()

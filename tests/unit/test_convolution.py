@@ -41,7 +41,7 @@ def by_lax(stride: int = 1, padding: int = 0, border: convolution.Border = "zero
     return function
 
 
-@settings(deadline=None, max_examples=7)
+@settings(deadline=None, max_examples=5)
 @given(
     st.tuples(st.integers(1, 3), st.integers(4, 21), st.integers(4, 21)),
     st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -89,7 +89,7 @@ def test_winograd_is_exact_to_float32(side: int):
     assert abs(winograd(x, kernel, 0, "zero") - wide).max() < 3e-5 * abs(wide).max()
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=5)
 @given(
     st.tuples(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7)),
     st.sampled_from([(64, 64), (70, 64)]),
@@ -110,7 +110,7 @@ def test_by_patches_transposed(size: tuple[int, int, int], side: int):
     assert_equal(convolve_transposed, convolution.plain_transposed, x, kernel)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=7)
 @given(
     st.tuples(st.integers(1, 2), st.integers(7, 15), st.integers(7, 15)),
     st.sampled_from([(3, 8), (8, 3), (64, 64), (5, 70), (64, 1), (9, 65)]),

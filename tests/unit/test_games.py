@@ -139,7 +139,10 @@ def test_the_modes_of_testing():
 # ------------------------------------------------------------------ GAN
 
 
-@pytest.mark.parametrize(("k", "gan", "conditional"), [(1, vanilla, False), (3, saturating, True), (2, hinge, False)])
+@pytest.mark.parametrize(
+    ("k", "gan", "conditional"),
+    [(1, vanilla, False), (3, saturating, True), pytest.param(2, hinge, False, marks=pytest.mark.slow)],
+)
 def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
     recipe = dataclasses.replace(NOISE, critic_steps=k, gan=gan, conditional=conditional)
     batch = labelled(4 * (k + 1))

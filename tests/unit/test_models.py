@@ -29,7 +29,9 @@ def test_parameter_counts_are_exact():
     assert size(PatchGAN()) == 2_764_737
 
 
-@pytest.mark.parametrize(("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
+@pytest.mark.parametrize(
+    ("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), pytest.param(4, 142, marks=pytest.mark.slow), (5, 286)]
+)
 def test_the_field_of_view_of_one_logit_is_exact(layers: int, field: int):
     # Without norms: instance norm's statistics let every logit see a little of everything.
     critic = PatchGAN(width=1, layers=layers, norm="none", kernel_init=Normal(0.0, mean=1.0))
@@ -43,8 +45,13 @@ def test_the_field_of_view_of_one_logit_is_exact(layers: int, field: int):
     assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (field, field)
 
 
-@pytest.mark.parametrize("upsample", ["transposed", "nearest", "bilinear"])
-@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+FORMS = [(u, n) for u in ("transposed", "nearest", "bilinear") for n in ("instance", "batch", "none")]
+
+
+@pytest.mark.parametrize(
+    ("upsample", "norm"),
+    [*FORMS[::4], *(pytest.param(*form, marks=pytest.mark.slow) for form in FORMS if form not in FORMS[::4])],
+)
 def test_every_form_of_the_generator_keeps_the_size_and_the_range(upsample, norm):
     net = ResNetGenerator(width=2, blocks=1, upsample=upsample, norm=norm, dropout=0.5)
     x = jax.random.uniform(jax.random.key(0), (2, 12, 20, 3), minval=-1)
