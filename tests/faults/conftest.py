@@ -1,10 +1,12 @@
-"""Faults on purpose. $FAULTS_N: how many runs are killed (100); twice as many bytes are changed."""
+"""Faults on purpose. $FAULTS_N: how many runs are killed (100); twice as many bytes are changed. $MUTATIONS_N: files that are
+spoilt (10,000)."""
 
 import os
 
 import pytest
 
 KILLS = int(os.environ.get("FAULTS_N", "100"))
+SPOILT = int(os.environ.get("MUTATIONS_N", "10000"))
 SHARES = 10
 
 
@@ -23,9 +25,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_terminal_summary(terminalreporter) -> None:
     reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, ())]
     counted = {}
-    for name, total in (("kills", KILLS), ("flips", 2 * KILLS)):
+    for name, total in (("kills", KILLS), ("flips", 2 * KILLS), ("spoilt files", SPOILT)):
         found = [value for report in reports for key, value in getattr(report, "user_properties", ()) if key == name]
         if found:
-            counted[name] = f"{name} {sum(found)}/{total}"
+            counted[name] = f"{name} {sum(found)} of {total}"
     if counted:
         terminalreporter.write_line(", ".join(counted.values()))
