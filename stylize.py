@@ -149,7 +149,7 @@ def _with_config(overrides: cli.Overrides, stop: Stop) -> list[Path]:
     styles = STYLE.value
     if isinstance(recipe, Gatys):
         if content is None and not styles:
-            return stylisation.stylise_samples(recipe, out, size, stop)
+            return stylisation.stylise_samples(recipe, out, size, overwrite, stop)
         weights, picture = [_number(text) for text in STYLE_WEIGHTS.value], _given(content)
         options = {"style_weights": weights, "masks": MASK.value, "size": size, "overwrite": overwrite, "stop": stop}
         return stylisation.stylise(recipe, picture, styles, out, **options)

@@ -16,7 +16,7 @@ from imgtrans_jax import cli
 
 RUNS = flags.DEFINE_list("runs", [], "Trained runs or files of generators, joined by commas.")
 INPUT = flags.DEFINE_string("input", None, "A picture or a folder. Default: test pictures of the first run.")
-OUT = flags.DEFINE_string("out", None, "The page. Default: comparison.html beside the runs.")
+OUT = flags.DEFINE_string("out", None, "The page. Default: comparison.html beside the first run.")
 DIRECTION = flags.DEFINE_enum("direction", "a2b", ["a2b", "b2a"], "From the first domain to the second, or back.")
 COUNT = flags.DEFINE_integer("count", 12, "How many inputs.")
 SIZE = flags.DEFINE_integer("size", None, "With --input: work with the shorter side at this many pixels.")

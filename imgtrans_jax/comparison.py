@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -70,11 +69,8 @@ def compare(
 
 
 def page_beside(runs: Sequence[Path]) -> Path:
-    """Where the page of some runs goes unless another place is named: into the folder that holds them all, or, where that is
-    the root of the disk, the first of them."""
-    parents = [str(run.resolve().parent) for run in runs]
-    common = Path(os.path.commonpath(parents))
-    return (Path(parents[0]) if common == Path(common.anchor) else common) / "comparison.html"
+    """Where the page of some runs goes unless another place is named: beside the first of them."""
+    return runs[0].resolve().parent / "comparison.html"
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

@@ -322,7 +322,7 @@ class Stop:
         if hasattr(signal, "SIGHUP") and number == signal.SIGHUP:
             self._leave_the_terminal()
         with contextlib.suppress(RuntimeError, OSError):  # it met a print; the terminal is gone
-            print("Stopping after this step; saving …", flush=True)
+            print("Stopping after the steps that are under way; saving …", flush=True)
         if self.together:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -30,11 +30,12 @@ from imgtrans_jax.canvas import (
     work,
     working_size,
 )
-from imgtrans_jax.files import make_folder
+from imgtrans_jax.files import make_folder, refuse_existing
 from imgtrans_jax.image_opt import Optimised, optimise_image
 from imgtrans_jax.models.vgg import Depth
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.processes import Stop
+from imgtrans_jax.reading import say_once
 from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.types import UserError
 
@@ -75,10 +76,18 @@ def stylise(
         return work(Film(transfer), content, out, pairs, stop or held.enter_context(Stop()), overwrite)
 
 
-def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None, stop: Stop | None = None) -> list[Path]:
-    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees first."""
-    folder = Path(out)
-    folder = folder.parent if folder.suffix.lower() in images.WRITABLE else folder
+def stylise_samples(
+    recipe: Gatys, out: str | Path, size: int | None = None, overwrite: bool = False, stop: Stop | None = None
+) -> list[Path]:
+    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees first. With the name of a
+    picture as `out` that is the result, and the others lie beside it. Of a folder the sample is made anew each time.
+
+    Raises UserError as `stylise` does.
+    """
+    out = Path(out)
+    named = out.suffix.lower() in images.WRITABLE
+    folder, target = (out.parent, out) if named else (out, out / "sample_result.png")
+    refuse_existing(*((target,) if named else ()), overwrite=overwrite)
     make_folder(folder, "--out")
     say("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
@@ -86,7 +95,7 @@ def stylise_samples(recipe: Gatys, out: str | Path, size: int | None = None, sto
     height, width = photograph.shape[:2]
     images.write_picture(content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height)))
     images.write_picture(style, samples.painting())
-    (result,) = stylise(recipe, content, [style], folder / "sample_result.png", size=size, overwrite=True, stop=stop)
+    (result,) = stylise(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
     return [result, content, style]
 
 
@@ -226,7 +235,13 @@ class StyleTransfer:
             return [((height, width), max(1, round(FRAME_STEPS * steps[-1])))]
         sizes = [(max(1, round(height * s / scales[-1])), max(1, round(width * s / scales[-1]))) for s in scales]
         plan = list(zip(sizes, steps, strict=True))
-        return [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
+        worked = [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
+        if len(worked) < len(plan):
+            say_once(
+                f"At {width}x{height} only the last {len(worked)} of {len(plan)} sizes are worked: the others would be under "
+                f"{SMALLEST} pixels. A larger --size has more of the large forms."
+            )
+        return worked
 
     def _aims(self, content: np.ndarray, height: int, width: int) -> Aims:
         """At one size: the pictures whose features are wanted, and where."""

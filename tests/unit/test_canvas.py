@@ -11,6 +11,7 @@ import pytest
 from imgtrans_jax import canvas, images, stylisation
 from imgtrans_jax.canvas import Interrupted, Job, Made, Pace, Progress, in_and_out, work
 from imgtrans_jax.processes import Stop
+from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.results import LeftOutError
 from imgtrans_jax.types import UserError
 
@@ -275,3 +276,27 @@ def test_a_mask_that_is_nowhere_white_is_refused(tmp_path, kind):
     images.write_picture(tmp_path / "mask.png", mask)
     with pytest.raises(UserError, match=r"mask\.png is nowhere white"):
         stylisation._read_mask(tmp_path / "mask.png")
+
+
+def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypatch):
+    made = []
+
+    def stylise(recipe, content, styles, out, **options):
+        made.append(out)
+        return [out]
+
+    monkeypatch.setattr(stylisation, "stylise", stylise)
+    stylisation.stylise_samples(Gatys(), tmp_path / "out")
+    stylisation.stylise_samples(Gatys(), tmp_path / "out" / "mine.png")
+    assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
+    made[1].write_bytes(b"finished")
+    with pytest.raises(UserError, match=r"mine\.png is there already; add --overwrite"):
+        stylisation.stylise_samples(Gatys(), made[1])
+    assert stylisation.stylise_samples(Gatys(), made[1], overwrite=True)[0] == made[1]
+
+
+def test_sizes_that_are_left_out_are_said(capsys):
+    transfer = object.__new__(stylisation.StyleTransfer)
+    transfer.recipe = Gatys(scales=(0.25, 0.5, 1.0), steps=(1, 2, 3))
+    assert transfer._plan(150, 200, warm=False) == [((75, 100), 2), ((150, 200), 3)]
+    assert "At 200x150 only the last 2 of 3 sizes are worked" in capsys.readouterr().out

@@ -240,7 +240,7 @@ def test_what_is_there_is_refused_before_any_work(tmp_path):
 def test_the_page_of_runs_lies_beside_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert comparison.page_beside([Path("runs/a"), Path("runs/b")]) == tmp_path / "runs" / "comparison.html"
-    assert comparison.page_beside([Path("runs/a"), Path("x/runs/b")]) == tmp_path / "comparison.html"
+    assert comparison.page_beside([Path("runs/a"), Path("x/runs/b")]) == tmp_path / "runs" / "comparison.html"
     assert comparison.page_beside([Path("runs/a"), Path("/nowhere/b")]) == tmp_path / "runs" / "comparison.html"
 
 
