@@ -77,7 +77,9 @@ ALPHA = flags.DEFINE_enum(
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make results anew that are there already; inputs are never replaced.")
 COUNT = flags.DEFINE_integer("count", None, "With a GAN's run: how many pictures to make from nothing.")
 LABEL = flags.DEFINE_integer("label", None, "With --count: the class, from 0. Default: all in turn.")
-SEED = flags.DEFINE_integer("seed", 0, "With --count: another number makes other pictures.")
+SEED = flags.DEFINE_integer(
+    "seed", 0, "With --count: another number makes other pictures.", lower_bound=0, upper_bound=2**31 - 1
+)
 TRUST_CODE = flags.DEFINE_bool("trust_code", False, "With --run: run code that its config names outside imgtrans_jax.")
 
 

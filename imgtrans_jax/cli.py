@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from absl import app, flags
 
@@ -93,6 +93,24 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
     sentence and its exit code, 2 as a rule, Ctrl-C with 130, SIGTERM with 143, SIGHUP with 129."""
+    sys.unraisablehook = _interrupt_again
+    _end_by_signals()
+    try:
+        _run(main, positional)
+    except KeyboardInterrupt as stopped:
+        _stopped(stopped)
+
+
+def _stopped(by: KeyboardInterrupt) -> NoReturn:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print("\nStopped.", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # A compilation may still run in XLA's threads, and the interpreter's own end would crash in it.
+    os._exit(128 + getattr(by, "number", signal.SIGINT))
+
+
+def _run(main: Callable[..., int | None], positional: bool) -> None:
     if main.__module__ == "__main__" and hasattr(sys.modules["__main__"], "__file__"):  # a program, not a test or a notebook
         _use_large_pages()
     from imgtrans_jax.models.convolution import check_form
@@ -134,15 +152,8 @@ def run(main: Callable[..., int | None], positional: bool = False) -> None:
                 UserError("The device's memory is full: smaller pictures, a smaller batch or a narrower network need less.")
             )
         except KeyboardInterrupt as stopped:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print("\nStopped.", file=sys.stderr)
-                sys.stdout.flush()
-                sys.stderr.flush()
-            # A compilation may still run in XLA's threads, and the interpreter's own end would crash in it.
-            os._exit(128 + getattr(stopped, "number", signal.SIGINT))
+            _stopped(stopped)
 
-    sys.unraisablehook = _interrupt_again
-    _end_by_signals()
     logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
     _keep_compiled_programs()
     app.run(guarded, argv=argv)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from imgtrans_jax import evaluation, images, trust
+from imgtrans_jax import evaluation, images, results, trust
 from imgtrans_jax.files import make_folder, refuse_existing, whole
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.translation import compiled, translate
@@ -58,7 +58,7 @@ def compare(
     names = _names(runs)
     make_folder(out.resolve().parent, "--out")
     if inputs:
-        columns = _from_files(runs, names, inputs, direction, count, size, trust_code)
+        columns = _from_files(runs, names, inputs, direction, count, size, trust_code, out)
     else:
         columns = _from_tests(runs, names, direction, count, trust_code, trust_paths or trust_code)
     with whole(out) as partial:
@@ -113,8 +113,8 @@ def _from_tests(
         taken = loaded.batch.get(given, [inputs.shape[-1]])[-1]
         if taken != inputs.shape[-1]:
             raise UserError(f"{run} takes {taken} channels and {runs[0]} takes {inputs.shape[-1]}: give --input=FOLDER.")
-        results = [translation.padded(one[None]) for one in inputs]
-        pictures = [data.shown(x[None], y) if x.shape[0] == y.shape[1] else y for x, y in zip(inputs, results, strict=True)]
+        made = [translation.padded(one[None]) for one in inputs]
+        pictures = [data.shown(x[None], y) if x.shape[0] == y.shape[1] else y for x, y in zip(inputs, made, strict=True)]
         columns.append(_column(run, name, _shown(np.concatenate(pictures)), loaded.step, direction))
     return columns
 
@@ -127,8 +127,9 @@ def _from_files(
     count: int,
     size: int | None,
     trust_code: bool,
+    out: Path,
 ) -> list[Column]:
-    paths, sources = _readable(inputs, count) if inputs.is_dir() else ([inputs], [images.read_picture(inputs)])
+    paths, sources = _readable(inputs, count, out) if inputs.is_dir() else ([inputs], [images.read_picture(inputs)])
     columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
     with tempfile.TemporaryDirectory() as folder:
         chosen = Path(folder) / "inputs"
@@ -143,11 +144,11 @@ def _from_files(
     return columns
 
 
-def _readable(folder: Path, count: int) -> tuple[list[Path], list[np.ndarray]]:
+def _readable(folder: Path, count: int, out: Path) -> tuple[list[Path], list[np.ndarray]]:
     """The first pictures of a folder that can be read, and what was read. Raises UserError if there
     is none."""
     found: dict[Path, np.ndarray] = {}
-    for path in images.list_pictures(folder):
+    for path in results.inputs_of(folder, out):
         if len(found) == count:
             break
         try:

@@ -450,16 +450,18 @@ def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
     if not attribute:
         raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
     trusted = name in trust_code if isinstance(trust_code, frozenset) else trust_code
-    if not trusted and module.split(".")[0] != "imgtrans_jax":
+    own = module.split(".")[0] == "imgtrans_jax"
+    if not trusted and not own:
         at = f" in {home}" if home else ""
         raise UserError(
             f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run unasked; if you trust it, "
-            "add --trust_code."
+            "add --trust_code, which stylize.py, evaluate, compare and convert know."
         )
     try:
-        found = getattr(_imported(module, home), attribute)
+        # Only of code that is trusted, and not of this package, is the folder that the config names looked into.
+        found = getattr(_imported(module, home if trusted and not own else ""), attribute)
     except Exception as error:  # what importing somebody's module can bring about
-        if module.split(".")[0] == "imgtrans_jax":
+        if own:
             raise UserError(f"The run was made with {name}, which this version of imgtrans_jax does not have.") from None
         before = f"it was in {home}; if that has moved, s" if home else "S"
         raise UserError(

@@ -25,7 +25,7 @@ from absl import flags
 
 from imgtrans_jax import cli, generators
 from imgtrans_jax.exchange import Generator, imported_file, is_folder_of_pth, networks_of, write_network
-from imgtrans_jax.files import make_folder, refuse_existing
+from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.pretrained.pytorch import Network, described
 from imgtrans_jax.types import Direction, UserError
 
@@ -54,6 +54,7 @@ def convert(
         raise UserError(f"The name {target} says no form: end it in .safetensors or .pth, or give a folder.")
     if target.exists() and source.exists() and target.samefile(source):
         raise UserError(f"{target} is there already: it is SRC, which is never overwritten; give another name.")
+    refuse_inputs([target], source.rglob("*") if source.is_dir() else ())
     if is_file or target.is_file():
         refuse_existing(target, overwrite=overwrite and is_file)
     elif is_folder_of_pth(target) or (target / "checkpoints").exists():

@@ -37,6 +37,7 @@ TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data
 
 def main(overrides: cli.Overrides) -> int:
     from imgtrans_jax import evaluation  # after the flags, so that --help is fast
+    from imgtrans_jax.files import refuse_inputs
     from imgtrans_jax.types import UserError
 
     if RUN.value and (FAKE.value or REAL.value):
@@ -51,6 +52,11 @@ def main(overrides: cli.Overrides) -> int:
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
     request.check()
+    inputs = [path for path in (run, Path(COLOURS.value), Path(SEGMENTER.value or "")) if path.is_file()]
+    inputs += [path for pictures in (fake, real) if FAKE.value for path in pictures.rglob("*") if path.name != evaluation.FILE]
+    refuse_inputs([file], inputs)
+    if not OUT.value and file.is_symlink():
+        raise UserError(f"{file} is a link, which is not written through; give another --out.")
     if OUT.value or folder.is_dir():  # else it will be said that this is missing
         evaluation.check_table(file, OVERWRITE.value)
     folders = FAKE.value is not None

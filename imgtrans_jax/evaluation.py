@@ -183,7 +183,7 @@ class Ledger:
         errors = {
             name: float(np.std(values) / np.sqrt(len(values)))
             for name, values in self.pairwise.items()
-            if np.isfinite(values).all()
+            if len(values) > 1 and np.isfinite(values).all()
         }
         if self.judge.features and min(self.counts.values()) > 1:
             x, y = (np.concatenate(self.of[which]) for which in ("fakes", "reals"))

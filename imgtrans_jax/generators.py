@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,6 +52,19 @@ def is_run(folder: Path) -> bool:
     return any(step.name.isdecimal() for step in (folder / "checkpoints").glob("*"))
 
 
+def check_place(folder: Path) -> None:
+    """Sees that a run may be made in a folder: that it has one, or has had one, or holds nothing that a run would write over.
+    Raises UserError, with the file, if not."""
+    stored = json_files.read_or_none(folder / "config.json") or {}
+    if (folder / "checkpoints").is_dir() or str(stored.get("type")).endswith(":Experiment"):
+        return
+    for name in ("config.json", "index.html", "metrics.jsonl", "columns.json", "watch.json"):
+        if os.path.lexists(folder / name):
+            raise UserError(
+                f"{folder / name} is there already and is no run's, which would write over it; give another folder."
+            )
+
+
 def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
     """What a .safetensors or .pth file holds: a training's generators, or one network alone, which is said."""
     arrays, metadata = read_tensors(path)
@@ -83,6 +97,7 @@ def save_run(generator: Generator, folder: Path) -> str:
     """
     if (folder / "checkpoints").exists() or is_folder_of_pth(folder):
         raise UserError(f"{folder} holds networks already; give another folder.")
+    check_place(folder)
     stored = config.to_json(generator.experiment)
     program = _program(generator.experiment, generator.batch)
     state, text = _with_networks(program.initial(), generator, program.like, "the source")

@@ -75,6 +75,7 @@ def _train(
     groups = game.pool_groups if game.pool_size else None
     mesh = sharding.device_mesh(experiment.mesh, experiment.batch_size, groups, experiment.accumulate)
     program = Program(experiment, mesh, batches[0], per_epoch)
+    generators.check_place(folder)
     make_folder(folder, "--workdir")
     held.enter_context(alone_in(folder))
     _check_agreement(stored, _total_steps(experiment, program, steps), folder)

@@ -122,7 +122,8 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         except OSError as error:
             yield here, f"folder {here} ({error.strerror})"
             continue
-        if {"checkpoints", "config.json"} <= {child.name for child in children}:
+        names = {child.name for child in children}
+        if {"checkpoints", "config.json"} <= names or {"samples", "columns.json"} <= names:
             # What a training shows must not become what it learns from.
             say_once(f"Left out: what a training has written to {here / 'samples' if here == folder else here}.")
             children = [child for child in children if here == folder and child.name != "samples"]

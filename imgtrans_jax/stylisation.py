@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from imgtrans_jax.canvas import (
 from imgtrans_jax.files import make_folder, refuse_existing
 from imgtrans_jax.image_opt import Optimised, optimise_image
 from imgtrans_jax.models.vgg import Depth
+from imgtrans_jax.optim import LBFGS, PixelOptimizer
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.processes import Stop
 from imgtrans_jax.reading import say_once
@@ -200,7 +202,7 @@ class StyleTransfer:
                     each=progress.each,
                     compiled=compiled,
                 )
-                _say_if_diverged(found)
+                _say_if_diverged(found, optimizer)
                 image = np.asarray(found.image[0])
                 if stopped := progress.ended():
                     missing = self._missing(*stopped, job)
@@ -299,8 +301,10 @@ def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float],
             raise UserError(f"--style={path} is a folder; give one picture, or several times --style=PICTURE.")
     if style_weights and len(style_weights) != len(styles):
         raise UserError(f"{len(style_weights)} style weights were given for {len(styles)} styles; give one for each.")
-    if style_weights and (min(style_weights) < 0 or sum(style_weights) == 0):
-        raise UserError("Style weights must not be negative, nor all 0.")
+    if style_weights and not (all(0 <= weight < math.inf for weight in style_weights) and sum(style_weights)):
+        raise UserError("Style weights must be numbers, not negative, nor all 0.")
+    if not all(math.isfinite(weight) for weight in (recipe.content_weight, recipe.style_weight, recipe.tv_weight)):
+        raise UserError("config.content_weight, config.style_weight and config.tv_weight must be finite numbers.")
     if masks and len(masks) != len(styles):
         raise UserError(f"{len(masks)} masks were given for {len(styles)} styles; give one for each.")
     if len(recipe.scales) != len(recipe.steps) or not recipe.scales:
@@ -368,9 +372,11 @@ def _same_scene(before: np.ndarray, now: np.ndarray) -> bool:
     return float(np.mean(np.abs(small[0] - small[1]))) < SAME_SCENE
 
 
-def _say_if_diverged(found: Optimised) -> None:
+def _say_if_diverged(found: Optimised, optimizer: PixelOptimizer) -> None:
+    rate = "A lower --config.optimizer.rate, or --config.optimizer=LBFGS, goes"
+    advice = "Smaller weights go" if isinstance(optimizer, LBFGS) else rate
     if found.diverged is not None:
         say(
             f"The loss exploded by step {found.diverged}; the best picture, of step {found.best_at + 1}, was kept. "
-            "A lower --config.optimizer.rate, or --config.optimizer=LBFGS, goes further."
+            f"{advice} further."
         )

@@ -225,8 +225,8 @@ class TopPatches:
     def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """folder: at least nine pictures. Returns the file written. Raises UserError."""
         target = _target(out, overwrite, self.weights)
+        refuse_inputs([target], images.list_pictures(folder))
         paths = results.inputs_of(Path(folder), target)
-        refuse_inputs([target], paths)
         depth, params = _network(self.weights)
         with sentence():
             layers = tuple(stands_in(layer, depth) for layer in self.layers)

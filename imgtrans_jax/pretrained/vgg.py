@@ -98,7 +98,7 @@ def _kept(name: str, read: Callable[[], Kernels]) -> Kernels:
         make_folder(path.parent, "$IMGTRANS_CACHE")
         with whole(path) as partial:
             safetensors.numpy.save_file(kernels, partial, {"sha256": _digest(kernels)})
-    except (OSError, UserError) as error:
+    except (OSError, UserError, safetensors.SafetensorError) as error:
         print(f"The weights could not be kept in {path.parent} ({error}); they are read again next time.", flush=True)
     return kernels
 

@@ -300,3 +300,12 @@ def test_sizes_that_are_left_out_are_said(capsys):
     transfer.recipe = Gatys(scales=(0.25, 0.5, 1.0), steps=(1, 2, 3))
     assert transfer._plan(150, 200, warm=False) == [((75, 100), 2), ((150, 200), 3)]
     assert "At 200x150 only the last 2 of 3 sizes are worked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("weights", [[float("nan")], [float("inf")], [-1.0], [0.0]])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(UserError, match="Style weights must be numbers"):
+        stylisation._check(Gatys(), ["a.png"], weights, [])
+    if not np.isfinite(weights[0]):
+        with pytest.raises(UserError, match="must be finite"):
+            stylisation._check(Gatys(content_weight=weights[0]), ["a.png"], [], [])

@@ -138,6 +138,9 @@ def test_what_a_training_has_written_is_no_picture_of_the_folder_that_it_lies_in
     (run / "config.json").write_text("{}")
     assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png", "samples/b.png"]
     assert f"Left out: what a training has written to {run}" in capsys.readouterr().out
+    (run / "checkpoints").rmdir()  # to begin anew
+    (run / "columns.json").write_text("{}")
+    assert len(images.list_pictures(mine)) == 2
     (mine / "checkpoints").mkdir()  # a training in the folder of the pictures itself
     (mine / "config.json").write_text("{}")
     assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from imgtrans_jax import images, results
 from imgtrans_jax.files import fitting, refuse_existing, refuse_inputs, whole
+from imgtrans_jax.generators import check_place
 from imgtrans_jax.types import UserError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 30, 3)).astype(np.uint8)
@@ -164,3 +165,14 @@ def test_results_alone_in_a_folder_are_said(tmp_path):
     written(tmp_path / "in" / "b.png")
     (tmp_path / "link").symlink_to(tmp_path / "in" / "out")
     assert results.inputs_of(tmp_path / "in", tmp_path / "link") == [tmp_path / "in" / "b.png"]
+
+
+@pytest.mark.parametrize("name", ["index.html", "config.json", "metrics.jsonl"])
+def test_a_folder_with_files_of_the_user_is_no_place_for_a_run(tmp_path, name):
+    check_place(tmp_path / "new")
+    check_place(tmp_path)
+    (tmp_path / name).write_text('{"mine": 1}')
+    with pytest.raises(UserError, match=f"{name} is there already and is no run's"):
+        check_place(tmp_path)
+    (tmp_path / "config.json").write_text('{"type": "imgtrans_jax.config:Experiment"}')  # its checkpoints were taken away
+    check_place(tmp_path)
