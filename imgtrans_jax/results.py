@@ -51,6 +51,11 @@ def mark(source: Path) -> str:
     return f"imgtrans_jax, made of {hashlib.sha256(head + str(size).encode()).hexdigest()[:32]}"
 
 
+def is_one(path: Path) -> bool:
+    """Whether a picture says that it was made of another."""
+    return bool(_mark_in(path))
+
+
 def _without_results(paths: Sequence[Path]) -> list[Path]:
     """Those that were not made of one of the others; a folder of results alone is a folder of pictures."""
     made_of = {path: found for path in paths if (found := _mark_in(path))}

@@ -225,7 +225,7 @@ class TopPatches:
     def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """folder: at least nine pictures. Returns the file written. Raises UserError."""
         target = _target(out, overwrite, self.weights)
-        refuse_inputs([target], images.list_pictures(folder))
+        refuse_inputs([target], (path for path in images.list_pictures(folder) if not results.is_one(path)))
         paths = results.inputs_of(Path(folder), target)
         depth, params = _network(self.weights)
         with sentence():

@@ -172,4 +172,6 @@ def test_a_grid_in_its_folder_is_none_of_the_pictures(pictures, tmp_path, capsys
     experiment.run(tmp_path / "many", tmp_path / "many" / "grid.png")
     experiment.run(tmp_path / "many", tmp_path / "many" / "grid.png", overwrite=True)
     experiment.run(tmp_path / "many", tmp_path / "other.png")
+    with pytest.raises(UserError, match="which would be overwritten"):
+        experiment.run(tmp_path / "many", min((tmp_path / "many").glob("[0-9]*.png")), overwrite=True)
     assert capsys.readouterr().out.count("1 of 11 pictures") == 2
