@@ -22,6 +22,7 @@ from imgtrans_jax.sharding import device_mesh
 from imgtrans_jax.types import UserError
 
 
+@pytest.mark.slow  # two networks to compile
 def test_a_step_with_remat_takes_less_memory():
     batch = {side: np.zeros((1, 32, 32, 3), np.float32) for side in "ab"}
 

@@ -785,10 +785,10 @@ def test_one_file_that_fails_while_it_is_read_is_named(tmp_path, monkeypatch, ca
 def test_a_comparison_leaves_out_what_cannot_be_read(tmp_path, capsys):
     (tmp_path / "1.png").write_bytes(b"")
     with pytest.raises(UserError, match="No picture of"):
-        _readable(tmp_path, 2)
+        _readable(tmp_path, 2, tmp_path / "page.html")
     for number in (2, 3, 10):
         Image.fromarray(RGB).save(tmp_path / f"{number}.png")
-    paths, pictures = _readable(tmp_path, 2)
+    paths, pictures = _readable(tmp_path, 2, tmp_path / "page.html")
     assert [p.name for p in paths] == ["2.png", "3.png"]
     assert len(pictures) == 2
     assert "1.png" in capsys.readouterr().out

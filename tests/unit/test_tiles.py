@@ -66,7 +66,7 @@ def test_tiles_are_the_whole_picture(name):
     assert len(shares) > 4
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.integers(4, 12), st.integers(4, 12), st.integers(1, 50))
 def test_any_size_and_any_tile(rows, columns, tile):
     apply, weights, _, _ = network("resnet_cut")
