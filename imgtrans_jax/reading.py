@@ -237,8 +237,8 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.Imag
     """A picture that is not decoded yet, and may be within the block; of a file, or of its content.
     Whatever Pillow raises there becomes a UserError."""
     try:
-        if content is None and not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
-            raise UserError(f"{path} is no file; give a picture.")
+        if content is None:
+            _check_file(path)
         with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             pixels = math.prod(image.size)
             needed = pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS)
@@ -247,12 +247,6 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.Imag
                 yield image
     except UserError:
         raise
-    except FileNotFoundError:
-        raise UserError(f"The picture {path} does not exist; check the path.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder where one picture is needed.") from None
-    except PermissionError:
-        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
     except UnidentifiedImageError:
         raise UserError(f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or remove it.") from None
     except Image.DecompressionBombError:
@@ -265,11 +259,24 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.Imag
         ) from None
 
 
+def _check_file(path: Path) -> None:
+    """Raises UserError for what is no file, or none that may be read."""
+    try:
+        if stat.S_ISDIR(mode := os.stat(path).st_mode):
+            raise UserError(f"{path} is a folder where one picture is needed.")
+        if not stat.S_ISREG(mode):
+            raise UserError(f"{path} is no file; give a picture.")
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise UserError(f"The picture {path} does not exist; check the path.") from None
+    except PermissionError:
+        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
+
+
 def _array(path: Path) -> np.ndarray:
     """A `.npy` file, whose header is seen to fit the file and the memory before any is taken."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError(f"{path} is no file; give a picture.")
+        _check_file(path)
         claimed = np.lib.format.open_memmap(path, mode="r", max_header_size=_LARGEST_HEADER)
         if claimed.dtype.kind not in "buif":
             raise UserError(f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
@@ -280,10 +287,6 @@ def _array(path: Path) -> np.ndarray:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     except UserError:
         raise
-    except FileNotFoundError:
-        raise UserError(f"The picture {path} does not exist; check the path.") from None
-    except PermissionError:
-        raise UserError(f"The picture {path} may not be read; change its permissions.") from None
     except Exception as error:  # of a stranger's header numpy's reader raises anything
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise UserError(f"The array {path} is damaged or cut off ({reason}); replace or remove it.") from None
