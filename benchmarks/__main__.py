@@ -1,16 +1,19 @@
 """Training steps, style transfer and inference beside PyTorch, on this machine.
 
-  python -m benchmarks [--only=cyclegan] [--size=256] [--all] [--json=rows.json] [--torch_python=python_that_has_torch]
+  python -m benchmarks [--only=cyclegan] [--size=256] [--all] [--json=rows.json]
+  [--torch_python=python_that_has_torch]
 
-Without --all it measures the rows that have a target, in some twenty minutes on two cores; of a task or size that has none,
-its other rows. PyTorch runs in the fastest of its
-settings: eager or torch.compile, either memory layout, and bfloat16 by autocast where the row allows it; this library in the
-faster of float32 and bfloat16 there. Then they take turns in one run. ratio is ours by PyTorch's, the median over the pairs
-of turns, with a bootstrap interval of 95 %; for style_lbfgs it is that of the seconds to the same loss. share is that of the
-rate at which this machine multiplies float32 matrices of 2048x2048: products saved by Winograd's algorithm count as made, so
-that it may exceed 1.
+Without --all it measures the rows that have a target, in some twenty minutes on two cores; of a
+task or size that has none, its other rows. PyTorch runs in the fastest of its settings: eager or
+torch.compile, either memory layout, and bfloat16 by autocast where the row allows it; this library
+in the faster of float32 and bfloat16 there. Then they take turns in one run. ratio is ours by
+PyTorch's, the median over the pairs of turns, with a bootstrap interval of 95 %; for style_lbfgs it
+is that of the seconds to the same loss. share is that of the rate at which this machine multiplies
+float32 matrices of 2048x2048: products saved by Winograd's algorithm count as made, so that it may
+exceed 1.
 
-Other measurements: python -m benchmarks.layers (every convolution), python -m benchmarks.input (the input pipeline),
+Other measurements: python -m benchmarks.layers (every convolution), python -m benchmarks.input (the
+input pipeline),
 python benchmarks/optimizers.py (losses of several optimisers of pixels).
 """
 
@@ -50,7 +53,9 @@ class Worker:
             env=environment,
         )
         self.noise: list[str] = []
-        threading.Thread(target=lambda: self.noise.extend(self.process.stderr or ()), daemon=True).start()
+        threading.Thread(
+            target=lambda: self.noise.extend(self.process.stderr or ()), daemon=True
+        ).start()
 
     def ask(self, timeout: float = 3600, **values: Any) -> dict[str, Any]:
         """Raises RuntimeError if it ends without an answer, or takes too long."""
@@ -87,23 +92,32 @@ class Bench:
 
     def worker(self, side: str) -> Worker:
         # Large pages for both sides, as the programs here ask for them.
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"), "GLIBC_TUNABLES": LARGE_PAGES}
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
+            "GLIBC_TUNABLES": LARGE_PAGES,
+        }
         return Worker(sys.executable if side == "ours" else self.torch_python, side, environment)
 
     def fastest(self, side: str, case: Case, inputs: str) -> str:
-        """The setting with the quickest step. torch.compile is tried for the layout and type that are fastest without."""
+        """The setting with the quickest step. torch.compile is tried for the layout and type that
+        are fastest without.
+        """
         with self.worker(side) as worker:
             names = worker.ask(case=dataclasses.asdict(case))["variants"]
         if len(names) == 1:
             return names[0]
         best, least = "", np.inf
         for name in names:
-            if name.startswith("compile") and name.removeprefix("compile") != best.removeprefix("eager"):
+            if name.startswith("compile") and name.removeprefix("compile") != best.removeprefix(
+                "eager"
+            ):
                 continue
             try:
                 with self.worker(side) as worker:
                     worker.ask(FIRST, case=dataclasses.asdict(case), variant=name, inputs=inputs)
-                    seconds = float(np.median(worker.ask(FIRST, steps=max(2, case.turn // 8))["seconds"]))
+                    seconds = float(
+                        np.median(worker.ask(FIRST, steps=max(2, case.turn // 8))["seconds"])
+                    )
             except RuntimeError as error:
                 _say(f"  {side} {name}: left out ({str(error).splitlines()[-1][:100]})")
                 continue
@@ -131,7 +145,9 @@ class Bench:
         warm = None
         if case.task == "cyclegan" and case.target:
             with self.worker("ours") as again:
-                warm = again.ask(case=dataclasses.asdict(case), variant=chosen["ours"], inputs=inputs)["compile_s"]
+                warm = again.ask(
+                    case=dataclasses.asdict(case), variant=chosen["ours"], inputs=inputs
+                )["compile_s"]
         return summary(case, chosen, begun, turns) | {"compile_warm_s": warm}
 
 
@@ -141,67 +157,110 @@ def pictures(case: Case) -> dict[str, np.ndarray]:
         shapes = {"a": case.shape, "b": case.shape}
         if case.task == "srgan":
             shapes["a"] = (case.batch, case.size // 4, case.size // 4, 3)
-        arrays = {side: rng.uniform(-1, 1, shape).astype(np.float32) for side, shape in shapes.items()}
+        arrays = {
+            side: rng.uniform(-1, 1, shape).astype(np.float32) for side, shape in shapes.items()
+        }
         return arrays | vgg() if case.task == "srgan" else arrays
     from imgtrans_jax import images, samples
 
     photograph = samples.photograph()
-    square = photograph[:, (photograph.shape[1] - photograph.shape[0]) // 2 :][:, : photograph.shape[0]]
+    square = photograph[:, (photograph.shape[1] - photograph.shape[0]) // 2 :][
+        :, : photograph.shape[0]
+    ]
     both = {"content": square, "style": samples.painting()}
     resized = {name: images.resize(picture, case.size, case.size) for name, picture in both.items()}
-    return {name: picture.astype(np.float32)[None] / 255 for name, picture in resized.items()} | vgg()
+    return {
+        name: picture.astype(np.float32)[None] / 255 for name, picture in resized.items()
+    } | vgg()
 
 
 def vgg() -> dict[str, np.ndarray]:
-    """VGG-19 up to conv5_3, of the embedded VGG-16: the layers that it has more are copies of those before them."""
+    """VGG-19 up to conv5_3, of the embedded VGG-16: the layers that it has more are copies of those
+    before them.
+    """
     from imgtrans_jax.pretrained.vgg import load_vgg
 
     params = load_vgg("embedded")[1]["params"]
     params |= {f"conv{block}_4": params[f"conv{block}_3"] for block in (3, 4)}
     names = [name for name in params if name.startswith("conv")]
-    return {f"{name}/{part}": np.asarray(params[name][part]) for name in names for part in ("kernel", "bias")}
+    return {
+        f"{name}/{part}": np.asarray(params[name][part])
+        for name in names
+        for part in ("kernel", "bias")
+    }
 
 
 def summary(
-    case: Case, chosen: dict[str, str], begun: dict[str, Any], turns: dict[str, list[dict[str, Any]]]
+    case: Case,
+    chosen: dict[str, str],
+    begun: dict[str, Any],
+    turns: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    each = {side: np.array([np.mean(turn["seconds"]) for turn in found]) for side, found in turns.items()}
+    each = {
+        side: np.array([np.mean(turn["seconds"]) for turn in found])
+        for side, found in turns.items()
+    }
     factor = 1.0
     if case.task == "style_lbfgs":
         factor = evaluations_to_the_same(
-            *([loss for turn in turns[side] for loss in turn["losses"]] for side in ("ours", "theirs"))
+            *(
+                [loss for turn in turns[side] for loss in turn["losses"]]
+                for side in ("ours", "theirs")
+            )
         )
     ratios = factor * each["ours"] / each["theirs"]
     medians = np.median(np.random.default_rng(0).choice(ratios, (10_000, len(ratios))), axis=1)
     low, high = np.percentile(medians, [2.5, 97.5])
     ours_s = float(np.median(each["ours"]))
-    row = {"task": case.task, "size": case.size, "height": case.height, "batch": case.batch, "precision": case.precision}
+    row = {
+        "task": case.task,
+        "size": case.size,
+        "height": case.height,
+        "batch": case.batch,
+        "precision": case.precision,
+    }
     row |= {"ours_s": ours_s, "torch_s": float(np.median(each["theirs"]))}
-    row |= {"ratio": float(np.median(ratios)), "ratio_low": float(low), "ratio_high": float(high), "target": case.target}
+    row |= {
+        "ratio": float(np.median(ratios)),
+        "ratio_low": float(low),
+        "ratio_high": float(high),
+        "target": case.target,
+    }
     row |= {"compile_s": begun["ours"]["compile_s"], "gflop": begun["ours"]["gflop"]}
     row |= {"share": begun["ours"]["gflop"] / ours_s / begun["ours"]["matmul_gflops"]}
     for side, name in (("ours", "ours"), ("theirs", "torch")):
         row |= {f"{name}_peak_mb": turns[side][-1]["peak_mb"], f"{name}_setting": chosen[side]}
-        row |= {f"{name}_turns_s": [round(float(s), 4) for s in each[side]], f"{name}_version": begun[side]["version"]}
-    return row | {"evaluations_ratio": factor, "machine": platform.platform(), "cpus": os.cpu_count()}
+        row |= {
+            f"{name}_turns_s": [round(float(s), 4) for s in each[side]],
+            f"{name}_version": begun[side]["version"],
+        }
+    return row | {
+        "evaluations_ratio": factor,
+        "machine": platform.platform(),
+        "cpus": os.cpu_count(),
+    }
 
 
 def evaluations_to_the_same(ours: list[float], theirs: list[float]) -> float:
     """How many evaluations we need for one of theirs, to the lowest loss that both reach."""
     level = max(min(ours), min(theirs))
-    first = [next(i for i, loss in enumerate(losses, 1) if loss <= level) for losses in (ours, theirs)]
+    first = [
+        next(i for i, loss in enumerate(losses, 1) if loss <= level) for losses in (ours, theirs)
+    ]
     return first[0] / first[1]
 
 
 def said(row: dict[str, Any]) -> str:
     size = f"{row['size']}x{row['height']}" if row["height"] else f"{row['size']}"
     target = f" (target {row['target']:.2f})" if row["target"] else ""
-    warm = f", from the cache {row['compile_warm_s']:.1f}" if row["compile_warm_s"] is not None else ""
+    warm = (
+        f", from the cache {row['compile_warm_s']:.1f}" if row["compile_warm_s"] is not None else ""
+    )
     return (
-        f"{row['task']:12}{size:>10}{row['batch']:4} {row['precision']:9} {row['ours_s']:8.3f} s {row['torch_s']:8.3f} s  "
-        f"ratio {row['ratio']:.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]{target}  "
-        f"compiled in {row['compile_s']:.1f} s{warm}  "
-        f"peak {row['ours_peak_mb']:.0f} / {row['torch_peak_mb']:.0f} MB  share {row['share']:.2f}  "
+        f"{row['task']:12}{size:>10}{row['batch']:4} {row['precision']:9} {row['ours_s']:8.3f} s "
+        f"{row['torch_s']:8.3f} s  ratio {row['ratio']:.3f} [{row['ratio_low']:.3f}, "
+        f"{row['ratio_high']:.3f}]{target}  compiled in {row['compile_s']:.1f} s{warm}  peak "
+        f"{row['ours_peak_mb']:.0f} / {row['torch_peak_mb']:.0f} MB  share {row['share']:.2f}  "
         f"({row['ours_setting']} / {row['torch_setting']})"
     )
 
@@ -212,16 +271,26 @@ def _say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tasks = sorted({case.task for case in TARGETS + OTHERS})
     parser.add_argument("--only", choices=tasks, help="this task alone")
     parser.add_argument("--size", type=int, help="this size alone")
-    parser.add_argument("--all", action="store_true", help="also the rows without a target; takes hours on two cores")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"turns of each side; unless given {PAIRS}")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also the rows without a target; takes hours on two cores",
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=PAIRS, help=f"turns of each side; unless given {PAIRS}"
+    )
     parser.add_argument("--json", type=Path, help="writes the rows here, a JSON list")
     parser.add_argument(
-        "--torch_python", default=sys.executable, help="a Python that has torch and NumPy; unless given the one that runs this"
+        "--torch_python",
+        default=sys.executable,
+        help="a Python that has torch and NumPy; unless given the one that runs this",
     )
     args = parser.parse_args()
     with_target, others = (
@@ -232,7 +301,10 @@ def main() -> None:
     if not cases:
         parser.error(f"There is no row of {args.only or 'any task'} with --size={args.size}.")
     if subprocess.run([args.torch_python, "-c", "import torch"], capture_output=True).returncode:
-        parser.error(f"{args.torch_python} has no torch; install it there, or name another Python by --torch_python.")
+        parser.error(
+            f"{args.torch_python} has no torch; install it there, or name another Python by "
+            "--torch_python."
+        )
     if args.json and not args.json.parent.is_dir():
         parser.error(f"There is no folder {args.json.parent} to write {args.json.name} to.")
     rows = []
@@ -249,7 +321,10 @@ def main() -> None:
             if args.json:
                 args.json.write_text(json.dumps(rows, indent=1) + "\n")
     if rows:
-        _say(f"{rows[0]['ours_version']}, {rows[0]['torch_version']}, {rows[0]['cpus']} CPUs, {rows[0]['machine']}")
+        _say(
+            f"{rows[0]['ours_version']}, {rows[0]['torch_version']}, {rows[0]['cpus']} CPUs, "
+            f"{rows[0]['machine']}"
+        )
     if len(rows) < len(cases):
         sys.exit(1)
 

@@ -15,9 +15,9 @@ RATE = 0.02
 class Case:
     """One row of the table.
 
-    size: pixels a side of the larger pictures, or with `height` their width. precision: what the row is called, `float32`, or
-    `bfloat16` where each side takes the faster of both. turn: steps between two changes of sides. target: the ratio to be
-    reached, for the rows that have one.
+    size: pixels a side of the larger pictures, or with `height` their width. precision: what the
+    row is called, `float32`, or `bfloat16` where each side takes the faster of both. turn: steps
+    between two changes of sides. target: the ratio to be reached, for the rows that have one.
     """
 
     task: str

@@ -2,8 +2,9 @@
 
   python -m benchmarks.input [--steps=200] [configs/quickstart.py ...]
 
-Of each config: milliseconds a batch when nothing else runs; then, in a real training, milliseconds a step and the share of
-them that the loop waited for its batch. Without arguments the configs whose steps are the shortest.
+Of each config: milliseconds a batch when nothing else runs; then, in a real training, milliseconds
+a step and the share of them that the loop waited for its batch. Without arguments the configs whose
+steps are the shortest.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def trained(experiment: config.Experiment, steps: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("configs", nargs="*", default=FASTEST)
     parser.add_argument("--steps", type=int, default=200)
     args = parser.parse_args()

@@ -1,9 +1,11 @@
-"""The three passes of every convolution of the networks here, beside lax's plain form and the rate of a matrix product.
+"""The three passes of every convolution of the networks here, beside lax's plain form and the rate
+of a matrix product.
 
   python -m benchmarks.layers [--network=resnet] [--batch=1] [--dtype=float32] [--json=rows.json]
 
-GFLOP/s of the result, of the image's and of the kernel's gradient, each as ours / plain; the multiplications are those of the
-definition, so that Winograd's algorithm can exceed the matrix product. A layer that occurs twice is measured once.
+GFLOP/s of the result, of the image's and of the kernel's gradient, each as ours / plain; the
+multiplications are those of the definition, so that Winograd's algorithm can exceed the matrix
+product. A layer that occurs twice is measured once.
 """
 
 from __future__ import annotations
@@ -45,8 +47,12 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, int, int, int]]] = {
 }
 
 
-def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callable, tuple[int, ...], tuple[int, ...]]]:
-    """{what it is: (function, shape of the image, shape of the kernel)} of a network's convolutions."""
+def layers(
+    network: nn.Module, shape: tuple[int, ...]
+) -> dict[str, tuple[Callable, tuple[int, ...], tuple[int, ...]]]:
+    """{what it is: (function, shape of the image, shape of the kernel)} of a network's
+    convolutions.
+    """
     found: dict[str, Any] = {}
 
     def note(call: Callable, args: Any, kwargs: Any, context: Any) -> Any:
@@ -54,15 +60,26 @@ def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callab
         if isinstance(module, Conv) and context.method_name == "__call__":
             kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
             border: Border = "reflect" if module.reflect else "zero"
-            what = f"{module.kernel}x{module.kernel} /{module.stride} {kernel[2]}->{kernel[3]} from {x.shape[2]} px {border}"
+            what = (
+                f"{module.kernel}x{module.kernel} /{module.stride} {kernel[2]}->{kernel[3]} "
+                f"from {x.shape[2]} px {border}"
+            )
             found[what] = (
-                functools.partial(convolve, stride=module.stride, padding=module.padding, border=border),
+                functools.partial(
+                    convolve, stride=module.stride, padding=module.padding, border=border
+                ),
                 x.shape,
                 kernel,
             )
-        elif isinstance(module, Upsample) and module.how == "transposed" and context.method_name == "__call__":
+        elif (
+            isinstance(module, Upsample)
+            and module.how == "transposed"
+            and context.method_name == "__call__"
+        ):
             kernel = (module.kernel, module.kernel, x.shape[-1], module.features)
-            found[f"{module.kernel}x{module.kernel} x2 {kernel[2]}->{kernel[3]} from {x.shape[2]} px"] = (
+            found[
+                f"{module.kernel}x{module.kernel} x2 {kernel[2]}->{kernel[3]} from {x.shape[2]} px"
+            ] = (
                 convolve_transposed,
                 x.shape,
                 kernel,
@@ -71,7 +88,11 @@ def layers(network: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[Callab
 
     train = () if isinstance(network, VGG) else (False,)
     with nn.intercept_methods(note):
-        jax.eval_shape(lambda key, x: network.init(key, x, *train), jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
+        jax.eval_shape(
+            lambda key, x: network.init(key, x, *train),
+            jax.random.key(0),
+            jax.ShapeDtypeStruct(shape, jnp.float32),
+        )
     return found
 
 
@@ -81,7 +102,9 @@ def compiled(function: Callable, *arguments: Any) -> Callable[[], Any]:
 
 
 def seconds(call: Callable[[], Any], repeats: int = 5) -> float:
-    """Of a call among as many as take a hundredth of a second, the median: waiting for a GPU takes longer than a layer."""
+    """Of a call among as many as take a hundredth of a second, the median: waiting for a GPU takes
+    longer than a layer.
+    """
 
     def of(calls: int) -> float:
         began = time.perf_counter()
@@ -98,21 +121,29 @@ def passes(function: Callable, x: jax.Array, kernel: jax.Array) -> list[Callable
     cotangent = jnp.ones_like(jax.eval_shape(function, x, kernel))
     return [
         compiled(function, x, kernel),
-        compiled(lambda x, k, c: jax.vjp(lambda x: function(x, k), x)[1](c)[0], x, kernel, cotangent),
-        compiled(lambda x, k, c: jax.vjp(lambda k: function(x, k), k)[1](c)[0], x, kernel, cotangent),
+        compiled(
+            lambda x, k, c: jax.vjp(lambda x: function(x, k), x)[1](c)[0], x, kernel, cotangent
+        ),
+        compiled(
+            lambda x, k, c: jax.vjp(lambda k: function(x, k), k)[1](c)[0], x, kernel, cotangent
+        ),
     ]
 
 
 def gflop(function: Callable, x: tuple[int, ...], kernel: tuple[int, ...]) -> float:
     """By the definition: every pixel of the smaller map meets the whole kernel."""
     transposed = function is convolve_transposed
-    y = jax.eval_shape(function, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))).shape
+    y = jax.eval_shape(
+        function, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))
+    ).shape
     pixels = x[1] * x[2] if transposed else y[1] * y[2]
     return 2 * x[0] * pixels * float(np.prod(kernel)) / 1e9
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--network", choices=NETWORKS)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -120,7 +151,9 @@ def main() -> None:
     args = parser.parse_args()
     rate = matmul_gflops(dtype=args.dtype)
     print(f"{version()}; a matrix product runs at {rate:.0f} GFLOP/s")
-    print(f"{'GFLOP/s, ours / plain':54}{'result':>14}{'image gradient':>16}{'kernel gradient':>17}")
+    print(
+        f"{'GFLOP/s, ours / plain':54}{'result':>14}{'image gradient':>16}{'kernel gradient':>17}"
+    )
     found = [
         (name, what, function, (args.batch, *x[1:]), kernel)
         for name in ([args.network] if args.network else NETWORKS)
@@ -129,13 +162,17 @@ def main() -> None:
 
     def programs(row: Any) -> tuple[list[Callable[[], Any]], list[Callable[[], Any]]]:
         *_, function, x_shape, kernel_shape = row
-        x, kernel = (jax.random.normal(jax.random.key(i), s, args.dtype) for i, s in enumerate((x_shape, kernel_shape)))
+        x, kernel = (
+            jax.random.normal(jax.random.key(i), s, args.dtype)
+            for i, s in enumerate((x_shape, kernel_shape))
+        )
         ours = passes(function, x, kernel)
         with form("plain"):
             return ours, passes(function, x, kernel)
 
     rows = []
-    # On an accelerator the processor's cores compile side by side; on a CPU they would disturb what is measured.
+    # On an accelerator the processor's cores compile side by side; on a CPU they would disturb what
+    # is measured.
     at_once = 1 if jax.default_backend() == "cpu" else 8
     with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
         done = map(programs, found) if at_once == 1 else list(threads.map(programs, found))
@@ -143,8 +180,20 @@ def main() -> None:
             work = gflop(function, x_shape, kernel_shape)
             ours, plain = ([work / seconds(call) for call in calls] for calls in sides)
             columns = [f"{a:.0f} / {b:.0f}" for a, b in zip(ours, plain, strict=True)]
-            print(f"{name + ' ' + what:54}{columns[0]:>14}{columns[1]:>16}{columns[2]:>17}", flush=True)
-            rows.append({"network": name, "layer": what, "gflop": work, "ours": ours, "plain": plain, "matmul": rate})
+            print(
+                f"{name + ' ' + what:54}{columns[0]:>14}{columns[1]:>16}{columns[2]:>17}",
+                flush=True,
+            )
+            rows.append(
+                {
+                    "network": name,
+                    "layer": what,
+                    "gflop": work,
+                    "ours": ours,
+                    "plain": plain,
+                    "matmul": rate,
+                }
+            )
             if args.json:
                 args.json.write_text(json.dumps(rows, indent=1) + "\n")
 

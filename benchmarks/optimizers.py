@@ -1,4 +1,5 @@
-"""Loss against evaluations and seconds, of several optimisers of pixels, on the sample pictures with the settings as they come.
+"""Loss against evaluations and seconds, of several optimisers of pixels, on the sample pictures
+with the settings as they come.
 
 python benchmarks/optimizers.py [--size=256] [--evaluations=200]
 """
@@ -21,26 +22,35 @@ OPTIMIZERS = (LBFGS(5), LBFGS(20), LBFGS(50), PixelAdam(0.01), PixelAdam(0.02), 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--evaluations", type=int, default=200)
     args = parser.parse_args()
     recipe = Gatys(recolour=False)
     depth, params = load_vgg()
     params = jax.device_put(params)
-    content, style = (unit(images.resize(p, args.size, args.size))[None] for p in (samples.photograph(), samples.painting()))
+    content, style = (
+        unit(images.resize(p, args.size, args.size))[None]
+        for p in (samples.photograph(), samples.painting())
+    )
     frozen = {
         "params": params,
         "weights": {name: np.float32(weight) for name, weight in recipe.weighting().items()},
         "content": jax.jit(lambda p, x: recipe.content_targets(depth, p, x))(params, content),
-        "styles": (jax.jit(lambda p, x: recipe.style_targets(depth, p, [x], [1.0]))(params, style),),
+        "styles": (
+            jax.jit(lambda p, x: recipe.style_targets(depth, p, [x], [1.0]))(params, style),
+        ),
         "shares": (np.float32(1),),
         "masks": (),
     }
     marks = [n for n in (10, 25, 50, 100, 150, 200, 300, 500) if n <= args.evaluations]
     for optimizer in OPTIMIZERS:
         began = time.perf_counter()
-        program = compile_step(recipe.objective(depth), content, frozen, optimizer, args.evaluations)
+        program = compile_step(
+            recipe.objective(depth), content, frozen, optimizer, args.evaluations
+        )
         compiled = time.perf_counter() - began
         walk = jax.jit(lambda x, o=optimizer: start(x, o, args.evaluations))(content)
         lowest, line = np.inf, []
@@ -50,8 +60,14 @@ def main() -> None:
             lowest = min(lowest, float(terms["total"]))
             if number in marks:
                 line.append(f"{number}: {lowest:.4f} ({time.perf_counter() - began:.0f} s)")
-        print(f"{optimizer}, compiled in {compiled:.1f} s, lowest loss after  {'  '.join(line)}", flush=True)
-    print(f"{args.size} px, jax {jax.__version__} on {jax.devices()[0].device_kind}, {platform.platform()}")
+        print(
+            f"{optimizer}, compiled in {compiled:.1f} s, lowest loss after  {'  '.join(line)}",
+            flush=True,
+        )
+    print(
+        f"{args.size} px, jax {jax.__version__} on {jax.devices()[0].device_kind}, "
+        f"{platform.platform()}"
+    )
 
 
 if __name__ == "__main__":

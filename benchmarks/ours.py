@@ -30,8 +30,9 @@ from imgtrans_jax.state import apply
 
 
 class Prepared(NamedTuple):
-    """A step, which returns a loss that may still be on its way; what waits until all is done; how many seconds it took to
-    compile; what counts its floating-point operations."""
+    """A step, which returns a loss that may still be on its way; what waits until all is done; how
+    many seconds it took to compile; what counts its floating-point operations.
+    """
 
     step: Callable[[], Any]
     wait: Callable[[], object]
@@ -40,7 +41,9 @@ class Prepared(NamedTuple):
 
 
 def variants(case: Case) -> list[str]:
-    """The settings to choose the fastest of. `float32 kept`, `bfloat16 kept`: without remat, for benchmarks/device.py."""
+    """The settings to choose the fastest of. `float32 kept`, `bfloat16 kept`: without remat, for
+    benchmarks/device.py.
+    """
     return ["float32", "bfloat16"] if case.precision == "bfloat16" else ["float32"]
 
 
@@ -82,7 +85,9 @@ def matmul_gflops(side: int = 2048, dtype: Any = "float32") -> float:
 
 
 def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
-    """CycleGAN, pix2pix and SRGAN, as train.py runs them; SRGAN as configs/srgan.py has it, but for its critic's size."""
+    """CycleGAN, pix2pix and SRGAN, as train.py runs them; SRGAN as configs/srgan.py has it, but for
+    its critic's size.
+    """
     dtype, kept = _dtype(variant), variant.endswith("kept")
     if case.task == "cyclegan":
         base = config.load("configs/cyclegan_horse2zebra.py")
@@ -93,13 +98,17 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         base = config.load("configs/pix2pix_facades.py")
         recipe = Pix2Pix()
         recipe = dataclasses.replace(
-            recipe, generator=recipe.generator.clone(dtype=dtype), critic=recipe.critic.clone(dtype=dtype)
+            recipe,
+            generator=recipe.generator.clone(dtype=dtype),
+            critic=recipe.critic.clone(dtype=dtype),
         )
     else:
         base = config.load("configs/srresnet.py")
         recipe = SRGAN(pixel=0.0, content=0.006, layer="relu5_3", adversarial=1e-3)
     optimizer = Adam(Constant(2e-4, 200))
-    experiment = dataclasses.replace(base, recipe=recipe, batch_size=case.batch, optimizer=optimizer)
+    experiment = dataclasses.replace(
+        base, recipe=recipe, batch_size=case.batch, optimizer=optimizer
+    )
     batch = {side: inputs[side] for side in "ab"}
     mesh = sharding.device_mesh((0, 1), 1, 1)
     programs = program.Program(experiment, mesh, batch, per_epoch=1000)
@@ -116,14 +125,18 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         return jax.block_until_ready(state)
 
     frozen = experiment.recipe.frozen()
-    return Prepared(step, wait, seconds, lambda: flop(programs.step, programs.like, programs.batch, frozen))
+    return Prepared(
+        step, wait, seconds, lambda: flop(programs.step, programs.like, programs.batch, frozen)
+    )
 
 
 class Loss(dict[str, jax.Array]):
     """A step's metrics, which become the sum of the generators' terms when that is asked for."""
 
     def __float__(self) -> float:
-        return float(sum(value for name, value in self.items() if not name.startswith(("norm/", "d_"))))
+        return float(
+            sum(value for name, value in self.items() if not name.startswith(("norm/", "d_")))
+        )
 
 
 def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -144,7 +157,9 @@ def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepar
         return found[0, 0, 0, 0]
 
     found = compiled(params, x)
-    return Prepared(step, lambda: jax.block_until_ready(found), seconds, lambda: flop(translate, params, x))
+    return Prepared(
+        step, lambda: jax.block_until_ready(found), seconds, lambda: flop(translate, params, x)
+    )
 
 
 def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
@@ -152,23 +167,32 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     recipe = Gatys(content_weight=1.0, dtype=_dtype(variant))
     optimizer: Any = _Adam(RATE) if case.task == "style_adam" else LBFGS()
     network: dict[str, Any] = {
-        name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")} for name in vgg_layers(inputs)
+        name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")}
+        for name in vgg_layers(inputs)
     }
     network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(DEVIATION))}
     params = jax.device_put({"params": network})
     frozen = {
         "params": params,
         "weights": {"content": np.float32(1), "style": np.float32(1)},
-        "content": jax.jit(lambda p, x: recipe.content_targets(19, p, x))(params, inputs["content"]),
-        "styles": (jax.jit(lambda p, x: recipe.style_targets(19, p, [x], [1.0]))(params, inputs["style"]),),
+        "content": jax.jit(lambda p, x: recipe.content_targets(19, p, x))(
+            params, inputs["content"]
+        ),
+        "styles": (
+            jax.jit(lambda p, x: recipe.style_targets(19, p, [x], [1.0]))(params, inputs["style"]),
+        ),
         "shares": (np.float32(1),),
         "masks": (),
     }
     steps = 10_000
     began = time.perf_counter()
-    compiled = image_opt.compile_step(recipe.objective(19), inputs["content"], frozen, optimizer, steps, clip=False)
+    compiled = image_opt.compile_step(
+        recipe.objective(19), inputs["content"], frozen, optimizer, steps, clip=False
+    )
     seconds = time.perf_counter() - began
-    walk = jax.jit(functools.partial(image_opt.start, optimizer=optimizer, steps=steps))(inputs["content"])
+    walk = jax.jit(functools.partial(image_opt.start, optimizer=optimizer, steps=steps))(
+        inputs["content"]
+    )
 
     def step() -> Any:
         nonlocal walk
@@ -176,7 +200,9 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         return terms["total"]
 
     one = functools.partial(image_opt.step, recipe.objective(19), optimizer, steps, False)
-    return Prepared(step, lambda: jax.block_until_ready(walk), seconds, lambda: flop(one, walk, frozen))
+    return Prepared(
+        step, lambda: jax.block_until_ready(walk), seconds, lambda: flop(one, walk, frozen)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,8 +217,12 @@ def _dtype(variant: str) -> Any:
     return variant.split()[0]
 
 
-def profile(step: Callable[[], Any], wait: Callable[[], object], steps: int) -> list[tuple[str, float, int]]:
-    """What the device did in `steps` steps: (kernel, seconds a step, calls a step), the longest first."""
+def profile(
+    step: Callable[[], Any], wait: Callable[[], object], steps: int
+) -> list[tuple[str, float, int]]:
+    """What the device did in `steps` steps: (kernel, seconds a step, calls a step), the longest
+    first.
+    """
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             for _ in range(steps):
@@ -205,4 +235,7 @@ def profile(step: Callable[[], Any], wait: Callable[[], object], steps: int) -> 
             for line in plane.lines if "/device:" in plane.name else ():
                 for event in line.events if line.name.startswith("Stream") else ():
                     found.setdefault(event.name, []).append(event.duration_ns / 1e9)
-    return sorted(((name, sum(each) / steps, len(each) // steps) for name, each in found.items()), key=lambda row: -row[1])
+    return sorted(
+        ((name, sum(each) / steps, len(each) // steps) for name, each in found.items()),
+        key=lambda row: -row[1],
+    )

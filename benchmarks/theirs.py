@@ -1,4 +1,6 @@
-"""The same steps in PyTorch: minimal, and as fast as its settings make them. Imported only where PyTorch is."""
+"""The same steps in PyTorch: minimal, and as fast as its settings make them. Imported only where
+PyTorch is.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,16 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def variants(case: Case) -> list[str]:
-    """The settings to choose the fastest of; a case that may use bfloat16 has those of float32 as well. `graphs`: compiled
-    into CUDA graphs, for benchmarks/device.py."""
+    """The settings to choose the fastest of; a case that may use bfloat16 has those of float32 as
+    well. `graphs`: compiled into CUDA graphs, for benchmarks/device.py.
+    """
     casts = ("float32", "bfloat16") if case.precision == "bfloat16" else ("float32",)
-    return [f"{how} {layout} {cast}" for how in ("eager", "compile") for layout in LAYOUTS for cast in casts]
+    return [
+        f"{how} {layout} {cast}"
+        for how in ("eager", "compile")
+        for layout in LAYOUTS
+        for cast in casts
+    ]
 
 
 class Settings:
@@ -42,7 +50,11 @@ class Settings:
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         """(N, H, W, C) -> (N, C, H, W) on the device, in the layout."""
-        return torch.tensor(array.transpose(0, 3, 1, 2)).to(DEVICE).contiguous(memory_format=self.layout)
+        return (
+            torch.tensor(array.transpose(0, 3, 1, 2))
+            .to(DEVICE)
+            .contiguous(memory_format=self.layout)
+        )
 
     def network(self, net: nn.Module) -> nn.Module:
         for layer in net.modules():
@@ -53,20 +65,27 @@ class Settings:
     def compiled(self, function: Callable) -> Callable:
         if self.how == "eager":
             return function
-        return torch.compile(function, dynamic=False, mode="reduce-overhead" if self.how == "graphs" else "default")
+        return torch.compile(
+            function, dynamic=False, mode="reduce-overhead" if self.how == "graphs" else "default"
+        )
 
     def kept(self, tensor: torch.Tensor) -> torch.Tensor:
         """A CUDA graph's result, which its next run would write over."""
         return tensor.clone() if self.how == "graphs" else tensor
 
     def autocast(self) -> AbstractContextManager:
-        return torch.autocast(DEVICE.type, torch.bfloat16) if self.cast == "bfloat16" else nullcontext()
+        return (
+            torch.autocast(DEVICE.type, torch.bfloat16)
+            if self.cast == "bfloat16"
+            else nullcontext()
+        )
 
 
 class Prepared(NamedTuple):
-    """A step of the case, which returns a loss that may still be on its way; what waits until all is done; how many seconds it
-    took to compile: none, since PyTorch compiles within its first step; and its floating-point operations, which are for the
-    other side to count."""
+    """A step of the case, which returns a loss that may still be on its way; what waits until all
+    is done; how many seconds it took to compile: none, since PyTorch compiles within its first
+    step; and its floating-point operations, which are for the other side to count.
+    """
 
     step: Callable[[], Any]
     wait: Callable[[], object]
@@ -105,10 +124,13 @@ def matmul_gflops(side: int = 2048, dtype: str = "float32") -> float:
 
 
 def version() -> str:
-    return f"torch {torch.__version__} on {torch.cuda.get_device_name() if DEVICE.type == 'cuda' else 'cpu'}"
+    return (
+        f"torch {torch.__version__} on "
+        f"{torch.cuda.get_device_name() if DEVICE.type == 'cuda' else 'cpu'}"
+    )
 
 
-# ------------------------------------------------------------------------------------------------ GANs
+# --------------------------------------------------------------------------------------------- GANs
 
 
 def adam(*nets: nn.Module) -> torch.optim.Optimizer:
@@ -135,7 +157,8 @@ class Pool:
 
     def show(self, images: torch.Tensor) -> torch.Tensor:
         shown = []
-        for image in images.detach().clone():  # what a CUDA graph writes it writes over in its next run
+        # what a CUDA graph writes it writes over in its next run
+        for image in images.detach().clone():
             if len(self.images) < self.size:
                 self.images.append(image)
                 shown.append(image)
@@ -170,7 +193,10 @@ def cyclegan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> C
         trainable(True, d_a, d_b)
         with settings.autocast():
             shown = ((d_a, a, pools[0].show(fake_a)), (d_b, b, pools[1].show(fake_b)))
-            judged = sum(0.5 * (score(critic(real), 1.0) + score(critic(fake), 0.0)) for critic, real, fake in shown)
+            judged = sum(
+                0.5 * (score(critic(real), 1.0) + score(critic(fake), 0.0))
+                for critic, real, fake in shown
+            )
         move(opt_d, judged)
         return loss.detach()
 
@@ -184,7 +210,9 @@ def pix2pix(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Ca
     a, b = settings.tensor(inputs["a"]), settings.tensor(inputs["b"])
 
     def score(logits: torch.Tensor, truth: float) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, truth, dtype=torch.float32))
+        return F.binary_cross_entropy_with_logits(
+            logits.float(), torch.full_like(logits, truth, dtype=torch.float32)
+        )
 
     def step() -> float:
         with settings.autocast():
@@ -211,9 +239,14 @@ class SRResNet(nn.Module):
             return [nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)]
 
         self.head = nn.Sequential(nn.Conv2d(3, width, 9, 1, 4), nn.PReLU(width))
-        self.blocks = nn.ModuleList(nn.Sequential(*normed(), nn.PReLU(width), *normed()) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*normed(), nn.PReLU(width), *normed()) for _ in range(blocks)
+        )
         self.body = nn.Sequential(*normed())
-        up = [[nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU(width)] for _ in range(2)]
+        up = [
+            [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU(width)]
+            for _ in range(2)
+        ]
         self.tail = nn.Sequential(*up[0], *up[1], nn.Conv2d(width, 3, 9, 1, 4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -233,7 +266,9 @@ def srgan_critic(size: int, width: int = 64) -> nn.Module:
         layers.append(nn.LeakyReLU(0.2))
         into = out
     units = into * (size // 16) ** 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(units, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(units, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1)
+    )
 
 
 def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
@@ -250,7 +285,9 @@ def srgan(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
         trainable(True, d)
         with settings.autocast():
             on_fake, on_real = d(fake.detach()).float(), d(b).float()
-            judged = bce(on_fake, torch.zeros_like(on_fake)) + bce(on_real, torch.ones_like(on_real))
+            judged = bce(on_fake, torch.zeros_like(on_fake)) + bce(
+                on_real, torch.ones_like(on_real)
+            )
         move(opt_d, judged)
         trainable(False, d)
         with settings.autocast():
@@ -277,7 +314,7 @@ def generator(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> 
     return step
 
 
-# ------------------------------------------------------------------------------------------------ style transfer
+# ----------------------------------------------------------------------------------- style transfer
 
 
 def vgg(
@@ -326,7 +363,9 @@ def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
         with settings.autocast():
             found = features(x)
         loss = (found[CONTENT_LAYER].float() - wanted).square().sum() / wanted.square().sum()
-        return loss + sum((gram(found[k]) - m).square().sum() / powers[k] for k, m in styles.items()) / len(styles)
+        return loss + sum(
+            (gram(found[k]) - m).square().sum() / powers[k] for k, m in styles.items()
+        ) / len(styles)
 
     x = content.contiguous().clone().requires_grad_()  # its L-BFGS takes views of it
     if case.task == "style_adam":
@@ -344,8 +383,12 @@ def style(case: Case, settings: Settings, inputs: dict[str, np.ndarray]) -> Call
 
 
 def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], Any]:
-    """An evaluation at a time of torch.optim.LBFGS without its line search, which is the faster way here."""
-    optimizer = torch.optim.LBFGS([x], lr=1.0, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
+    """An evaluation at a time of torch.optim.LBFGS without its line search, which is the faster way
+    here.
+    """
+    optimizer = torch.optim.LBFGS(
+        [x], lr=1.0, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0
+    )
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -356,6 +399,8 @@ def lbfgs(x: torch.Tensor, objective: Callable[[torch.Tensor], torch.Tensor]) ->
     return lambda: optimizer.step(closure).detach()
 
 
-def profile(step: Callable[[], Any], wait: Callable[[], object], steps: int) -> list[tuple[str, float, int]]:
+def profile(
+    step: Callable[[], Any], wait: Callable[[], object], steps: int
+) -> list[tuple[str, float, int]]:
     """Looked at on the other side alone."""
     return []

@@ -1,9 +1,11 @@
-"""One side in a process of its own: python -m benchmarks.worker ours|theirs. Reads and writes a line of JSON at a time.
+"""One side in a process of its own: python -m benchmarks.worker ours|theirs. Reads and writes a
+line of JSON at a time.
 
-{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n more that are timed;
-{"queued": n} makes n and waits for the last alone, as a training does; {"profile": n} says which kernels n steps spend their
-time in; {} counts the operations of a step, which takes memory and so comes last. Both sides live side by side, and the one
-whose turn it is not waits.
+{"case", "variant", "inputs"} prepares a step and makes the first; {"steps": n} makes one, and n
+more that are timed; {"queued": n} makes n and waits for the last alone, as a training does;
+{"profile": n} says which kernels n steps spend their time in; {} counts the operations of a step,
+which takes memory and so comes last. Both sides live side by side, and the one whose turn it is not
+waits.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def main(side: str) -> None:
 
 
 def timed(step: Callable[[], float], count: int) -> dict[str, list[float]]:
-    losses = [step()]  # not timed: the system has taken memory back while the other side had its turn
+    # not timed: the system has taken memory back while the other side had its turn
+    losses = [step()]
     seconds = []
     for _ in range(count):
         began = time.perf_counter()

@@ -1,11 +1,12 @@
 """Ablation: the full objective, to compare the other four with.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.4, tables 4 and 5, figure 7 (there on Cityscapes; here on
-          facades).
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.4, tables 4 and 5, figure 7 (there on
+          Cityscapes; here on facades).
 Command:  python train.py --config=configs/cyclegan_ablation_full.py
 Data:     as configs/cyclegan_facades.py.
 Expected: the best of the five in both directions (figure 7).
-Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 2 to 4 hours on a data-centre GPU.
+Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 2 to 4 hours on a data-centre
+          GPU.
 """
 
 from configs.cyclegan_facades import get_config as facades

@@ -1,7 +1,7 @@
 """Apples into oranges and back.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (object transfiguration); identity 0.5 as in the authors'
-          code.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (object transfiguration); identity 0.5 as
+          in the authors' code.
 Command:  python train.py --config=configs/cyclegan_apple2orange.py
 Data:     cycle_gan/apple2orange of tensorflow-datasets: 995 apples, 1019 oranges.
 Expected: colour and texture change, the shape stays: a bitten apple becomes a bitten orange.

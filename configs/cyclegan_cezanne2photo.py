@@ -1,7 +1,7 @@
 """Photographs in the manner of Cezanne, and his paintings as photographs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo generation from paintings),
-          with the identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
+          generation from paintings), with the identity loss.
 Command:  python train.py --config=configs/cyclegan_cezanne2photo.py
 Data:     cycle_gan/cezanne2photo of tensorflow-datasets: 526 paintings, 6287 photographs.
 Expected: b2a gives the painter's palette and brush; a2b gives plausible photographs of his places.

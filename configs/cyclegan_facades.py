@@ -1,10 +1,12 @@
 """Architectural labels <-> photographs of facades.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), appendix 7.2 and figure 8 (labels <-> photos); no identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), appendix 7.2 and figure 8 (labels <-> photos); no
+          identity loss.
 Command:  python train.py --config=configs/cyclegan_facades.py
-Data:     cycle_gan/facades of tensorflow-datasets: 400 photographs (a) and 400 label maps (b), used without their
-          pairing.
-Expected: windows and walls follow the labels in layout; textures stay rougher than with pairs (pix2pix).
+Data:     cycle_gan/facades of tensorflow-datasets: 400 photographs (a) and 400 label maps (b), used
+          without their pairing.
+Expected: windows and walls follow the labels in layout; textures stay rougher than with pairs
+(pix2pix).
 Needs:    80,000 steps (200 epochs). Estimate, not measured: 2 to 4 hours on a data-centre GPU.
 """
 
@@ -19,4 +21,6 @@ def get_config() -> Experiment:
     base = horse2zebra()
     source = Tfds("cycle_gan/facades")
     recipe = dataclasses.replace(base.recipe, identity=0.0)
-    return dataclasses.replace(base, data=dataclasses.replace(base.data, a=source, b=source), recipe=recipe)
+    return dataclasses.replace(
+        base, data=dataclasses.replace(base.data, a=source, b=source), recipe=recipe
+    )

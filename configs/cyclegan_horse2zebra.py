@@ -1,15 +1,15 @@
 """Unpaired horse <-> zebra: the paper's training.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), sections 5.2 (object transfiguration) and 7.1 (training details).
-          The identity loss of 0.5 is the authors' code's, which has it everywhere; their text has it for paintings only.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), sections 5.2 (object transfiguration) and 7.1
+          (training details). The identity loss of 0.5 is the authors' code's, which has it
+          everywhere; their text has it for paintings only.
 Command:  python train.py --config=configs/cyclegan_horse2zebra.py
-Data:     cycle_gan/horse2zebra of tensorflow-datasets: 1067 horses, 1334 zebras; fetched and prepared once (112 MB).
-Expected: stripes on horses, none on zebras, after some 50 epochs; the background keeps its colours but for a tint.
-          Riders may
-          turn zebra too, and zebra -> horse is the weaker direction (section 6).
-Needs:    266,800 steps (200 epochs). Estimate, not measured: 6 to 12 hours on a data-centre GPU. On two CPU cores
-          about 9 s a
-          step (measured): 28 days.
+Data:     cycle_gan/horse2zebra of tensorflow-datasets: 1067 horses, 1334 zebras; fetched and
+          prepared once (112 MB).
+Expected: stripes on horses, none on zebras, after some 50 epochs; the background keeps its colours
+but for a tint. Riders may turn zebra too, and zebra -> horse is the weaker direction (section 6).
+Needs:    266,800 steps (200 epochs). Estimate, not measured: 6 to 12 hours on a data-centre GPU. On
+          two CPU cores about 9 s a step (measured): 28 days.
 """
 
 from imgtrans_jax.config import Experiment
@@ -25,7 +25,11 @@ from imgtrans_jax.recipes.cyclegan import CycleGAN
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Unpaired(Tfds("cycle_gan/horse2zebra"), Tfds("cycle_gan/horse2zebra"), Cut(load_size=286, crop_size=256)),
+        data=Unpaired(
+            Tfds("cycle_gan/horse2zebra"),
+            Tfds("cycle_gan/horse2zebra"),
+            Cut(load_size=286, crop_size=256),
+        ),
         recipe=CycleGAN(
             generator=ResNetGenerator(width=64, blocks=9),
             critic=PatchGAN(width=64, layers=3),

@@ -1,8 +1,10 @@
 """Photo enhancement: flowers from a telephone with the shallow focus of a DSLR.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (photo enhancement), with the identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (photo enhancement), with the identity
+          loss.
 Command:  python train.py --config=configs/cyclegan_iphone2dslr.py
-Data:     cycle_gan/iphone2dslr_flower of tensorflow-datasets: 1813 telephone and 3326 DSLR photographs of flowers.
+Data:     cycle_gan/iphone2dslr_flower of tensorflow-datasets: 1813 telephone and 3326 DSLR
+          photographs of flowers.
 Expected: a2b blurs the background behind the flower and keeps the flower.
 Needs:    665,200 steps (200 epochs). Estimate, not measured: 15 to 30 hours on a data-centre GPU.
 """

@@ -1,7 +1,7 @@
 """Photographs in the manner of Monet, and his paintings as photographs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo generation from paintings),
-          with the identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
+          generation from paintings), with the identity loss.
 Command:  python train.py --config=configs/cyclegan_monet2photo.py
 Data:     cycle_gan/monet2photo of tensorflow-datasets: 1072 paintings, 6287 photographs.
 Expected: b2a gives Monet's palette and touch; a2b gives photographs of his places in natural light.

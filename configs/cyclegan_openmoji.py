@@ -1,11 +1,13 @@
 """Line drawings <-> coloured drawings at 128 px with the paper's 6-block network.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 7.2 (the network for 128 px) and 7.1 (training).
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 7.2 (the network for 128 px) and 7.1
+          (training).
 Command:  python train.py --config=configs/cyclegan_openmoji.py
 Data:     the embedded OpenMoji drawings, drawn at 143 px: no download.
-Expected: flat, clean colours inside the lines; better kept apart than in the quickstart. Not trained to the end here.
-Needs:    90,200 steps (100 epochs of 902). Estimate, not measured: 1 to 2 hours on a data-centre GPU. On two CPU cores
-          1.8 s a step (measured): 45 hours.
+Expected: flat, clean colours inside the lines; better kept apart than in the quickstart. Not
+trained to the end here.
+Needs:    90,200 steps (100 epochs of 902). Estimate, not measured: 1 to 2 hours on a data-centre
+          GPU. On two CPU cores 1.8 s a step (measured): 45 hours.
 """
 
 from imgtrans_jax.config import Experiment

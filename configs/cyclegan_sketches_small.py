@@ -1,11 +1,14 @@
-"""Your sketches <-> your coloured sketches on a laptop: the quickstart's network, for two folders of your own.
+"""Your sketches <-> your coloured sketches on a laptop: the quickstart's network, for two folders
+of your own.
 
 Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed as in configs/quickstart.py.
-Command:  python train.py --config=configs/cyclegan_sketches_small.py --config.data.a=DIR --config.data.b=DIR
-Data:     data/sketches (a) and data/coloured (b), or the two folders of the command. They need no pairs.
+Command:  python train.py --config=configs/cyclegan_sketches_small.py --config.data.a=DIR
+          --config.data.b=DIR
+Data:     data/sketches (a) and data/coloured (b), or the two folders of the command. They need no
+          pairs.
 Expected: as the quickstart's pictures, in your colours; use it with stylize.py --size=64.
-Needs:    100 epochs of the larger folder: 2,500 steps with 100 pictures, 12,500 with 500. On two CPU cores about 0.22 s a step
-          (measured): 10 and 45 minutes.
+Needs:    100 epochs of the larger folder: 2,500 steps with 100 pictures, 12,500 with 500. On two
+          CPU cores about 0.22 s a step (measured): 10 and 45 minutes.
 """
 
 import dataclasses

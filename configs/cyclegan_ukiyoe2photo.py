@@ -1,7 +1,7 @@
 """Photographs in the manner of Ukiyo-e prints, and the prints as photographs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo generation from paintings),
-          with the identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
+          generation from paintings), with the identity loss.
 Command:  python train.py --config=configs/cyclegan_ukiyoe2photo.py
 Data:     cycle_gan/ukiyoe2photo of tensorflow-datasets: 562 prints, 6287 photographs.
 Expected: b2a gives flat areas, outlines and the prints' muted palette; a2b is the weaker direction.

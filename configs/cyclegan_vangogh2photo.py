@@ -1,7 +1,7 @@
 """Photographs in the manner of van Gogh, and his paintings as photographs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo generation from paintings),
-          with the identity loss.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
+          generation from paintings), with the identity loss.
 Command:  python train.py --config=configs/cyclegan_vangogh2photo.py
 Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings, 6287 photographs.
 Expected: b2a gives van Gogh's strokes and colours; a2b gives photographs of his places.

@@ -1,11 +1,14 @@
-"""A baseline of CycleGAN: feature loss + GAN, labels to photographs in one direction, without pairs.
+"""A baseline of CycleGAN: feature loss + GAN, labels to photographs in one direction, without
+pairs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and figure 5 (there on Cityscapes and maps); features
-          relu4_2 of VGG.
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and figure 5 (there on Cityscapes and
+          maps); features relu4_2 of VGG.
 Command:  python train.py --config=configs/feature_gan_facades.py
-Data:     cycle_gan/facades of tensorflow-datasets, as configs/cyclegan_facades.py, from labels to photographs.
+Data:     cycle_gan/facades of tensorflow-datasets, as configs/cyclegan_facades.py, from labels to
+          photographs.
 Expected: little better: labels and photographs differ in deep features too (figure 5).
-Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre GPU.
+Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre
+          GPU.
 """
 
 import dataclasses
@@ -21,4 +24,6 @@ def get_config() -> Experiment:
     labels = Tfds("cycle_gan/facades", train="trainB", test="testB")
     photographs = Tfds("cycle_gan/facades", train="trainA", test="testA")
     recipe = SimGAN(similarity=0.3, layer="relu4_2")
-    return dataclasses.replace(base, data=dataclasses.replace(base.data, a=labels, b=photographs), recipe=recipe)
+    return dataclasses.replace(
+        base, data=dataclasses.replace(base.data, a=labels, b=photographs), recipe=recipe
+    )

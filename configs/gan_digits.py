@@ -1,12 +1,13 @@
 """Handwritten digits from noise.
 
-Paper:    GAN, Goodfellow et al. 2014 (arXiv 1406.2661), with the networks of DCGAN (Radford et al. 2016, arXiv
-          1511.06434), small.
+Paper:    GAN, Goodfellow et al. 2014 (arXiv 1406.2661), with the networks of DCGAN (Radford et al.
+          2016, arXiv 1511.06434), small.
 Command:  python train.py --config=configs/gan_digits.py
-Data:     scikit-learn's 1,797 handwritten digits, 8x8, enlarged to 16. MNIST is a source, TfdsLabelled("mnist"), in a
-          config of your own. Other pictures: see configs/cgan_openmoji.py.
-Expected: digits, some of them between two. examples/score_digits.py (measured): of 1000 samples 6.5 to 14.1 % in every
-          class, median confidence of a classifier 0.77, on real digits 0.84.
+Data:     scikit-learn's 1,797 handwritten digits, 8x8, enlarged to 16. MNIST is a source,
+          TfdsLabelled("mnist"), in a config of your own. Other pictures: see
+          configs/cgan_openmoji.py.
+Expected: digits, some of them between two. examples/score_digits.py (measured): of 1000 samples 6.5
+to 14.1 % in every class, median confidence of a classifier 0.77, on real digits 0.84.
 Needs:    4,000 steps; 1 minute 45 seconds on two CPU cores (measured, other work beside).
 """
 

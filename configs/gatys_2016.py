@@ -1,11 +1,16 @@
-"""The same as the paper has it: VGG-19, average pooling, its losses, white noise to start from, one size, L-BFGS.
+"""The same as the paper has it: VGG-19, average pooling, its losses, white noise to start from, one
+size, L-BFGS.
 
-Paper:    Gatys, Ecker and Bethge 2016 (CVPR), sections 2 and 3: content relu4_2, style relu1_1 to relu5_1, ratio 1e-3.
-Command:  python stylize.py --config=configs/gatys_2016.py --content=photo.jpg --style=painting.jpg --out=out.png
+Paper:    Gatys, Ecker and Bethge 2016 (CVPR), sections 2 and 3: content relu4_2, style relu1_1 to
+          relu5_1, ratio 1e-3.
+Command:  python stylize.py --config=configs/gatys_2016.py --content=photo.jpg --style=painting.jpg
+          --out=out.png
           --size=256
-Needs:    VGG-19 from the Hugging Face hub; without a network add --config.weights=embedded (VGG-16).
-Leaves:   the paper's network was rescaled to a mean activation of 1, the published ImageNet weights are not, so that the
-          same ratio means something else here. Style and content are of one area rather than one shape.
+Needs:    VGG-19 from the Hugging Face hub; without a network add --config.weights=embedded
+          (VGG-16).
+Leaves:   the paper's network was rescaled to a mean activation of 1, the published ImageNet weights
+          are not, so that the same ratio means something else here. Style and content are of one
+          area rather than one shape.
 """
 
 from imgtrans_jax.losses.feature import content_half, style_normalised

@@ -1,4 +1,6 @@
-"""The quickstart with a loss of one's own (examples/my_loss.py): warmer colours. About 5 minutes on two CPU cores."""
+"""The quickstart with a loss of one's own (examples/my_loss.py): warmer colours. About 5 minutes on
+two CPU cores.
+"""
 
 import dataclasses
 

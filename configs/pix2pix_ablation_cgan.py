@@ -2,9 +2,11 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2, table 1 and figure 4.
 Command:  python train.py --config=configs/pix2pix_ablation_cgan.py
-Data:     as configs/pix2pix_facades.py. All five, small: python examples/compare_losses.py --method=pix2pix
+Data:     as configs/pix2pix_facades.py. All five, small: python examples/compare_losses.py
+          --method=pix2pix
 Expected: sharp, with artefacts (figure 4).
-Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre GPU.
+Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre
+          GPU.
 """
 
 import dataclasses

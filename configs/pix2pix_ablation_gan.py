@@ -2,9 +2,12 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2, table 1 and figure 4.
 Command:  python train.py --config=configs/pix2pix_ablation_gan.py
-Data:     as configs/pix2pix_facades.py. All five, small: python examples/compare_losses.py --method=pix2pix
-Expected: one facade for nearly every input: nothing ties the translation to its labels (section 4.2).
-Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre GPU.
+Data:     as configs/pix2pix_facades.py. All five, small: python examples/compare_losses.py
+          --method=pix2pix
+Expected: one facade for nearly every input: nothing ties the translation to its labels (section
+4.2).
+Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours on a data-centre
+          GPU.
 """
 
 import dataclasses
@@ -15,4 +18,6 @@ from imgtrans_jax.config import Experiment
 
 def get_config() -> Experiment:
     base = facades()
-    return dataclasses.replace(base, recipe=dataclasses.replace(base.recipe, pixel=0.0, conditional=False))
+    return dataclasses.replace(
+        base, recipe=dataclasses.replace(base.recipe, pixel=0.0, conditional=False)
+    )

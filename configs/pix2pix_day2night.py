@@ -1,6 +1,7 @@
 """Places by day become places by night.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 17,823 pairs of 91 webcams, 17 epochs, batch 4.
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 17,823 pairs of 91 webcams,
+          17 epochs, batch 4.
 Command:  python train.py --config=configs/pix2pix_day2night.py
 Data:     pix2pix's night2day, from $IMGTRANS_DATA/night2day or fetched from its authors (2 GB).
 Expected: skies darken and lamps light up; shapes stay (figure 16).
@@ -19,4 +20,6 @@ from imgtrans_jax.optim import Adam, Constant
 def get_config() -> Experiment:
     base = facades()
     data = Paired(Pix2Pix("night2day"), direction="b2a", cut=base.data.cut)
-    return dataclasses.replace(base, data=data, optimizer=Adam(Constant(2e-4, length=17)), batch_size=4)
+    return dataclasses.replace(
+        base, data=data, optimizer=Adam(Constant(2e-4, length=17)), batch_size=4
+    )

@@ -1,9 +1,10 @@
 """Edges become handbags, and so do sketches.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 137,000 pairs, 15 epochs, batch 4, pictures as
-          they are, without jitter.
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 137,000 pairs, 15 epochs,
+          batch 4, pictures as they are, without jitter.
 Command:  python train.py --config=configs/pix2pix_edges2handbags.py
-Data:     pix2pix's edges2handbags, from $IMGTRANS_DATA/edges2handbags or fetched from its authors (8 GB).
+Data:     pix2pix's edges2handbags, from $IMGTRANS_DATA/edges2handbags or fetched from its authors
+          (8 GB).
 Expected: leather and buckles inside the lines (figure 15).
 Needs:    519,500 steps. Estimate, not measured: 12 to 20 hours on a data-centre GPU.
 """
@@ -20,5 +21,11 @@ from imgtrans_jax.optim import Adam, Constant
 
 def get_config() -> Experiment:
     base = facades()
-    data = Paired(Pix2Pix("edges2handbags"), direction="a2b", cut=Cut(load_size=256, crop_size=256, flip=False))
-    return dataclasses.replace(base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4)
+    data = Paired(
+        Pix2Pix("edges2handbags"),
+        direction="a2b",
+        cut=Cut(load_size=256, crop_size=256, flip=False),
+    )
+    return dataclasses.replace(
+        base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4
+    )

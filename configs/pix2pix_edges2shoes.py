@@ -1,7 +1,7 @@
 """Edges become shoes, and so do sketches.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 50,000 pairs, 15 epochs, batch 4, pictures as
-          they are, without jitter.
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 50,000 pairs, 15 epochs,
+          batch 4, pictures as they are, without jitter.
 Command:  python train.py --config=configs/pix2pix_edges2shoes.py
 Data:     pix2pix's edges2shoes, from $IMGTRANS_DATA/edges2shoes or fetched from its authors (2 GB).
 Expected: leather, laces and soles inside the lines; one colour for a drawing (figure 15).
@@ -20,5 +20,9 @@ from imgtrans_jax.optim import Adam, Constant
 
 def get_config() -> Experiment:
     base = facades()
-    data = Paired(Pix2Pix("edges2shoes"), direction="a2b", cut=Cut(load_size=256, crop_size=256, flip=False))
-    return dataclasses.replace(base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4)
+    data = Paired(
+        Pix2Pix("edges2shoes"), direction="a2b", cut=Cut(load_size=256, crop_size=256, flip=False)
+    )
+    return dataclasses.replace(
+        base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4
+    )

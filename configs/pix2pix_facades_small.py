@@ -1,10 +1,11 @@
 """Architectural labels become photographs of facades, at 128 px on a laptop.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its size and a quarter of its parameters (width 32, 7
-          levels).
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its size and a quarter of its
+          parameters (width 32, 7 levels).
 Command:  python train.py --config=configs/pix2pix_facades_small.py
 Data:     as configs/pix2pix_facades.py.
-Expected: windows, doors, balconies and roofs where the labels are, walls of one stone (docs/results.md).
+Expected: windows, doors, balconies and roofs where the labels are, walls of one stone
+(docs/results.md).
 Needs:    6,400 steps; 24 minutes on two CPU cores (measured, another training beside).
 """
 

@@ -1,6 +1,7 @@
 """Aerial photographs become maps; --config.data.direction=b2a turns it round.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2 and appendix 6.2: 1,096 pairs, 200 epochs, batch 1.
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2 and appendix 6.2: 1,096 pairs,
+          200 epochs, batch 1.
 Command:  python train.py --config=configs/pix2pix_maps.py
 Data:     pix2pix's maps, from $IMGTRANS_DATA/maps or fetched from its authors (240 MB).
 Expected: roads and water in the map where they are in the photograph (figure 8).

@@ -1,13 +1,15 @@
 """Line drawings become coloured drawings, learned from pairs.
 
-Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), narrowed for a laptop: 64 px, width 32, 6 levels.
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), narrowed for a laptop: 64 px, width 32, 6
+          levels.
 Command:  python train.py --config=configs/pix2pix_openmoji.py
-Data:     the embedded OpenMoji drawings, 1,735 pairs and 190 held out: no download. --config.data.direction=b2a learns
-          to take the colours away. Your own pairs: --config.data.pairs=DIR.
-Expected: colours inside the lines, one choice where many are right. Held out, by examples/score_colouring.py
-          (measured): kernel distance to real drawings 0.006 of the sketches' own, background changed by 0.010 of the
-          range, lines of luminance 0.06, 3 hue groups. Colour to sketch, by
-          examples/score_pairs.py: mean absolute error 73 % below that of the unchanged input.
+Data:     the embedded OpenMoji drawings, 1,735 pairs and 190 held out: no download.
+          --config.data.direction=b2a learns to take the colours away. Your own pairs:
+          --config.data.pairs=DIR.
+Expected: colours inside the lines, one choice where many are right. Held out, by
+examples/score_colouring.py (measured): kernel distance to real drawings 0.006 of the sketches' own,
+background changed by 0.010 of the range, lines of luminance 0.06, 3 hue groups. Colour to sketch,
+by examples/score_pairs.py: mean absolute error 73 % below that of the unchanged input.
 Needs:    7 minutes 12 seconds on two CPU cores (measured): 2,592 steps.
 """
 

@@ -1,12 +1,14 @@
 """Line drawings become coloured drawings, learned without a single pair.
 
-Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed for a laptop: 64 px, width 16, 3 residual blocks.
+Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed for a laptop: 64 px, width 16, 3
+          residual blocks.
 Command:  python train.py --config=configs/quickstart.py
 Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
-Expected: yellow faces, coloured clothes, grey and blue things, white paper, black lines. Held out, by
-          examples/score_colouring.py (measured): kernel distance to real drawings 0.024 of the sketches' own, background
-          changed by 0.012 of the range, lines of luminance 0.10, 4 hue groups.
-Needs:    4 minutes 20 seconds on two CPU cores (measured): 1125 steps, compiling and drawing the data included.
+Expected: yellow faces, coloured clothes, grey and blue things, white paper, black lines. Held out,
+by examples/score_colouring.py (measured): kernel distance to real drawings 0.024 of the sketches'
+own, background changed by 0.012 of the range, lines of luminance 0.10, 4 hue groups.
+Needs:    4 minutes 20 seconds on two CPU cores (measured): 1125 steps, compiling and drawing the
+          data included.
 """
 
 from imgtrans_jax.config import Experiment

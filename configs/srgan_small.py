@@ -2,9 +2,11 @@
 
 Paper:    SRGAN, Ledig et al. 2017 (arXiv 1609.04802), narrowed as configs/srresnet_small.py.
 Command:  python train.py --config=configs/srgan_small.py
-Data:     as configs/srresnet_small.py, from whose run it starts: train that first, or --config.init_from=RUN.
-Expected: edges as sharp as SRResNet's, a little less PSNR, as in the paper. examples/score_enlarging.py (measured):
-          23.32 dB and 0.909 on held-out drawings, SRResNet 23.97 and 0.918.
+Data:     as configs/srresnet_small.py, from whose run it starts: train that first, or
+          --config.init_from=RUN.
+Expected: edges as sharp as SRResNet's, a little less PSNR, as in the paper.
+examples/score_enlarging.py (measured): 23.32 dB and 0.909 on held-out drawings, SRResNet 23.97 and
+0.918.
 Needs:    648 steps; 8 minutes on two CPU cores (measured, another job beside).
 """
 
@@ -28,5 +30,8 @@ def get_config() -> Experiment:
         ema=0.995,
     )
     return dataclasses.replace(
-        base, recipe=recipe, optimizer=Adam(Cosine(1e-4, length=6), b1=0.9), init_from="runs/srresnet_small"
+        base,
+        recipe=recipe,
+        optimizer=Adam(Cosine(1e-4, length=6), b1=0.9),
+        init_from="runs/srresnet_small",
     )

@@ -1,10 +1,10 @@
 """Pictures become four times as large.
 
-Paper:    SRResNet, Ledig et al. 2017 (arXiv 1609.04802), sections 2.1 and 3.2: 16 blocks, crops of 96 px, batch 16,
-          Adam 1e-4 (0.9), 1,000,000 steps.
+Paper:    SRResNet, Ledig et al. 2017 (arXiv 1609.04802), sections 2.1 and 3.2: 16 blocks, crops of
+          96 px, batch 16, Adam 1e-4 (0.9), 1,000,000 steps.
 Command:  python train.py --config=configs/srresnet.py --config.data.pictures=my_photos
-Data:     any folder of pictures, reduced here; without one the embedded drawings, drawn at 256 px. The paper took 350
-          thousand of ImageNet: --config.data.pictures=imagenet_folder.
+Data:     any folder of pictures, reduced here; without one the embedded drawings, drawn at 256 px.
+          The paper took 350 thousand of ImageNet: --config.data.pictures=imagenet_folder.
 Expected: about 2 dB over a bicubic filter on photographs (table 2). Not trained to the end here;
           configs/srresnet_small.py is.
 Needs:    Estimate, not measured: one to two days on a data-centre GPU.
@@ -22,7 +22,11 @@ from imgtrans_jax.recipes.srgan import SRGAN
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Derived(OpenMoji("colour", whole=True), Smaller(4), Cut(load_size=256, crop_size=96, resize="none")),
+        data=Derived(
+            OpenMoji("colour", whole=True),
+            Smaller(4),
+            Cut(load_size=256, crop_size=96, resize="none"),
+        ),
         recipe=SRGAN(SRResNet(width=64, blocks=16)),
         optimizer=Adam(Constant(1e-4), b1=0.9),
         batch_size=16,

@@ -1,12 +1,13 @@
-"""Photographs become van Goghs, with a network of 226 thousand parameters: small batches, a falling rate.
+"""Photographs become van Goghs, with a network of 226 thousand parameters: small batches, a falling
+rate.
 
-Paper:    a project report on style transfer: CycleGAN's losses without identity and pool, DnCNN generators (Zhang et
-          al. 2017, arXiv 1608.03981), critics of stride 1; Adam (0.5, 0.999), 200 epochs, batch 2, rate 2e-3 x 0.99
-          every 2 epochs.
+Paper:    a project report on style transfer: CycleGAN's losses without identity and pool, DnCNN
+          generators (Zhang et al. 2017, arXiv 1608.03981), critics of stride 1; Adam (0.5, 0.999),
+          200 epochs, batch 2, rate 2e-3 x 0.99 every 2 epochs.
 Command:  python train.py --config=configs/vangogh_smallBS_decay.py
-Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings and 6,287 photographs. An artist's folder
-          instead: --config.data.b=DIR. One single painting, in random crops at its own scale:
-          --config.data.b=starry_night.jpg --config.data.cut.resize=none.
+Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings and 6,287 photographs. An
+          artist's folder instead: --config.data.b=DIR. One single painting, in random crops at its
+          own scale: --config.data.b=starry_night.jpg --config.data.cut.resize=none.
 Expected: the report's failure: a rate of 2e-3 is too high for batches of two.
 Needs:    628,600 steps. Estimate, not measured: 8 to 12 hours on a data-centre GPU.
 """
@@ -19,4 +20,6 @@ from imgtrans_jax.optim import Adam, StepDecay
 
 
 def get_config() -> Experiment:
-    return dataclasses.replace(small(), optimizer=Adam(StepDecay(2e-3, factor=0.99, every=2, length=200)), batch_size=2)
+    return dataclasses.replace(
+        small(), optimizer=Adam(StepDecay(2e-3, factor=0.99, every=2, length=200)), batch_size=2
+    )

@@ -3,10 +3,11 @@
   python examples/compare_losses.py --method=pix2pix
   python examples/compare_losses.py --method=cyclegan
 
-pix2pix: L1, GAN, cGAN, L1+GAN, L1+cGAN (Isola et al. 2017, table 1 and figure 4). CycleGAN: cycle alone, GAN alone, GAN and
-forward cycle, GAN and backward cycle, all (Zhu et al. 2017, tables 4 and 5, figure 7). The weights are those of the configs
-METHOD_ablation_*, networks and data those of configs/pix2pix_openmoji.py and configs/quickstart.py. Runs, the sheet compare.png
-and the table go to --out; what is trained already is not trained again.
+pix2pix: L1, GAN, cGAN, L1+GAN, L1+cGAN (Isola et al. 2017, table 1 and figure 4). CycleGAN: cycle
+alone, GAN alone, GAN and forward cycle, GAN and backward cycle, all (Zhu et al. 2017, tables 4 and
+5, figure 7). The weights are those of the configs METHOD_ablation_*, networks and data those of
+configs/pix2pix_openmoji.py and configs/quickstart.py. Runs, the sheet compare.png and the table go
+to --out; what is trained already is not trained again.
 """
 
 import dataclasses
@@ -51,7 +52,9 @@ def main(overrides: cli.Overrides) -> int:
     lines = []
     for name in names:
         ablation = config.load(f"configs/{METHOD.value}_ablation_{name}.py").recipe
-        recipe = dataclasses.replace(base.recipe, **{field: getattr(ablation, field) for field in fields})
+        recipe = dataclasses.replace(
+            base.recipe, **{field: getattr(ablation, field) for field in fields}
+        )
         print(f"\n{name}: " + ", ".join(f"{field}={getattr(recipe, field)}" for field in fields))
         loop.train(dataclasses.replace(base, recipe=recipe), out / name, STEPS.value)
         apply, _ = translation.generator(out / name, "a2b")
@@ -61,13 +64,21 @@ def main(overrides: cli.Overrides) -> int:
         lines.append(f"{name:14s}{ratio:10.3f}{error:12.3f}")
     columns["truth"] = coloured
     print(
-        f"\n{'':14s}{'distance':>10s}{'difference':>12s}   kernel distance to, and mean absolute difference from, the coloured"
+        f"\n{'':14s}{'distance':>10s}{'difference':>12s}   kernel distance to, and mean absolute "
+        "difference from, the coloured"
     )
-    print("\n".join(lines) + f"\n{'':39s}drawings of {len(coloured)} held-out subjects, of the sketches' own")
+    print(
+        "\n".join(lines)
+        + f"\n{'':39s}drawings of {len(coloured)} held-out subjects, of the sketches' own"
+    )
     chosen = np.linspace(0, len(coloured) - 1, 8).round().astype(int)
-    rows = [[np.repeat(np.repeat(images.to_bytes(x[i]), 2, 0), 2, 1) for x in columns.values()] for i in chosen]
+    rows = [
+        [np.repeat(np.repeat(images.to_bytes(x[i]), 2, 0), 2, 1) for x in columns.values()]
+        for i in chosen
+    ]
     images.write_picture(
-        out / "compare.png", images.labelled(rows, [list(columns)] * len(rows), f"{METHOD.value}: five losses")
+        out / "compare.png",
+        images.labelled(rows, [list(columns)] * len(rows), f"{METHOD.value}: five losses"),
     )
     print(f"Wrote {out / 'compare.png'}")
     return 0

@@ -24,10 +24,22 @@ def main(_: cli.Overrides) -> int:
     sketches, coloured = (to_signed(drawings[kind][held_out]) for kind in ("sketch", "colour"))
     translated = np.concatenate([np.asarray(apply(sketch[None])) for sketch in sketches])
     score = score_colouring(sketches, translated, coloured)
-    print(f"kernel distance to real drawings, of the sketches' own  {score.distance_ratio:.3f}  (at most 0.5)")
-    print(f"change of the background, of the range                  {score.background_change:.3f}  (under 0.05)")
-    print(f"mean luminance of the lines                             {score.line_luminance:.3f}  (under 0.35)")
-    print(f"hue groups                                              {score.hue_groups}      (at least 3)")
+    print(
+        f"kernel distance to real drawings, of the sketches' own  {score.distance_ratio:.3f}  (at "
+        "most 0.5)"
+    )
+    print(
+        f"change of the background, of the range                  {score.background_change:.3f}  "
+        "(under 0.05)"
+    )
+    print(
+        f"mean luminance of the lines                             {score.line_luminance:.3f}  "
+        "(under 0.35)"
+    )
+    print(
+        f"hue groups                                              {score.hue_groups}      (at "
+        "least 3)"
+    )
     return 0 if score.passes() else 1
 
 

@@ -1,10 +1,12 @@
-"""Asks a classifier about the digits that a GAN makes, and its critic for the length of its gradients.
+"""Asks a classifier about the digits that a GAN makes, and its critic for the length of its
+gradients.
 
   python examples/score_digits.py --run=runs/gan_digits
 
-A support vector machine (scikit-learn), trained on the real training digits, classifies 1000 samples. Exit code 0 if every
-digit has 3 to 25 % of them and the median confidence is at least 0.8 of that on the real test digits, 1 if not. For a WGAN-GP
-run the mean norm of the critic's gradients between real digits and samples is printed too; it should be near 1.
+A support vector machine (scikit-learn), trained on the real training digits, classifies 1000
+samples. Exit code 0 if every digit has 3 to 25 % of them and the median confidence is at least 0.8
+of that on the real test digits, 1 if not. For a WGAN-GP run the mean norm of the critic's gradients
+between real digits and samples is printed too; it should be near 1.
 """
 
 import jax
@@ -28,31 +30,50 @@ def main(_: cli.Overrides) -> int:
     from imgtrans_jax.types import UserError
 
     loaded = load_generator(RUN.value)
-    if not isinstance(loaded.experiment.data, Labelled) or not isinstance(loaded.experiment.data.pictures, Digits):
+    if not isinstance(loaded.experiment.data, Labelled) or not isinstance(
+        loaded.experiment.data.pictures, Digits
+    ):
         raise UserError(f"{RUN.value} was not trained on the digits.")
     opened = loaded.experiment.data.open()  # the digits, which are embedded
-    train, test = ([part[i] for i in range(len(part))] for part in (opened.streams[0].train, opened.streams[0].test))
+    train, test = (
+        [part[i] for i in range(len(part))]
+        for part in (opened.streams[0].train, opened.streams[0].test)
+    )
     prepare = opened.streams[0].prepare
     of_train, of_test = (np.stack([prepare(e, None)["x"] for e in part]) for part in (train, test))
     labels = [np.array([label for _, label in part]) for part in (train, test)]
-    classifier = CalibratedClassifierCV(SVC(), ensemble="auto").fit(of_train.reshape(len(of_train), -1), labels[0])
+    classifier = CalibratedClassifierCV(SVC(), ensemble="auto").fit(
+        of_train.reshape(len(of_train), -1), labels[0]
+    )
     real = classifier.predict_proba(of_test.reshape(len(of_test), -1))
     samples = sampled(loaded, COUNT)
     made = classifier.predict_proba(samples.reshape(COUNT, -1))
     shares = np.bincount(made.argmax(1), minlength=len(opened.classes)) / COUNT
     confidence, on_real = np.median(made.max(1)), np.median(real.max(1))
-    print(f"accuracy of the classifier on real test digits  {np.mean(real.argmax(1) == labels[1]):.3f}")
-    print("share of the samples in each class              " + "  ".join(f"{share:.1%}" for share in shares))
+    print(
+        "accuracy of the classifier on real test digits  "
+        f"{np.mean(real.argmax(1) == labels[1]):.3f}"
+    )
+    print(
+        "share of the samples in each class              "
+        + "  ".join(f"{share:.1%}" for share in shares)
+    )
     print(f"median confidence on samples, on real digits    {confidence:.3f}, {on_real:.3f}")
     recipe = loaded.experiment.recipe
     assert isinstance(recipe, GAN)
     if recipe.conditional:
         wanted = np.arange(COUNT) % len(opened.classes)
-        print(f"samples that are the digit that was asked for   {np.mean(made.argmax(1) == wanted):.3f}")
+        print(
+            "samples that are the digit that was asked for   "
+            f"{np.mean(made.argmax(1) == wanted):.3f}"
+        )
     if recipe.penalty:
         rows = np.random.default_rng(0).integers(0, len(of_train), COUNT)
         norms = gradient_norms(RUN.value, of_train[rows], samples)
-        print(f"critic's gradient norm between real and made    {norms.mean():.3f} (deviation {norms.std():.3f})")
+        print(
+            f"critic's gradient norm between real and made    {norms.mean():.3f} (deviation "
+            f"{norms.std():.3f})"
+        )
     passed = shares.min() >= 0.03 and shares.max() <= 0.25 and confidence >= 0.8 * on_real
     print("passed" if passed else "failed")
     return 0 if passed else 1

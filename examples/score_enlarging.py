@@ -1,9 +1,11 @@
-"""Compares runs that enlarge pictures by four with a bicubic filter, on the test pictures of the first run's data.
+"""Compares runs that enlarge pictures by four with a bicubic filter, on the test pictures of the
+first run's data.
 
-  python examples/score_enlarging.py --run=runs/srresnet_small --run=runs/srgan_small --out=enlarged.png
+  python examples/score_enlarging.py --run=runs/srresnet_small --run=runs/srgan_small
+  --out=enlarged.png
 
-PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a sheet of crops where the
-first run differs most from the filter.
+PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a
+sheet of crops where the first run differs most from the filter.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,9 @@ from imgtrans_jax import cli
 RUN = cli.path_flags("run", "The folder of a run; may be given several times.")
 OUT = cli.path_flag("out", "enlarged.png", "Where the sheet goes.")
 COUNT = flags.DEFINE_integer("count", 100, "How many test pictures, evenly spread.", lower_bound=1)
-TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
+TRUST_PATHS = flags.DEFINE_bool(
+    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
+)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a sheet that is there already.")
 CROPS, SIDE = 5, 48
 
@@ -35,7 +39,10 @@ def main(_: cli.Overrides) -> int:
         raise UserError("Which runs? Give --run=runs/srresnet_small, once or several times.")
     out = Path(OUT.value)
     if out.suffix.lower() not in images.WRITABLE:
-        raise UserError(f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}.")
+        raise UserError(
+            f"--out={out} is no kind of picture that is written; choose "
+            f"{', '.join(sorted(images.WRITABLE))}."
+        )
     refuse_existing(out, overwrite=OVERWRITE.value)
     make_folder(out.parent, "--out")
     loaded = [load_generator(run) for run in RUN.value]
@@ -53,10 +60,21 @@ def main(_: cli.Overrides) -> int:
         for name, result in results.items():
             scores[name].append(super_resolution_scores(result, truth))
         shown.append(crop([*results.values(), truth]))
-    print(f"{'':24s}PSNR dB   SSIM     ({len(spread)} test pictures, luma, 4 pixels of the border left out)")
+    print(
+        f"{'':24s}PSNR dB   SSIM     ({len(spread)} test pictures, luma, 4 pixels of the border "
+        "left out)"
+    )
     for name, values in scores.items():
-        print(f"{name:24s}{np.mean([v[0] for v in values]):7.2f}   {np.mean([v[1] for v in values]):.4f}")
-    rows = [pictures for _, pictures in sorted(shown, key=lambda row: -row[0])[:: max(1, len(shown) // CROPS)][:CROPS]]
+        print(
+            f"{name:24s}{np.mean([v[0] for v in values]):7.2f}   "
+            f"{np.mean([v[1] for v in values]):.4f}"
+        )
+    rows = [
+        pictures
+        for _, pictures in sorted(shown, key=lambda row: -row[0])[:: max(1, len(shown) // CROPS)][
+            :CROPS
+        ]
+    ]
     captions = [[*methods, "truth"]] * len(rows)
     images.write_picture(out, images.labelled(rows, captions, "Four times as large"))
     print(f"Wrote {out}")
@@ -71,13 +89,19 @@ def bicubic(small: np.ndarray) -> np.ndarray:
 
 
 def crop(pictures: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
-    """How far the second is from the first where it is farthest, and there a crop of all, three times as large."""
+    """How far the second is from the first where it is farthest, and there a crop of all, three
+    times as large.
+    """
     from imgtrans_jax import images
 
     far = np.abs(pictures[1] - pictures[0]).mean(axis=2)
     height, width = far.shape
     side = min(SIDE, height, width)
-    corners = [(t, l) for t in range(0, height - side + 1, side // 2) for l in range(0, width - side + 1, side // 2)]  # noqa: E741
+    corners = [
+        (top, left)
+        for top in range(0, height - side + 1, side // 2)
+        for left in range(0, width - side + 1, side // 2)
+    ]
     worth = [far[top : top + side, left : left + side].mean() for top, left in corners]
     top, left = corners[int(np.argmax(worth))]
     crops = [images.to_bytes(picture[top : top + side, left : left + side]) for picture in pictures]

@@ -2,7 +2,8 @@
 
   python examples/score_pairs.py --run=runs/pix2pix_openmoji
 
-Prints the mean absolute error of the translations and of the unchanged inputs, of the range [-1, 1].
+Prints the mean absolute error of the translations and of the unchanged inputs, of the range [-1,
+1].
 """
 
 import numpy as np
@@ -11,7 +12,9 @@ from absl import flags
 from imgtrans_jax import cli
 
 RUN = cli.path_flag("run", "runs/pix2pix_openmoji", "The folder of the run.")
-TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
+TRUST_PATHS = flags.DEFINE_bool(
+    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
+)
 
 
 def main(_: cli.Overrides) -> int:
@@ -28,7 +31,10 @@ def main(_: cli.Overrides) -> int:
     error, unchanged = (float(np.abs(x - pairs["b"]).mean()) for x in (translated, pairs["a"]))
     kind = "held-out pairs" if held_out else "training pairs, for there are no others"
     print(f"mean absolute error of the translations  {error:.4f}   ({len(translated)} {kind})")
-    print(f"of the unchanged inputs                  {unchanged:.4f}   (the translations' is {error / unchanged:.0%} of it)")
+    print(
+        f"of the unchanged inputs                  {unchanged:.4f}   (the translations' is "
+        f"{error / unchanged:.0%} of it)"
+    )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""What every optimisation of a picture shares: its size, its memory, its files, and what is said meanwhile."""
+"""What every optimisation of a picture shares: its size, its memory, its files, and what is said
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +26,29 @@ from imgtrans_jax.report import duration
 from imgtrans_jax.types import UserError
 
 MOST_PIXELS = 1_000_000
-"""A larger picture is optimised at this many pixels, unless a size is given, and the result is enlarged."""
+"""A larger picture is optimised at this many pixels, unless a size is given, and the result is
+enlarged.
+"""
 
 SMALLEST = 64  # pixels of the shorter side, at any scale but the last
 LEAST = 16  # pixels of the shorter side that the deepest features need
-BYTES_A_PIXEL = 4000  # that style transfer with VGG-16 takes, as its compiler reports for 256 to 1000 px
+# that style transfer with VGG-16 takes, as its compiler reports for 256 to 1000 px
+BYTES_A_PIXEL = 4000
 
 Compiled = Callable[[Walk, Any], tuple[Walk, Any]]
 
 
 def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
-    """Height and width to optimise at: the picture's own up to MOST_PIXELS, or with `size` pixels on the shorter side.
+    """Height and width to optimise at: the picture's own up to MOST_PIXELS, or with `size` pixels
+    on the shorter side.
 
     Raises UserError for a picture that is too small for the network.
     """
     height, width = picture.shape[:2]
     if min(height, width) < LEAST:
         raise UserError(
-            f"A picture of {width}x{height} pixels is too small: the network needs {LEAST} a side; enlarge it first."
+            f"A picture of {width}x{height} pixels is too small: the network needs {LEAST} a "
+            "side; enlarge it first."
         )
     if size is not None:
         if size < LEAST:
@@ -51,10 +58,14 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
         scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
     h, w = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
     free = memory.free()
-    if free is not None and h * w * BYTES_A_PIXEL / 4 > free:  # hopeless for any layer: not even the picture is resized
+    # hopeless for any layer: not even the picture is resized
+    if free is not None and h * w * BYTES_A_PIXEL / 4 > free:
         raise _too_large(h, w, h * w * BYTES_A_PIXEL, free)
     if size is None and scale < 1:
-        say(f"{width}x{height} is large: optimised at {w}x{h} and enlarged again; --size={min(height, width)} does all of it.")
+        say(
+            f"{width}x{height} is large: optimised at {w}x{h} and enlarged again; "
+            f"--size={min(height, width)} does all of it."
+        )
     return h, w
 
 
@@ -65,7 +76,9 @@ def compiled_for(
     optimizer: Any,
     steps: int,
 ) -> Compiled:
-    """The compiled step, once it is known to fit into memory. Raises UserError, with a size that fits, where it does not."""
+    """The compiled step, once it is known to fit into memory. Raises UserError, with a size that
+    fits, where it does not.
+    """
     height, width = image.shape[1:3]
     began = time.monotonic()
     with sentence():
@@ -80,8 +93,8 @@ def compiled_for(
 def _too_large(height: int, width: int, needed: int, free: int) -> UserError:
     fits = round(min(height, width) * math.sqrt(0.9 * free / needed))
     return UserError(
-        f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are free: --size={fits} "
-        "would fit; the result is enlarged to the picture's size."
+        f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are "
+        f"free: --size={fits} would fit; the result is enlarged to the picture's size."
     )
 
 
@@ -89,16 +102,19 @@ def to_area(picture: np.ndarray, area: float) -> np.ndarray:
     """The picture, its aspect kept, at about `area` pixels, LEAST a side at least."""
     height, width = picture.shape[:2]
     scale = math.sqrt(area / (height * width))
-    return images.resize(picture, max(LEAST, round(height * scale)), max(LEAST, round(width * scale)))
+    return images.resize(
+        picture, max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+    )
 
 
-# ------------------------------------------------------------------------------------------------ files and words
+# ---------------------------------------------------------------------------------- files and words
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A picture on its way to a file. preview: where it can be seen meanwhile, if anywhere. before: the picture and the result
-    of the frame before, of a film."""
+    """A picture on its way to a file. preview: where it can be seen meanwhile, if anywhere. before:
+    the picture and the result of the frame before, of a film.
+    """
 
     source: Path
     target: Path
@@ -112,15 +128,18 @@ class Job:
 
 
 class Made(NamedTuple):
-    """picture: (H, W, 3) unit float32, of any size. missing: the flags that go on from it, if it was stopped on its way, but
-    for --out."""
+    """picture: (H, W, 3) unit float32, of any size. missing: the flags that go on from it, if it
+    was stopped on its way, but for --out.
+    """
 
     picture: np.ndarray
     missing: str = ""
 
 
 class Interrupted(Exception):
-    """Ctrl-C or another signal ended the work, and what there was is written. code: of the program's end."""
+    """Ctrl-C or another signal ended the work, and what there was is written. code: of the
+    program's end.
+    """
 
     def __init__(self, words: str, stop: Stop) -> None:
         super().__init__(words)
@@ -135,14 +154,18 @@ def work(
     stop: Stop,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes of each picture a result of its size, from `pairs` of files as `in_and_out` gives them; returns those written.
+    """Makes of each picture a result of its size, from `pairs` of files as `in_and_out` gives them;
+    returns those written.
 
-    In a folder results that are there stay, unless they are to be overwritten, so that the same command goes on where it was
-    stopped. Raises UserError, of a folder LeftOutError after all others are done; and Interrupted when a signal came: then
-    the picture so far is written, or, in a folder, left for the next time.
+    In a folder results that are there stay, unless they are to be overwritten, so that the same
+    command goes on where it was stopped. Raises UserError, of a folder LeftOutError after all
+    others are done; and Interrupted when a signal came: then the picture so far is written, or, in
+    a folder, left for the next time.
     """
     many, taken = content.is_dir(), {target for _, target in pairs}
-    staying = {target for _, target in pairs if target.exists()} if many and not overwrite else set()
+    staying = (
+        {target for _, target in pairs if target.exists()} if many and not overwrite else set()
+    )
     if staying:
         say(results.staying(len(staying), len(pairs), out))
     written: list[Path] = []
@@ -155,7 +178,10 @@ def work(
             continue
         if many:
             left = pace.left()
-            say(f"Picture {number} of {len(pairs)}: {source.name}" + (f", {duration(left)} left" if left else ""))
+            say(
+                f"Picture {number} of {len(pairs)}: {source.name}"
+                + (f", {duration(left)} left" if left else "")
+            )
         job = Job(source, target, stop, _preview(target, taken), before)
         try:
             picture = images.read_picture(source)
@@ -165,7 +191,9 @@ def work(
         except (UserError, OSError) as error:
             if not many:
                 raise
-            refused.append(results.described(target if isinstance(error, OSError) else source, error))
+            refused.append(
+                results.described(target if isinstance(error, OSError) else source, error)
+            )
             say(f"Left out: {refused[-1]}")
         else:
             if made.missing and not many:
@@ -184,19 +212,20 @@ def work(
 def _going_on(target: Path, missing: str) -> str:
     other = target.with_name(fitting(target.stem, f"_2{target.suffix}"))
     return (
-        f"Stopped: {target} is the picture so far. To go on from it, add to the same command: {missing} "
-        f"--out={shlex.quote(str(other))}"
+        f"Stopped: {target} is the picture so far. To go on from it, add to the same command: "
+        f"{missing} --out={shlex.quote(str(other))}"
     )
 
 
 def in_and_out(
     content: Path, out: Path, look: str, inputs: Iterable[str | Path] = (), overwrite: bool = False
 ) -> list[tuple[Path, Path]]:
-    """The pictures to read, each with the file to write. `out` is a file if it ends like a picture's name, else a folder.
+    """The pictures to read, each with the file to write. `out` is a file if it ends like a
+    picture's name, else a folder.
 
-    inputs: other files that are read. Raises UserError if there is nothing to read, if nothing can be written, if a result
-    would take the place of something that is read, or, of a single picture, if it is there already and is not to be
-    overwritten: before any work is done.
+    inputs: other files that are read. Raises UserError if there is nothing to read, if nothing can
+    be written, if a result would take the place of something that is read, or, of a single picture,
+    if it is there already and is not to be overwritten: before any work is done.
     """
     sources, targets = _named(content, out, look)
     refuse_inputs(targets, [*sources, *(Path(path) for path in inputs)])
@@ -213,15 +242,25 @@ def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]
         raise UserError(f"There is no {content}; give a picture or a folder of pictures.")
     if content.is_dir():
         if out.suffix.lower() in images.WRITABLE:
-            raise UserError(f"{content} is a folder, so --out must be one too; {out} is a picture's name.")
+            raise UserError(
+                f"{content} is a folder, so --out must be one too; {out} is a picture's name."
+            )
         if out.resolve() == content.resolve():
-            raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
+            raise UserError(
+                f"--out={out} is the folder of the input, whose pictures would be overwritten; "
+                "choose another."
+            )
         sources = results.inputs_of(content, out)
         return sources, results.named(sources, content, out, [".png"] * len(sources))
-    target = out if out.suffix.lower() in images.WRITABLE else out / fitting(content.stem, f"_{look[:100]}.png")
+    target = (
+        out
+        if out.suffix.lower() in images.WRITABLE
+        else out / fitting(content.stem, f"_{look[:100]}.png")
+    )
     if target != out and out.suffix and not out.is_dir():
         raise UserError(
-            f"--out={out} is no kind of picture that is written; choose {', '.join(sorted(images.WRITABLE))}, or a folder."
+            f"--out={out} is no kind of picture that is written; choose "
+            f"{', '.join(sorted(images.WRITABLE))}, or a folder."
         )
     return [content], [target]
 
@@ -245,7 +284,9 @@ def _preview(target: Path, taken: set[Path]) -> Path | None:
 
 
 class sentence:
-    """Turns the ValueError of a network or a loss, whose message is meant for people, into a UserError."""
+    """Turns the ValueError of a network or a loss, whose message is meant for people, into a
+    UserError.
+    """
 
     def __enter__(self) -> None: ...
 
@@ -255,8 +296,8 @@ class sentence:
 
 
 class Pace:
-    """How long work will take whose parts are known: by the median pace of the last parts, so that what is done once, such as
-    compiling, does not count; and nothing before there are some.
+    """How long work will take whose parts are known: by the median pace of the last parts, so that
+    what is done once, such as compiling, does not count; and nothing before there are some.
 
     clock: seconds, for tests.
     """
@@ -291,9 +332,11 @@ class Pace:
 
 
 class Progress:
-    """Console lines with time left over all sizes of a picture, a preview that is replaced as it goes, and an ear for a stop.
+    """Console lines with time left over all sizes of a picture, a preview that is replaced as it
+    goes, and an ear for a stop.
 
-    plan: each size, (height, width), and its steps. Later sizes are taken to cost what their pixels cost at the present one.
+    plan: each size, (height, width), and its steps. Later sizes are taken to cost what their pixels
+    cost at the present one.
     """
 
     EVERY = 5.0  # seconds
@@ -349,8 +392,9 @@ class Progress:
                 self.preview = None
 
     def ended(self) -> tuple[int, int] | None:
-        """One size is finished. Where the work was stopped before its end: how many sizes are left, with the present one, and
-        of it how many steps; else None."""
+        """One size is finished. Where the work was stopped before its end: how many sizes are left,
+        with the present one, and of it how many steps; else None.
+        """
         rest = self.plan[self.number :]
         steps_left = rest[0][1] - self.step
         self.number, self.step = self.number + 1, 0

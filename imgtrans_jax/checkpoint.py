@@ -1,4 +1,6 @@
-"""State, data position and config, saved and restored as one; a damaged save is noticed and the one before it is used."""
+"""State, data position and config, saved and restored as one; a damaged save is noticed and the one
+before it is used.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,22 @@ SEAL = "files.json"
 """In each checkpoint's folder: the SHA-256 of every file."""
 
 
-_KINDS = {"format": int, "step": int, "config": dict, "batch": dict, "versions": dict, "arrays": dict, "checksums": list}
+_KINDS = {
+    "format": int,
+    "step": int,
+    "config": dict,
+    "batch": dict,
+    "versions": dict,
+    "arrays": dict,
+    "checksums": list,
+}
 """What is saved beside the arrays."""
 
 
 class OtherArraysError(Exception):
-    """The checkpoint holds other arrays than were asked for; `metadata` is what was saved with it."""
+    """The checkpoint holds other arrays than were asked for; `metadata` is what was saved with
+    it.
+    """
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__("The checkpoint has other arrays than this config.")
@@ -47,10 +59,11 @@ class OtherArraysError(Exception):
 class Checkpoints:
     """The checkpoints of one run, in `folder`, the newest `keep` of them.
 
-    orbax writes them whole or not at all, but does not notice bytes that change later: each save therefore carries a checksum
-    of every array, of every file and of its own metadata. It is written in the background: by orbax's own threads where several
-    processes have to meet, else by one of ours, since orbax's count their time by a clock that can be set, and outlive a save
-    that fails.
+    orbax writes them whole or not at all, but does not notice bytes that change later: each save
+    therefore carries a checksum of every array, of every file and of its own metadata. It is
+    written in the background: by orbax's own threads where several processes have to meet, else by
+    one of ours, since orbax's count their time by a clock that can be set, and outlive a save that
+    fails.
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
@@ -67,10 +80,12 @@ class Checkpoints:
             self.manager = ocp.CheckpointManager(self.folder, options=options)
         except OSError:
             raise
-        except Exception as error:  # whatever made-up files can bring about in what orbax keeps of each step
+        # whatever made-up files can bring about in what orbax keeps of each step
+        except Exception as error:
             raise UserError(
-                f"The checkpoints in {self.folder} cannot be listed ({type(error).__name__}: {str(error)[:200]}): bring back a "
-                "copy, or move the folder of the step that is damaged elsewhere."
+                f"The checkpoints in {self.folder} cannot be listed ({type(error).__name__}: "
+                f"{str(error)[:200]}): bring back a copy, or move the folder of the step that is "
+                "damaged elsewhere."
             ) from None
         self.owing = False  # whether the last save failed
         self._news = ""
@@ -82,19 +97,28 @@ class Checkpoints:
     # ---- saving
 
     def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
-        """Begins to save `state`, a pytree of arrays, with JSON metadata, and returns when the arrays may change again.
+        """Begins to save `state`, a pytree of arrays, with JSON metadata, and returns when the
+        arrays may change again.
 
-        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are. Of a step that is there already
-        nothing is saved.
+        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are. Of a step
+        that is there already nothing is saved.
         """
         self._settle(wait=True)
         if step in self.manager.all_steps():
             return
-        record = metadata | {"format": FORMAT, "step": step, "arrays": named_shapes(state), "checksums": _checksums(state)}
+        record = metadata | {
+            "format": FORMAT,
+            "step": step,
+            "arrays": named_shapes(state),
+            "checksums": _checksums(state),
+        }
         record["digest"] = _digest(record)
         self._bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
         if not self._together:
-            self._saving = step, self._thread.submit(self._write, step, jax.device_get(state), record)
+            self._saving = (
+                step,
+                self._thread.submit(self._write, step, jax.device_get(state), record),
+            )
             return
         try:
             self._begin(step, state, record)
@@ -104,7 +128,9 @@ class Checkpoints:
             self._saving = step, self._thread.submit(self._seal, step)
 
     def news(self) -> str:
-        """One sentence if since the last call a save has failed (then `owing` is set), or one that made up for it has not."""
+        """One sentence if since the last call a save has failed (then `owing` is set), or one that
+        made up for it has not.
+        """
         self._settle(wait=False)
         text, self._news = self._news, ""
         return text
@@ -121,7 +147,9 @@ class Checkpoints:
         return shutil.disk_usage(self.folder).free > self._bytes
 
     def clean(self) -> None:
-        """Removes what saves that were killed left behind. Call it only while no other process trains here."""
+        """Removes what saves that were killed left behind. Call it only while no other process
+        trains here.
+        """
         if jax.process_index() == 0:
             for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -131,7 +159,9 @@ class Checkpoints:
         self._seal(step)
 
     def _begin(self, step: int, state: Any, record: dict[str, Any]) -> None:
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record))
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record)
+        )
         with _quiet_asyncio():
             self.manager.save(step, args=items, force=True)
 
@@ -139,7 +169,9 @@ class Checkpoints:
         self.manager.wait_until_finished()
         if jax.process_index() == 0:
             folder = self.folder / str(step)
-            names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+            names = sorted(
+                str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+            )
             with whole(folder / SEAL) as partial:
                 partial.write_text(_sealed(folder, names))
 
@@ -166,15 +198,27 @@ class Checkpoints:
             self.manager.reload()
         steps = self.manager.all_steps()
         newest = f"the newest there is of step {max(steps)}" if steps else "there is none yet"
-        self._news = f"The checkpoint of step {step} could not be written to {self.folder} ({self._reason(error)}); {newest}."
+        self._news = (
+            f"The checkpoint of step {step} could not be written to {self.folder} "
+            f"({self._reason(error)}); {newest}."
+        )
 
     def _reason(self, error: BaseException) -> str:
-        if isinstance(error, OSError) and error.strerror and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if (
+            isinstance(error, OSError)
+            and error.strerror
+            and error.errno not in (errno.ENOSPC, errno.EDQUOT)
+        ):
             return error.strerror
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(self.folder).free
-            if free < 2 * self._bytes or any(word in str(error).lower() for word in ("no space", "enospc", "quota")):
-                return f"no space left on the disk: {free / 2**20:.1f} MB are free, {self._bytes / 2**20:.1f} MB are needed"
+            if free < 2 * self._bytes or any(
+                word in str(error).lower() for word in ("no space", "enospc", "quota")
+            ):
+                return (
+                    f"no space left on the disk: {free / 2**20:.1f} MB are free, "
+                    f"{self._bytes / 2**20:.1f} MB are needed"
+                )
         return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
     # ---- restoring
@@ -189,10 +233,10 @@ class Checkpoints:
     def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound state and its metadata, or None if nothing was ever saved.
 
-        like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is said, and with `set_aside` moved to the folder
-        `damaged`, so that its step can be saved again.
-        Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing sound is left or it was
-        saved by a newer version.
+        like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is said, and with
+        `set_aside` moved to the folder `damaged`, so that its step can be saved again.
+        Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing
+        sound is left or it was saved by a newer version.
         """
         steps = sorted(self.manager.all_steps(), reverse=True)
         for step in steps:
@@ -201,14 +245,18 @@ class Checkpoints:
                 if step != steps[0]:
                     say(f"That of step {step} is sound, and used.")
                 return restored
-            say(f"The checkpoint of step {step} is damaged: {flaw}.{' It is kept in damaged/.' if set_aside else ''}")
+            say(
+                f"The checkpoint of step {step} is damaged: "
+                f"{flaw}.{' It is kept in damaged/.' if set_aside else ''}"
+            )
             if set_aside:
                 self._set_aside(step)
         aside = self.folder / "damaged"
         if steps or any(aside.glob("*")):
             where = f"the damaged ones are in {aside if set_aside else self.folder}"
             raise UserError(
-                f"No checkpoint of {self.folder} is sound ({where}); bring back a copy, or remove that folder to train anew."
+                f"No checkpoint of {self.folder} is sound ({where}); bring back a copy, or remove "
+                "that folder to train anew."
             )
         return None
 
@@ -230,18 +278,22 @@ class Checkpoints:
     def _flaw(self, step: int) -> str:
         """What is wrong with a checkpoint's files, '' if nothing is."""
         if step not in self._flaws:
-            self._flaws[step] = _flaw_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
+            self._flaws[step] = (
+                _flaw_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
+            )
             if not self._flaws[step] and self._read_metadata(step) is None:
                 self._flaws[step] = "its metadata are missing or were changed"
         return self._flaws[step]
 
     def _read_state(self, step: int, like: Any) -> Any:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        # tensorstore's threads, which go on when the first array could not be read, print to sys.stderr.
+        # tensorstore's threads, which go on when the first array could not be read, print to
+        # sys.stderr.
         with _quiet_asyncio(), contextlib.redirect_stderr(io.StringIO()):
             try:
                 return self.manager.restore(step, args=items)["state"]
-            except Exception as error:  # orbax and tensorstore raise many kinds for files that are cut off or missing
+            # orbax and tensorstore raise many kinds for files that are cut off or missing
+            except Exception as error:
                 logging.getLogger(__name__).debug("step %d", step, exc_info=error)
             time.sleep(0.5)  # for the other reads to end
             gc.collect()  # what failed beside it is told when it is collected: now, not later
@@ -262,8 +314,9 @@ class Checkpoints:
             return None
         if record["format"] > FORMAT:
             raise UserError(
-                f"The checkpoint of step {step} in {self.folder} was saved by a newer imgtrans_jax (format {record['format']}, "
-                f"this one knows {FORMAT}); update it: pip install --upgrade imgtrans_jax."
+                f"The checkpoint of step {step} in {self.folder} was saved by a newer "
+                f"imgtrans_jax (format {record['format']}, this one knows {FORMAT}); update it: "
+                "pip install --upgrade imgtrans_jax."
             )
         return record
 
@@ -287,14 +340,17 @@ def _sealed(folder: Path, names: list[str]) -> str:
 
 
 def _flaw_of_files(folder: Path) -> str:
-    """Whether the files are those that were sealed. There is no seal in format 1, or if the run was killed just before it; the
-    arrays' checksums are compared anyway."""
+    """Whether the files are those that were sealed. There is no seal in format 1, or if the run was
+    killed just before it; the arrays' checksums are compared anyway.
+    """
     if not (folder / SEAL).exists():
         return ""
     try:
         text = (folder / SEAL).read_text()
         sums = json_files.parsed(text)
-        names = [name for name in sums if ".." not in Path(name).parts and not Path(name).is_absolute()]
+        names = [
+            name for name in sums if ".." not in Path(name).parts and not Path(name).is_absolute()
+        ]
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             return f"{missing[0]} is missing"
@@ -308,8 +364,9 @@ def _flaw_of_files(folder: Path) -> str:
 
 
 def _quieten_orbax() -> None:
-    """It narrates every step, from several threads, and logs with a traceback what it then raises; what is raised is said by
-    this module."""
+    """It narrates every step, from several threads, and logs with a traceback what it then raises;
+    what is raised is said by this module.
+    """
     logger = logging.getLogger("absl")
     if _not_of_orbax not in logger.filters:
         logger.addFilter(_not_of_orbax)
@@ -332,12 +389,15 @@ def _quiet_asyncio() -> Iterator[None]:
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 
 def named_shapes(tree: Any) -> dict[str, str]:
-    """A tree's types and shapes by its leaves' paths: {"g/params/head/kernel": "float32[7, 7, 3, 64]"}."""
+    """A tree's types and shapes by its leaves' paths: {"g/params/head/kernel": "float32[7, 7, 3,
+    64]"}.
+    """
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _named_leaves(tree).items()}
 
 
@@ -346,7 +406,8 @@ def _sums(leaves: list[jax.Array]) -> jax.Array:
     def one(leaf: jax.Array) -> jax.Array:
         words = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[leaf.dtype.itemsize]
         bits = jax.lax.bitcast_convert_type(leaf, words).astype(jnp.uint32).ravel()
-        # An odd factor is invertible modulo 2^32: one changed element always changes the sum, as a rule any change does.
+        # An odd factor is invertible modulo 2^32: one changed element always changes the sum, as a
+        # rule any change does.
         return jnp.sum(bits * (2 * jax.lax.iota(jnp.uint32, bits.size) + 1), dtype=jnp.uint32)
 
     return jnp.stack([one(leaf) for leaf in leaves])

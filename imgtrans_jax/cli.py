@@ -1,5 +1,6 @@
-"""What the scripts share: flags that are paths, `--config.*` overrides, and mistakes answered by one sentence instead of a
-traceback."""
+"""What the scripts share: flags that are paths, `--config.*` overrides, and mistakes answered by
+one sentence instead of a traceback.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +33,13 @@ class _Path(flags.ArgumentParser):
         return os.path.expanduser(argument)
 
 
-def path_flag(name: str, default: str | None, help: str, required: bool = False) -> flags.FlagHolder[Any]:
+def path_flag(
+    name: str, default: str | None, help: str, required: bool = False
+) -> flags.FlagHolder[Any]:
     """A flag that is a path; its value is text, or None."""
-    return flags.DEFINE(_Path(), name, default, help, serializer=flags.ArgumentSerializer(), required=required)
+    return flags.DEFINE(
+        _Path(), name, default, help, serializer=flags.ArgumentSerializer(), required=required
+    )
 
 
 def path_flags(name: str, help: str) -> flags.FlagHolder[Any]:
@@ -51,10 +56,11 @@ class Terminated(KeyboardInterrupt):
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
-    """argv without its `--config.NAME=VALUE` (or `--config.NAME VALUE`) arguments, and these as (name, value).
+    """argv without its `--config.NAME=VALUE` (or `--config.NAME VALUE`) arguments, and these as
+    (name, value).
 
-    They are taken out before absl parses, so that any other unknown flag still fails. Raises UserError for one without a
-    value.
+    They are taken out before absl parses, so that any other unknown flag still fails. Raises
+    UserError for one without a value.
     """
     from imgtrans_jax.types import UserError
 
@@ -74,15 +80,18 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
 
 
 def load_config(path: str, overrides: Overrides, *kinds: type) -> Any:
-    """The config file's value, of one of `kinds` (an Experiment if none is given), with the overrides of the command line.
-    Raises UserError if either does not fit."""
+    """The config file's value, of one of `kinds` (an Experiment if none is given), with the
+    overrides of the command line. Raises UserError if either does not fit.
+    """
     from imgtrans_jax import config
 
     return overridden(config.load(path, *kinds), overrides)
 
 
 def overridden(value: Any, overrides: Overrides) -> Any:
-    """A config with the overrides of the command line, ~ made the home folder. Raises UserError for one that does not fit."""
+    """A config with the overrides of the command line, ~ made the home folder. Raises UserError for
+    one that does not fit.
+    """
     from imgtrans_jax import config
 
     for name, text in overrides:
@@ -91,8 +100,10 @@ def overridden(value: Any, overrides: Overrides) -> Any:
 
 
 def run(main: Callable[..., int | None], positional: bool = False) -> None:
-    """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a UserError ends it with its
-    sentence and its exit code, 2 as a rule, Ctrl-C with 130, SIGTERM with 143, SIGHUP with 129."""
+    """Runs a script's `main` with the overrides, and with its other arguments if it takes any; a
+    UserError ends it with its sentence and its exit code, 2 as a rule, Ctrl-C with 130, SIGTERM
+    with 143, SIGHUP with 129.
+    """
     sys.unraisablehook = _interrupt_again
     _end_by_signals()
     try:
@@ -111,12 +122,14 @@ def _stopped(by: KeyboardInterrupt) -> NoReturn:
 
 
 def _run(main: Callable[..., int | None], positional: bool) -> None:
-    if main.__module__ == "__main__" and hasattr(sys.modules["__main__"], "__file__"):  # a program, not a test or a notebook
+    # a program, not a test or a notebook
+    if main.__module__ == "__main__" and hasattr(sys.modules["__main__"], "__file__"):
         _use_large_pages()
     from imgtrans_jax.models.convolution import check_form
     from imgtrans_jax.types import UserError
 
-    for stream in (sys.stdout, sys.stderr):  # a file's name may be no text, or none of this terminal's
+    # a file's name may be no text, or none of this terminal's
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -130,16 +143,26 @@ def _run(main: Callable[..., int | None], positional: bool) -> None:
             if positional:
                 return main(overrides, rest[1:]) or 0
             if len(rest) > 1:
-                raise UserError(f"'{rest[1]}' was not understood; flags are written --name=value, see --help.")
+                raise UserError(
+                    f"'{rest[1]}' was not understood; flags are written --name=value, see --help."
+                )
             return main(overrides) or 0
         except UserError as error:
             return _said(error)
         except OSError as error:
-            if error.errno is None or error.strerror is None:  # raised by a library, not by the system
+            # raised by a library, not by the system
+            if error.errno is None or error.strerror is None:
                 raise
             where = f" ({error.filename})" if error.filename else ""
-            advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path"
-            return _said(UserError(f"{error.strerror}{where}: {advice} or choose another, then run the same command again."))
+            advice = (
+                "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path"
+            )
+            return _said(
+                UserError(
+                    f"{error.strerror}{where}: {advice} or choose another, then run the same "
+                    "command again."
+                )
+            )
         except RuntimeError as error:
             from imgtrans_jax import processes
 
@@ -149,23 +172,33 @@ def _run(main: Callable[..., int | None], positional: bool) -> None:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             return _said(
-                UserError("The device's memory is full: smaller pictures, a smaller batch or a narrower network need less.")
+                UserError(
+                    "The device's memory is full: smaller pictures, a smaller batch or a "
+                    "narrower network need less."
+                )
             )
         except KeyboardInterrupt as stopped:
             _stopped(stopped)
 
-    logging.getLogger("jax").setLevel(logging.WARNING)  # absl would have it say which backends are not there
+    # absl would have it say which backends are not there
+    logging.getLogger("jax").setLevel(logging.WARNING)
     _keep_compiled_programs()
     app.run(guarded, argv=argv)
 
 
 def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> None:
-    """Begins this process anew with glibc told to ask for large pages, where Linux gives them to those who ask.
+    """Begins this process anew with glibc told to ask for large pages, where Linux gives them to
+    those who ask.
 
-    XLA:CPU takes a step's memory from the system and returns it each time; in small pages that costs a tenth of the step.
-    glibc reads its settings when a process starts, which is why it has to begin again. A $GLIBC_TUNABLES that is set stays.
+    XLA:CPU takes a step's memory from the system and returns it each time; in small pages that
+    costs a tenth of the step. glibc reads its settings when a process starts, which is why it has
+    to begin again. A $GLIBC_TUNABLES that is set stays.
     """
-    if "GLIBC_TUNABLES" in os.environ or not setting.exists() or "[madvise]" not in setting.read_text():
+    if (
+        "GLIBC_TUNABLES" in os.environ
+        or not setting.exists()
+        or "[madvise]" not in setting.read_text()
+    ):
         return
     os.environ["GLIBC_TUNABLES"] = LARGE_PAGES
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -185,8 +218,10 @@ def _end_by_signals() -> None:
 
 
 def _interrupt_again(lost: Any) -> None:
-    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it is sent once more. What
-    orbax's coroutines did not get to say about a damaged file is left out: checkpoint.py has said it."""
+    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it
+    is sent once more. What orbax's coroutines did not get to say about a damaged file is left out:
+    checkpoint.py has said it.
+    """
     code = getattr(lost.object, "cr_code", None)
     if code is not None and "orbax" in Path(code.co_filename).parts:
         return
@@ -199,7 +234,9 @@ def _interrupt_again(lost: Any) -> None:
 
 
 def _keep_compiled_programs() -> None:
-    """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the least used go first."""
+    """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the
+    least used go first.
+    """
     import jax
 
     from imgtrans_jax.files import cache_folder
@@ -210,8 +247,9 @@ def _keep_compiled_programs() -> None:
 
 
 def printable(text: str, most: int = 10_000) -> str:
-    """A text that may hold names out of files, for the terminal: what is no character that can be shown, such as the beginning
-    of a command to the terminal, by its number."""
+    """A text that may hold names out of files, for the terminal: what is no character that can be
+    shown, such as the beginning of a command to the terminal, by its number.
+    """
     shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text[:most])
     return shown + ("" if len(text) <= most else " …")
 

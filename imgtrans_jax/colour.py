@@ -1,4 +1,6 @@
-"""Colours of pictures, (H, W, 3) float in [0, 1]: their statistics, one picture's put on another, luminance and chroma."""
+"""Colours of pictures, (H, W, 3) float in [0, 1]: their statistics, one picture's put on another,
+luminance and chroma.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+_TO_YIQ = np.array(
+    [[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]]
+)
 _FLOOR = 1e-6  # the least variance in any direction, so that a picture of one colour has an inverse
 
 Statistics = tuple[np.ndarray, np.ndarray]
@@ -16,7 +20,9 @@ Statistics = tuple[np.ndarray, np.ndarray]
 
 
 def statistics(picture: np.ndarray, mask: np.ndarray | None = None) -> Statistics:
-    """Mean and covariance of the colours; with a mask (H, W, 1) in [0, 1], each pixel counts by it."""
+    """Mean and covariance of the colours; with a mask (H, W, 1) in [0, 1], each pixel counts by
+    it.
+    """
     pixels = picture.reshape(-1, 3).astype(np.float64)
     weights = np.ones(len(pixels)) if mask is None else mask.reshape(-1).astype(np.float64)
     weights = weights / max(weights.sum(), 1e-9)
@@ -29,21 +35,33 @@ def blend(many: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
     """The weighted mean of several pictures' statistics."""
     total = sum(weights)
     return (
-        sum((w / total * mean for w, (mean, _) in zip(weights, many, strict=True)), start=np.zeros(3)),
-        sum((w / total * covariance for w, (_, covariance) in zip(weights, many, strict=True)), start=np.zeros((3, 3))),
+        sum(
+            (w / total * mean for w, (mean, _) in zip(weights, many, strict=True)),
+            start=np.zeros(3),
+        ),
+        sum(
+            (w / total * covariance for w, (_, covariance) in zip(weights, many, strict=True)),
+            start=np.zeros((3, 3)),
+        ),
     )
 
 
 def match(picture: np.ndarray, source: Statistics, target: Statistics) -> np.ndarray:
-    """The picture, whose colours have mean and covariance `source`, with those of `target`: unclipped float32.
+    """The picture, whose colours have mean and covariance `source`, with those of `target`:
+    unclipped float32.
 
-    Of all linear maps that do so, the one that moves colours least (Pitié and Kokaram 2007, section 3.3); Gatys et al. 2016
-    ("Preserving color in neural artistic style transfer", section 3) use it and its relatives to keep the content's colours.
+    Of all linear maps that do so, the one that moves colours least (Pitié and Kokaram 2007, section
+    3.3); Gatys et al. 2016 ("Preserving color in neural artistic style transfer", section 3) use it
+    and its relatives to keep the content's colours.
     """
     root = _power(source[1], 0.5, _FLOOR)
     inverse = _power(source[1], -0.5, _FLOOR)
     linear = inverse @ _power(root @ target[1] @ root, 0.5, 0.0) @ inverse
-    return ((picture.reshape(-1, 3) - source[0]) @ linear.T + target[0]).reshape(picture.shape).astype(np.float32)
+    return (
+        ((picture.reshape(-1, 3) - source[0]) @ linear.T + target[0])
+        .reshape(picture.shape)
+        .astype(np.float32)
+    )
 
 
 def _power(covariance: np.ndarray, exponent: float, floor: float) -> np.ndarray:
@@ -61,26 +79,38 @@ def with_luminance(picture: np.ndarray, bright: np.ndarray) -> np.ndarray:
     return np.clip(picture - luminance(picture) + luminance(bright), 0, 1).astype(np.float32)
 
 
-# ------------------------------------------------------------------------------------------------ signed pictures
+# ---------------------------------------------------------------------------------- signed pictures
 
 _WHITE = np.array([0.95047, 1.0, 1.08883])  # CIE D65
-_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_TO_XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
 _KNEE = 6 / 29
 
 
 def luma(signed: np.ndarray) -> np.ndarray:
-    """(…, 3) in [-1, 1] -> (…, 1) float32: Y' of ITU-R BT.601 on sRGB values as they are, which JPEG and television use."""
+    """(…, 3) in [-1, 1] -> (…, 1) float32: Y' of ITU-R BT.601 on sRGB values as they are, which
+    JPEG and television use.
+    """
     return (signed @ np.array([0.299, 0.587, 0.114], np.float32))[..., None].astype(np.float32)
 
 
 def to_lab(signed: np.ndarray) -> np.ndarray:
-    """sRGB (…, 3) in [-1, 1] -> CIE Lab (…, 3) float32 as (L / 50 - 1, a / 110, b / 110), all within [-1, 1]."""
+    """sRGB (…, 3) in [-1, 1] -> CIE Lab (…, 3) float32 as (L / 50 - 1, a / 110, b / 110), all
+    within [-1, 1].
+    """
     unit = (signed.astype(np.float64) + 1) / 2
     linear = np.where(unit <= 0.04045, unit / 12.92, ((np.maximum(unit, 0) + 0.055) / 1.055) ** 2.4)
     ratio = linear @ _TO_XYZ.T / _WHITE
     f = np.where(ratio > _KNEE**3, np.cbrt(ratio), ratio / (3 * _KNEE**2) + 4 / 29)
     x, y, z = np.moveaxis(f, -1, 0)
-    return np.stack([(116 * y - 16) / 50 - 1, 500 * (x - y) / 110, 200 * (y - z) / 110], axis=-1).astype(np.float32)
+    return np.stack(
+        [(116 * y - 16) / 50 - 1, 500 * (x - y) / 110, 200 * (y - z) / 110], axis=-1
+    ).astype(np.float32)
 
 
 def from_lab(lab: np.ndarray) -> np.ndarray:
@@ -98,13 +128,15 @@ def srgb_encoded(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-# ------------------------------------------------------------------------------------------------ profiles (ICC.1:2022)
+# ---------------------------------------------------------------------------- profiles (ICC.1:2022)
 
 SRGB_CHROMATICITY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue."""
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
-_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
 
 
 def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
@@ -151,7 +183,8 @@ def grey_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
     that is none for grey."""
     try:
         tags = (
-            struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(100, *struct.unpack_from(">I", profile, 128)))
+            struct.unpack_from(">4sII", profile, 132 + 12 * i)
+            for i in range(min(100, *struct.unpack_from(">I", profile, 128)))
         )
         start, size = next((start, size) for name, start, size in tags if name == b"kTRC")
         curve = profile[start : start + size]

@@ -21,8 +21,9 @@ from imgtrans_jax.types import Direction, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One run, or the inputs. scores, errors: of its newest evaluation in this direction, or {}. about: how far it was trained,
-    and what was scored; '' for what is no run."""
+    """One run, or the inputs. scores, errors: of its newest evaluation in this direction, or {}.
+    about: how far it was trained, and what was scored; '' for what is no run.
+    """
 
     name: str
     pictures: list[np.ndarray]
@@ -45,10 +46,10 @@ def compare(
 ) -> str:
     """Writes the page, one file, and says what is on it.
 
-    inputs: a picture or a folder; None for test pictures of the first run, with the truth where there is one. count: how many.
-    size: as for `translate`. trust_code, trust_paths: whether to run the code, and
-    open the folders, that runs name. Raises UserError if a run or the inputs cannot be used, or if
-    `out` is there and may not be overwritten.
+    inputs: a picture or a folder; None for test pictures of the first run, with the truth where
+    there is one. count: how many. size: as for `translate`. trust_code, trust_paths: whether to run
+    the code, and open the folders, that runs name. Raises UserError if a run or the inputs cannot
+    be used, or if `out` is there and may not be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
@@ -64,8 +65,15 @@ def compare(
     with whole(out) as partial:
         partial.write_text(_page(columns, direction), encoding="utf-8", errors="backslashreplace")
     without = [c.name for c in columns if c.about and not c.scores]
-    hint = f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them." if without else ""
-    return f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs and {len(runs)} runs.{hint}"
+    hint = (
+        f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them."
+        if without
+        else ""
+    )
+    return (
+        f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs "
+        f"and {len(runs)} runs.{hint}"
+    )
 
 
 def page_beside(runs: Sequence[Path]) -> Path:
@@ -75,10 +83,14 @@ def page_beside(runs: Sequence[Path]) -> Path:
 
 def _names(runs: Sequence[Path]) -> list[str]:
     short = [run.resolve().name for run in runs]
-    return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
+    return [
+        str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)
+    ]
 
 
-def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str) -> Column:
+def _column(
+    run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str
+) -> Column:
     record = evaluation.kept(run).get(direction)
     at = f"step {step}" if step is not None else "a file"
     if not record:
@@ -88,11 +100,23 @@ def _column(run: Path, name: str, pictures: list[np.ndarray], step: int | None, 
     at += f"; {of}: {counts.get('fakes', 0):.0f} results, {counts.get('reals', 0):.0f} real"
     at += f", {features.get('network')}" if features else ""
     scores = {k: v for k, v in record["scores"].items() if "/" not in k}
-    return Column(name, pictures, scores, at, record["errors"], [counts, features, record["protocol"]["pictures"].get("reals")])
+    return Column(
+        name,
+        pictures,
+        scores,
+        at,
+        record["errors"],
+        [counts, features, record["protocol"]["pictures"].get("reals")],
+    )
 
 
 def _from_tests(
-    runs: Sequence[Path], names: Sequence[str], direction: Direction, count: int, trust_code: bool, trust_paths: bool
+    runs: Sequence[Path],
+    names: Sequence[str],
+    direction: Direction,
+    count: int,
+    trust_code: bool,
+    trust_paths: bool,
 ) -> list[Column]:
     given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
     columns: list[Column] = []
@@ -104,7 +128,9 @@ def _from_tests(
             opened = trust.opened(loaded.experiment, trust_paths, instead="give --input=FOLDER")
             batch = opened.samples(count)
             if given not in batch:
-                raise UserError(f"{run} makes pictures from nothing: there are no inputs to compare.")
+                raise UserError(
+                    f"{run} makes pictures from nothing: there are no inputs to compare."
+                )
             inputs = batch[given]
             columns.append(Column("input", _shown(inputs), {}))
             if len(opened.streams) == 1 and wanted in batch:
@@ -112,9 +138,15 @@ def _from_tests(
         translation = compiled(loaded, direction)
         taken = loaded.batch.get(given, [inputs.shape[-1]])[-1]
         if taken != inputs.shape[-1]:
-            raise UserError(f"{run} takes {taken} channels and {runs[0]} takes {inputs.shape[-1]}: give --input=FOLDER.")
+            raise UserError(
+                f"{run} takes {taken} channels and {runs[0]} takes {inputs.shape[-1]}: give "
+                "--input=FOLDER."
+            )
         made = [translation.padded(one[None]) for one in inputs]
-        pictures = [data.shown(x[None], y) if x.shape[0] == y.shape[1] else y for x, y in zip(inputs, made, strict=True)]
+        pictures = [
+            data.shown(x[None], y) if x.shape[0] == y.shape[1] else y
+            for x, y in zip(inputs, made, strict=True)
+        ]
         columns.append(_column(run, name, _shown(np.concatenate(pictures)), loaded.step, direction))
     return columns
 
@@ -129,8 +161,14 @@ def _from_files(
     trust_code: bool,
     out: Path,
 ) -> list[Column]:
-    paths, sources = _readable(inputs, count, out) if inputs.is_dir() else ([inputs], [images.read_picture(inputs)])
-    columns = [Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})]
+    paths, sources = (
+        _readable(inputs, count, out)
+        if inputs.is_dir()
+        else ([inputs], [images.read_picture(inputs)])
+    )
+    columns = [
+        Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})
+    ]
     with tempfile.TemporaryDirectory() as folder:
         chosen = Path(folder) / "inputs"
         chosen.mkdir()
@@ -138,9 +176,13 @@ def _from_files(
             shutil.copy(path, chosen / f"{number:06d}{path.suffix}")
         for number, (run, name) in enumerate(zip(runs, names, strict=True)):
             print(f"{name}: {len(paths)} pictures …", flush=True)
-            written = translate(run, chosen, Path(folder) / str(number), direction, size, trust_code)
+            written = translate(
+                run, chosen, Path(folder) / str(number), direction, size, trust_code
+            )
             step = load_generator(run, trust_code).step
-            columns.append(_column(run, name, list(map(images.read_picture, written)), step, direction))
+            columns.append(
+                _column(run, name, list(map(images.read_picture, written)), step, direction)
+            )
     return columns
 
 
@@ -168,7 +210,9 @@ def _shown(signed: np.ndarray) -> list[np.ndarray]:
 
 def _page(columns: Sequence[Column], direction: str) -> str:
     metrics = list(dict.fromkeys(name for column in columns for name in column.scores))
-    head = "".join(f"<th>{html.escape(c.name)}<small>{html.escape(c.about)}</small>" for c in columns)
+    head = "".join(
+        f"<th>{html.escape(c.name)}<small>{html.escape(c.about)}</small>" for c in columns
+    )
     rows = []
     for metric in metrics:
         values = [c.scores.get(metric) for c in columns]
@@ -179,19 +223,31 @@ def _page(columns: Sequence[Column], direction: str) -> str:
         for column, value in list(zip(columns, values, strict=True))[1:]:
             error = f" ± {column.errors[metric]:.2g}" if metric in column.errors else ""
             cells.append(
-                "<td>" if value is None else f"<td>{_number(value, value == best and len(known) > 1 and alike)}{error}"
+                "<td>"
+                if value is None
+                else f"<td>{_number(value, value == best and len(known) > 1 and alike)}{error}"
             )
         better = "higher is better" if metric in evaluation.HIGHER_IS_BETTER else "lower is better"
         meaning = html.escape(evaluation.MEANING.get(metric, ""))
-        rows.append(f"<tr class='score'><th title='{meaning}'>{html.escape(metric)}<small>{better}</small>{''.join(cells)}")
+        rows.append(
+            "<tr class='score'><th "
+            f"title='{meaning}'>{html.escape(metric)}<small>{better}</small>{''.join(cells)}"
+        )
     for pictures in zip(*(column.pictures for column in columns), strict=True):
-        rows.append("<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures))
+        rows.append(
+            "<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures)
+        )
     note = (
-        "Each run's newest evaluation, with standard errors; the best is bold where counts, features and real pictures agree."
+        "Each run's newest evaluation, with standard errors; the best is bold where counts, "
+        "features and real pictures agree."
     )
-    note = note if metrics else "No scores yet: python -m imgtrans_jax.evaluate --run=RUN makes them."
+    note = (
+        note if metrics else "No scores yet: python -m imgtrans_jax.evaluate --run=RUN makes them."
+    )
     title = html.escape(" · ".join(column.name for column in columns if column.about))
-    return _PAGE.format(title=title, direction=_WAYS[direction], note=note, head=head, rows="\n".join(rows))
+    return _PAGE.format(
+        title=title, direction=_WAYS[direction], note=note, head=head, rows="\n".join(rows)
+    )
 
 
 def _number(value: float, best: bool) -> str:

@@ -1,4 +1,6 @@
-"""Experiments as typed values: loading a config file, overriding a field by its dotted name, and a form that can be stored."""
+"""Experiments as typed values: loading a config file, overriding a field by its dotted name, and a
+form that can be stored.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,12 @@ from imgtrans_jax.types import Opens, PathText, UserError, Weights
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores of the test pictures during training, in evaluations.jsonl, in the log and on the page.
+    """Scores of the test pictures during training, in evaluations.jsonl, in the log and on the
+    page.
 
-    every: epochs from one to the next, 0 for none. metrics, features, count: see `evaluation.Request`. best: a metric by whose
-    mean over the directions the best checkpoint is kept, in RUN/best, or ''.
+    every: epochs from one to the next, 0 for none. metrics, features, count: see
+    `evaluation.Request`. best: a metric by whose mean over the directions the best checkpoint is
+    kept, in RUN/best, or ''.
     """
 
     every: int = 0
@@ -44,16 +48,19 @@ class Evaluation:
 class Experiment:
     """Everything that defines a run.
 
-    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices. accumulate: in how many
-    parts, one after the other, a batch is computed, for less memory; each part has batch statistics of its own. seed: all
-    randomness follows from it. steps: the length of the run; None for the length of the optimizer's schedule in epochs.
-    init_from: what the training starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a
+    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices.
+    accumulate: in how many parts, one after the other, a batch is computed, for less memory; each
+    part has batch statistics of its own. seed: all randomness follows from it. steps: the length of
+    the run; None for the length of the optimizer's schedule in epochs. init_from: what the training
+    starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a
     trained run, or a folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
-    log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in the report.
-    evaluation: whether and how test pictures are scored as it goes.
-    mesh: devices along the batch (0: as many as fit) and along the pictures' height. shard_optimizer: the optimisers' moments
-    are split over the devices of the batch instead of kept by each.
-    matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there, `highest` does not.
+    log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in
+    the report. evaluation: whether and how test pictures are scored as it goes.
+    mesh: devices along the batch (0: as many as fit) and along the pictures' height.
+    shard_optimizer: the optimisers' moments are split over the devices of the batch instead of kept
+    by each.
+    matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there,
+    `highest` does not.
     """
 
     data: Data = Unpaired()
@@ -75,36 +82,48 @@ class Experiment:
     matmul_precision: Literal["default", "high", "highest"] = "default"
 
 
-# ---------------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------- files
 
 
 def load(path: str, *kinds: type) -> Any:
-    """What `get_config()` of a Python file returns: an instance of one of `kinds`, of Experiment if none is given.
+    """What `get_config()` of a Python file returns: an instance of one of `kinds`, of Experiment if
+    none is given.
 
-    The file is code and is run: load only files that you trust. Raises UserError if it cannot be used.
+    The file is code and is run: load only files that you trust. Raises UserError if it cannot be
+    used.
     """
     beside = Path(getattr(sys.modules["__main__"], "__file__", None) or "").parent  # of the script
     file = Path(path).expanduser()
     if not file.is_file() and (beside / file).is_file():
         file = beside / file
     if not file.is_file():
-        near = {str(p.relative_to(root)) for root in (Path(), beside) for p in root.glob("configs/*.py")}
+        near = {
+            str(p.relative_to(root)) for root in (Path(), beside) for p in root.glob("configs/*.py")
+        }
         guess = difflib.get_close_matches(path, sorted(near), 3, 0.4)
         example = ", such as configs/quickstart.py" if "configs/quickstart.py" in near else ""
-        hint = f"did you mean {' or '.join(guess)}?" if guess else f"give the path of a Python file{example}."
+        hint = (
+            f"did you mean {' or '.join(guess)}?"
+            if guess
+            else f"give the path of a Python file{example}."
+        )
         raise UserError(f"There is no config file {path}; {hint}")
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise UserError(f"The config {path} is no Python file; its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(file.stem, module)
-    # So that a config can build on another (`from configs.quickstart import …`), wherever the program was started.
+    # So that a config can build on another (`from configs.quickstart import …`), wherever the
+    # program was started.
     root = str(file.resolve().parent.parent)
     sys.path.insert(0, root)
     try:
         spec.loader.exec_module(module)
         if not hasattr(module, "get_config"):
-            raise UserError(f"The config {path} has no function get_config(); see configs/quickstart.py for the form.")
+            raise UserError(
+                f"The config {path} has no function get_config(); see configs/quickstart.py for "
+                "the form."
+            )
         experiment = module.get_config()
     except UserError:
         raise
@@ -112,7 +131,9 @@ def load(path: str, *kinds: type) -> Any:
         frames = [frame.lineno for frame in inspect.trace() if frame.filename == str(file)]
         line = frames[-1] if frames else getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else path
-        raise UserError(f"The config {where} does not load: {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"The config {where} does not load: {type(error).__name__}: {error}"
+        ) from error
     finally:
         sys.path.remove(root)
     kinds = kinds or (Experiment,)
@@ -123,18 +144,23 @@ def load(path: str, *kinds: type) -> Any:
             if dataclasses.is_dataclass(experiment)
             else ""
         )
-        raise UserError(f"get_config() of {path} must return {wanted}; it returned {type(experiment).__name__}{hint}.")
+        raise UserError(
+            f"get_config() of {path} must return {wanted}; it returned "
+            f"{type(experiment).__name__}{hint}."
+        )
     return experiment
 
 
-# ---------------------------------------------------------------------------------------------- overrides
+# ---------------------------------------------------------------------------------------- overrides
 
 
 def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
-    """A copy of a dataclass with the field of the dotted `name` set to what `text` says, read by the field's type.
+    """A copy of a dataclass with the field of the dotted `name` set to what `text` says, read by
+    the field's type.
 
-    Where the present value is a function, a loss or a dataclass, the name of a sibling in its module is accepted. Raises
-    UserError, with the nearest names or both types, for what does not fit.
+    Where the present value is a function, a loss or a dataclass, the name of a sibling in its
+    module is accepted. Raises UserError, with the nearest names or both types, for what does not
+    fit.
     """
     head, _, rest = name.partition(".")
     where = f"{prefix}.{head}"
@@ -142,7 +168,11 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     fields = [f.name for f in _fields(config)] if is_config else []
     if head not in fields:
         near = difflib.get_close_matches(head, fields, 3, 0.5)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Its fields: {', '.join(fields) or 'none'}."
+        hint = (
+            f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"Its fields: {', '.join(fields) or 'none'}."
+        )
         raise UserError(f"{prefix} ({type(config).__name__}) has no field '{head}'. {hint}")
     present = getattr(config, head)
     if rest:
@@ -153,7 +183,9 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
             value = _parse(text, hint, present)
         except ValueError:
             shown = _short(present)
-            raise UserError(f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none.") from None
+            raise UserError(
+                f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none."
+            ) from None
     if isinstance(config, nn.Module):
         return config.clone(**{head: value})
     return dataclasses.replace(typing.cast("Any", config), **{head: value})
@@ -173,13 +205,20 @@ def _parse(text: str, hint: Any, present: Any) -> Any:
     if origin is Literal:
         return _only(text, text in args)
     if hint is bool:
-        return _only(text.lower() in ("true", "1", "yes"), text.lower() in ("true", "false", "1", "0", "yes", "no"))
+        return _only(
+            text.lower() in ("true", "1", "yes"),
+            text.lower() in ("true", "false", "1", "0", "yes", "no"),
+        )
     if hint in (int, float):
         return hint(text)
     if hint is str:
         return text
     if origin is Annotated:
-        return str(Path(text).expanduser()) if text.startswith("~") and _marked(hint) else _parse(text, args[0], present)
+        return (
+            str(Path(text).expanduser())
+            if text.startswith("~") and _marked(hint)
+            else _parse(text, args[0], present)
+        )
     if origin is tuple:
         return _parse_tuple(text, args, present)
     return _sibling(text, hint, present)
@@ -200,8 +239,9 @@ def _only(value: Any, allowed: bool) -> Any:
 
 
 def _siblings(present: Any, hint: Any) -> dict[str, Any]:
-    """What may stand in the place of `present`: functions beside a function, constants of its type, or instances with
-    defaults of the classes beside its own that are of the hinted type."""
+    """What may stand in the place of `present`: functions beside a function, constants of its type,
+    or instances with defaults of the classes beside its own that are of the hinted type.
+    """
     if present is None or isinstance(present, (int, float, str, tuple)):
         return {}
     home = present.__module__ if inspect.isfunction(present) else type(present).__module__
@@ -212,7 +252,9 @@ def _siblings(present: Any, hint: Any) -> dict[str, Any]:
     if constants:
         return constants
     found = dict(_instances(public, home, hint if inspect.isclass(hint) else object))
-    return {k: v for k, v in found.items() if isinstance(v, nn.Module) == isinstance(present, nn.Module)}
+    return {
+        k: v for k, v in found.items() if isinstance(v, nn.Module) == isinstance(present, nn.Module)
+    }
 
 
 def _instances(public: dict[str, Any], home: str, wanted: type) -> Iterator[tuple[str, Any]]:
@@ -243,7 +285,13 @@ def _describe(hint: Any, present: Any) -> str:
             return "a tuple that a config file sets"
         number = "" if args[-1] is Ellipsis else f"{len(args)} "
         return f"{number}{'names' if args[0] is str else 'numbers'} joined by commas"
-    simple = {int: "an int", float: "a float", bool: "true or false", str: "a text", type(None): "none"}
+    simple = {
+        int: "an int",
+        float: "a float",
+        bool: "true or false",
+        str: "a text",
+        type(None): "none",
+    }
     if hint in simple:
         return simple[hint]
     siblings = _siblings(present, hint)
@@ -257,16 +305,19 @@ def _short(value: Any) -> str:
     return f"{type(value).__name__}(…)" if dataclasses.is_dataclass(value) else repr(value)
 
 
-# ---------------------------------------------------------------------------------------------- storing
+# ------------------------------------------------------------------------------------------ storing
 
 Trust: TypeAlias = bool | frozenset[str]
-"""Whether the code outside imgtrans_jax that a stored config names may be run: all, none, or these names."""
+"""Whether the code outside imgtrans_jax that a stored config names may be run: all, none, or these
+names.
+"""
 
 
 def to_json(value: Any, where: str = "config") -> Any:
     """A config as plain JSON values: dataclasses by the name of their type, functions by their own.
 
-    Raises UserError for a lambda, a local function, or anything else that has no name to be found by again.
+    Raises UserError for a lambda, a local function, or anything else that has no name to be found
+    by again.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -276,43 +327,61 @@ def to_json(value: Any, where: str = "config") -> Any:
     if name:
         return {"ref": name, **_home(name)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)}
+        fields = {
+            f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)
+        }
         name = f"{type(value).__module__}:{type(value).__qualname__}"
         return {"type": name, **_home(name), **fields}
     raise UserError(
-        f"{where} is {value!r}, which cannot be stored with the run; write it as a named function or a dataclass in a module."
+        f"{where} is {value!r}, which cannot be stored with the run; write it as a named function "
+        "or a dataclass in a module."
     )
 
 
 def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> Any:
-    """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a stranger's run cannot make
-    this program execute code; `trust_code` allows others, all or some (`names_in` a config that is in use anyway).
+    """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a
+    stranger's run cannot make this program execute code; `trust_code` allows others, all or some
+    (`names_in` a config that is in use anyway).
 
-    Every value must be of its field's type; what the texts among them name is not opened here, see `named_outside`. Raises
-    UserError for anything else.
+    Every value must be of its field's type; what the texts among them name is not opened here, see
+    `named_outside`. Raises UserError for anything else.
     """
     if isinstance(stored, list):
         return tuple(from_json(item, trust_code, f"{where}[{i}]") for i, item in enumerate(stored))
     if not isinstance(stored, dict):
         return stored
-    found = _look_up(stored.get("ref") or stored.get("type"), trust_code, str(stored.get(_FROM, "")))
+    found = _look_up(
+        stored.get("ref") or stored.get("type"), trust_code, str(stored.get(_FROM, ""))
+    )
     if "ref" in stored:
         return found
     if not (inspect.isclass(found) and dataclasses.is_dataclass(found)):
-        raise UserError(f"The stored config names {stored['type']}, which is no configurable type; the run is damaged.")
+        raise UserError(
+            f"The stored config names {stored['type']}, which is no configurable type; the run is "
+            "damaged."
+        )
     fields = {key: item for key, item in stored.items() if key not in ("type", _FROM)}
     unknown = set(fields) - {f.name for f in _fields(found)}
     if unknown:
-        raise UserError(f"The stored config has fields that this version does not know: {', '.join(sorted(unknown))}.")
+        raise UserError(
+            "The stored config has fields that this version does not know: "
+            f"{', '.join(sorted(unknown))}."
+        )
     hints, values = typing.get_type_hints(found), {}
     for key, item in fields.items():
         values[key] = value = from_json(item, trust_code, f"{where}.{key}")
         if not _fits(value, hints.get(key, Any)):
-            raise UserError(f"The stored {where}.{key} is {repr(value)[:80]}, which it cannot be; the run is damaged.")
+            raise UserError(
+                f"The stored {where}.{key} is {repr(value)[:80]}, which it cannot be; the run is "
+                "damaged."
+            )
     try:
         return found(**values)
     except (TypeError, ValueError) as error:  # a field is missing, or its own check refuses a value
-        raise UserError(f"The stored {where} makes no {found.__name__} ({str(error)[:200]}); the run is damaged.") from None
+        raise UserError(
+            f"The stored {where} makes no {found.__name__} ({str(error)[:200]}); the run is "
+            "damaged."
+        ) from None
 
 
 def names_in(config: Any) -> frozenset[str]:
@@ -322,20 +391,30 @@ def names_in(config: Any) -> frozenset[str]:
         item = waiting.pop()
         if isinstance(item, dict):
             found |= {item[key] for key in ("type", "ref") if key in item}
-        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        waiting += (
+            item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        )
     return frozenset(found)
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value may stand in a field of this type, as far as that can be told without using it."""
+    """Whether a value may stand in a field of this type, as far as that can be told without using
+    it.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, choice) for choice in args)
     if origin is Literal:
         return value in args
     if origin is tuple:
-        kinds = [args[0]] * len(value) if isinstance(value, tuple) and args[-1] is Ellipsis else list(args)
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+        kinds = (
+            [args[0]] * len(value)
+            if isinstance(value, tuple) and args[-1] is Ellipsis
+            else list(args)
+        )
+        return (
+            isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+        )
     if hint in (int, float):
         return type(value) in (int, float) and (hint is float or value == value // 1)
     if hint in (bool, str, type(None)):
@@ -347,10 +426,15 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def named_outside(value: Any, where: str = "config") -> dict[str, str]:
-    """What a config would open of the world outside: {"config.data.a": "/home/me/photos"}, the texts of fields that are marked
-    by `Opens`, without those that lead nowhere."""
+    """What a config would open of the world outside: {"config.data.a": "/home/me/photos"}, the
+    texts of fields that are marked by `Opens`, without those that lead nowhere.
+    """
     if isinstance(value, tuple):
-        return {k: v for i, item in enumerate(value) for k, v in named_outside(item, f"{where}[{i}]").items()}
+        return {
+            k: v
+            for i, item in enumerate(value)
+            for k, v in named_outside(item, f"{where}[{i}]").items()
+        }
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return {}
     found: dict[str, str] = {}
@@ -378,11 +462,21 @@ def _plain(hint: Any) -> Any:
 
 
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
-    """One line for each field in which two stored configs differ, as `config.batch_size: 1 -> 4`."""
-    if isinstance(old, dict) and isinstance(new, dict) and "type" in old and old["type"] == new.get("type"):
-        # A field that only one of them has came or went with a version of the program, and changed nothing.
+    """One line for each field in which two stored configs differ, as `config.batch_size: 1 ->
+    4`.
+    """
+    if (
+        isinstance(old, dict)
+        and isinstance(new, dict)
+        and "type" in old
+        and old["type"] == new.get("type")
+    ):
+        # A field that only one of them has came or went with a version of the program, and changed
+        # nothing.
         common = [key for key in old if key in new and key != _FROM]
-        return [line for key in common for line in differences(old[key], new[key], f"{where}.{key}")]
+        return [
+            line for key in common for line in differences(old[key], new[key], f"{where}.{key}")
+        ]
     if _homeless(old) == _homeless(new):
         return []
     return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]
@@ -397,7 +491,9 @@ def _homeless(stored: Any) -> Any:
 
 def _stored_text(stored: Any) -> str:
     if isinstance(stored, dict):
-        fields = ", ".join(f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref", _FROM))
+        fields = ", ".join(
+            f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref", _FROM)
+        )
         name = str(stored.get("ref") or stored.get("type")).partition(":")[2]
         return name if "ref" in stored else f"{name}({fields})"
     if isinstance(stored, list):
@@ -408,7 +504,8 @@ def _stored_text(stored: Any) -> str:
 def _fields(config: Any) -> list[dataclasses.Field[Any]]:
     own = (
         ("parent", "name")
-        if isinstance(config, nn.Module) or (isinstance(config, type) and issubclass(config, nn.Module))
+        if isinstance(config, nn.Module)
+        or (isinstance(config, type) and issubclass(config, nn.Module))
         else ()
     )
     return [f for f in dataclasses.fields(config) if f.init and f.name not in own]
@@ -427,12 +524,17 @@ def _name_of(value: Any) -> str | None:
         name = next((k for k, v in vars(sys.modules[module]).items() if v is value), "")
     else:
         return None
-    return f"{module}:{name}" if name and getattr(sys.modules.get(module), name, None) is value else None
+    return (
+        f"{module}:{name}"
+        if name and getattr(sys.modules.get(module), name, None) is value
+        else None
+    )
 
 
 def _home(name: str) -> dict[str, str]:
-    """For code outside imgtrans_jax, the folder from which its module can be imported: a config that is loaded by its path may
-    use modules that no later program would find."""
+    """For code outside imgtrans_jax, the folder from which its module can be imported: a config
+    that is loaded by its path may use modules that no later program would find.
+    """
     module, _, _ = name.partition(":")
     file = getattr(sys.modules.get(module), "__file__", None)
     if module.split(".")[0] == "imgtrans_jax" or not file:
@@ -454,22 +556,30 @@ def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
     if not trusted and not own:
         at = f" in {home}" if home else ""
         raise UserError(
-            f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run unasked; if you trust it, "
-            "add --trust_code, which stylize.py, evaluate, compare and convert know."
+            f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run "
+            "unasked; if you trust it, add --trust_code, which stylize.py, evaluate, compare and "
+            "convert know."
         )
     try:
-        # Only of code that is trusted, and not of this package, is the folder that the config names looked into.
+        # Only of code that is trusted, and not of this package, is the folder that the config names
+        # looked into.
         found = getattr(_imported(module, home if trusted and not own else ""), attribute)
     except Exception as error:  # what importing somebody's module can bring about
         if own:
-            raise UserError(f"The run was made with {name}, which this version of imgtrans_jax does not have.") from None
+            raise UserError(
+                f"The run was made with {name}, which this version of imgtrans_jax does not have."
+            ) from None
         before = f"it was in {home}; if that has moved, s" if home else "S"
         raise UserError(
-            f"The run was made with {name}, which cannot be imported here ({type(error).__name__}: {error}): {before}et "
-            f"PYTHONPATH to the folder that holds {module.split('.')[0]}, and run the same command again."
+            f"The run was made with {name}, which cannot be imported here "
+            f"({type(error).__name__}: {error}): {before}et PYTHONPATH to the folder that holds "
+            f"{module.split('.')[0]}, and run the same command again."
         ) from None
     if not trusted and not _is_own(found):
-        raise UserError(f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to be trusted.")
+        raise UserError(
+            f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to "
+            "be trusted."
+        )
     return found
 
 
@@ -485,7 +595,9 @@ def _imported(module: str, home: str) -> types.ModuleType:
 
 
 def _is_own(found: Any) -> bool:
-    """Whether it is a function or a class that imgtrans_jax defines, or a constant of such a class."""
+    """Whether it is a function or a class that imgtrans_jax defines, or a constant of such a
+    class.
+    """
     if not (inspect.isfunction(found) or inspect.isclass(found)):
         found = type(found)
     return found.__module__.split(".")[0] == "imgtrans_jax"

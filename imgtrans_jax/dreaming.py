@@ -44,37 +44,54 @@ def dream(
     overwrite: bool = False,
     stop: Stop | None = None,
 ) -> list[Path]:
-    """Deep Dream of a picture, or of every picture of a folder; returns the files written, of their content's size.
+    """Deep Dream of a picture, or of every picture of a folder; returns the files written, of their
+    content's size.
 
-    guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as for `stylise`.
+    guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as
+    for `stylise`.
     """
     if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
-        raise UserError("config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not negative.")
+        raise UserError(
+            "config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not "
+            "negative."
+        )
     if recipe.channel < -1:
         raise UserError(f"config.channel is {recipe.channel}; give one from 0, or -1 for all.")
     if guide is not None and recipe.channel >= 0:
-        raise UserError("A guide speaks to all channels; leave out either --style or --config.channel.")
+        raise UserError(
+            "A guide speaks to all channels; leave out either --style or --config.channel."
+        )
     content, out = Path(content), Path(out)
-    pairs = in_and_out(content, out, "dream", [recipe.weights, *([] if guide is None else [guide])], overwrite)
+    pairs = in_and_out(
+        content, out, "dream", [recipe.weights, *([] if guide is None else [guide])], overwrite
+    )
     depth, params = load_vgg(recipe.weights)
     with sentence():
         (layer,) = recipe.network(depth).layers
         objective = recipe.objective(depth)
         if recipe.channel >= channels(layer):
-            raise UserError(f"{layer} has {channels(layer)} channels, from 0; there is no {recipe.channel}.")
+            raise UserError(
+                f"{layer} has {channels(layer)} channels, from 0; there is no {recipe.channel}."
+            )
     if layer != recipe.layer:
         say(f"VGG-{depth} has no {recipe.layer}; {layer} stands in.")
     frozen: dict[str, Any] = {"params": jax.device_put(params), "guide": None}
     if guide is not None:
         picture = to_area(unit(images.read_picture(guide)), 256**2)
-        frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(frozen["params"], picture[None])
+        frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(
+            frozen["params"], picture[None]
+        )
     with contextlib.ExitStack() as held:
         make = functools.partial(_octaves, recipe, objective, frozen, size)
         return work(make, content, out, pairs, stop or held.enter_context(Stop()), overwrite)
 
 
-def _octaves(recipe: DeepDream, objective: Any, frozen: Any, size: int | None, picture: np.ndarray, job: Job) -> Made:
-    """The picture at every octave's size with what the octaves before have drawn added: nothing is blurred on the way."""
+def _octaves(
+    recipe: DeepDream, objective: Any, frozen: Any, size: int | None, picture: np.ndarray, job: Job
+) -> Made:
+    """The picture at every octave's size with what the octaves before have drawn added: nothing is
+    blurred on the way.
+    """
     picture = unit(images.resize(picture, *working_size(picture, size)))
     factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
     sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]

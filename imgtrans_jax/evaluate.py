@@ -1,15 +1,18 @@
 """Scores a trained generator on its held-out pictures, or one folder of pictures against another.
 
   python -m imgtrans_jax.evaluate --run=runs/pix2pix_openmoji
-  python -m imgtrans_jax.evaluate --run=runs/mine --config.data.a=other/sketches --config.data.b=other/paintings
+  python -m imgtrans_jax.evaluate --run=runs/mine --config.data.a=other/sketches
+  --config.data.b=other/paintings
   python -m imgtrans_jax.evaluate --fake=coloured --real=true_colours --metrics=psnr,ssim,lpips_alex
   python -m imgtrans_jax.evaluate --fake=predicted_labels --real=true_labels --colours=facades
-  python -m imgtrans_jax.evaluate --run=runs/labels2photo --segmenter=runs/photo2labels --colours=facades
+  python -m imgtrans_jax.evaluate --run=runs/labels2photo --segmenter=runs/photo2labels
+  --colours=facades
 
-Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the features of --features), cycle
-(where there is a way back); with --colours also the scores of label maps: pixel_accuracy, class_accuracy, class_iou.
-Each evaluation is printed, with standard errors, and added with its protocol to evaluations.jsonl in the folder of the run, or
-of --fake. A picture that cannot be read ends it, for a score is of all pictures or of none.
+Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the
+features of --features), cycle (where there is a way back); with --colours also the scores of label
+maps: pixel_accuracy, class_accuracy, class_iou. Each evaluation is printed, with standard errors,
+and added with its protocol to evaluations.jsonl in the folder of the run, or of --fake. A picture
+that cannot be read ends it, for a score is of all pictures or of none.
 """
 
 import dataclasses
@@ -19,20 +22,39 @@ from absl import flags
 
 from imgtrans_jax import cli
 
-RUN = flags.DEFINE_string("run", None, "A trained run, a .safetensors or .pth file, or a folder of .pth files.")
+RUN = flags.DEFINE_string(
+    "run", None, "A trained run, a .safetensors or .pth file, or a folder of .pth files."
+)
 FAKE = flags.DEFINE_string("fake", None, "Instead of --run: a folder of results.")
-REAL = flags.DEFINE_string("real", None, "With --fake: a folder of real pictures; those of one name belong together.")
+REAL = flags.DEFINE_string(
+    "real", None, "With --fake: a folder of real pictures; those of one name belong together."
+)
 METRIC_NAMES = flags.DEFINE_list("metrics", [], "Which, joined by commas. Default: all that apply.")
 FEATURES = flags.DEFINE_string(
-    "features", "vgg16", "For kid and fid: vgg16 (embedded), inception (fetched once), or the .pth of Inception's weights."
+    "features",
+    "vgg16",
+    "For kid and fid: vgg16 (embedded), inception (fetched once), or the .pth of Inception's "
+    "weights.",
 )
 COUNT = flags.DEFINE_integer("count", 0, "Test pictures; 0 for all.", lower_bound=0)
-COLOURS = flags.DEFINE_string("colours", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours.")
-SEGMENTER = flags.DEFINE_string("segmenter", None, "A run that makes label maps of photographs: the FCN score with it.")
-OUT = flags.DEFINE_string("out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake.")
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what stands in --out instead of adding to it.")
-TRUST_CODE = flags.DEFINE_bool("trust_code", False, "Run code that the run's config names outside imgtrans_jax.")
-TRUST_PATHS = flags.DEFINE_bool("trust_paths", False, "Open the folders and data sets that somebody else's run names.")
+COLOURS = flags.DEFINE_string(
+    "colours", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours."
+)
+SEGMENTER = flags.DEFINE_string(
+    "segmenter", None, "A run that makes label maps of photographs: the FCN score with it."
+)
+OUT = flags.DEFINE_string(
+    "out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake."
+)
+OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace what stands in --out instead of adding to it."
+)
+TRUST_CODE = flags.DEFINE_bool(
+    "trust_code", False, "Run code that the run's config names outside imgtrans_jax."
+)
+TRUST_PATHS = flags.DEFINE_bool(
+    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
+)
 
 
 def main(overrides: cli.Overrides) -> int:
@@ -45,22 +67,36 @@ def main(overrides: cli.Overrides) -> int:
     if not RUN.value and not (FAKE.value and REAL.value):
         raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
     if FAKE.value and SEGMENTER.value:
-        raise UserError("--segmenter goes with --run; of two folders give the label maps themselves.")
+        raise UserError(
+            "--segmenter goes with --run; of two folders give the label maps themselves."
+        )
     fake, real, run = (Path(flag.value or "").expanduser() for flag in (FAKE, REAL, RUN))
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
     file = Path(OUT.value).expanduser() if OUT.value else folder / evaluation.FILE
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
     request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
     request.check()
-    inputs = [path for path in (run, Path(COLOURS.value), Path(SEGMENTER.value or "")) if path.is_file()]
-    inputs += [path for pictures in (fake, real) if FAKE.value for path in pictures.rglob("*") if path.name != evaluation.FILE]
+    inputs = [
+        path for path in (run, Path(COLOURS.value), Path(SEGMENTER.value or "")) if path.is_file()
+    ]
+    inputs += [
+        path
+        for pictures in (fake, real)
+        if FAKE.value
+        for path in pictures.rglob("*")
+        if path.name != evaluation.FILE
+    ]
     refuse_inputs([file], inputs)
     if not OUT.value and file.is_symlink():
         raise UserError(f"{file} is a link, which is not written through; give another --out.")
     if OUT.value or folder.is_dir():  # else it will be said that this is missing
         evaluation.check_table(file, OVERWRITE.value)
     folders = FAKE.value is not None
-    records = [evaluation.evaluate_folders(fake, real, request)] if folders else _of_run(run, request, overrides)
+    records = (
+        [evaluation.evaluate_folders(fake, real, request)]
+        if folders
+        else _of_run(run, request, overrides)
+    )
     evaluation.keep(records, file, anew=OVERWRITE.value)
     print("\n\n".join(evaluation.table(record) for record in records))
     print(f"\n{'Written' if OVERWRITE.value else 'Added'} to {file}, with the protocol.")

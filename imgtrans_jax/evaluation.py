@@ -30,7 +30,9 @@ from imgtrans_jax.translation import compiled, sampled
 from imgtrans_jax.types import Direction, UserError
 
 FILE = "evaluations.jsonl"
-"""In the folder of a run, or of the pictures: one JSON object for each evaluation, the newest last."""
+"""In the folder of a run, or of the pictures: one JSON object for each evaluation, the newest
+last.
+"""
 
 PAIRWISE = ("psnr", "ssim", "lpips_alex", "lpips_vgg")
 OF_SETS = ("kid", "fid")
@@ -54,8 +56,10 @@ MEANING = {
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What to measure. metrics: of METRICS, those that apply are taken. features: see `Features`. count: test pictures, 0 for
-    all. colours: of label maps (`facades`, `cityscapes`, a file), for segmentation scores, or ''."""
+    """What to measure. metrics: of METRICS, those that apply are taken. features: see `Features`.
+    count: test pictures, 0 for all. colours: of label maps (`facades`, `cityscapes`, a file), for
+    segmentation scores, or ''.
+    """
 
     metrics: tuple[str, ...] = METRICS
     features: str = "vgg16"
@@ -63,22 +67,27 @@ class Request:
     colours: str = ""
 
     def check(self) -> None:
-        """Raises UserError for metrics, features or colours that there are not, or a count below 2 (0: all)."""
+        """Raises UserError for metrics, features or colours that there are not, or a count below 2
+        (0: all).
+        """
         check_name(self.features)
         if self.colours:
             colours_of(self.colours)
         unknown = [name for name in self.metrics if name not in METRICS]
         if unknown:
             raise UserError(
-                f"There is no metric {', '.join(map(repr, unknown))}; choose of {', '.join(METRICS)} (the scores of label maps "
-                "come with --colours)."
+                f"There is no metric {', '.join(map(repr, unknown))}; choose of "
+                f"{', '.join(METRICS)} (the scores of label maps come with --colours)."
             )
         if self.count == 1 or self.count < 0:
-            raise UserError(f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all.")
+            raise UserError(
+                f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all."
+            )
 
     def within(self, impossible: Mapping[str, str]) -> Request:
-        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no reason.
-        What is left out is said. Raises UserError if nothing is left."""
+        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no
+        reason. What is left out is said. Raises UserError if nothing is left.
+        """
         taken = tuple(name for name in self.metrics if name not in impossible)
         reasons: dict[str, list[str]] = {}
         for name in self.metrics:
@@ -93,7 +102,9 @@ class Request:
 
 
 def impossible(directions: Sequence[Direction], opened: Opened) -> dict[str, str]:
-    """The metrics that a training with these pictures cannot have, and why. directions: the recipe's."""
+    """The metrics that a training with these pictures cannot have, and why. directions: the
+    recipe's.
+    """
     found = _too_few(min(len(stream.test) for stream in opened.streams))
     if len(opened.streams) > 1 or not directions:
         found |= dict.fromkeys(PAIRWISE, "needs pairs, results with their truth")
@@ -108,14 +119,18 @@ def _too_few(pictures: int) -> dict[str, str]:
 
 
 class Judge:
-    """The networks of the metrics that are asked for, loaded once, and a ledger for each set of pictures."""
+    """The networks of the metrics that are asked for, loaded once, and a ledger for each set of
+    pictures.
+    """
 
     def __init__(self, request: Request) -> None:
         request.check()
         self.request = request
         self.features = Features(request.features) if set(OF_SETS) & set(request.metrics) else None
         self.lpips = {
-            name: LPIPS("alex" if name == "lpips_alex" else "vgg") for name in PAIRWISE[2:] if name in request.metrics
+            name: LPIPS("alex" if name == "lpips_alex" else "vgg")
+            for name in PAIRWISE[2:]
+            if name in request.metrics
         }
         self.colours: Colours = colours_of(request.colours) if request.colours else {}
 
@@ -125,7 +140,9 @@ class Judge:
     def protocol(self) -> dict[str, Any]:
         """What the scores were made with."""
         found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
-        found |= {"versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}}
+        found |= {
+            "versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}
+        }
         found |= {"errors": "standard errors"}
         if self.features:
             found["features"] = self.features.protocol
@@ -151,7 +168,10 @@ class Ledger:
             if name in self.judge.lpips:
                 found = self.judge.lpips[name](_rgb(fakes), _rgb(truths)).tolist()
             else:
-                found = [(psnr if name == "psnr" else _ssim)(x, y) for x, y in zip(fakes, truths, strict=True)]
+                found = [
+                    (psnr if name == "psnr" else _ssim)(x, y)
+                    for x, y in zip(fakes, truths, strict=True)
+                ]
             self.pairwise.setdefault(name, []).extend(found)
 
     def set(self, which: str, pictures: np.ndarray) -> None:
@@ -169,10 +189,13 @@ class Ledger:
             self.confusion = counts if self.confusion is None else self.confusion + counts
 
     def protocol(self) -> dict[str, Any]:
-        """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of real
-        pictures, and how many of them `kid` compared."""
+        """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of
+        real pictures, and how many of them `kid` compared.
+        """
         found = self.judge.protocol()
-        found |= {"pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}}
+        found |= {
+            "pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
+        }
         if "kid" in self.judge.request.metrics and min(self.counts.values()) > 1:
             found |= {"kid": kid_protocol(self.counts["fakes"], self.counts["reals"])}
         return found
@@ -194,26 +217,45 @@ class Ledger:
                 found["fid"] = frechet_distance(x, y)
         if self.confusion is not None:
             by = scores(self.confusion, self.judge.colours)
-            found |= {"pixel_accuracy": by.pixel, "class_accuracy": by.per_class, "class_iou": by.iou}
-            found |= {f"iou/{name}": value for name, value in by.by_class.items() if np.isfinite(value)}
+            found |= {
+                "pixel_accuracy": by.pixel,
+                "class_accuracy": by.per_class,
+                "class_iou": by.iou,
+            }
+            found |= {
+                f"iou/{name}": value for name, value in by.by_class.items() if np.isfinite(value)
+            }
         return found, errors
 
 
-# ------------------------------------------------------------------------------------------------ generators
+# --------------------------------------------------------------------------------------- generators
 
 
 class Examiner:
-    """Scores a generator on its experiment's test pictures, as often as it is asked to: each direction is compiled once."""
+    """Scores a generator on its experiment's test pictures, as often as it is asked to: each
+    direction is compiled once.
+    """
 
-    def __init__(self, loaded: Generator, opened: Opened, request: Request, segmenter: Generator | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Generator,
+        opened: Opened,
+        request: Request,
+        segmenter: Generator | None = None,
+    ) -> None:
         self.experiment, self.opened = loaded.experiment, opened
         self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
         request.check()
         self.judge = Judge(request.within(impossible(self.directions, opened)))
-        self.translations = {direction: compiled(loaded, direction) for direction in self.directions}
+        self.translations = {
+            direction: compiled(loaded, direction) for direction in self.directions
+        }
         self.segmenter = compiled(segmenter) if segmenter else None
         if request.colours and len(opened.streams) > 1:
-            raise UserError("Label maps are scored where each has its truth: --colours needs a run that was trained on pairs.")
+            raise UserError(
+                "Label maps are scored where each has its truth: --colours needs a run that was "
+                "trained on pairs."
+            )
         if segmenter and not self.judge.colours:
             raise UserError("A segmenter's maps are compared by their colours: give --colours too.")
 
@@ -225,13 +267,17 @@ class Examiner:
         about = {
             "source": source,
             "step": step,
-            "weights": checksum({"params": jax.device_get(loaded.params), "stats": jax.device_get(loaded.stats)}),
+            "weights": checksum(
+                {"params": jax.device_get(loaded.params), "stats": jax.device_get(loaded.stats)}
+            ),
         }
         if not self.directions:
             return [self._record("generated", *self._from_nothing(loaded), about)]
         return [self._record(d, *self._direction(d), about) for d in self.directions]
 
-    def _record(self, what: str, ledger: Ledger, extra: dict[str, float], about: dict[str, Any]) -> dict[str, Any]:
+    def _record(
+        self, what: str, ledger: Ledger, extra: dict[str, float], about: dict[str, Any]
+    ) -> dict[str, Any]:
         found, errors = ledger.results()
         return {
             "what": what,
@@ -246,34 +292,61 @@ class Examiner:
     def _direction(self, direction: Direction) -> tuple[Ledger, dict[str, float]]:
         given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
         data, ledger, beside = self.experiment.data, self.judge.ledger(), self.judge.ledger()
-        translate, back = self.translations[direction], self.translations.get("b2a" if direction == "a2b" else "a2b")
+        translate, back = (
+            self.translations[direction],
+            self.translations.get("b2a" if direction == "a2b" else "a2b"),
+        )
         paired = len(self.opened.streams) == 1
         cycle: list[float] = []
-        for batch in _said(f"{direction}: results", *self._batches(self.opened.streams[-1 if given == "b" else 0])):
+        for batch in _said(
+            f"{direction}: results", *self._batches(self.opened.streams[-1 if given == "b" else 0])
+        ):
             inputs = batch[given]
             outputs = translate.padded(inputs)
-            fakes = images.to_bytes(data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs)
+            fakes = images.to_bytes(
+                data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs
+            )
             ledger.set("fakes", fakes)
             if "cycle" in self.judge.request.metrics and back is not None:
                 cycle += list(np.abs(back.padded(outputs) - inputs).mean((1, 2, 3)))
             if paired:
-                real = data.shown(inputs, batch[wanted]) if batch[wanted].shape[1] == inputs.shape[1] else batch[wanted]
+                real = (
+                    data.shown(inputs, batch[wanted])
+                    if batch[wanted].shape[1] == inputs.shape[1]
+                    else batch[wanted]
+                )
                 truths = images.to_bytes(real)
                 ledger.set("reals", truths)
                 ledger.pairs(fakes, truths)
                 self._labels(ledger, beside, images.to_bytes(inputs), fakes, truths)
         if not paired:
-            for batch in _said(f"{direction}: real pictures", *self._batches(self.opened.streams[-1 if wanted == "b" else 0])):
+            for batch in _said(
+                f"{direction}: real pictures",
+                *self._batches(self.opened.streams[-1 if wanted == "b" else 0]),
+            ):
                 ledger.set("reals", images.to_bytes(batch[wanted]))
         extra = {"cycle": float(np.mean(cycle))} if cycle else {}
         # What the segmenter makes of real pictures: no generator is expected to do better.
         of_real = beside.results()[0] if beside.confusion is not None else {}
-        return ledger, extra | {f"real/{name}": value for name, value in of_real.items() if not name.startswith("iou/")}
+        return ledger, extra | {
+            f"real/{name}": value for name, value in of_real.items() if not name.startswith("iou/")
+        }
 
-    def _labels(self, ledger: Ledger, beside: Ledger, inputs: np.ndarray, fakes: np.ndarray, truths: np.ndarray) -> None:
-        """The FCN score: a segmenter reads the labels back from the results; or the results are label maps themselves."""
+    def _labels(
+        self,
+        ledger: Ledger,
+        beside: Ledger,
+        inputs: np.ndarray,
+        fakes: np.ndarray,
+        truths: np.ndarray,
+    ) -> None:
+        """The FCN score: a segmenter reads the labels back from the results; or the results are
+        label maps themselves.
+        """
         if self.segmenter is not None:
-            read = [images.to_bytes(self.segmenter.padded(images.to_signed(x))) for x in (fakes, truths)]
+            read = [
+                images.to_bytes(self.segmenter.padded(images.to_signed(x))) for x in (fakes, truths)
+            ]
             ledger.labels(read[0], inputs)
             beside.labels(read[1], inputs)
         elif self.judge.colours:
@@ -298,38 +371,57 @@ class Examiner:
 
 
 def described(experiment: Experiment, opened: Opened) -> dict[str, Any]:
-    """The part of a protocol that the experiment sets: data, split, counts, weights of its losses."""
+    """The part of a protocol that the experiment sets: data, split, counts, weights of its
+    losses.
+    """
     held_out = all(stream.test is not stream.train for stream in opened.streams)
     recipe, cut = experiment.recipe, experiment.data.cut
     found = {
         "data": config.to_json(experiment.data),
         "split": "test pictures" if held_out else "training pictures, for there are no others",
         "of": opened.counts(),
-        "resize": f"{cut.resize} to {cut.crop_size or cut.load_size}, antialiased bicubic (Pillow), 8 bits",
+        "resize": f"{cut.resize} to {cut.crop_size or cut.load_size}, antialiased bicubic "
+        "(Pillow), 8 bits",
         "recipe": type(recipe).__name__,
         "batch": experiment.batch_size,
         "seed": experiment.seed,
     }
-    return found | {name: getattr(recipe, name) for name in ("identity", "cycle", "test_mode", "ema") if hasattr(recipe, name)}
+    return found | {
+        name: getattr(recipe, name)
+        for name in ("identity", "cycle", "test_mode", "ema")
+        if hasattr(recipe, name)
+    }
 
 
-# ------------------------------------------------------------------------------------------------ folders
+# ------------------------------------------------------------------------------------------ folders
 
 
 def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]:
-    """Scores of the pictures of one folder against those of another: pairwise where every one has a partner of its name, and as
-    sets. A picture of another size than its partner is resized to it. Raises UserError if either cannot be read."""
+    """Scores of the pictures of one folder against those of another: pairwise where every one has a
+    partner of its name, and as sets. A picture of another size than its partner is resized to it.
+    Raises UserError if either cannot be read.
+    """
     request.check()
-    fakes, reals = (images.list_pictures(folder)[: request.count or None] for folder in (fake, real))
+    fakes, reals = (
+        images.list_pictures(folder)[: request.count or None] for folder in (fake, real)
+    )
     partners = {path.relative_to(real).with_suffix(""): path for path in images.list_pictures(real)}
     matched = [partners.get(path.relative_to(fake).with_suffix("")) for path in fakes]
     paired = all(matched)
     if request.colours and not paired:
-        raise UserError(f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in {real}.")
+        raise UserError(
+            f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in "
+            f"{real}."
+        )
     lacking = {"cycle": "needs a trained run"} | _too_few(min(len(fakes), len(reals)))
     if not paired:
-        without = f"{sum(m is None for m in matched)} of {len(fakes)}, such as {_alone(fakes, matched)}, have none"
-        lacking |= dict.fromkeys(PAIRWISE, f"needs a partner of the same name in {real}, and {without}")
+        without = (
+            f"{sum(m is None for m in matched)} of {len(fakes)}, such as "
+            f"{_alone(fakes, matched)}, have none"
+        )
+        lacking |= dict.fromkeys(
+            PAIRWISE, f"needs a partner of the same name in {real}, and {without}"
+        )
     judge = Judge(request.within(lacking))
     ledger, resized = judge.ledger(), 0
     for path, partner in _said("results", len(fakes), zip(fakes, matched, strict=True)):
@@ -345,8 +437,16 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
     for path in _said("real pictures", len(reals), reals):
         ledger.set("reals", _bytes(path)[None])
     found, errors = ledger.results()
-    split = {"fake": str(fake), "real": str(real), "pairs by name": paired, "resized to their partner": int(resized)}
-    split["resize"] = "bicubic, antialiased (Pillow), 8 bits; label maps by the nearest pixel; transparency on white"
+    split = {
+        "fake": str(fake),
+        "real": str(real),
+        "pairs by name": paired,
+        "resized to their partner": int(resized),
+    }
+    split["resize"] = (
+        "bicubic, antialiased (Pillow), 8 bits; label maps by the nearest pixel; transparency on "
+        "white"
+    )
     return {
         "what": fake.name,
         "source": str(fake),
@@ -358,7 +458,7 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
     }
 
 
-# ------------------------------------------------------------------------------------------------ records
+# ------------------------------------------------------------------------------------------ records
 
 
 def keep(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -> None:
@@ -368,8 +468,9 @@ def keep(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -
 
 
 def check_table(file: Path, overwrite: bool) -> None:
-    """Sees that records can be added to a file, whose folder is there. Raises UserError for a file of
-    anything else, unless it may be overwritten, and where nothing can be written."""
+    """Sees that records can be added to a file, whose folder is there. Raises UserError for a file
+    of anything else, unless it may be overwritten, and where nothing can be written.
+    """
     make_folder(file.parent, "--out")
     try:
         with file.open() as opened:
@@ -383,14 +484,20 @@ def check_table(file: Path, overwrite: bool) -> None:
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """The newest record of each direction that a folder keeps: `step`, and, by name, `scores`, `errors` and `counts`, which are
-    numbers, and `protocol` with `features` and `pictures`. Lines that are cut short, and values of other kinds, are passed
-    over."""
+    """The newest record of each direction that a folder keeps: `step`, and, by name, `scores`,
+    `errors` and `counts`, which are numbers, and `protocol` with `features` and `pictures`. Lines
+    that are cut short, and values of other kinds, are passed over.
+    """
     found: dict[str, dict[str, Any]] = {}
     for record in json_files.lines(folder / FILE):
-        kept = {name: json_files.numbers(record.get(name)) for name in ("scores", "errors", "counts")}
+        kept = {
+            name: json_files.numbers(record.get(name)) for name in ("scores", "errors", "counts")
+        }
         protocol = record["protocol"] if isinstance(record.get("protocol"), dict) else {}
-        parts = {name: protocol[name] if isinstance(protocol.get(name), dict) else {} for name in ("features", "pictures")}
+        parts = {
+            name: protocol[name] if isinstance(protocol.get(name), dict) else {}
+            for name in ("features", "pictures")
+        }
         if isinstance(record.get("what"), str):
             step = json_files.count(record.get("step"))
             found[record["what"]] = record | kept | {"step": step, "protocol": protocol | parts}
@@ -401,29 +508,44 @@ def table(record: Mapping[str, Any]) -> str:
     """A record as lines for the console."""
     counts = record["counts"]
     step = f", step {record['step']}" if record.get("step") is not None else ""
-    lines = [f"{record['source']}  {record['what']}{step}  ({counts['fakes']} results, {counts['reals']} real pictures)"]
+    lines = [
+        f"{record['source']}  {record['what']}{step}  ({counts['fakes']} results, "
+        f"{counts['reals']} real pictures)"
+    ]
     for name, value in record["scores"].items():
         if name.startswith("iou/"):
             continue
         error = f" ± {record['errors'][name]:.4f}" if name in record["errors"] else ""
-        lines.append(f"  {name:20}{value:10.4f}{error:10}  {MEANING.get(name.removeprefix('real/'), '')}")
+        lines.append(
+            f"  {name:20}{value:10.4f}{error:10}  {MEANING.get(name.removeprefix('real/'), '')}"
+        )
     if str(record["protocol"].get("split", "")).startswith("training"):
-        lines.append("  These are training pictures, for there are no others: scores of held-out ones would be worse.")
+        lines.append(
+            "  These are training pictures, for there are no others: scores of held-out ones "
+            "would be worse."
+        )
     if record["errors"]:
         lines.append("  ± is the standard error.")
     resized = record["protocol"].get("resized to their partner")
     if resized:
-        lines.append(f"  {resized} results had another size than their partner and were resized to it.")
+        lines.append(
+            f"  {resized} results had another size than their partner and were resized to it."
+        )
     features = record["protocol"].get("features")
     if features and set(OF_SETS) & set(record["scores"]):
-        lines.append(f"  kid and fid in features of {features['network']} ({features['layer']}; {features['resize']})")
+        lines.append(
+            f"  kid and fid in features of {features['network']} ({features['layer']}; "
+            f"{features['resize']})"
+        )
         few = min(counts.values())
         if few < 4 * int(features["layer"].split()[-1]) and "fid" in record["scores"]:
-            lines.append(f"  {few} pictures are few for a FID: it is far above what thousands would give.")
+            lines.append(
+                f"  {few} pictures are few for a FID: it is far above what thousands would give."
+            )
     return "\n".join(lines)
 
 
-# ------------------------------------------------------------------------------------------------ small things
+# ------------------------------------------------------------------------------------- small things
 
 
 def _said(what: str, count: int, items: Iterable[Any]) -> Iterator[Any]:
@@ -455,15 +577,18 @@ def _stacked(examples: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Mapping[s
 def _rgb(pictures: np.ndarray) -> np.ndarray:
     if pictures.shape[-1] not in (1, 3):
         raise UserError(
-            f"lpips, kid and fid are for grey and RGB pictures, and these have {pictures.shape[-1]} channels: give "
-            "--metrics=psnr,ssim."
+            "lpips, kid and fid are for grey and RGB pictures, and these have "
+            f"{pictures.shape[-1]} channels: give --metrics=psnr,ssim."
         )
     return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
 
 
 def _ssim(x: np.ndarray, y: np.ndarray) -> float:
     if min(x.shape[:2]) < 11:
-        raise UserError(f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; leave ssim out.")
+        raise UserError(
+            f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; "
+            "leave ssim out."
+        )
     return rgb_ssim(x, y)
 
 
@@ -473,7 +598,9 @@ def _bytes(path: Path) -> np.ndarray:
 
 
 def _nearest(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    rows, columns = (np.arange(new) * old // new for new, old in zip(shape[:2], picture.shape[:2], strict=True))
+    rows, columns = (
+        np.arange(new) * old // new for new, old in zip(shape[:2], picture.shape[:2], strict=True)
+    )
     return picture[rows][:, columns]
 
 

@@ -1,4 +1,6 @@
-"""Where prepared data are kept, files that are written whole or not at all, and those that are not written over."""
+"""Where prepared data are kept, files that are written whole or not at all, and those that are not
+written over.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +23,32 @@ def cache_folder() -> Path:
     """Where prepared data are kept: $IMGTRANS_CACHE, or imgtrans_jax in the user's cache folder."""
     chosen = os.environ.get("IMGTRANS_CACHE")
     return (
-        Path(chosen).expanduser() if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
+        Path(chosen).expanduser()
+        if chosen
+        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "imgtrans_jax"
     )
 
 
 def check_fetched(name: str, digest: str) -> None:
-    """Compares the SHA-256 of what was fetched, for which no published one is known, with that of the first time, which is kept
-    in the cache folder and said. Raises UserError if it is another."""
+    """Compares the SHA-256 of what was fetched, for which no published one is known, with that of
+    the first time, which is kept in the cache folder and said. Raises UserError if it is another.
+    """
     file = cache_folder() / "fetched.txt"
     with contextlib.suppress(OSError, ValueError):
-        before = dict(line.split("  ", 1)[::-1] for line in file.read_text(encoding="utf-8").splitlines())
+        before = dict(
+            line.split("  ", 1)[::-1] for line in file.read_text(encoding="utf-8").splitlines()
+        )
         if before.get(name, digest) != digest:
             raise UserError(
-                f"What was fetched as {name} is not what it was the first time (SHA-256 {digest}, then {before[name]}), and is "
-                f"not used; if that is right, remove its line from {file}."
+                f"What was fetched as {name} is not what it was the first time (SHA-256 {digest}, "
+                f"then {before[name]}), and is not used; if that is right, remove its line from "
+                f"{file}."
             )
         if name in before:
             return
     print(
-        f"No published checksum of {name} is known here: it was compared with none. Its SHA-256 is {digest}, which is kept in "
-        f"{file}; another file under this name will be refused.",
+        f"No published checksum of {name} is known here: it was compared with none. Its SHA-256 "
+        f"is {digest}, which is kept in {file}; another file under this name will be refused.",
         flush=True,
     )
     with contextlib.suppress(OSError):
@@ -50,21 +58,29 @@ def check_fetched(name: str, digest: str) -> None:
 
 
 def make_folder(folder: Path, flag: str) -> None:
-    """Makes a folder that a flag names, and sees that something can be written to it. Raises UserError if not."""
+    """Makes a folder that a flag names, and sees that something can be written to it. Raises
+    UserError if not.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = "there is a file of that name" if folder.is_file() else error.strerror
-        raise UserError(f"The folder {folder} cannot be made ({why}); choose another {flag}.") from None
+        raise UserError(
+            f"The folder {folder} cannot be made ({why}); choose another {flag}."
+        ) from None
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}.") from None
+        raise UserError(
+            f"Nothing can be written to {folder} ({error.strerror}); choose another {flag}."
+        ) from None
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Raises UserError if one of the files is there already and is not to be overwritten; call it before any work."""
+    """Raises UserError if one of the files is there already and is not to be overwritten; call it
+    before any work.
+    """
     for path in filter(os.path.lexists, paths):
         if path.is_dir():
             raise UserError(f"{path} is there already, and is a folder; choose another name.")
@@ -73,16 +89,23 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
 
 
 def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
-    """Raises UserError for a file to write that is one of those to read, by whatever name or link: no flag allows it."""
+    """Raises UserError for a file to write that is one of those to read, by whatever name or link:
+    no flag allows it.
+    """
     known = {key: path for path in read for key in _identities(path)}
     for path in written:
         for key in _identities(path):
             if key in known:
-                raise UserError(f"--out: {path} is the input {known[key]}, which would be overwritten; choose another --out.")
+                raise UserError(
+                    f"--out: {path} is the input {known[key]}, which would be overwritten; choose "
+                    "another --out."
+                )
 
 
 def _identities(path: Path) -> Iterator[Any]:
-    """What two names of one file have in common: the real place, and, of one that is there, what the system calls it."""
+    """What two names of one file have in common: the real place, and, of one that is there, what
+    the system calls it.
+    """
     yield real_folder(path.parent) / path.name
     with contextlib.suppress(OSError):
         found = path.stat()
@@ -104,7 +127,9 @@ def fitting(stem: str, end: str) -> str:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is removed if anything fails."""
+    """A hidden path beside `path` to write to; it takes the place of `path` at the end, and is
+    removed if anything fails.
+    """
     name = os.fsencode(path.name)
     short = path.name if len(name) < LONGEST - 30 else hashlib.sha256(name).hexdigest()
     partial = path.with_name(f".{short}.{os.getpid()}.part")

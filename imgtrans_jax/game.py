@@ -1,4 +1,6 @@
-"""A two-player game as a value: what makes CycleGAN CycleGAN, for the one training step that all methods share."""
+"""A two-player game as a value: what makes CycleGAN CycleGAN, for the one training step that all
+methods share.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,17 @@ class Game:
     critic: (views, train) -> logits under the views' names; None for a method without one.
     fakes: (batch, samples) -> generated views, by the critic's name; they pass through the pools.
     reals: batch -> real views, by the critic's name.
-    g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights that are never trained.
-    d_objective: (real logits, fake logits) -> terms.
-    penalty: (critic function, real views, shown fake views, key) -> terms that are added to the critics' (WGAN-GP), or None;
-    the function maps views to logits at the critics' present parameters.
-    pool_size, pool_groups: images kept for each critic (0: none), and in how many independent groups.
-    critic_first: whether the critic moves before the generator (pix2pix, GAN) or after it (CycleGAN).
-    fresh: Goodfellow et al.'s Algorithm 1: `critic_steps` turns of the critic, each with a minibatch and samples of its own,
-    then the generator's with its own. Without it the critic has one turn, on the samples that the generator is judged by.
-    ema: decay of the smoothed generator parameters, 0 for none.
+    g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights that
+    are never trained. d_objective: (real logits, fake logits) -> terms.
+    penalty: (critic function, real views, shown fake views, key) -> terms that are added to the
+    critics' (WGAN-GP), or None; the function maps views to logits at the critics' present
+    parameters.
+    pool_size, pool_groups: images kept for each critic (0: none), and in how many independent
+    groups. critic_first: whether the critic moves before the generator (pix2pix, GAN) or after it
+    (CycleGAN). fresh: Goodfellow et al.'s Algorithm 1: `critic_steps` turns of the critic, each
+    with a minibatch and samples of its own, then the generator's with its own. Without it the
+    critic has one turn, on the samples that the generator is judged by. ema: decay of the smoothed
+    generator parameters, 0 for none.
     """
 
     generator: nn.Module
@@ -52,6 +56,7 @@ class Game:
 
     @property
     def minibatches(self) -> int:
-        """How many a step takes: the rows of its batch are those of all, interleaved, so that each device has its share of
-        each."""
+        """How many a step takes: the rows of its batch are those of all, interleaved, so that each
+        device has its share of each.
+        """
         return self.critic_steps + 1 if self.fresh else 1

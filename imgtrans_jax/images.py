@@ -22,7 +22,14 @@ from imgtrans_jax.reading import read_picture as read_picture
 from imgtrans_jax.reading import with_channels as with_channels
 from imgtrans_jax.types import UserError
 
-WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+WRITABLE = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
 """The suffixes of files that are written, and Pillow's names of their forms."""
 
 DEEP = frozenset({".png", ".tif", ".tiff"})
@@ -53,8 +60,12 @@ def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> n
     if picture.dtype == np.uint8 and picture.shape[2] == 3:
         return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
     mode = None if picture.dtype == np.uint8 else "F"
-    planes = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(picture.shape[2])]
-    resized = np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], axis=2)
+    planes = [
+        Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(picture.shape[2])
+    ]
+    resized = np.stack(
+        [np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], axis=2
+    )
     return resized.clip(0, 1) if mode and clip else resized
 
 
@@ -73,12 +84,17 @@ def _resized_rgba(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def to_unit(picture: np.ndarray) -> np.ndarray:
     """uint8, or float in [0, 1] -> float32 in [0, 1]."""
-    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture.astype(np.float32)
+    return (
+        picture.astype(np.float32) / 255
+        if picture.dtype == np.uint8
+        else picture.astype(np.float32)
+    )
 
 
 def to_signed(picture: np.ndarray) -> np.ndarray:
     """uint8, or float in [0, 1] -> float32 in [-1, 1]."""
-    signed = picture.astype(np.float32)  # then in place: a large picture's temporaries would fill the memory
+    # then in place: a large picture's temporaries would fill the memory
+    signed = picture.astype(np.float32)
     if picture.dtype == np.uint8:
         signed /= 127.5
     else:
@@ -113,7 +129,9 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     """Rows of uint8 pictures (H, W, C), all of one size, on white, `gap` pixels apart."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
-    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    sheet = np.full(
+        (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8
+    )
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
             top, left = i * (height + gap), j * (width + gap)
@@ -121,17 +139,28 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     return sheet
 
 
-def labelled(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[Sequence[str]], title: str, gap: int = 8) -> np.ndarray:
-    """Rows of uint8 RGB pictures of any size with a caption under each and a title above all, on white."""
+def labelled(
+    rows: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[Sequence[str]],
+    title: str,
+    gap: int = 8,
+) -> np.ndarray:
+    """Rows of uint8 RGB pictures of any size with a caption under each and a title above all, on
+    white.
+    """
     font, line = ImageFont.load_default(14), 20
     heights = [max(picture.shape[0] for picture in row) + line + gap for row in rows]
     columns = max(len(row) for row in rows)
     widths = [0] * columns
     for row, texts in zip(rows, captions, strict=True):
         for c, (picture, text) in enumerate(zip(row, texts, strict=True)):
-            widths[c] = max(widths[c], picture.shape[1] + gap, math.ceil(font.getlength(text)) + gap)
+            widths[c] = max(
+                widths[c], picture.shape[1] + gap, math.ceil(font.getlength(text)) + gap
+            )
     lines = _wrapped(title, font, sum(widths) - gap)
-    sheet = Image.new("RGB", (sum(widths) + gap, sum(heights) + line * len(lines) + 2 * gap), "white")
+    sheet = Image.new(
+        "RGB", (sum(widths) + gap, sum(heights) + line * len(lines) + 2 * gap), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     for number, text in enumerate(lines):
         draw.text((gap, gap + number * line), text, "black", font)
@@ -158,15 +187,18 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: str = "") -> None:
-    """Writes uint8 (H, W, 1, 3 or 4), or uint16 (H, W, 1) as PNG and TIFF, whole or not at all, in the form of the name's
-    suffix (one of WRITABLE); as `.npy` any array. software: what the file says it was made by, but in an array.
+    """Writes uint8 (H, W, 1, 3 or 4), or uint16 (H, W, 1) as PNG and TIFF, whole or not at all, in
+    the form of the name's suffix (one of WRITABLE); as `.npy` any array. software: what the file
+    says it was made by, but in an array.
 
     Raises UserError for four channels as JPEG.
     """
     path = Path(path)
     form = WRITABLE.get(path.suffix.lower())
     if form == "JPEG" and picture.shape[2] == 4:
-        raise UserError(f"JPEG has no transparency, and this picture has: write {path.with_suffix('.png')}.")
+        raise UserError(
+            f"JPEG has no transparency, and this picture has: write {path.with_suffix('.png')}."
+        )
     with whole(path) as partial, partial.open("wb") as file:
         if form is None:
             np.save(file, picture, allow_pickle=False)
@@ -180,7 +212,9 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: s
 
 
 def embedded(picture: np.ndarray) -> str:
-    """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a PNG within the text of a page: a data URI."""
+    """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a PNG within the text of a page: a data
+    URI.
+    """
     picture = picture if picture.dtype == np.uint8 else from_unit(picture)
     written = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(written, "PNG")
@@ -188,7 +222,9 @@ def embedded(picture: np.ndarray) -> str:
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
-    """(N, H, W, C) with its right and bottom mirrored outwards to multiples of `multiple`, and to `smallest` at least."""
+    """(N, H, W, C) with its right and bottom mirrored outwards to multiples of `multiple`, and to
+    `smallest` at least.
+    """
     target = [max(smallest, math.ceil(side / multiple) * multiple) for side in images.shape[1:3]]
     after = [side - old for side, old in zip(target, images.shape[1:3], strict=True)]
     if not any(after):

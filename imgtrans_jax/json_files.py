@@ -1,4 +1,6 @@
-"""JSON from anywhere, read within bounds, and JSON inside a page: nothing in it can end a program or leave its element."""
+"""JSON from anywhere, read within bounds, and JSON inside a page: nothing in it can end a program
+or leave its element.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LARGEST = 4 * 2**20
-"""Bytes of a text; as Python's values they are thirty times that at most. What this program writes has some hundred kB."""
+"""Bytes of a text; as Python's values they are thirty times that at most. What this program writes
+has some hundred kB.
+"""
 
 DEEPEST = 64
 """Levels of lists and objects within each other; a config has a dozen."""
@@ -19,9 +23,10 @@ _LARGEST_LINE = 2**20
 
 
 def parsed(text: str | bytes, kind: type[T] = dict) -> T:
-    """The value of a JSON text, in UTF-8, of the type `kind`. Raises ValueError, and nothing else, for any other text, for one
-    that is larger or deeper than what this program writes, for whole numbers beyond 64 bits, names that are there twice, and
-    for characters that cannot be printed."""
+    """The value of a JSON text, in UTF-8, of the type `kind`. Raises ValueError, and nothing else,
+    for any other text, for one that is larger or deeper than what this program writes, for whole
+    numbers beyond 64 bits, names that are there twice, and for characters that cannot be printed.
+    """
     if len(text) > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
     try:
@@ -36,7 +41,9 @@ def parsed(text: str | bytes, kind: type[T] = dict) -> T:
 
 
 def read(path: Path, kind: type[T] = dict) -> T:
-    """What a JSON file holds. Raises OSError if it cannot be read, and ValueError as `parsed` does."""
+    """What a JSON file holds. Raises OSError if it cannot be read, and ValueError as `parsed`
+    does.
+    """
     with path.open("rb") as file:
         return parsed(file.read(LARGEST + 1), kind)
 
@@ -50,7 +57,9 @@ def read_or_none(path: Path, kind: type[T] = dict) -> T | None:
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines; what is cut short or damaged is passed over. No file is an empty one."""
+    """The objects of a file of JSON lines; what is cut short or damaged is passed over. No file is
+    an empty one.
+    """
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +73,9 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def number(value: Any) -> float | None:
-    """A number, which may be NaN or infinite; None for any other value (true and false are none)."""
+    """A number, which may be NaN or infinite; None for any other value (true and false are
+    none).
+    """
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
@@ -80,8 +91,10 @@ def count(value: Any) -> int | None:
 
 
 def embedded(value: Any) -> str:
-    """A value as JSON within a <script>: an HTML parser looks for '<' and '&' alone there, and JavaScript's older forms take
-    U+2028 and U+2029 for ends of lines, so that these are written by their numbers."""
+    """A value as JSON within a <script>: an HTML parser looks for '<' and '&' alone there, and
+    JavaScript's older forms take U+2028 and U+2029 for ends of lines, so that these are written by
+    their numbers.
+    """
     text = json.dumps(value)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

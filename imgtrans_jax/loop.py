@@ -27,7 +27,7 @@ from imgtrans_jax.types import UserError
 
 FEW_STEPS = 300
 
-# ------------------------------------------------------------------------------------------------ training
+# ----------------------------------------------------------------------------------------- training
 
 
 def train(
@@ -39,9 +39,10 @@ def train(
 ) -> TrainState:
     """Trains, or goes on training, in the folder `workdir`, and returns the last state.
 
-    steps: where to stop, counted from the very start; None for the experiment's own length. The same call goes on from
-    the newest checkpoint. Ctrl-C, SIGTERM and SIGHUP save and raise `Interrupted`. stop: the context for
-    signals that the caller has entered already, if there is one. verbose: every loss term on the console.
+    steps: where to stop, counted from the very start; None for the experiment's own length. The
+    same call goes on from the newest checkpoint. Ctrl-C, SIGTERM and SIGHUP save and raise
+    `Interrupted`. stop: the context for signals that the caller has entered already, if there is
+    one. verbose: every loss term on the console.
 
     Raises UserError for anything the user can mend, a loss that is no longer finite among them.
     """
@@ -51,7 +52,12 @@ def train(
 
 
 def _train(
-    experiment: Experiment, folder: Path, steps: int | None, stop: Stop, verbose: bool, held: contextlib.ExitStack
+    experiment: Experiment,
+    folder: Path,
+    steps: int | None,
+    stop: Stop,
+    verbose: bool,
+    held: contextlib.ExitStack,
 ) -> TrainState:
     began = time.monotonic()
     stored = config.to_json(experiment)
@@ -65,15 +71,23 @@ def _train(
     batches = pictures.batches(rows, experiment.seed, jax.process_index(), jax.process_count())
     _check_pictures(experiment, pictures)
     each = f"{game.minibatches} x {experiment.batch_size}" if game.minibatches > 1 else rows
-    say(f"Pictures: {pictures.counts()}. {per_epoch} step{'s' if per_epoch > 1 else ''} of {each} an epoch.")
+    say(
+        f"Pictures: {pictures.counts()}. {per_epoch} step{'s' if per_epoch > 1 else ''} of {each} "
+        "an epoch."
+    )
     if getattr(experiment.data, "direction", "a2b") == "b2a":
         say("Learning from b to a (config.data.direction=b2a).")
     if rows > pictures.largest():
-        say(f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it several times.")
+        say(
+            f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it "
+            "several times."
+        )
 
     # ---- programs and state
     groups = game.pool_groups if game.pool_size else None
-    mesh = sharding.device_mesh(experiment.mesh, experiment.batch_size, groups, experiment.accumulate)
+    mesh = sharding.device_mesh(
+        experiment.mesh, experiment.batch_size, groups, experiment.accumulate
+    )
     program = Program(experiment, mesh, batches[0], per_epoch)
     generators.check_place(folder)
     make_folder(folder, "--workdir")
@@ -89,7 +103,10 @@ def _train(
             program.go_on(first, _epochs_done(first, metadata, pictures))
     total = _total_steps(experiment, program, steps)
     if first >= total:
-        say(f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A larger --steps goes on.")
+        say(
+            f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A "
+            "larger --steps goes on."
+        )
         return state
     iterator = batches.iterator()
     position = 0  # of the next batch in the stream
@@ -101,26 +118,47 @@ def _train(
         say(_resumed(program, first, metadata, stored))
     say(f"{total} steps in all{_epochs_text(program, total)}.")
     if steps is None and total < FEW_STEPS:
-        say(f"{total} steps are few: with so little data lengthen config.optimizer.schedule; {FEW_STEPS} are a beginning.")
+        say(
+            f"{total} steps are few: with so little data lengthen config.optimizer.schedule; "
+            f"{FEW_STEPS} are a beginning."
+        )
     _warn_of_no_rate(program, first, total)
     say("Compiling the training step …")
     compiled, seconds, needs = program.compile()
     write_json(folder / "config.json", stored)
     say(f"Compiled in {duration(seconds)}. {needs}")
     if experiment.evaluation.every:
-        wanted = request(experiment).within(evaluation.impossible(experiment.recipe.directions, pictures))
-        evaluation.Judge(wanted)  # so that weights that cannot be had are said before the first step
+        wanted = request(experiment).within(
+            evaluation.impossible(experiment.recipe.directions, pictures)
+        )
+        # so that weights that cannot be had are said before the first step
+        evaluation.Judge(wanted)
         if experiment.evaluation.best and experiment.evaluation.best not in wanted.metrics:
             raise UserError(
-                f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be measured here; choose another."
+                f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be "
+                "measured here; choose another."
             )
 
     # ---- the loop
     facts = versions() | {"compiled in": duration(seconds)}
-    report = Report(folder, stored, facts, first, experiment.recipe.notes) if jax.process_index() == 0 else None
+    report = (
+        Report(folder, stored, facts, first, experiment.recipe.notes)
+        if jax.process_index() == 0
+        else None
+    )
     clock = Clock(first, total, rows, verbose)
     records = Records(
-        experiment, stored, folder, pictures, batches, program, iterator, checkpoints, report, clock, position - first
+        experiment,
+        stored,
+        folder,
+        pictures,
+        batches,
+        program,
+        iterator,
+        checkpoints,
+        report,
+        clock,
+        position - first,
     )
     with records:
         stop.arm()
@@ -131,9 +169,15 @@ def _train(
             stopping = stop.asked(step)
             records.after(step, state, metrics, ending=stopping or step == total)
             if stopping:
-                raise Interrupted(f"Stopped at step {step} of {total} and saved; the same command goes on from there.")
+                raise Interrupted(
+                    f"Stopped at step {step} of {total} and saved; the same command goes on from "
+                    "there."
+                )
 
-    say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {folder / 'index.html'}")
+    say(
+        f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at "
+        f"{folder / 'index.html'}"
+    )
     return state
 
 
@@ -152,7 +196,10 @@ def _open_data(experiment: Experiment) -> Opened:
 
 def _check_pictures(experiment: Experiment, pictures: Opened) -> None:
     if len(pictures.classes) == 1 and getattr(experiment.recipe, "conditional", False):
-        raise UserError("A conditional GAN needs classes: give a folder with a folder of pictures for each class.")
+        raise UserError(
+            "A conditional GAN needs classes: give a folder with a folder of pictures for each "
+            "class."
+        )
 
 
 def _total_steps(experiment: Experiment, program: Program, steps: int | None) -> int:
@@ -161,7 +208,10 @@ def _total_steps(experiment: Experiment, program: Program, steps: int | None) ->
     if steps is None:
         steps = program.length()
     if steps is None:
-        raise UserError("Neither the config nor its schedule says how long to train; give --steps or config.steps.")
+        raise UserError(
+            "Neither the config nor its schedule says how long to train; give --steps or "
+            "config.steps."
+        )
     if steps < 1:
         raise UserError(f"{steps} steps are none; give 1 or more.")
     return steps
@@ -171,25 +221,37 @@ def _check_numbers(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
     if experiment.init_from and not Path(experiment.init_from).expanduser().exists():
-        raise UserError(f"There is no {experiment.init_from} to start from (config.init_from); check the path.")
+        raise UserError(
+            f"There is no {experiment.init_from} to start from (config.init_from); check the path."
+        )
     wanted = experiment.evaluation
     request(experiment).check()
     if wanted.every < 0:
         raise UserError(f"config.evaluation.every is {wanted.every}; it is in epochs, 0 for none.")
     if wanted.best and wanted.best not in wanted.metrics:
         raise UserError(
-            f"config.evaluation.best is '{wanted.best}', which is not among config.evaluation.metrics "
-            f"({', '.join(wanted.metrics)}); add it there."
+            f"config.evaluation.best is '{wanted.best}', which is not among "
+            f"config.evaluation.metrics ({', '.join(wanted.metrics)}); add it there."
         )
     if wanted.best and not wanted.every:
-        raise UserError("config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs.")
-    for name in ("batch_size", "accumulate", "log_every", "sample_every", "save_every", "keep", "samples"):
+        raise UserError(
+            "config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs."
+        )
+    for name in (
+        "batch_size",
+        "accumulate",
+        "log_every",
+        "sample_every",
+        "save_every",
+        "keep",
+        "samples",
+    ):
         if getattr(experiment, name) < 1:
             raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
     if experiment.batch_size % experiment.accumulate:
         raise UserError(
-            f"config.accumulate={experiment.accumulate} does not divide batch_size={experiment.batch_size}; the parts of "
-            "a batch are of one size."
+            f"config.accumulate={experiment.accumulate} does not divide "
+            f"batch_size={experiment.batch_size}; the parts of a batch are of one size."
         )
 
 
@@ -200,12 +262,14 @@ def _check_agreement(stored: Any, total: int, folder: Path) -> None:
         different.append(f"steps: {theirs['total']} -> {total}")
     if different:
         raise UserError(
-            f"Process {jax.process_index()} would train something else than process 0 ({'; '.join(different)}): start the same "
-            "command on all."
+            f"Process {jax.process_index()} would train something else than process 0 "
+            f"({'; '.join(different)}): start the same command on all."
         )
 
 
-def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) -> tuple[TrainState, dict[str, Any] | None]:
+def _restore_or_init(
+    program: Program, checkpoints: Checkpoints, stored: Any
+) -> tuple[TrainState, dict[str, Any] | None]:
     try:
         try:
             restored = checkpoints.restore(program.like)
@@ -221,8 +285,8 @@ def _restore_or_init(program: Program, checkpoints: Checkpoints, stored: Any) ->
     except OtherArraysError as error:
         changed = config.differences(error.metadata.get("config"), stored) or ["the program itself"]
         raise UserError(
-            f"The checkpoint in {checkpoints.folder} has other networks than this config ({'; '.join(changed)}): undo the "
-            "change, or give another --workdir to train anew."
+            f"The checkpoint in {checkpoints.folder} has other networks than this config "
+            f"({'; '.join(changed)}): undo the change, or give another --workdir to train anew."
         ) from None
     if restored is None:
         say("Initialising the networks …")
@@ -242,14 +306,16 @@ def _gone_on_from(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         raise UserError(
-            f"The checkpoint in {folder} has no position in the data that can be gone on from ({type(error).__name__}: "
-            f"{str(error)[:200]}); bring back a copy, or give another --workdir to train anew."
+            f"The checkpoint in {folder} has no position in the data that can be gone on from "
+            f"({type(error).__name__}: {str(error)[:200]}); bring back a copy, or give another "
+            "--workdir to train anew."
         ) from None
 
 
 def _epochs_done(step: int, metadata: dict[str, Any], pictures: Opened) -> Fraction:
-    """How many epochs a checkpoint had behind it. One of an older version does not say: then as many
-    as `step` steps of its own batches are of the present pictures."""
+    """How many epochs a checkpoint had behind it. One of an older version does not say: then as
+    many as `step` steps of its own batches are of the present pictures.
+    """
     if "epochs" in metadata:
         return Fraction(*metadata["epochs"])
     return Fraction(step, pictures.steps_per_epoch(_rows(metadata)))
@@ -271,8 +337,8 @@ def _warn_of_no_rate(program: Program, first: int, total: int) -> None:
     over = length is not None and total > length and program.rate(total - 1) == 0
     if over or program.rate(late) < 1e-4 * program.rate(0):
         say(
-            f"The last steps have a learning rate of {program.rate(total - 1):.2g}: the schedule is "
-            "over before; lengthen config.optimizer.schedule."
+            f"The last steps have a learning rate of {program.rate(total - 1):.2g}: the schedule "
+            "is over before; lengthen config.optimizer.schedule."
         )
 
 
@@ -283,5 +349,8 @@ def _resumed(program: Program, step: int, metadata: dict[str, Any], now: Any) ->
     if before and before != devices:
         text += f" It ran on {before}, and now on {devices}."
     if changed:
-        text += f" The config has changed since; from step {step} on the new values hold:\n  " + "\n  ".join(changed)
+        text += (
+            f" The config has changed since; from step {step} on the new values hold:\n  "
+            + "\n  ".join(changed)
+        )
     return text

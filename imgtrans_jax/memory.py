@@ -21,9 +21,11 @@ def text(size: int) -> str:
 
 
 def needed(compiled: Any) -> int:
-    """Bytes that a compiled program uses at its peak on each device, with its arguments, as its compiler
-    reports them; what is donated and given back under another name counts once. What compiling and this
-    report took goes back to the system, on Linux; else glibc keeps it, 0.7 GB for a CycleGAN."""
+    """Bytes that a compiled program uses at its peak on each device, with its arguments, as its
+    compiler reports them; what is donated and given back under another name counts once. What
+    compiling and this report took goes back to the system, on Linux; else glibc keeps it, 0.7 GB
+    for a CycleGAN.
+    """
     found = compiled.memory_analysis()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # a libc without it
@@ -41,7 +43,9 @@ def held(tree: Any) -> int:
 
 
 def free() -> int | None:
-    """Bytes that are free on the device, or, on a CPU, of this machine or container; None where that is not known."""
+    """Bytes that are free on the device, or, on a CPU, of this machine or container; None where
+    that is not known.
+    """
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
@@ -53,7 +57,9 @@ def free_on_host() -> int | None:
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
+        found.append(
+            1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+        )
     except (OSError, StopIteration, ValueError, IndexError):
         if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -61,11 +67,15 @@ def free_on_host() -> int | None:
     return min(found) if found else None
 
 
-def free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[int]:
-    """Bytes that the limits of the control groups leave to this process, one for each limit; [] without.
+def free_in_groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> list[int]:
+    """Bytes that the limits of the control groups leave to this process, one for each limit; []
+    without.
 
-    Version 1 and 2, the group itself and all around it. Files that were read are kept in memory until it
-    is wanted for something else (page cache): they count as free. root, own: where the system has them.
+    Version 1 and 2, the group itself and all around it. Files that were read are kept in memory
+    until it is wanted for something else (page cache): they count as free. root, own: where the
+    system has them.
     """
     try:
         lines = [line.split(":", 2) for line in own.read_text().splitlines()]
@@ -79,7 +89,9 @@ def free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/
     for mount, limits, used, prefix in _VERSIONS:
         for group in _around(root / mount, places[mount]):
             usage = _number(group / used)
-            bounds = [bound for bound in (_number(group / limit) for limit in limits) if bound is not None]
+            bounds = [
+                bound for bound in (_number(group / limit) for limit in limits) if bound is not None
+            ]
             if usage is not None and bounds:
                 found.append(max(min(bounds) - usage + _cache(group / "memory.stat", prefix), 0))
     return found
@@ -89,7 +101,9 @@ _VERSIONS = (
     (".", ("memory.max", "memory.high"), "memory.current", ""),
     ("memory", ("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_"),
 )
-"""Of control groups: where memory is mounted, its limits and its use, and how sums over inner groups are called."""
+"""Of control groups: where memory is mounted, its limits and its use, and how sums over inner
+groups are called.
+"""
 
 
 def _around(mount: Path, place: str) -> list[Path]:

@@ -1,4 +1,6 @@
-"""What meets a process from outside: signals, another run in its folder, the loss of a process that it trains with."""
+"""What meets a process from outside: signals, another run in its folder, the loss of a process that
+it trains with.
+"""
 
 from __future__ import annotations
 
@@ -31,22 +33,26 @@ START_SECONDS = 300
 """So long processes wait for each other at the start."""
 
 ALONE = (
-    f"Error: The processes that train together did not all come within {START_SECONDS} s. Look at what the others say, check "
-    "--processes and --process, and start all of them again."
+    f"Error: The processes that train together did not all come within {START_SECONDS} s. Look at "
+    "what the others say, check --processes and --process, and start all of them again."
 )
 
 LOST = (
-    "Error: Another of the processes that train together was lost (it crashed, was killed, or its host or network failed; "
-    "its own output says which). Start the same command again, on as many hosts as there are: it goes on from the newest "
-    "checkpoint."
+    "Error: Another of the processes that train together was lost (it crashed, was killed, or "
+    "its host or network failed; its own output says which). Start the same command again, on as "
+    "many hosts as there are: it goes on from the newest checkpoint."
 )
 
 
-def start(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
-    """Joins this process to the `count` that train together; `coordinator` is host:port of process 0, `index` this number.
+def start(
+    coordinator: str | None = None, count: int | None = None, index: int | None = None
+) -> None:
+    """Joins this process to the `count` that train together; `coordinator` is host:port of process
+    0, `index` this number.
 
-    What is None comes from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, else from the cluster: jax knows TPU
-    VMs, GKE, Slurm and Open MPI. Raises UserError if they do not find each other.
+    What is None comes from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, else from
+    the cluster: jax knows TPU VMs, GKE, Slurm and Open MPI. Raises UserError if they do not find
+    each other.
     """
 
     def given(value: int | None, name: str) -> int | None:
@@ -59,32 +65,49 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
             _check_address(coordinator, count, index)
         _explain_aborts()
         jax.distributed.initialize(
-            coordinator, count, index, initialization_timeout=START_SECONDS, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+            coordinator,
+            count,
+            index,
+            initialization_timeout=START_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         )
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"The other processes were not found ({str(error).splitlines()[0]}): give --coordinator=HOST:PORT of process 0, "
-            "--processes=COUNT and --process=NUMBER, or start it by Slurm, Open MPI or on TPU VMs, where they find each other."
+            f"The other processes were not found ({str(error).splitlines()[0]}): give "
+            "--coordinator=HOST:PORT of process 0, --processes=COUNT and --process=NUMBER, or "
+            "start it by Slurm, Open MPI or on TPU VMs, where they find each other."
         ) from None
     _last_words[0] = LOST
 
 
 def _check_address(coordinator: str, count: int, index: int) -> None:
-    """What jax would answer with a long silence or an abort: a number or an address that cannot be, a port that is taken, a
-    process 0 that nobody has started."""
+    """What jax would answer with a long silence or an abort: a number or an address that cannot be,
+    a port that is taken, a process 0 that nobody has started.
+    """
     host, _, port = coordinator.rpartition(":")
     if not (host and port.isdigit() and 0 < int(port) < 65536):
-        raise UserError(f"--coordinator={coordinator} is no HOST:PORT of process 0, such as host0:8476.")
+        raise UserError(
+            f"--coordinator={coordinator} is no HOST:PORT of process 0, such as host0:8476."
+        )
     if not 0 <= index < count:
-        raise UserError(f"--process={index} is none of {count}: they are numbered from 0 to {count - 1}.")
+        raise UserError(
+            f"--process={index} is none of {count}: they are numbered from 0 to {count - 1}."
+        )
     if index == 0:
-        with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET) as trial:
+        with socket.socket(
+            socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+        ) as trial:
             try:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 trial.bind(("", int(port)))
             except OSError as error:
-                raise UserError(f"Port {port} cannot be opened here ({error.strerror}); choose another for all.") from None
-        print(f"Waiting for the other {count - 1} of {count} processes to come to {coordinator} …", flush=True)
+                raise UserError(
+                    f"Port {port} cannot be opened here ({error.strerror}); choose another for all."
+                ) from None
+        print(
+            f"Waiting for the other {count - 1} of {count} processes to come to {coordinator} …",
+            flush=True,
+        )
         return
     print(f"Waiting for process 0 at {coordinator} …", flush=True)
     until = time.monotonic() + START_SECONDS
@@ -93,18 +116,22 @@ def _check_address(coordinator: str, count: int, index: int) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             return
         except socket.gaierror:
-            raise UserError(f"There is no host {host} (--coordinator={coordinator}); check its name.") from None
+            raise UserError(
+                f"There is no host {host} (--coordinator={coordinator}); check its name."
+            ) from None
         except OSError as error:
             if time.monotonic() > until:
                 raise UserError(
-                    f"Process 0 was not found at {coordinator} ({error}): is it started, is the port open?"
+                    f"Process 0 was not found at {coordinator} ({error}): is it started, is the "
+                    "port open?"
                 ) from None
             time.sleep(0.5)
 
 
 def _explain_aborts() -> None:
-    """jax ends a process whose peer is lost, or never comes, by abort() in a thread of C++, where no Python code can catch it:
-    what there is to say can only be said by the signal's own handler."""
+    """jax ends a process whose peer is lost, or never comes, by abort() in a thread of C++, where
+    no Python code can catch it: what there is to say can only be said by the signal's own handler.
+    """
 
     def handler(_: int) -> None:
         os.write(2, f"\n{_last_words[0]}\n".encode())
@@ -112,7 +139,8 @@ def _explain_aborts() -> None:
 
     global _handler  # it must outlive this call
     _handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(handler)
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # no libc to be had: jax's own message remains
+    # no libc to be had: jax's own message remains
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).signal(int(signal.SIGABRT), _handler)
 
 
@@ -128,23 +156,33 @@ def say(text: str) -> None:
 
 def all_agree(fine: bool) -> bool:
     """Whether every process says so; a meeting point of all."""
-    return fine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.bool_(fine))))
+    return (
+        fine
+        if jax.process_count() == 1
+        else bool(np.all(multihost_utils.process_allgather(np.bool_(fine))))
+    )
 
 
 def check_agreement(stored: str, folder: Path) -> str:
-    """Whether all processes train the same thing in the same folder: returns the `stored` text of process 0, which the caller
-    compares with its own. Raises UserError if a process does not see the folder of process 0."""
+    """Whether all processes train the same thing in the same folder: returns the `stored` text of
+    process 0, which the caller compares with its own. Raises UserError if a process does not see
+    the folder of process 0.
+    """
     if jax.process_count() == 1:
         return stored
     text = np.frombuffer(stored.encode(), np.uint8)
-    length, token = multihost_utils.broadcast_one_to_all(np.array([len(text), secrets.randbelow(2**31)], np.int32))
+    length, token = multihost_utils.broadcast_one_to_all(
+        np.array([len(text), secrets.randbelow(2**31)], np.int32)
+    )
     theirs = bytes(multihost_utils.broadcast_one_to_all(np.resize(text, int(length))))
     mark = folder / ".together"
     if jax.process_index() == 0:
         mark.write_text(str(token))
     multihost_utils.sync_global_devices("the mark is there")
     until = time.monotonic() + 20  # network file systems may take a while to show a file
-    while not (seen := mark.exists() and mark.read_text() == str(token)) and time.monotonic() < until:
+    while (
+        not (seen := mark.exists() and mark.read_text() == str(token)) and time.monotonic() < until
+    ):
         time.sleep(0.2)
     everybody = multihost_utils.process_allgather(np.bool_(seen))
     if jax.process_index() == 0:
@@ -152,15 +190,17 @@ def check_agreement(stored: str, folder: Path) -> str:
     if not np.all(everybody):
         blind = [str(index) for index, sees in enumerate(everybody) if not sees]
         raise UserError(
-            f"Process {', '.join(blind)} does not see {folder} of process 0: give a --workdir on a file system that all share."
+            f"Process {', '.join(blind)} does not see {folder} of process 0: give a --workdir on "
+            "a file system that all share."
         )
     return theirs.decode()
 
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees it when
-    a process dies; on a file system without locks a file says whose it is."""
+    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees
+    it when a process dies; on a file system without locks a file says whose it is.
+    """
     if jax.process_index():
         yield
         return
@@ -175,8 +215,8 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise UserError(
-            f"Another run trains in {folder} at this moment: wait for it, stop it, or give another --workdir. (Processes that "
-            "train together need --distributed.)"
+            f"Another run trains in {folder} at this moment: wait for it, stop it, or give "
+            "another --workdir. (Processes that train together need --distributed.)"
         ) from None
     try:
         yield
@@ -203,7 +243,11 @@ def _has_locks(folder: Path) -> bool:
 @contextlib.contextmanager
 def _marked(mark: Path) -> Iterator[None]:
     """A lock by a file that says whose it is. A process that is no longer there loses it."""
-    print(f"The file system of {mark.parent} knows no locks: {mark.name} says that this run is there.", flush=True)
+    print(
+        f"The file system of {mark.parent} knows no locks: {mark.name} says that this run is "
+        "there.",
+        flush=True,
+    )
     host, pid = socket.gethostname(), os.getpid()
     owner = {"host": host, "process": pid, "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}
     for _ in range(2):
@@ -214,7 +258,9 @@ def _marked(mark: Path) -> Iterator[None]:
         except FileExistsError:
             _free(mark, host)
     else:
-        raise UserError(f"Another run began in {mark.parent} at this moment; give another --workdir.")
+        raise UserError(
+            f"Another run began in {mark.parent} at this moment; give another --workdir."
+        )
     try:
         yield
     finally:
@@ -231,12 +277,16 @@ def _free(mark: Path, host: str) -> None:
     except (ValueError, TypeError, KeyError):
         owner, pid, since = "an unknown host", 0, "an unknown time"
     if owner == host and not _lives(pid):
-        print(f"The run that was here before (process {pid}) has ended without a word: its mark is removed.", flush=True)
+        print(
+            f"The run that was here before (process {pid}) has ended without a word: its mark is "
+            "removed.",
+            flush=True,
+        )
         mark.unlink(missing_ok=True)
         return
     raise UserError(
-        f"Process {pid} on {owner} has trained in {mark.parent} since {since}: wait for it, stop it, or give "
-        f"another --workdir. If it is no longer there, remove {mark} and start again."
+        f"Process {pid} on {owner} has trained in {mark.parent} since {since}: wait for it, stop "
+        f"it, or give another --workdir. If it is no longer there, remove {mark} and start again."
     )
 
 
@@ -251,11 +301,12 @@ def _lives(pid: int) -> bool:
 
 
 class Stop:
-    """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost. Once it is
-    armed they are a question that the loop asks after each step, so that it can save; a second Ctrl-C stops
-    at once. Before that there is nothing to save: they do what they did, or, where this process is a program
-    that may be ended `at_once`, they end it, also while XLA compiles. A signal that is ignored (SIGHUP under
-    nohup) stays so."""
+    """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost. Once
+    it is armed they are a question that the loop asks after each step, so that it can save; a
+    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or,
+    where this process is a program that may be ended `at_once`, they end it, also while XLA
+    compiles. A signal that is ignored (SIGHUP under nohup) stays so.
+    """
 
     def __init__(self, at_once: bool = False, together: bool = False) -> None:
         self.at_once, self.together, self.armed = at_once, together, False
@@ -283,7 +334,8 @@ class Stop:
 
     def _take_over(self) -> None:
         if not self.before and threading.current_thread() is threading.main_thread():
-            # With several processes SIGTERM belongs to jax, which brings all of them to the same step.
+            # With several processes SIGTERM belongs to jax, which brings all of them to the same
+            # step.
             wanted = [signal.SIGINT] if self.together else [signal.SIGINT, signal.SIGTERM]
             if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
                 wanted.append(signal.SIGHUP)
@@ -296,11 +348,14 @@ class Stop:
         return self.signal is not None
 
     def _watch(self) -> None:
-        """Python's own handlers wait for the main thread, which may be in XLA for minutes; this thread hears of a signal at
-        once."""
+        """Python's own handlers wait for the main thread, which may be in XLA for minutes; this
+        thread hears of a signal at once.
+        """
         receiver, self.sender = socket.socketpair()
         self.sender.setblocking(False)
-        self.descriptor_before = signal.set_wakeup_fd(self.sender.fileno(), warn_on_full_buffer=False)
+        self.descriptor_before = signal.set_wakeup_fd(
+            self.sender.fileno(), warn_on_full_buffer=False
+        )
         threading.Thread(target=self._listen, args=(receiver,), daemon=True).start()
 
     def _listen(self, receiver: socket.socket) -> None:
@@ -327,7 +382,9 @@ class Stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _leave_the_terminal(self) -> None:
-        """What is printed to a terminal that is gone would raise an error, and that would lose the state."""
+        """What is printed to a terminal that is gone would raise an error, and that would lose the
+        state.
+        """
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in self.terminals:
             os.dup2(nowhere, number)
@@ -340,8 +397,9 @@ def lost_a_peer(error: Exception) -> bool:
 
 
 def leave(code: int) -> int:
-    """The exit code of an error, after which a process that trains with others leaves at once: the regular end would wait for
-    them."""
+    """The exit code of an error, after which a process that trains with others leaves at once: the
+    regular end would wait for them.
+    """
     if jax.distributed.is_initialized():
         os._exit(code)
     return code

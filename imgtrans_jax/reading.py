@@ -34,7 +34,21 @@ programs, as EPS does."""
 SUFFIXES = frozenset(
     f".{name}"
     for name in (
-        *("apng", "avif", "bmp", "dib", "gif", "j2k", "jfif", "jp2", "jpe", "jpeg", "jpf", "jpg", "jpx"),
+        *(
+            "apng",
+            "avif",
+            "bmp",
+            "dib",
+            "gif",
+            "j2k",
+            "jfif",
+            "jp2",
+            "jpe",
+            "jpeg",
+            "jpf",
+            "jpg",
+            "jpx",
+        ),
         *("npy", "pbm", "pfm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"),
     )
 )
@@ -48,7 +62,8 @@ AT_ONCE = 48_000_000
 alone."""
 
 Image.MAX_IMAGE_PIXELS = LARGEST
-PngImagePlugin.MAX_TEXT_CHUNK = 2**23  # bytes; a colour profile may be larger than Pillow's one megabyte
+# bytes; a colour profile may be larger than Pillow's one megabyte
+PngImagePlugin.MAX_TEXT_CHUNK = 2**23
 # Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -58,7 +73,8 @@ _BYTES_OF_OTHERS = 22
 _EMPTY_FROM, _EMPTIEST = 2**30, 20_000  # bytes; and how many of them one of the file may become:
 # a PNG of one colour has 8,000 where it is RGB, 16,000 with a palette, 100,000 in black and white
 _LARGEST_HEADER = 1000  # bytes, of `.npy`
-_FREE_UNASKED = 2**26  # bytes; whatever needs less is not worth the question how much memory is free
+# bytes; whatever needs less is not worth the question how much memory is free
+_FREE_UNASKED = 2**26
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
@@ -88,7 +104,8 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         say_once(f"Not read in {folder}: {kinds}.")
     if not found:
         raise UserError(
-            f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some there or check the path."
+            f"The folder {folder} holds no picture ({', '.join(sorted(SUFFIXES))}); put some "
+            "there or check the path."
         )
     return sorted(found, key=natural)
 
@@ -118,20 +135,27 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
                 continue
             seen.add((found.st_dev, found.st_ino))
             with os.scandir(here) as entries:
-                children = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+                children = sorted(
+                    (entry for entry in entries if not entry.name.startswith(".")),
+                    key=lambda e: e.name,
+                )
         except OSError as error:
             yield here, f"folder {here} ({error.strerror})"
             continue
         names = {child.name for child in children}
         if {"checkpoints", "config.json"} <= names or {"samples", "columns.json"} <= names:
             # What a training shows must not become what it learns from.
-            say_once(f"Left out: what a training has written to {here / 'samples' if here == folder else here}.")
+            say_once(
+                "Left out: what a training has written to "
+                f"{here / 'samples' if here == folder else here}."
+            )
             children = [child for child in children if here == folder and child.name != "samples"]
         for child in children:
             if child.is_dir():
                 (links if child.is_symlink() else folders).append(here / child.name)
             else:
-                known = child.is_file() or child.is_symlink()  # a link to nothing is named when it is read
+                # a link to nothing is named when it is read
+                known = child.is_file() or child.is_symlink()
                 yield here / child.name, "file" if known else "pipes or devices"
 
 
@@ -176,8 +200,15 @@ def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
     channels), by the rules of `read_picture`; 16 bits of which few are used are only said. Raises
     UserError, with `name`, where it does not fit."""
     path = Path(str(name))
-    if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[2] != channels and array.dtype == np.uint8:
-        return _with_channels(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels)
+    if (
+        array.ndim == 3
+        and array.shape[2] in (1, 3, 4)
+        and array.shape[2] != channels
+        and array.dtype == np.uint8
+    ):
+        return _with_channels(
+            Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), channels
+        )
     if array.dtype == np.uint16:
         try:
             _of_words(array, 65535, path)
@@ -187,7 +218,7 @@ def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
     return _from_array(array, channels, path)
 
 
-# ------------------------------------------------------------------------------------------------ files
+# -------------------------------------------------------------------------------------------- files
 
 
 def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray, tuple[int, int]]:
@@ -195,7 +226,10 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
         array = _from_array(_array(path), channels, path)
         return array, array.shape[:2]
     if channels not in (1, 3, 4):
-        raise UserError(f"{path} has no {channels} channels; pictures with other than 1, 3 or 4 come as .npy arrays.")
+        raise UserError(
+            f"{path} has no {channels} channels; pictures with other than 1, 3 or 4 come as .npy "
+            "arrays."
+        )
     with _opened(path) as image:
         width, height = image.size
         numbers = _numbers(image)
@@ -203,7 +237,9 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
             image.draft(None, (1, 1))
         upright, sideways = _upright(image)
         if numbers.white is None:
-            raise _unknown(f"{path} holds whole numbers of {numbers.bits} bits", np.asarray(upright))
+            raise _unknown(
+                f"{path} holds whole numbers of {numbers.bits} bits", np.asarray(upright)
+            )
         if image.mode[0] in "IF":
             pixels = _from_array(_deep(upright, numbers, path), channels, path)
         else:
@@ -227,7 +263,9 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
         upright = in_srgb(upright, path)
         if upright.mode not in ("L", "RGB", "RGBA"):
             grey = upright.mode == "1"
-            upright = upright.convert("RGBA" if upright.has_transparency_data else "L" if grey else "RGB")
+            upright = upright.convert(
+                "RGBA" if upright.has_transparency_data else "L" if grey else "RGB"
+            )
         array = np.asarray(upright)
     return array.reshape(*array.shape[:2], -1)
 
@@ -242,20 +280,28 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.Imag
         with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             pixels = math.prod(image.size)
             needed = pixels * _BYTES_A_PIXEL.get(image.mode.split(";")[0], _BYTES_OF_OTHERS)
-            _check_memory(path, image.size, needed, os.stat(path).st_size if content is None else len(content))
+            _check_memory(
+                path, image.size, needed, os.stat(path).st_size if content is None else len(content)
+            )
             with _DECODING.of(pixels):
                 yield image
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError(f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or remove it.") from None
+        raise UserError(
+            f"{path} is no picture in a form that can be read; convert it to PNG or JPEG, or "
+            "remove it."
+        ) from None
     except Image.DecompressionBombError:
-        raise UserError(f"The picture {path} has over {2 * LARGEST:,} pixels; make it smaller.") from None
+        raise UserError(
+            f"The picture {path} has over {2 * LARGEST:,} pixels; make it smaller."
+        ) from None
     except MemoryError:
         raise UserError(f"The picture {path} does not fit into memory; make it smaller.") from None
     except Exception as error:  # of a stranger's file Pillow's readers raise anything
         raise UserError(
-            f"The picture {path} is damaged or cut off ({str(error) or type(error).__name__}); replace or remove it."
+            f"The picture {path} is damaged or cut off ({str(error) or type(error).__name__}); "
+            "replace or remove it."
         ) from None
 
 
@@ -279,7 +325,10 @@ def _array(path: Path) -> np.ndarray:
         _check_file(path)
         claimed = np.lib.format.open_memmap(path, mode="r", max_header_size=_LARGEST_HEADER)
         if claimed.dtype.kind not in "buif":
-            raise UserError(f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are needed.")
+            raise UserError(
+                f"{path} holds numbers of {claimed.dtype}; uint8, uint16, or floats in [0, 1] are "
+                "needed."
+            )
         repeated = 12 if claimed.ndim == 2 else 0
         needed = claimed.nbytes + (5 + repeated) * claimed.size
         _check_memory(path, claimed.shape[:2][::-1], needed, os.stat(path).st_size)
@@ -289,7 +338,9 @@ def _array(path: Path) -> np.ndarray:
         raise
     except Exception as error:  # of a stranger's header numpy's reader raises anything
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise UserError(f"The array {path} is damaged or cut off ({reason}); replace or remove it.") from None
+        raise UserError(
+            f"The array {path} is damaged or cut off ({reason}); replace or remove it."
+        ) from None
 
 
 def _check_memory(path: Path, size: tuple[int, ...], needed: int, stored: int) -> None:
@@ -297,13 +348,14 @@ def _check_memory(path: Path, size: tuple[int, ...], needed: int, stored: int) -
     if needed > _EMPTY_FROM and needed > _EMPTIEST * stored:
         raise UserError(
             f"The picture {path} claims {pixels} pixels in {stored:,} bytes, which would take "
-            f"{memory.text(needed)} of memory: it is empty or damaged; make it smaller, or remove it."
+            f"{memory.text(needed)} of memory: it is empty or damaged; make it smaller, or remove "
+            "it."
         )
     free = memory.free_on_host() if needed > _FREE_UNASKED else None
     if free is not None and needed > free:
         raise UserError(
-            f"The picture {path} has {pixels} pixels, which take {memory.text(needed)} of memory, and "
-            f"{memory.text(free)} are free; make it smaller."
+            f"The picture {path} has {pixels} pixels, which take {memory.text(needed)} of memory, "
+            f"and {memory.text(free)} are free; make it smaller."
         )
 
 
@@ -336,7 +388,7 @@ def say_once(text: str) -> None:
     tqdm.write(text)
 
 
-# ------------------------------------------------------------------------------------------------ rotation
+# ----------------------------------------------------------------------------------------- rotation
 
 
 _TURNS = {
@@ -390,7 +442,7 @@ def _orientation_in(exif: bytes) -> int | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------------ colour
+# ------------------------------------------------------------------------------------------- colour
 
 
 def in_srgb(image: Image.Image, path: Path) -> Image.Image:
@@ -477,7 +529,7 @@ def _transform(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | 
     return (transform if moved > 1 else None), ""
 
 
-# ------------------------------------------------------------------------------------------------ ranges
+# ------------------------------------------------------------------------------------------- ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -511,7 +563,11 @@ def _deep(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
     """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they
     are."""
     values = np.asarray(image)
-    grey = values.astype(np.float32) if image.mode == "F" else _of_words(values, numbers.white or 1, path)
+    grey = (
+        values.astype(np.float32)
+        if image.mode == "F"
+        else _of_words(values, numbers.white or 1, path)
+    )
     if numbers.inverted:
         grey = 1 - grey
     if isinstance(image.info.get("transparency"), int):
@@ -532,9 +588,9 @@ def _of_words(values: np.ndarray, white: int, path: Path) -> np.ndarray:
     largest = values.max()
     if white == 65535 and 0 < largest < 4096:
         raise UserError(
-            f"{path} has 16 bits, and its largest number is {largest} of 65535, which would be nearly "
-            "black: multiply its numbers so that white is 65535, save it with 8 bits, or give floats "
-            "in [0, 1] as .npy."
+            f"{path} has 16 bits, and its largest number is {largest} of 65535, which would be "
+            "nearly black: multiply its numbers so that white is 65535, save it with 8 bits, or "
+            "give floats in [0, 1] as .npy."
         )
     return values.astype(np.float32) / white
 
@@ -548,15 +604,16 @@ def _check_eight(image: Image.Image, path: Path) -> None:
         say_once(f"{path} is black in the upper 8 of its 16 bits, which alone are read.")
     elif largest < 16:
         raise UserError(
-            f"{path} has 16 bits and uses 12 or fewer of them, which would be nearly black: multiply its numbers so that white "
-            "is 65535, or save it with 8 bits."
+            f"{path} has 16 bits and uses 12 or fewer of them, which would be nearly black: "
+            "multiply its numbers so that white is 65535, or save it with 8 bits."
         )
 
 
 def _unknown(what: str, values: np.ndarray) -> UserError:
     between = f" from {values.min():.3g} to {values.max():.3g}" if values.size else ""
     return UserError(
-        f"{what}{between}, whose black and white are not known: scale them; uint8, uint16, or floats in [0, 1] are needed."
+        f"{what}{between}, whose black and white are not known: scale them; uint8, uint16, or "
+        "floats in [0, 1] are needed."
     )
 
 
@@ -574,7 +631,11 @@ def _with_channels(image: Image.Image, channels: int) -> np.ndarray:
 def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
     if array.dtype == np.uint16:
         array = _of_words(array, 65535, path) if array.size else array
-    elif array.dtype.kind == "f" and np.isfinite(array).all() and (not array.size or 0 <= array.min() <= array.max() <= 1):
+    elif (
+        array.dtype.kind == "f"
+        and np.isfinite(array).all()
+        and (not array.size or 0 <= array.min() <= array.max() <= 1)
+    ):
         array = array.astype(np.float32)
     elif array.dtype != np.uint8:
         raise _unknown(f"{path} holds numbers of {array.dtype}", array)
@@ -584,5 +645,7 @@ def _from_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
         opaque = 255 if array.dtype == np.uint8 else 1
         array = np.concatenate([array, np.full_like(array[..., :1], opaque)], axis=2)
     if array.ndim != 3 or array.shape[2] != channels or not array.size:
-        raise UserError(f"{path} is an array of shape {array.shape}; (height, width, {channels}) is needed.")
+        raise UserError(
+            f"{path} is an array of shape {array.shape}; (height, width, {channels}) is needed."
+        )
     return array

@@ -1,4 +1,6 @@
-"""What a training leaves behind as it goes: console lines, metrics, samples, the page, scores and checkpoints."""
+"""What a training leaves behind as it goes: console lines, metrics, samples, the page, scores and
+checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from imgtrans_jax.watch import Alarm, Watch
 
 @dataclasses.dataclass
 class Records:
-    """What a run leaves behind as it goes: console lines, metrics, samples, the page and checkpoints."""
+    """What a run leaves behind as it goes: console lines, metrics, samples, the page and
+    checkpoints.
+    """
 
     experiment: Experiment
     stored: Any
@@ -50,7 +54,9 @@ class Records:
     def __enter__(self) -> Records:
         self.examiner: evaluation.Examiner | None = None
         recipe = self.experiment.recipe
-        self.watch = Watch(self.folder, getattr(recipe, "gan", None), getattr(recipe, "halve_critic", False))
+        self.watch = Watch(
+            self.folder, getattr(recipe, "gan", None), getattr(recipe, "halve_critic", False)
+        )
         self.pending: list[dict[str, jax.Array]] = []
         self.samples = self.pictures.samples(self.experiment.samples)
         self.unwritten = False
@@ -72,34 +78,58 @@ class Records:
 
     @contextlib.contextmanager
     def _if_the_disk_allows(self) -> Iterator[None]:
-        """A full disk, or a folder that has become read-only, costs what would be shown, not the run."""
+        """A full disk, or a folder that has become read-only, costs what would be shown, not the
+        run.
+        """
         try:
             yield
             self.unwritten = False
         except OSError as error:
             if not self.unwritten:
-                say(f"Nothing can be written to {self.folder} ({error.strerror or error}): training goes on, reports wait.")
+                say(
+                    f"Nothing can be written to {self.folder} ({error.strerror or error}): "
+                    "training goes on, reports wait."
+                )
             self.unwritten = True
 
     def next_batch(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
-        """Raises UserError if the pictures can no longer be read, after the state has been saved."""
+        """Raises UserError if the pictures can no longer be read, after the state has been
+        saved.
+        """
         position = self.iterator.get_state()
         try:
             return next(self.iterator)
-        except (Exception, SystemExit) as error:  # of whatever kind: reading happens in threads of a library
+        # of whatever kind: reading happens in threads of a library
+        except (Exception, SystemExit) as error:
             saved = ""
             if jax.process_count() == 1 and step - 1 > self.clock.first and int(state.failed) < 0:
                 self.checkpoints.save(step - 1, state, self._metadata(step - 1, position))
                 self.checkpoints.finish()
-                saved = f" What was learned up to step {step - 1} is saved, and the same command goes on from there."
-            why = str(error) if isinstance(error, (UserError, OSError)) else f"{type(error).__name__}: {error}"
-            raise UserError(f"The batch of step {step} could not be read: {why.rstrip('.')}.{saved}") from error
+                saved = (
+                    f" What was learned up to step {step - 1} is saved, and the same command "
+                    "goes on from there."
+                )
+            why = (
+                str(error)
+                if isinstance(error, (UserError, OSError))
+                else f"{type(error).__name__}: {error}"
+            )
+            raise UserError(
+                f"The batch of step {step} could not be read: {why.rstrip('.')}.{saved}"
+            ) from error
 
-    def after(self, step: int, state: TrainState, metrics: dict[str, jax.Array], ending: bool) -> None:
-        """Does what is due after a step. Raises UserError if its loss was not finite, or the disk is full."""
+    def after(
+        self, step: int, state: TrainState, metrics: dict[str, jax.Array], ending: bool
+    ) -> None:
+        """Does what is due after a step. Raises UserError if its loss was not finite, or the disk
+        is full.
+        """
         self.pending.append(metrics)
-        jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])  # so that a stop is obeyed within three steps
-        saving = ending or step % self.experiment.save_every == 0 or self._can_make_up_for_a_save(step)
+        # so that a stop is obeyed within three steps
+        jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])
+        saving = (
+            ending or step % self.experiment.save_every == 0 or self._can_make_up_for_a_save(step)
+        )
         showing = ending or step % self.experiment.sample_every == 0
         done = step == self.clock.total
         every = self.experiment.evaluation.every
@@ -116,14 +146,23 @@ class Records:
         if ending:
             self.checkpoints.finish()
         if news := self.checkpoints.news():
-            say(f"{news} Training goes on, and saves again when there is room." if self.checkpoints.owing else news)
+            say(
+                f"{news} Training goes on, and saves again when there is room."
+                if self.checkpoints.owing
+                else news
+            )
         if self.report and logging:
             with self._if_the_disk_allows():
-                self.report.page(self.clock.status(step, running=not ending), not ending, list(self.watch.standing.values()))
+                self.report.page(
+                    self.clock.status(step, running=not ending),
+                    not ending,
+                    list(self.watch.standing.values()),
+                )
 
     def _can_make_up_for_a_save(self, step: int) -> bool:
-        """A save that failed is made up for as soon as there is room. (Several processes wait for the next that is due: each
-        may see another disk.)"""
+        """A save that failed is made up for as soon as there is room. (Several processes wait for
+        the next that is due: each may see another disk.)
+        """
         owing = self.checkpoints.owing and jax.process_count() == 1
         return owing and step % self.experiment.log_every == 0 and self.checkpoints.has_room()
 
@@ -136,7 +175,9 @@ class Records:
             if self.report:
                 rate = self.program.rate(step - 1)
                 with self._if_the_disk_allows():
-                    self.report.metrics(step, values | {"rate": rate} | self.clock.figures() | figures)
+                    self.report.metrics(
+                        step, values | {"rate": rate} | self.clock.figures() | figures
+                    )
                     _say_alarms(step, self.watch.losses(step, values))
 
     def _raise_if_failed(self, failed: int, values: dict[str, float]) -> None:
@@ -149,10 +190,10 @@ class Records:
             np.savez_compressed(path, allow_pickle=False, **self.batches[failed + self.ahead])
         names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
         raise UserError(
-            f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is kept "
-            f"in {path}, and the newest checkpoint is sound. Look at the batch for broken pictures, then "
-            "try a lower rate (--config.optimizer.schedule.rate=1e-4), float32 instead of bfloat16, or "
-            "another --config.seed."
+            f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is "
+            f"kept in {path}, and the newest checkpoint is sound. Look at the batch for broken "
+            "pictures, then try a lower rate (--config.optimizer.schedule.rate=1e-4), float32 "
+            "instead of bfloat16, or another --config.seed."
         )
 
     def _metadata(self, step: int, position: Any) -> dict[str, Any]:
@@ -179,13 +220,25 @@ class Records:
         values: dict[str, float] = {}
         if self.report:
             networks = jax.device_get(state.generators)
-            loaded = Generator(self.experiment, networks.params, networks.stats, self.program.batch_shapes())
-            self.examiner = self.examiner or evaluation.Examiner(loaded, self.pictures, request(self.experiment))
+            loaded = Generator(
+                self.experiment, networks.params, networks.stats, self.program.batch_shapes()
+            )
+            self.examiner = self.examiner or evaluation.Examiner(
+                loaded, self.pictures, request(self.experiment)
+            )
             found = self.examiner(loaded, step, str(self.folder))
             with self._if_the_disk_allows():
                 evaluation.keep(found, self.folder / evaluation.FILE)
-            values = {f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()}
-            say("  ".join([f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]))
+            values = {
+                f"score/{r['what']}/{name}": value
+                for r in found
+                for name, value in r["scores"].items()
+            }
+            say(
+                "  ".join(
+                    [f"step {step}", *(f"{name} {value:.4f}" for name, value in values.items())]
+                )
+            )
             score = float(np.mean([r["scores"].get(wanted, math.nan) for r in found]))
         if wanted:
             self._keep_if_best(step, state, wanted, score)
@@ -196,7 +249,9 @@ class Records:
         sign = -1 if metric in evaluation.HIGHER_IS_BETTER else 1
         before = json_files.read_or_none(folder / "best.json") or {}
         value = json_files.number(before.get("value"))
-        better = math.isfinite(score) and (before.get("metric") != metric or value is None or sign * score < sign * value)
+        better = math.isfinite(score) and (
+            before.get("metric") != metric or value is None or sign * score < sign * value
+        )
         if jax.process_count() > 1:  # process 0 alone knows the score
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
@@ -225,8 +280,20 @@ def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that a result depends on, of Python and the platform, and the devices, by their names."""
-    names = ("imgtrans_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow")
+    """Of the packages that a result depends on, of Python and the platform, and the devices, by
+    their names.
+    """
+    names = (
+        "imgtrans_jax",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "orbax-checkpoint",
+        "grain",
+        "numpy",
+        "pillow",
+    )
     found = {}
     for name in names:
         try:
@@ -234,7 +301,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed as a package"
     device = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-    return found | {"python": platform.python_version(), "platform": platform.platform(), "devices": device}
+    return found | {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": device,
+    }
 
 
 def write_json(path: Path, value: Any) -> None:

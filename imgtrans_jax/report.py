@@ -1,4 +1,6 @@
-"""What a run shows: rate and time left, metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
+"""What a run shows: rate and time left, metrics as JSON lines and TensorBoard files, and a page
+that opens from disk.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ _COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#
 def duration(seconds: float) -> str:
     """'42 s', '3 min 20 s', '5 h 10 min', '2 d 3 h'."""
     seconds = round(seconds)
-    for size, unit, smaller, smaller_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for size, unit, smaller, smaller_unit in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if seconds >= size:
             return f"{seconds // size} {unit} {seconds % size // smaller} {smaller_unit}"
     return f"{seconds} s"
@@ -70,18 +76,26 @@ class Clock:
         return time.monotonic() - self.said > SAY_EVERY
 
     def line(self, step: int, values: dict[str, float]) -> str:
-        """One line of progress, with `verbose` a second with all terms; call it right after the device has
-        been waited for."""
+        """One line of progress, with `verbose` a second with all terms; call it right after the
+        device has been waited for.
+        """
         now = time.monotonic()
         self.said = now
         self.rate = (step - self.first) / (now - self.start)
         left = duration((self.total - step) / self.rate)
         wait = self.waited / (now - self.start)
-        parts = [f"step {step}/{self.total}", f"{self.rate * self.batch_size:.3g} images/s", f"{left} left"]
+        parts = [
+            f"step {step}/{self.total}",
+            f"{self.rate * self.batch_size:.3g} images/s",
+            f"{left} left",
+        ]
         if self.verbose or wait >= LONG_WAIT:
             parts.append(f"input wait {100 * wait:.0f} %")
         terms = {name: value for name, value in values.items() if not name.startswith("norm/")}
-        shown = "  ".join(f"{name} {value:.3f}" for name, value in (terms if self.verbose else sums(terms)).items())
+        shown = "  ".join(
+            f"{name} {value:.3f}"
+            for name, value in (terms if self.verbose else sums(terms)).items()
+        )
         text = "  ".join(parts) + ("\n    " if self.verbose else "  ") + shown
         if not self.promised and step - self.first >= 5 and step < self.total:
             self.promised = True
@@ -100,13 +114,19 @@ class Clock:
             return f"Finished: {step} steps ({timestamp()})."
         left = "" if math.isnan(self.rate) else f"about {duration((self.total - step) / self.rate)}"
         if running:
-            return f"Training: step {step} of {self.total}{left and f', {left} left'} ({timestamp()})."
-        return f"Stopped: step {step} of {self.total} ({timestamp()}). The same command goes on{left and f', for {left}'}."
+            return (
+                f"Training: step {step} of {self.total}{left and f', {left} left'} ({timestamp()})."
+            )
+        return (
+            f"Stopped: step {step} of {self.total} ({timestamp()}). The same command goes "
+            f"on{left and f', for {left}'}."
+        )
 
 
 def sums(terms: Mapping[str, float]) -> dict[str, float]:
-    """Terms with those of one kind together, as their names begin: cycle_a and cycle_b are `cycle`, all of
-    the critics `d`."""
+    """Terms with those of one kind together, as their names begin: cycle_a and cycle_b are `cycle`,
+    all of the critics `d`.
+    """
     found: dict[str, float] = {}
     for name, value in terms.items():
         kind = name.split("_")[0]
@@ -115,13 +135,16 @@ def sums(terms: Mapping[str, float]) -> dict[str, float]:
 
 
 class Report:
-    """The files of one run in `folder`: metrics.jsonl, events.out.tfevents.*, samples/*.png and index.html.
+    """The files of one run in `folder`: metrics.jsonl, events.out.tfevents.*, samples/*.png and
+    index.html.
 
-    config: its stored JSON form. versions: name -> version, shown on the page. notes: what the loss terms mean. After a resume
-    at `step`, what was logged later than it is dropped.
+    config: its stored JSON form. versions: name -> version, shown on the page. notes: what the loss
+    terms mean. After a resume at `step`, what was logged later than it is dropped.
     """
 
-    def __init__(self, folder: Path, config: Any, versions: Mapping[str, str], step: int, notes: str = "") -> None:
+    def __init__(
+        self, folder: Path, config: Any, versions: Mapping[str, str], step: int, notes: str = ""
+    ) -> None:
         self.folder, self.config, self.versions, self.notes = folder, config, versions, notes
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_metrics(folder) if row["step"] <= step]
@@ -141,29 +164,51 @@ class Report:
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
         else:  # the last time the disk was full
-            _write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
+            _write_text(
+                self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows)
+            )
         self.whole = True
         for name, value in values.items():
             self.events.add(step, summary.scalar(name, value))
 
     def samples(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Writes each sheet: columns of images (N, H, W, C) in [-1, 1] by their names, smaller ones enlarged."""
+        """Writes each sheet: columns of images (N, H, W, C) in [-1, 1] by their names, smaller ones
+        enlarged.
+        """
         for name, columns in sheets.items():
-            sheet = grid(list(zip(*_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]), strict=True)))
-            write_picture(self.folder / "samples" / f"{step:07d}_{name.replace(' ', '-')}.png", sheet)
+            sheet = grid(
+                list(
+                    zip(
+                        *_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]),
+                        strict=True,
+                    )
+                )
+            )
+            write_picture(
+                self.folder / "samples" / f"{step:07d}_{name.replace(' ', '-')}.png", sheet
+            )
             self.events.add(step, summary.image(name.replace(" ", "_"), sheet, dataformats="HWC"))
-        _write_text(self.folder / _COLUMNS, json.dumps({name: list(columns) for name, columns in sheets.items()}))
+        _write_text(
+            self.folder / _COLUMNS,
+            json.dumps({name: list(columns) for name, columns in sheets.items()}),
+        )
 
     def page(self, status: str, running: bool, alarms: Sequence[Alarm] = ()) -> None:
-        """Writes index.html, with what a `Watch` has seen. While `running` the page loads itself anew every few seconds."""
+        """Writes index.html, with what a `Watch` has seen. While `running` the page loads itself
+        anew every few seconds.
+        """
         refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
         name = html.escape(self.folder.name)
-        seen = "".join(f"<li>Since step {alarm.since}: {html.escape(alarm.text)}" for alarm in alarms)
+        seen = "".join(
+            f"<li>Since step {alarm.since}: {html.escape(alarm.text)}" for alarm in alarms
+        )
         watched = f"<h2>Worth a look</h2><ul class='watch'>{seen}</ul>" if seen else ""
         body = "\n".join((watched, self._samples_html(), self._curves_html(), self._facts_html()))
         _write_text(
             self.folder / "index.html",
-            _PAGE.format(refresh=refresh, name=name, status=html.escape(status), style=_STYLE, body=body),
+            _PAGE.format(
+                refresh=refresh, name=name, status=html.escape(status), style=_STYLE, body=body
+            ),
         )
         self.events.flush()
 
@@ -181,9 +226,16 @@ class Report:
             figures = "".join(_figure(*sheet) for sheet in shown)
             older = "".join(_figure(*sheet) for sheet in paths[:-6])
             more = (
-                f"<details><summary>{len(paths) - 6} earlier</summary><div class='row'>{older}</div></details>" if older else ""
+                f"<details><summary>{len(paths) - 6} earlier</summary><div "
+                f"class='row'>{older}</div></details>"
+                if older
+                else ""
             )
-            named = f"Columns: {', '.join(map(str, columns[direction]))}. " if direction in columns else ""
+            named = (
+                f"Columns: {', '.join(map(str, columns[direction]))}. "
+                if direction in columns
+                else ""
+            )
             parts.append(
                 f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
                 f"<p>{html.escape(named)}Newest first.</p>"
@@ -197,22 +249,31 @@ class Report:
         for name in names:
             groups.setdefault(_group(name), []).append(name)
         charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
-        return f"<h2>Curves</h2><p>{html.escape(self.notes)}</p><div class='row'>{charts}</div>" if self.rows else ""
+        return (
+            f"<h2>Curves</h2><p>{html.escape(self.notes)}</p><div class='row'>{charts}</div>"
+            if self.rows
+            else ""
+        )
 
     def _facts_html(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items())
+        rows = "".join(
+            f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items()
+        )
         config = html.escape(json.dumps(self.config, indent=1))
-        return f"<h2>Run</h2><table>{rows}</table><details><summary>Config</summary><pre>{config}</pre></details>"
+        table = f"<h2>Run</h2><table>{rows}</table>"
+        return f"{table}<details><summary>Config</summary><pre>{config}</pre></details>"
 
 
 class _Events:
-    """TensorBoard files, written by the caller's own thread: the library's SummaryWriter has one for it, which dies of a full
-    disk, and then makes the program wait for it for ever."""
+    """TensorBoard files, written by the caller's own thread: the library's SummaryWriter has one
+    for it, which dies of a full disk, and then makes the program wait for it for ever.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.folder = folder
         self.writer: EventsWriter | None = None
-        self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))  # hides what was logged later
+        # hides what was logged later
+        self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, values: Any) -> None:
         self._write(Event(step=step, summary=values))
@@ -229,9 +290,13 @@ class _Events:
         self._try(lambda writer: writer.write_event(event))
 
     def _try(self, what: Callable[[EventsWriter], Any]) -> None:
-        """What cannot be written is left out, and a new file begun for what follows: nothing is read behind a cut record."""
+        """What cannot be written is left out, and a new file begun for what follows: nothing is
+        read behind a cut record.
+        """
         try:
-            self.writer = self.writer or EventsWriter(str(self.folder / "events"), f".{os.getpid()}.{time.monotonic_ns()}")
+            self.writer = self.writer or EventsWriter(
+                str(self.folder / "events"), f".{os.getpid()}.{time.monotonic_ns()}"
+            )
             what(self.writer)
         except OSError:
             if self.writer is not None:
@@ -241,18 +306,26 @@ class _Events:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl: `step`, and numbers by name. A line that a kill cut short, or that is damaged, is passed over,
-    and so is what is no number."""
+    """The rows of metrics.jsonl: `step`, and numbers by name. A line that a kill cut short, or that
+    is damaged, is passed over, and so is what is no number.
+    """
     rows = []
     for row in json_files.lines(folder / "metrics.jsonl"):
         step = json_files.count(row.get("step"))
         if step is not None:
-            rows.append({"step": step} | {k: v for k, v in row.items() if k != "step" and json_files.number(v) is not None})
+            rows.append(
+                {"step": step}
+                | {k: v for k, v in row.items() if k != "step" and json_files.number(v) is not None}
+            )
     return rows
 
 
-def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420) -> str:
-    """One chart of the named values over the steps, with axes from the smallest to the largest finite value."""
+def curves_svg(
+    title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420
+) -> str:
+    """One chart of the named values over the steps, with axes from the smallest to the largest
+    finite value.
+    """
     height, left, bottom = 220, 56, 24
     points = {n: [(r["step"], r[n]) for r in rows if n in r and np.isfinite(r[n])] for n in names}
     points = {n: _thinned(p) for n, p in points.items() if p}
@@ -272,8 +345,12 @@ def curves_svg(title: str, names: Sequence[str], rows: Sequence[Mapping[str, flo
     for number, (name, values) in enumerate(points.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         path = " ".join(place(x, y) for x, y in values)
-        lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        legend.append(f'<span style="color:{colour}">{html.escape(name)} {values[-1][1]:.4g}</span>')
+        lines.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        )
+        legend.append(
+            f'<span style="color:{colour}">{html.escape(name)} {values[-1][1]:.4g}</span>'
+        )
     axes = (
         f'<path d="M{left},10V{height - bottom}H{width - 8}" stroke="#999" fill="none"/>'
         f'<text x="{left - 4}" y="16" text-anchor="end">{high:.3g}</text>'
@@ -318,23 +395,33 @@ def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
 
 def _figure(step: int, path: Path) -> str:
     source = html.escape(f"samples/{urllib.parse.quote(path.name, errors='surrogateescape')}")
-    picture = f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
+    picture = (
+        f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
+    )
     return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
 
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
     read = json_files.read_or_none(path) or {}
-    return {name: [str(column) for column in columns] for name, columns in read.items() if isinstance(columns, list)}
+    return {
+        name: [str(column) for column in columns]
+        for name, columns in read.items()
+        if isinstance(columns, list)
+    }
 
 
 def _of_one_size(columns: list[np.ndarray]) -> list[np.ndarray]:
     """Columns (N, H, W, C), of which smaller ones show their pixels enlarged."""
     height = max(x.shape[1] for x in columns)
-    return [x.repeat(height // x.shape[1], axis=1).repeat(height // x.shape[1], axis=2) for x in columns]
+    return [
+        x.repeat(height // x.shape[1], axis=1).repeat(height // x.shape[1], axis=2) for x in columns
+    ]
 
 
 def _three_channels(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) -> RGB for showing: grey repeated, of two channels the mean, of more the first three."""
+    """(N, H, W, C) -> RGB for showing: grey repeated, of two channels the mean, of more the first
+    three.
+    """
     if images.shape[3] < 3:
         images = images.mean(axis=3, keepdims=True)
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images[..., :3]
@@ -342,20 +429,26 @@ def _three_channels(images: np.ndarray) -> np.ndarray:
 
 def _write_text(path: Path, text: str) -> None:
     with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may be anything
+        # a name may be anything
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 _COLUMNS = "columns.json"
 _SHEET = re.compile(r"([0-9]{7,20})_(.+)\.png")
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
 _STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}"
-    "h1,h2{font-weight:600;margin:1.2em 0 .3em}.row{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}"
-    "figcaption{color:#666;font-size:13px}img{max-width:100%;min-width:280px;image-rendering:auto;border:1px solid #eee}"
-    "svg{max-width:100%;font:11px system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}"
-    ".legend span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em .1em;margin-left:-1em}"
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem "
+    "auto;max-width:1280px;padding:0 "
+    "1rem;color:#222}h1,h2{font-weight:600;margin:1.2em 0 "
+    ".3em}.row{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}"
+    "figcaption{color:#666;font-size:13px}"
+    "img{max-width:100%;min-width:280px;image-rendering:auto;border:1px solid #eee}svg{max-width:100%;font:11px "
+    "system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}.legend "
+    "span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em "
+    ".1em;margin-left:-1em}"
     "pre{background:#f6f6f6;padding:1em;overflow:auto}summary{cursor:pointer;color:#666}.status{font-size:17px}"
-    ".watch{background:#fff7ed;border-left:4px solid #d97706;padding:.6em 1em .6em 2em;max-width:60em}"
+    ".watch{background:#fff7ed;border-left:4px solid #d97706;padding:.6em 1em "
+    ".6em 2em;max-width:60em}"
 )
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{name}</title>{refresh}

@@ -1,4 +1,6 @@
-"""Files that are made of pictures: which pictures are worked, what the results are called, and how they are known again."""
+"""Files that are made of pictures: which pictures are worked, what the results are called, and how
+they are known again.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from imgtrans_jax import images
 from imgtrans_jax.files import fitting, real_folder
 from imgtrans_jax.types import UserError
 
-_ENDS = 4096  # bytes at a file's beginning and end, one of which has its mark, in each form that is written
+# bytes at a file's beginning and end, one of which has its mark, in each form that is written
+_ENDS = 4096
 _HEAD = 2**16  # bytes of a picture that tell it from others
 
 
@@ -23,26 +26,37 @@ class LeftOutError(UserError):
 
 
 def inputs_of(folder: Path, out: Path) -> list[Path]:
-    """The pictures of a folder, without results of before, which is said: those in `out` (or that file), and those that were
-    made of another picture of the folder. Raises UserError if there is none."""
+    """The pictures of a folder, without results of before, which is said: those in `out` (or that
+    file), and those that were made of another picture of the folder. Raises UserError if there is
+    none.
+    """
     found = images.list_pictures(folder)
     place = real_folder(out.parent) / out.name
     place = real_folder(out) if out.is_dir() else place
     around = real_folder(folder).is_relative_to(place)  # then results are not among the inputs
-    beside = [path for path in found if around or not (real_folder(path.parent) / path.name).is_relative_to(place)]
+    beside = [
+        path
+        for path in found
+        if around or not (real_folder(path.parent) / path.name).is_relative_to(place)
+    ]
     inputs = _without_results(beside)
     results = sorted({*found} - {*inputs})
     if results:
         more = " …" if len(results) > 1 else ""
-        print(f"{len(results)} of {len(found)} pictures in {folder} are results ({results[0]}{more}) and left out.", flush=True)
+        print(
+            f"{len(results)} of {len(found)} pictures in {folder} are results "
+            f"({results[0]}{more}) and left out.",
+            flush=True,
+        )
     if not inputs:
         raise UserError(f"All pictures in {folder} are results in {out}; choose another --out.")
     return inputs
 
 
 def mark(source: Path) -> str:
-    """What a result says of the picture that it was made of, without its name: a text for `write_picture`. Empty for one that
-    is no longer there."""
+    """What a result says of the picture that it was made of, without its name: a text for
+    `write_picture`. Empty for one that is no longer there.
+    """
     try:
         with source.open("rb") as file:
             head, size = file.read(_HEAD), source.stat().st_size
@@ -57,7 +71,9 @@ def is_one(path: Path) -> bool:
 
 
 def _without_results(paths: Sequence[Path]) -> list[Path]:
-    """Those that were not made of one of the others; a folder of results alone is a folder of pictures."""
+    """Those that were not made of one of the others; a folder of results alone is a folder of
+    pictures.
+    """
     made_of = {path: found for path in paths if (found := _mark_in(path))}
     there = {mark(path) for path in paths} if made_of else set()
     return [path for path in paths if made_of.get(path, "-") not in there]
@@ -76,13 +92,16 @@ def _mark_in(path: Path) -> str:
 
 
 def named(sources: Sequence[Path], root: Path, out: Path, suffixes: Sequence[str]) -> list[Path]:
-    """For each source below `root` a file below `out`, with its suffix; none has another's name, whatever the case of its
-    letters, and no name is longer than file systems take.
+    """For each source below `root` a file below `out`, with its suffix; none has another's name,
+    whatever the case of its letters, and no name is longer than file systems take.
 
-    Two inputs that differ in their suffix alone keep it in the result's name, which may be a third one's.
+    Two inputs that differ in their suffix alone keep it in the result's name, which may be a third
+    one's.
     """
     relative = [path.relative_to(root) for path in sources]
-    counts = collections.Counter(_key(path.with_suffix(suffix)) for path, suffix in zip(relative, suffixes, strict=True))
+    counts = collections.Counter(
+        _key(path.with_suffix(suffix)) for path, suffix in zip(relative, suffixes, strict=True)
+    )
     taken: set[str] = set()
     found = []
     for path, suffix in zip(relative, suffixes, strict=True):
@@ -102,7 +121,9 @@ def _key(path: Path) -> str:
 
 
 def described(path: Path, error: Exception) -> str:
-    """A line about a picture that is left out: a UserError names it itself, an OSError is met while its result is written."""
+    """A line about a picture that is left out: a UserError names it itself, an OSError is met while
+    its result is written.
+    """
     if isinstance(error, OSError):
         return f"{path} could not be written ({error.strerror or error})."
     return str(error)
@@ -110,7 +131,8 @@ def described(path: Path, error: Exception) -> str:
 
 def staying(there: int, count: int, out: Path) -> str:
     return (
-        f"{there} of {count} results are in {out} already and stay, whatever they were made with; --overwrite makes them anew."
+        f"{there} of {count} results are in {out} already and stay, whatever they were made "
+        "with; --overwrite makes them anew."
     )
 
 
@@ -123,5 +145,6 @@ def conclude(written: int, refused: Sequence[str], out: Path) -> None:
     """Raises LeftOutError if any were refused, with what is to be said of each."""
     if refused:
         raise LeftOutError(
-            f"{written} of {written + len(refused)} pictures were written to {out}. Left out:\n" + "\n".join(refused)
+            f"{written} of {written + len(refused)} pictures were written to {out}. Left out:\n"
+            + "\n".join(refused)
         )

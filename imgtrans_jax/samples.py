@@ -1,4 +1,6 @@
-"""Pictures to try things on: photographs that come with scikit-learn, and a painting that is drawn here."""
+"""Pictures to try things on: photographs that come with scikit-learn, and a painting that is drawn
+here.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +9,39 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-PALETTE = ((24, 30, 74), (33, 71, 132), (64, 128, 160), (236, 206, 134), (222, 120, 58), (146, 44, 46))
+PALETTE = (
+    (24, 30, 74),
+    (33, 71, 132),
+    (64, 128, 160),
+    (236, 206, 134),
+    (222, 120, 58),
+    (146, 44, 46),
+)
 """Night blue, blue, teal, sand, orange, wine: from the depths of the painting to its heights."""
 
 
 def photograph() -> np.ndarray:
-    """(427, 640, 3) uint8: a temple above a lake, which scikit-learn carries (china.jpg, by dscoool, CC BY)."""
+    """(427, 640, 3) uint8: a temple above a lake, which scikit-learn carries (china.jpg, by
+    dscoool, CC BY).
+    """
     from sklearn.datasets import load_sample_image
 
     return load_sample_image("china.jpg")
 
 
 def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
-    """(size, size, 3) uint8: brush strokes that follow the contours of a landscape of random hills, coloured by their height.
+    """(size, size, 3) uint8: brush strokes that follow the contours of a landscape of random hills,
+    coloured by their height.
 
-    Contours whirl around every summit, and strokes go from long and broad to short and fine, as a painter lays them.
+    Contours whirl around every summit, and strokes go from long and broad to short and fine, as a
+    painter lays them.
     """
     rng = np.random.default_rng(seed)
-    centres, widths, heights = rng.uniform(0, 1, (14, 2)), rng.uniform(0.08, 0.28, 14), rng.normal(0, 1, 14)
+    centres, widths, heights = (
+        rng.uniform(0, 1, (14, 2)),
+        rng.uniform(0.08, 0.28, 14),
+        rng.normal(0, 1, 14),
+    )
 
     def hills(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Height (N,) and slope (N, 2) at places (N, 2) in [0, 1]."""
@@ -32,7 +49,9 @@ def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
         bumps = heights * np.exp(-0.5 * np.sum(offset**2, axis=2) / widths**2)
         return bumps.sum(axis=1), -np.sum(bumps[..., None] * offset / widths[:, None] ** 2, axis=1)
 
-    corners = np.stack(np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64)), axis=2).reshape(-1, 2)
+    corners = np.stack(np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64)), axis=2).reshape(
+        -1, 2
+    )
     ranked = np.sort(hills(corners)[0])
     colours = np.array(PALETTE, float)
     canvas = Image.new("RGB", (size, size), PALETTE[0])

@@ -1,4 +1,6 @@
-"""Style transfer from files to files: a picture, or a folder of frames, in the look of others. Read from top to bottom."""
+"""Style transfer from files to files: a picture, or a folder of frames, in the look of others. Read
+from top to bottom.
+"""
 
 from __future__ import annotations
 
@@ -60,14 +62,17 @@ def stylise(
     overwrite: bool = False,
     stop: Stop | None = None,
 ) -> list[Path]:
-    """Gives the content picture, or every picture of a folder, the look of the styles; returns the files written.
+    """Gives the content picture, or every picture of a folder, the look of the styles; returns the
+    files written.
 
-    Results have their content's size. size: the shorter side that is optimised; by default the picture's own, up to
-    MOST_PIXELS in all. style_weights: one for each style. masks: one grey picture for each style, white where it goes. The
-    pictures of a folder are frames, in order of their names: one that is like the frame before starts from its result; what
-    cannot be read or written is named at the end (LeftOutError), and results that are there stay. overwrite: replaces results
-    that are there; what is read is never replaced. stop: the context for signals that the caller has entered. Raises UserError
-    for anything the user can mend, and Interrupted after a signal, with what was reached so far written.
+    Results have their content's size. size: the shorter side that is optimised; by default the
+    picture's own, up to MOST_PIXELS in all. style_weights: one for each style. masks: one grey
+    picture for each style, white where it goes. The pictures of a folder are frames, in order of
+    their names: one that is like the frame before starts from its result; what cannot be read or
+    written is named at the end (LeftOutError), and results that are there stay. overwrite: replaces
+    results that are there; what is read is never replaced. stop: the context for signals that the
+    caller has entered. Raises UserError for anything the user can mend, and Interrupted after a
+    signal, with what was reached so far written.
     """
     content, out = Path(content), Path(out)
     pictures = [] if recipe.start in ("content", "noise") else [recipe.start]
@@ -75,14 +80,21 @@ def stylise(
     pairs = in_and_out(content, out, "_".join(Path(s).stem for s in styles), read, overwrite)
     transfer = StyleTransfer(recipe, styles, style_weights, masks, size)
     with contextlib.ExitStack() as held:
-        return work(Film(transfer), content, out, pairs, stop or held.enter_context(Stop()), overwrite)
+        return work(
+            Film(transfer), content, out, pairs, stop or held.enter_context(Stop()), overwrite
+        )
 
 
 def stylise_samples(
-    recipe: Gatys, out: str | Path, size: int | None = None, overwrite: bool = False, stop: Stop | None = None
+    recipe: Gatys,
+    out: str | Path,
+    size: int | None = None,
+    overwrite: bool = False,
+    stop: Stop | None = None,
 ) -> list[Path]:
-    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees first. With the name of a
-    picture as `out` that is the result, and the others lie beside it. Of a folder the sample is made anew each time.
+    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees
+    first. With the name of a picture as `out` that is the result, and the others lie beside it. Of
+    a folder the sample is made anew each time.
 
     Raises UserError as `stylise` does.
     """
@@ -95,7 +107,9 @@ def stylise_samples(
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
     photograph = samples.photograph()
     height, width = photograph.shape[:2]
-    images.write_picture(content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height)))
+    images.write_picture(
+        content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
+    )
     images.write_picture(style, samples.painting())
     (result,) = stylise(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
     return [result, content, style]
@@ -126,7 +140,9 @@ class Done(NamedTuple):
 
 
 class Aims(NamedTuple):
-    """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H, W, 1), or no regions."""
+    """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H,
+    W, 1), or no regions.
+    """
 
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
@@ -134,7 +150,9 @@ class Aims(NamedTuple):
 
 
 class StyleTransfer:
-    """The network, the styles and the compiled programs of one recipe, kept from picture to picture."""
+    """The network, the styles and the compiled programs of one recipe, kept from picture to
+    picture.
+    """
 
     def __init__(
         self,
@@ -151,10 +169,16 @@ class StyleTransfer:
         self.names_of_masks = [str(path) for path in masks]
         self.said_of_masks: set[tuple[int, int]] = set()
         self.style_weights = list(style_weights) or [1.0] * len(styles)
-        self.start = None if recipe.start in ("content", "noise") else unit(images.read_picture(recipe.start))
+        self.start = (
+            None
+            if recipe.start in ("content", "noise")
+            else unit(images.read_picture(recipe.start))
+        )
         for path, picture in zip(styles, self.styles, strict=True):
             if min(picture.shape[:2]) < LEAST:
-                raise UserError(f"The style {path} is smaller than {LEAST} pixels a side; choose a larger one.")
+                raise UserError(
+                    f"The style {path} is smaller than {LEAST} pixels a side; choose a larger one."
+                )
         self.depth: Depth
         self.depth, params = load_vgg(recipe.weights)
         self.params = jax.device_put(params)
@@ -165,12 +189,14 @@ class StyleTransfer:
         self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
         self.programs: dict[tuple[int, ...], Compiled] = {}
 
-    def __call__(self, picture: np.ndarray, before: Done | None = None, job: Job | None = None) -> tuple[Done, str]:
-        """A picture, as read, at the size that is optimised, and its stylised form; and, if the job was stopped on the way, the
-        flags that go on from there.
+    def __call__(
+        self, picture: np.ndarray, before: Done | None = None, job: Job | None = None
+    ) -> tuple[Done, str]:
+        """A picture, as read, at the size that is optimised, and its stylised form; and, if the job
+        was stopped on the way, the flags that go on from there.
 
-        before: the frame before, to start from if both are of one scene. Raises UserError for a picture that is too small, or
-        too large for the memory, before any work is done.
+        before: the frame before, to start from if both are of one scene. Raises UserError for a
+        picture that is too small, or too large for the memory, before any work is done.
         """
         content = self._seen(picture)
         height, width = content.shape[:2]
@@ -184,7 +210,8 @@ class StyleTransfer:
             say("A new scene: it starts anew.")
         plan = self._plan(height, width, warm=image is not None)
         stages = [self._aims(content, h, w) for (h, w), _ in plan]
-        for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):  # the largest first: it may not fit
+        # the largest first: it may not fit
+        for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):
             self._compile(aims, steps)
         missing = ""
         with Progress(plan, job) as progress:
@@ -216,7 +243,9 @@ class StyleTransfer:
         """A frame that another run has done, from its files; None if they cannot be read."""
         try:
             content = self._seen(images.read_picture(source))
-            return Done(content, images.resize(unit(images.read_picture(result)), *content.shape[:2]))
+            return Done(
+                content, images.resize(unit(images.read_picture(result)), *content.shape[:2])
+            )
         except UserError:
             return None
 
@@ -224,31 +253,44 @@ class StyleTransfer:
         return unit(images.resize(picture, *working_size(picture, self.size)))
 
     def _missing(self, sizes: int, steps: int, job: Job | None) -> str:
-        """The flags that go on from a result: its path as the start, and the sizes and steps that are left."""
-        scales, counts = self.recipe.scales[-sizes:], (steps, *self.recipe.steps[len(self.recipe.steps) - sizes + 1 :])
+        """The flags that go on from a result: its path as the start, and the sizes and steps that
+        are left.
+        """
+        scales, counts = (
+            self.recipe.scales[-sizes:],
+            (steps, *self.recipe.steps[len(self.recipe.steps) - sizes + 1 :]),
+        )
         start = shlex.quote(str(job.target)) if job else "PICTURE"
         listed = [",".join(f"{x:g}" for x in values) for values in (scales, counts)]
         return f"--config.start={start} --config.scales={listed[0]} --config.steps={listed[1]}"
 
     def _plan(self, height: int, width: int, warm: bool) -> list[tuple[tuple[int, int], int]]:
-        """The sizes to go through and the steps at each; the last alone for a frame that has a start."""
+        """The sizes to go through and the steps at each; the last alone for a frame that has a
+        start.
+        """
         scales, steps = self.recipe.scales, self.recipe.steps
         if warm:
             return [((height, width), max(1, round(FRAME_STEPS * steps[-1])))]
-        sizes = [(max(1, round(height * s / scales[-1])), max(1, round(width * s / scales[-1]))) for s in scales]
+        sizes = [
+            (max(1, round(height * s / scales[-1])), max(1, round(width * s / scales[-1])))
+            for s in scales
+        ]
         plan = list(zip(sizes, steps, strict=True))
         worked = [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
         if len(worked) < len(plan):
             say_once(
-                f"At {width}x{height} only the last {len(worked)} of {len(plan)} sizes are worked: the others would be under "
-                f"{SMALLEST} pixels. A larger --size has more of the large forms."
+                f"At {width}x{height} only the last {len(worked)} of {len(plan)} sizes are "
+                f"worked: the others would be under {SMALLEST} pixels. A larger --size has more "
+                "of the large forms."
             )
         return worked
 
     def _aims(self, content: np.ndarray, height: int, width: int) -> Aims:
         """At one size: the pictures whose features are wanted, and where."""
         aimed = images.resize(content, height, width)
-        styles = [to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles]
+        styles = [
+            to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles
+        ]
         masks = [images.resize(mask, height, width) for mask in self.masks]
         if self.recipe.colours == "luminance":
             aimed = colour.luminance(aimed)
@@ -262,14 +304,20 @@ class StyleTransfer:
     def _start(self, aims: Aims) -> np.ndarray:
         height, width = aims.content.shape[1:3]
         if self.recipe.start == "noise":
-            return np.random.default_rng(self.recipe.seed).uniform(size=(height, width, 3)).astype(np.float32)
+            return (
+                np.random.default_rng(self.recipe.seed)
+                .uniform(size=(height, width, 3))
+                .astype(np.float32)
+            )
         return aims.content[0] if self.start is None else images.resize(self.start, height, width)
 
     def _frozen(self, aims: Aims) -> dict[str, Any]:
         """What the objective needs besides the image."""
         recipe, weights = self.recipe, self.style_weights
         if aims.masks:  # every style has a region, and its Gram matrix for itself
-            regions = tuple(self._style_targets(self.params, [style], [1.0]) for style in aims.styles)
+            regions = tuple(
+                self._style_targets(self.params, [style], [1.0]) for style in aims.styles
+            )
             shares = [weight / sum(weights) for weight in weights]
         else:
             regions = (self._style_targets(self.params, list(aims.styles), weights),)
@@ -277,7 +325,9 @@ class StyleTransfer:
         return {
             "params": self.params,
             "weights": {name: jnp.float32(weight) for name, weight in recipe.weighting().items()},
-            "content": self._content_targets(self.params, aims.content) if recipe.content_weight else {},
+            "content": self._content_targets(self.params, aims.content)
+            if recipe.content_weight
+            else {},
             "styles": regions,
             "shares": tuple(jnp.float32(share) for share in shares),
             "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
@@ -293,64 +343,104 @@ class StyleTransfer:
             self.programs[height, width, steps] = compiled
 
 
-def _check(recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]) -> None:
+def _check(
+    recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]
+) -> None:
     if not styles:
         raise UserError("Which style? Give --style=PICTURE, once or several times.")
     for path in styles:
         if Path(path).is_dir():
-            raise UserError(f"--style={path} is a folder; give one picture, or several times --style=PICTURE.")
+            raise UserError(
+                f"--style={path} is a folder; give one picture, or several times --style=PICTURE."
+            )
     if style_weights and len(style_weights) != len(styles):
-        raise UserError(f"{len(style_weights)} style weights were given for {len(styles)} styles; give one for each.")
-    if style_weights and not (all(0 <= weight < math.inf for weight in style_weights) and sum(style_weights)):
+        raise UserError(
+            f"{len(style_weights)} style weights were given for {len(styles)} styles; give one "
+            "for each."
+        )
+    if style_weights and not (
+        all(0 <= weight < math.inf for weight in style_weights) and sum(style_weights)
+    ):
         raise UserError("Style weights must be numbers, not negative, nor all 0.")
-    if not all(math.isfinite(weight) for weight in (recipe.content_weight, recipe.style_weight, recipe.tv_weight)):
-        raise UserError("config.content_weight, config.style_weight and config.tv_weight must be finite numbers.")
+    if not all(
+        math.isfinite(weight)
+        for weight in (recipe.content_weight, recipe.style_weight, recipe.tv_weight)
+    ):
+        raise UserError(
+            "config.content_weight, config.style_weight and config.tv_weight must be finite "
+            "numbers."
+        )
     if masks and len(masks) != len(styles):
-        raise UserError(f"{len(masks)} masks were given for {len(styles)} styles; give one for each.")
+        raise UserError(
+            f"{len(masks)} masks were given for {len(styles)} styles; give one for each."
+        )
     if len(recipe.scales) != len(recipe.steps) or not recipe.scales:
         raise UserError(
-            f"config.scales has {len(recipe.scales)} entries and config.steps {len(recipe.steps)}; give a number of steps for "
-            "each scale."
+            f"config.scales has {len(recipe.scales)} entries and config.steps "
+            f"{len(recipe.steps)}; give a number of steps for each scale."
         )
     if min(recipe.steps) < 1 or min(recipe.scales) <= 0 or recipe.style_scale <= 0:
         raise UserError("config.steps, config.scales and config.style_scale must be above 0.")
-    if min(recipe.content_weight, recipe.style_weight, recipe.tv_weight) < 0 or not recipe.weighting():
-        raise UserError("The weights content_weight, style_weight and tv_weight must not be negative, nor all 0.")
+    if (
+        min(recipe.content_weight, recipe.style_weight, recipe.tv_weight) < 0
+        or not recipe.weighting()
+    ):
+        raise UserError(
+            "The weights content_weight, style_weight and tv_weight must not be negative, nor "
+            "all 0."
+        )
 
 
 def _read_mask(path: str | Path) -> np.ndarray:
-    """(H, W, 1): how bright, times how opaque. Raises UserError for one that is black everywhere."""
+    """(H, W, 1): how bright, times how opaque. Raises UserError for one that is black
+    everywhere.
+    """
     picture = unit(images.read_picture(path, channels=4))
     mask = colour.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
     if mask.max() < 0.5:
         raise UserError(
-            f"The mask {path} is nowhere white, or transparent where it is, so that its style would go nowhere: paint white "
-            "where it is to go, or leave this --mask and its --style out."
+            f"The mask {path} is nowhere white, or transparent where it is, so that its style "
+            "would go nowhere: paint white where it is to go, or leave this --mask and its "
+            "--style out."
         )
     return mask
 
 
-def _say_of_masks(names: Sequence[str], masks: Sequence[np.ndarray], height: int, width: int) -> None:
-    """What becomes of masks of another form than the picture, of what no mask covers, and of what several do."""
+def _say_of_masks(
+    names: Sequence[str], masks: Sequence[np.ndarray], height: int, width: int
+) -> None:
+    """What becomes of masks of another form than the picture, of what no mask covers, and of what
+    several do.
+    """
     if not masks:
         return
     for name, mask in zip(names, masks, strict=True):
         h, w = mask.shape[:2]
         if not 1 / STRETCHED < (w / h) / (width / height) < STRETCHED:
-            say(f"The mask {name} is {w}x{h}, of another form than the picture: it is stretched over all of it.")
+            say(
+                f"The mask {name} is {w}x{h}, of another form than the picture: it is stretched "
+                "over all of it."
+            )
     covered = sum(images.resize(mask, height, width) for mask in masks)
     bare, shared = float(np.mean(covered < 0.5)), float(np.mean(covered > 1.5))
     if bare > FEW:
-        say(f"{bare:.0%} of the picture are in no mask: no style goes there, and the content stays.")
+        say(
+            f"{bare:.0%} of the picture are in no mask: no style goes there, and the content stays."
+        )
     if shared > FEW:
         say(f"{shared:.0%} of the picture are in several masks: their styles mix there.")
 
 
 def _recoloured(
-    content: np.ndarray, styles: Sequence[np.ndarray], weights: Sequence[float], masks: Sequence[np.ndarray]
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    weights: Sequence[float],
+    masks: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """The content with the colours of the styles, where they go. It is what the content's features are taken of: a picture
-    that has to keep a blue sky's features and get a red one's colours ends between the two."""
+    """The content with the colours of the styles, where they go. It is what the content's features
+    are taken of: a picture that has to keep a blue sky's features and get a red one's colours ends
+    between the two.
+    """
     if not masks:
         target = colour.blend([colour.statistics(style) for style in styles], weights)
         return np.clip(colour.match(content, colour.statistics(content), target), 0, 1)
@@ -358,7 +448,9 @@ def _recoloured(
     for style, mask in zip(styles, masks, strict=True):
         matched = colour.match(content, colour.statistics(content, mask), colour.statistics(style))
         result, covered = result + mask * np.clip(matched, 0, 1), covered + mask
-    return (result / np.maximum(covered, 1) + content * np.maximum(1 - covered, 0)).astype(np.float32)
+    return (result / np.maximum(covered, 1) + content * np.maximum(1 - covered, 0)).astype(
+        np.float32
+    )
 
 
 def _like(style: np.ndarray, content: np.ndarray) -> np.ndarray:
@@ -377,6 +469,6 @@ def _say_if_diverged(found: Optimised, optimizer: PixelOptimizer) -> None:
     advice = "Smaller weights go" if isinstance(optimizer, LBFGS) else rate
     if found.diverged is not None:
         say(
-            f"The loss exploded by step {found.diverged}; the best picture, of step {found.best_at + 1}, was kept. "
-            f"{advice} further."
+            f"The loss exploded by step {found.diverged}; the best picture, of step "
+            f"{found.best_at + 1}, was kept. {advice} further."
         )

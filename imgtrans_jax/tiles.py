@@ -1,10 +1,11 @@
 """Pictures of any size through a generator in tiles, with the very result of the whole picture.
 
-A generator is local, but for its norms, which see the statistics of the whole picture. So the network is cut there: the map
-that a norm takes in is computed tile by tile, its mean and variance are gathered over all tiles, and only then the tiles go on.
-Maps that are small are kept meanwhile; the large ones of the outer layers are computed again when they are needed, so that
-memory stays bounded. The networks know nothing of it: their own `__call__` is traced, with a norm's input replaced by what was
-kept, and what is not needed for the next cut falls away.
+A generator is local, but for its norms, which see the statistics of the whole picture. So the
+network is cut there: the map that a norm takes in is computed tile by tile, its mean and variance
+are gathered over all tiles, and only then the tiles go on. Maps that are small are kept meanwhile;
+the large ones of the outer layers are computed again when they are needed, so that memory stays
+bounded. The networks know nothing of it: their own `__call__` is traced, with a norm's input
+replaced by what was kept, and what is not needed for the next cut falls away.
 """
 
 from __future__ import annotations
@@ -31,18 +32,22 @@ from imgtrans_jax.models.layers import Moments, Norm, remat
 from imgtrans_jax.models.resnet import ResidualBlock
 
 KEPT = 16
-"""Maps of more floats for a pixel of the picture, or of over a quarter of the network's largest, are not kept but computed
-again; the smallest are always kept, for else all of the network would be."""
+"""Maps of more floats for a pixel of the picture, or of over a quarter of the network's largest,
+are not kept but computed again; the smallest are always kept, for else all of the network would be.
+"""
 
 IN_MEMORY = 2**30
 """Bytes of the largest map that is kept in memory; larger ones are in files without a name."""
 
 NARROW, PASS = 16, 50
-"""For the time left, as measured on a CPU: fewer channels than that take as long, and to write one value of a map takes as long
-as so many multiplications."""
+"""For the time left, as measured on a CPU: fewer channels than that take as long, and to write one
+value of a map takes as long as so many multiplications.
+"""
 
 Apply = Callable[[Any, jax.Array], jax.Array]
-"""Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where the network enlarges."""
+"""Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where
+the network enlarges.
+"""
 
 Named = dict[str, Any]
 Box = tuple[int, int, int, int]
@@ -59,20 +64,28 @@ def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
     """Bytes of the largest map that a convolution of the network gives for a picture (H, W, C)."""
 
     def largest(jaxpr: core.Jaxpr) -> int:
-        maps: list[Any] = [eqn.outvars[0].aval for eqn in jaxpr.eqns if eqn.primitive.name == "conv_general_dilated"]
+        maps: list[Any] = [
+            eqn.outvars[0].aval
+            for eqn in jaxpr.eqns
+            if eqn.primitive.name == "conv_general_dilated"
+        ]
         inner = [largest(sub) for eqn in jaxpr.eqns for sub in core.jaxprs_in_params(eqn.params)]
         return max([math.prod(x.shape) * x.dtype.itemsize for x in maps] + inner, default=0)
 
     with form("direct"):
-        return largest(jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr)
+        return largest(
+            jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr
+        )
 
 
-# ------------------------------------------------------------------------------------------------ the network, cut
+# --------------------------------------------------------------------------------- the network, cut
 
 
 @dataclasses.dataclass(frozen=True)
 class Flow:
-    """A network as it runs over a part of the picture, cut at its norms and residual blocks. full: the picture's size."""
+    """A network as it runs over a part of the picture, cut at its norms and residual blocks. full:
+    the picture's size.
+    """
 
     apply: Apply
     full: tuple[int, ...]
@@ -80,16 +93,20 @@ class Flow:
     def __call__(self, given: Named, norms: set[str] | None = None) -> Named:
         """The map at every cut, and the result.
 
-        given: `weights`; `window`, the part (1, h, w, C); `corner`, its place in the picture (2,); `maps`, which are used
-        instead of those computed here; `statistics`, (mean, variance) for norms instead of the window's own. norms: is filled
-        with the names of those cuts that are norms' inputs.
+        given: `weights`; `window`, the part (1, h, w, C); `corner`, its place in the picture (2,);
+        `maps`, which are used instead of those computed here; `statistics`, (mean, variance) for
+        norms instead of the window's own. norms: is filled with the names of those cuts that are
+        norms' inputs.
         """
         cuts: Named = {}
         current = _RESULT  # the norm that is being applied
 
         def cut(name: str, value: jax.Array) -> jax.Array:
             if name in cuts:
-                raise NotLocalError(f"The network applies its layer {name} twice, and tiles do not know which is which.")
+                raise NotLocalError(
+                    f"The network applies its layer {name} twice, and tiles do not know which is "
+                    "which."
+                )
             cuts[name] = value
             return given["maps"].get(name, value)
 
@@ -108,7 +125,9 @@ class Flow:
                     return given["statistics"][current]
                 case ResidualBlock():
                     return cut(name, call(*args, **kwargs))
-                case nn.Dropout() if module.rate and not kwargs.get("deterministic", module.deterministic):
+                case nn.Dropout() if module.rate and not kwargs.get(
+                    "deterministic", module.deterministic
+                ):
                     return self._dropped(module, args[0], given)
             return call(*args, **kwargs)
 
@@ -122,17 +141,20 @@ class Flow:
         shape = (x.shape[0], self.full[0] // scale, self.full[1] // scale, x.shape[3])
         mask = jax.random.bernoulli(module.make_rng("dropout"), 1 - module.rate, shape)
         row, column = given["corner"] // scale
-        return jnp.where(jax.lax.dynamic_slice(mask, (0, row, column, 0), x.shape), x / (1 - module.rate), 0)
+        return jnp.where(
+            jax.lax.dynamic_slice(mask, (0, row, column, 0), x.shape), x / (1 - module.rate), 0
+        )
 
 
-# ------------------------------------------------------------------------------------------------ the plan
+# ----------------------------------------------------------------------------------------- the plan
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the maps it is computed from;
-    last_use: those of them that no later step needs. halo: pixels that a tile must see around it. cost: in multiplications,
-    by which the time left is told."""
+    """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the
+    maps it is computed from; last_use: those of them that no later step needs. halo: pixels that a
+    tile must see around it. cost: in multiplications, by which the time left is told.
+    """
 
     target: str
     kept: bool
@@ -143,20 +165,31 @@ class Step:
 
 
 class Plan:
-    """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels and what they must see
-    around them; calling it gives what apply(weights, picture) gives.
+    """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels
+    and what they must see around them; calling it gives what apply(weights, picture) gives.
 
-    H and W are multiples of `multiple`, to which tiles are aligned. Raises NotLocalError for a network with layers that no tile
-    can compute alone.
+    H and W are multiples of `multiple`, to which tiles are aligned. Raises NotLocalError for a
+    network with layers that no tile can compute alone.
     """
 
-    def __init__(self, apply: Apply, weights: Any, shape: tuple[int, ...], tile: int, multiple: int) -> None:
-        self.flow, self.weights, self.channels, self.multiple = Flow(apply, shape[:2]), weights, shape[2], multiple
+    def __init__(
+        self, apply: Apply, weights: Any, shape: tuple[int, ...], tile: int, multiple: int
+    ) -> None:
+        self.flow, self.weights, self.channels, self.multiple = (
+            Flow(apply, shape[:2]),
+            weights,
+            shape[2],
+            multiple,
+        )
         self.tile = max(multiple, tile // multiple * multiple)
         self.norms: set[str] = set()
         self.shapes = self._shapes()
-        floats = {name: math.prod(x.shape) / math.prod(self.flow.full) for name, x in self.shapes.items()}
-        limit = max(min(KEPT, max(floats.values()) / 4), min(floats[name] for name in self.norms or floats))
+        floats = {
+            name: math.prod(x.shape) / math.prod(self.flow.full) for name, x in self.shapes.items()
+        }
+        limit = max(
+            min(KEPT, max(floats.values()) / 4), min(floats[name] for name in self.norms or floats)
+        )
         self.small = [name for name in self.shapes if floats[name] <= limit or name == _RESULT]
         self._traced = functools.lru_cache(self._trace)
         self._programs: dict[str, Any] = {}
@@ -170,12 +203,18 @@ class Plan:
         progress: Callable[[float], object] = lambda share: None,
         folder: Path | None = None,
     ) -> np.ndarray:
-        """picture: (1, H, W, C). progress: is told the share of the work that each tile was. folder: where maps are that are
-        too large for the memory; None for the system's own, which may be in the memory too."""
+        """picture: (1, H, W, C). progress: is told the share of the work that each tile was.
+        folder: where maps are that are too large for the memory; None for the system's own, which
+        may be in the memory too.
+        """
         maps: Named = {}
         statistics: Named = {}
         for step in self.steps:
-            program, boxes, scale = self.program(step), list(self.boxes(step.halo)), self.scale(step.target)
+            program, boxes, scale = (
+                self.program(step),
+                list(self.boxes(step.halo)),
+                self.scale(step.target),
+            )
             stored = _room(self.shapes[step.target], folder) if step.kept else None
             sums = []
             for box, part in boxes:
@@ -183,12 +222,16 @@ class Plan:
                     "weights": weights,
                     "window": picture[:, *_slices(box, 1)],
                     "corner": np.array([box[0], box[2]], np.int32),
-                    "maps": {name: maps[name][:, *_slices(box, self.scale(name))] for name in step.uses},
+                    "maps": {
+                        name: maps[name][:, *_slices(box, self.scale(name))] for name in step.uses
+                    },
                     "statistics": statistics,
                 }
                 value, sums_of_part = program(given, _marked(part, box, scale))
                 if stored is not None:
-                    stored[:, *_slices(part, scale)] = np.asarray(value)[:, *_slices(_inside(part, box), scale)]
+                    stored[:, *_slices(part, scale)] = np.asarray(value)[
+                        :, *_slices(_inside(part, box), scale)
+                    ]
                 sums.append(jax.device_get(sums_of_part))
                 progress(step.cost / self.cost / len(boxes))
             if step.target in self.norms:
@@ -200,7 +243,9 @@ class Plan:
         return maps[_RESULT]
 
     def _shapes(self) -> Named:
-        """The shapes of all maps over the whole picture, in the order in which the network makes them."""
+        """The shapes of all maps over the whole picture, in the order in which the network makes
+        them.
+        """
         names: list[str] = []
 
         def noted(given: Named) -> Named:
@@ -214,22 +259,31 @@ class Plan:
 
     def _given(self, size: Sequence[int]) -> Named:
         """The shapes of what `Flow` takes in for a window of a size, all that it may take."""
-        parts: Named = {"weights": jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.weights)}
+        parts: Named = {
+            "weights": jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.weights)
+        }
         parts["window"] = jax.ShapeDtypeStruct((1, *size, self.channels), jnp.float32)
         parts["corner"] = jax.ShapeDtypeStruct((2,), jnp.int32)
         if not hasattr(self, "small"):
             return parts
         maps = {name: self.shapes[name] for name in self.small if name != _RESULT}
         parts["maps"] = {
-            name: jax.ShapeDtypeStruct((1, *(round(s / self.scale(name)) for s in size), x.shape[3]), x.dtype)
+            name: jax.ShapeDtypeStruct(
+                (1, *(round(s / self.scale(name)) for s in size), x.shape[3]), x.dtype
+            )
             for name, x in maps.items()
         }
         of_norm = {name: self.shapes[name].shape[3] for name in self.norms}
-        parts["statistics"] = {name: (jax.ShapeDtypeStruct((1, 1, 1, c), jnp.float32),) * 2 for name, c in of_norm.items()}
+        parts["statistics"] = {
+            name: (jax.ShapeDtypeStruct((1, 1, 1, c), jnp.float32),) * 2
+            for name, c in of_norm.items()
+        }
         return parts
 
     def scale(self, name: str) -> float:
-        """How many pixels of the picture lie beside one another in one of the map: 1, 2, 4, …, or 1/4 for an enlargement."""
+        """How many pixels of the picture lie beside one another in one of the map: 1, 2, 4, …, or
+        1/4 for an enlargement.
+        """
         return self.flow.full[0] / self.shapes[name].shape[1]
 
     def boxes(self, halo: int) -> Iterator[tuple[Box, Box]]:
@@ -249,7 +303,9 @@ class Plan:
         return tuple(min(side, self.tile + 2 * halo) for side in self.flow.full)
 
     def _trace(self, size: tuple[int, ...]) -> tuple[core.ClosedJaxpr, list[str]]:
-        """The whole flow over a window, and the names of its maps in the order of the jaxpr's results."""
+        """The whole flow over a window, and the names of its maps in the order of the jaxpr's
+        results.
+        """
         with form("direct"):  # of which it can be read how far a pixel reaches
             traced = jax.make_jaxpr(lambda given: self.flow(given))(self._given(size))
         return traced, sorted(self.shapes)
@@ -261,7 +317,10 @@ class Plan:
         return core.ClosedJaxpr(jaxpr, traced.consts), used
 
     def _steps(self) -> list[Step]:
-        labels = [(path[0].key, path[1].key if path[0].key == "maps" else "") for path, _ in self._leaves()]
+        labels = [
+            (path[0].key, path[1].key if path[0].key == "maps" else "")
+            for path, _ in self._leaves()
+        ]
         provisional = self._window(self.multiple)
         found: list[Step] = []
         for target in self.shapes:
@@ -272,8 +331,11 @@ class Plan:
             uses = tuple(name for kind, name in inputs if kind == "maps")
             reaches = [0.0 if kind in ("window", "maps") else None for kind, _ in inputs]
             local = Local(provisional[0])
-            reach = max((r for r in local.through(jaxpr.jaxpr, reaches) if r is not None), default=0.0)
-            halo = max(1, math.ceil(reach / self.multiple)) * self.multiple  # 1: no window is smaller than a network takes
+            reach = max(
+                (r for r in local.through(jaxpr.jaxpr, reaches) if r is not None), default=0.0
+            )
+            # 1: no window is smaller than a network takes
+            halo = max(1, math.ceil(reach / self.multiple)) * self.multiple
             pixels = math.prod(provisional) / math.prod(self.flow.full)
             found.append(Step(target, target in self.small, uses, (), halo, local.cost / pixels))
         # Maps that nothing is computed from are not kept, and the others only until their last use.
@@ -291,16 +353,23 @@ class Plan:
     def _leaves(self) -> list[Any]:
         return jax.tree_util.tree_leaves_with_path(self._given(self._window(self.multiple)))
 
-    def program(self, step: Step) -> Callable[[Named, tuple[np.ndarray, np.ndarray]], tuple[jax.Array, Any]]:
-        """The compiled computing of a step: what `Flow` is given, and the marks of the tile's own rows and columns -> the
-        window's map, and of the marked part count, mean and sum of squared differences from it, by channel."""
+    def program(
+        self, step: Step
+    ) -> Callable[[Named, tuple[np.ndarray, np.ndarray]], tuple[jax.Array, Any]]:
+        """The compiled computing of a step: what `Flow` is given, and the marks of the tile's own
+        rows and columns -> the window's map, and of the marked part count, mean and sum of squared
+        differences from it, by channel.
+        """
         jaxpr, used = self._pruned(step.target, self._window(step.halo))
-        # Blocks of one form are one program: its text names everything but the values that it is given.
+        # Blocks of one form are one program: its text names everything but the values that it is
+        # given.
         text = re.sub(r" at 0x[0-9a-f]+", "", str(jaxpr.jaxpr))
         if jaxpr.consts or text not in self._programs:
             function = core.jaxpr_as_fun(jaxpr)
 
-            def run(inputs: list[jax.Array], rows: jax.Array, columns: jax.Array) -> tuple[jax.Array, Any]:
+            def run(
+                inputs: list[jax.Array], rows: jax.Array, columns: jax.Array
+            ) -> tuple[jax.Array, Any]:
                 (value,) = function(*inputs)
                 return value, _sums(value, rows[None, :, None, None] * columns[None, None, :, None])
 
@@ -320,17 +389,20 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
     return tree
 
 
-# ------------------------------------------------------------------------------------------------ how far layers see
+# ------------------------------------------------------------------------------- how far layers see
 
 
 class Local:
-    """How far the values of a program see, in pixels of the picture to each side, and what they cost."""
+    """How far the values of a program see, in pixels of the picture to each side, and what they
+    cost.
+    """
 
     def __init__(self, height: int) -> None:
         self.height, self.cost = height, 0.0
 
     def through(self, jaxpr: core.Jaxpr, inputs: Sequence[float | None]) -> list[float | None]:
-        """The reach of each result from those of the inputs; None is a value that no pixel has touched.
+        """The reach of each result from those of the inputs; None is a value that no pixel has
+        touched.
 
         Raises NotLocalError for a layer that sees all of the picture, or that is not known.
         """
@@ -346,8 +418,13 @@ class Local:
                 results: list[float | None] = [None] * len(eqn.outvars)
             elif inner:
                 given = list(map(of, eqn.invars))
-                branches = [self.through(sub, given[len(given) - len(sub.invars) :]) for sub in inner]
-                results = [max((r for r in many if r is not None), default=None) for many in zip(*branches, strict=True)]
+                branches = [
+                    self.through(sub, given[len(given) - len(sub.invars) :]) for sub in inner
+                ]
+                results = [
+                    max((r for r in many if r is not None), default=None)
+                    for many in zip(*branches, strict=True)
+                ]
             else:
                 results = [max(known) + self._more(eqn)] * len(eqn.outvars)
             reach |= dict(zip(eqn.outvars, results, strict=True))
@@ -361,23 +438,40 @@ class Local:
         if name == "conv_general_dilated":
             kernel = eqn.invars[1].aval
             given, made = (max(NARROW, channels) for channels in kernel.shape[2:])
-            products = math.prod(eqn.outvars[0].aval.shape[:3]) * math.prod(kernel.shape[:2]) * given * made
+            products = (
+                math.prod(eqn.outvars[0].aval.shape[:3])
+                * math.prod(kernel.shape[:2])
+                * given
+                * made
+            )
             self.cost += products / math.prod(params["lhs_dilation"])
             return kernel.shape[0] // 2 * scale / params["lhs_dilation"][0]
         if name == "slice" and params["strides"] is not None and max(params["strides"]) > 1:
             return scale
         if name == "dot_general":
-            # A resize: the map's height or width with a matrix of the filter's weights, bicubic at most.
+            # A resize: the map's height or width with a matrix of the filter's weights, bicubic at
+            # most.
             if {eqn.invars[0].aval.ndim, eqn.invars[1].aval.ndim} != {2, 4}:
-                raise NotLocalError("The network has a product over positions, which no tile can compute alone.")
+                raise NotLocalError(
+                    "The network has a product over positions, which no tile can compute alone."
+                )
             return 2 * 2.0 ** round(math.log2(self.height / max(eqn.invars[0].aval.shape[:3])))
-        seen = params.get("axes", params.get("dimensions", ())) if name.startswith(("reduce", "arg")) else ()
+        seen = (
+            params.get("axes", params.get("dimensions", ()))
+            if name.startswith(("reduce", "arg"))
+            else ()
+        )
         if name in _FAR or (x.ndim == 4 and isinstance(seen, tuple) and {1, 2} & set(seen)):
-            raise NotLocalError(f"The network has a layer over all of the picture ({name}), which no tile can compute alone.")
+            raise NotLocalError(
+                f"The network has a layer over all of the picture ({name}), which no tile can "
+                "compute alone."
+            )
         return 0.0
 
 
-_FAR = frozenset({"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gather", "scatter", "while", "scan"}) | {
+_FAR = frozenset(
+    {"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gather", "scatter", "while", "scan"}
+) | {
     "reduce_window",
     "reduce_window_max",
     "reduce_window_sum",
@@ -385,18 +479,20 @@ _FAR = frozenset({"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gathe
 }
 
 
-# ------------------------------------------------------------------------------------------------ maps, boxes and sums
+# ----------------------------------------------------------------------------- maps, boxes and sums
 
 
 def _room(like: Any, folder: Path | None) -> np.ndarray:
-    """Space for a map of the whole picture: in memory, or a large one in a file of the folder, which has no name and is gone
-    when the map is, or the program, however it ends."""
+    """Space for a map of the whole picture: in memory, or a large one in a file of the folder,
+    which has no name and is gone when the map is, or the program, however it ends.
+    """
     size = math.prod(like.shape) * like.dtype.itemsize
     if size <= IN_MEMORY:
         return np.empty(like.shape, like.dtype)
     with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, and not a crash later
+            # a full disk is an error here, and not a crash later
+            os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, like.dtype, "w+", shape=like.shape)
 
 
@@ -412,7 +508,9 @@ def _inside(part: Box, box: Box) -> Box:
 def _marked(part: Box, box: Box, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """1 for the rows, and for the columns, of a window's map that are its own, 0 for the others."""
     marks = []
-    for own, length in zip(_slices(_inside(part, box), scale), (box[1] - box[0], box[3] - box[2]), strict=True):
+    for own, length in zip(
+        _slices(_inside(part, box), scale), (box[1] - box[0], box[3] - box[2]), strict=True
+    ):
         marks.append(np.zeros(round(length / scale), np.float32))
         marks[-1][own] = 1
     return marks[0], marks[1]
@@ -425,9 +523,15 @@ def _sums(x: jax.Array, marks: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
     return count, mean, jnp.sum(jnp.square(wide - mean) * marks, axis=(0, 1, 2))
 
 
-def _together(sums: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (1, 1, 1, C) of all parts from those of each (Chan, Golub and LeVeque 1983), in float64."""
-    counts, means, squares = (np.stack([np.asarray(s, np.float64) for s in column]) for column in zip(*sums, strict=True))
+def _together(
+    sums: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (1, 1, 1, C) of all parts from those of each (Chan, Golub and LeVeque
+    1983), in float64.
+    """
+    counts, means, squares = (
+        np.stack([np.asarray(s, np.float64) for s in column]) for column in zip(*sums, strict=True)
+    )
     counts = counts[:, None]
     mean = (counts * means).sum(0) / counts.sum()
     variance = (squares.sum(0) + (counts * np.square(means - mean)).sum(0)) / counts.sum()

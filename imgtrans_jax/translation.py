@@ -30,11 +30,15 @@ WHOLE_AT_MOST = 2 * 2**30
 """Bytes; on a CPU a picture whose maps would need more goes through the network in tiles."""
 
 TILE = 512
-"""Pixels a side of a tile, unless --tile says otherwise: larger ones are slower, for they leave a CPU's caches."""
+"""Pixels a side of a tile, unless --tile says otherwise: larger ones are slower, for they leave a
+CPU's caches.
+"""
 
-_MAPS = 2.5  # of the largest one are in memory at once, as the compiler reports for the networks here
+# of the largest one are in memory at once, as the compiler reports for the networks here
+_MAPS = 2.5
 
-_BATCH = {"cpu": 2**19}  # pixels of pictures of one size that go through the network at once, if the memory takes them
+# pixels of pictures of one size that go through the network at once, if the memory takes them
+_BATCH = {"cpu": 2**19}
 _BATCH_ELSEWHERE = 2**23
 
 
@@ -51,35 +55,43 @@ def translate(
     alpha: Alpha = "keep",
     overwrite: bool = False,
 ) -> list[Path]:
-    """Applies a trained generator, of a run or of a file, to a picture or to every picture of a folder; returns the files
-    written: in the folder `out` under their own names, or the file `out`.
+    """Applies a trained generator, of a run or of a file, to a picture or to every picture of a
+    folder; returns the files written: in the folder `out` under their own names, or the file `out`.
 
-    The result has the size of its input, four times that for super-resolution. With `size` the network sees the picture with
-    its shorter side at that many pixels, near those that it was trained on, and the result is enlarged again; a U-Net that
-    reduces its training pictures to one pixel knows no other size, so that its own is taken. The smoothed generator is used if
-    there is one. test_mode: instead of the recipe's, where it has one.
+    The result has the size of its input, four times that for super-resolution. With `size` the
+    network sees the picture with its shorter side at that many pixels, near those that it was
+    trained on, and the result is enlarged again; a U-Net that reduces its training pictures to one
+    pixel knows no other size, so that its own is taken. The smoothed generator is used if there is
+    one. test_mode: instead of the recipe's, where it has one.
 
-    tile: works in tiles of so many pixels, which changes nothing but memory and time; None for whole pictures unless they are
-    too large. form: of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy arrays stay .npy.
-    alpha: whether an input's transparency is put on the result, or white in its place. overwrite: makes files that are there
-    anew, which otherwise are left as they are.
+    tile: works in tiles of so many pixels, which changes nothing but memory and time; None for
+    whole pictures unless they are too large. form: of the files in a folder; grey of more than 8
+    bits stays so as png and tif, and .npy arrays stay .npy. alpha: whether an input's transparency
+    is put on the result, or white in its place. overwrite: makes files that are there anew, which
+    otherwise are left as they are.
 
-    Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are done, with the names of
-    the pictures that cannot be read, or whose results cannot be written.
+    Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are
+    done, with the names of the pictures that cannot be read, or whose results cannot be written.
     """
     source, pictures, out = Path(source), Path(pictures), Path(out)
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
     for flag, value in (("size", size), ("tile", tile)):
         if value is not None and value < images.MIN_SIDE:
-            raise UserError(f"--{flag}={value} pixels is too small; give {images.MIN_SIDE} or more.")
+            raise UserError(
+                f"--{flag}={value} pixels is too small; give {images.MIN_SIDE} or more."
+            )
     translation = compiled(load_generator(source, trust_code), direction, test_mode)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
     refuse_inputs(targets, [source, *paths])
     if pictures.is_file():
         refuse_existing(*targets, overwrite=overwrite)
-    wanted = [(path, target) for path, target in zip(paths, targets, strict=True) if overwrite or not target.exists()]
+    wanted = [
+        (path, target)
+        for path, target in zip(paths, targets, strict=True)
+        if overwrite or not target.exists()
+    ]
     if len(wanted) < len(paths):
         print(results.staying(len(paths) - len(wanted), len(paths), out))
     make_folder(targets[0].parent, "--out")
@@ -100,13 +112,17 @@ def translate(
 
 
 class Translation:
-    """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture by itself, compiled once
-    for every shape. H and W are multiples of `multiple`."""
+    """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture
+    by itself, compiled once for every shape. H and W are multiples of `multiple`.
+    """
 
     def __init__(self, loaded: Generator, direction: Direction, test_mode: TestMode | None) -> None:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
-            raise UserError(f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead of --input.")
+            raise UserError(
+                f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead "
+                "of --input."
+            )
         if direction not in recipe.directions:
             raise UserError("This generator knows one direction; leave --direction out.")
         if test_mode is not None:
@@ -116,20 +132,30 @@ class Translation:
         self.experiment, self.direction = loaded.experiment, direction
         self.multiple: int = getattr(recipe.generator, "multiple", 4)
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
-        self.function = lambda weights, x: recipe.translate(weights["params"], weights["stats"], x, direction)
+        self.function = lambda weights, x: recipe.translate(
+            weights["params"], weights["stats"], x, direction
+        )
         self._plan: tuple[Any, ...] = ()  # the last shape, tile, and the plan for them
-        # In pix2pix's mode `paper` a picture's batch statistics are its own, whatever it is in one batch with.
-        self.whole = jax.jit(lambda weights, x: jax.vmap(lambda one: self.function(weights, one[None])[0])(x))
+        # In pix2pix's mode `paper` a picture's batch statistics are its own, whatever it is in one
+        # batch with.
+        self.whole = jax.jit(
+            lambda weights, x: jax.vmap(lambda one: self.function(weights, one[None])[0])(x)
+        )
 
     def __call__(self, x: np.ndarray) -> jax.Array:
         return self.whole(self.weights, x)
 
     def padded(self, x: np.ndarray) -> np.ndarray:
-        """The same for any height and width: mirrored outwards to what the network takes, and cut back; in tiles if the memory
-        does not take it whole."""
+        """The same for any height and width: mirrored outwards to what the network takes, and cut
+        back; in tiles if the memory does not take it whole.
+        """
         wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
         tile = self.tile_for(*wide.shape[1:])
-        result = np.asarray(self(wide)) if not tile else np.concatenate([self.in_tiles(one[None], tile) for one in wide])
+        result = (
+            np.asarray(self(wide))
+            if not tile
+            else np.concatenate([self.in_tiles(one[None], tile) for one in wide])
+        )
         enlarged = result.shape[1] // wide.shape[1]
         return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
 
@@ -137,14 +163,23 @@ class Translation:
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""
         derived = isinstance(self.experiment.data, Derived)
-        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (1, 3, 4)
+        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (
+            1,
+            3,
+            4,
+        )
 
     def own_size(self) -> int | None:
-        """The one size that a U-Net knows which reduces its training pictures to one pixel, which is said; else None."""
+        """The one size that a U-Net knows which reduces its training pictures to one pixel, which
+        is said; else None.
+        """
         trained_at = self.experiment.data.cut.crop_size
         if not self.multiple >= trained_at > 0:
             return None
-        print(f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size changes it.")
+        print(
+            f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size "
+            "changes it."
+        )
         return trained_at
 
     def in_tiles(
@@ -154,11 +189,16 @@ class Translation:
         progress: Callable[[float], object] = lambda share: None,
         folder: Path | None = None,
     ) -> np.ndarray:
-        """The same for one picture (1, H, W, C), with bounded memory: large maps are in files of the folder. Raises UserError
-        for a network that has no tiles."""
+        """The same for one picture (1, H, W, C), with bounded memory: large maps are in files of
+        the folder. Raises UserError for a network that has no tiles.
+        """
         if self._plan[:2] != (x.shape, tile):
             try:
-                self._plan = (x.shape, tile, Plan(self.function, self.weights, x.shape[1:], tile, self.multiple))
+                self._plan = (
+                    x.shape,
+                    tile,
+                    Plan(self.function, self.weights, x.shape[1:], tile, self.multiple),
+                )
             except NotLocalError as error:
                 raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
         return self._plan[2](self.weights, x, progress, folder)
@@ -170,7 +210,9 @@ class Translation:
     def at_once(self, height: int, width: int, channels: int) -> int:
         """How many pictures of this size go through the network together."""
         pixels = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
-        return max(1, min(pixels // (height * width), int(self._memory_takes(height, width, channels))))
+        return max(
+            1, min(pixels // (height * width), int(self._memory_takes(height, width, channels)))
+        )
 
     def _memory_takes(self, height: int, width: int, channels: int) -> float:
         """How many pictures of this size the memory of the device takes at once."""
@@ -185,15 +227,23 @@ class Translation:
         return largest_map(self.function, self.weights, (side, side, channels))
 
 
-def compiled(loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None) -> Translation:
-    """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe has not got."""
+def compiled(
+    loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None
+) -> Translation:
+    """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe
+    has not got.
+    """
     return Translation(loaded, direction, test_mode)
 
 
 class _Work:
-    """Pictures on their way through a network: those of one size that follow one another go together."""
+    """Pictures on their way through a network: those of one size that follow one another go
+    together.
+    """
 
-    def __init__(self, translation: Translation, size: int | None, tile: int | None, alpha: Alpha, count: int) -> None:
+    def __init__(
+        self, translation: Translation, size: int | None, tile: int | None, alpha: Alpha, count: int
+    ) -> None:
         self.translation, self.size, self.tile, self.alpha = translation, size, tile, alpha
         self.data = translation.experiment.data
         self.waiting: list[_Picture] = []
@@ -206,14 +256,18 @@ class _Work:
         self.bar = tqdm(total=count, unit="picture", delay=2, disable=None, bar_format=shown)
 
     def add(self, path: Path, target: Path) -> None:
-        """Reads a picture, and translates those before it if it has another size or they are enough."""
+        """Reads a picture, and translates those before it if it has another size or they are
+        enough.
+        """
         try:
             picture = self._read(path, target)
         except (UserError, OSError) as error:
             self._refuse(path, error)
             return
         most = self.translation.at_once(*picture.padded.shape[1:])
-        if self.waiting and (self.waiting[0].padded.shape != picture.padded.shape or len(self.waiting) >= most):
+        if self.waiting and (
+            self.waiting[0].padded.shape != picture.padded.shape or len(self.waiting) >= most
+        ):
             self.flush()
         self.waiting.append(picture)
 
@@ -262,24 +316,41 @@ class _Work:
         self._advise(path, min(height, width))
         scale = self.size / min(height, width) if self.size else 1.0
         _check_memory(path, round(height * scale), round(width * scale))
-        seen = images.to_signed(images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale))))
+        seen = images.to_signed(
+            images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+        )
         multiple = self.translation.multiple
         padded = images.pad_to_multiple(self.data.given(seen)[None], multiple, max(multiple, 16))
-        # Where the network itself takes transparency in, as Holes does, the result has what it made of it.
-        kept = self.alpha == "keep" and picture.shape[2] != 4 and target.suffix.lower() not in (".jpg", ".jpeg", ".npy")
+        # Where the network itself takes transparency in, as Holes does, the result has what it made
+        # of it.
+        kept = (
+            self.alpha == "keep"
+            and picture.shape[2] != 4
+            and target.suffix.lower() not in (".jpg", ".jpeg", ".npy")
+        )
         alpha = images.read_alpha(path) if kept else None
-        if self.alpha == "keep" and target.suffix.lower() in (".jpg", ".jpeg") and images.read_alpha(path) is not None:
+        if (
+            self.alpha == "keep"
+            and target.suffix.lower() in (".jpg", ".jpeg")
+            and images.read_alpha(path) is not None
+        ):
             self._once(f"JPEG has no transparency, and {path.name} has: white is laid under it.")
         elif alpha is not None:
-            self._once(f"The result keeps the transparency of {path.name}; --alpha=white lays white under it instead.")
-        return _Picture(path, target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha)
+            self._once(
+                f"The result keeps the transparency of {path.name}; --alpha=white lays white "
+                "under it instead."
+            )
+        return _Picture(
+            path, target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha
+        )
 
     def _advise(self, path: Path, shorter: int) -> None:
         trained_at = self.data.cut.crop_size
         if self.size is None and trained_at and shorter >= 3 * trained_at:
             self._once(
-                f"This generator was trained at {trained_at} pixels, and {path.name} has {shorter}: where shapes should be as "
-                f"large as there, add --size={trained_at} (the result is enlarged)."
+                f"This generator was trained at {trained_at} pixels, and {path.name} has "
+                f"{shorter}: where shapes should be as large as there, add --size={trained_at} "
+                "(the result is enlarged)."
             )
 
     def _once(self, text: str) -> None:
@@ -289,18 +360,24 @@ class _Work:
             tqdm.write(text)
 
     def _write(self, picture: _Picture, make: Callable[[], np.ndarray]) -> None:
-        """Writes what is made, (1, H, W, C); a picture that cannot be worked or written is left out."""
+        """Writes what is made, (1, H, W, C); a picture that cannot be worked or written is left
+        out.
+        """
         try:
             result = self._finished(picture, make())
             make_folder(picture.target.parent, "--out")
             images.write_picture(picture.target, result, results.mark(picture.source))
         except (UserError, OSError) as error:
-            self.refused.append((picture.target if isinstance(error, OSError) else picture.source, error))
+            self.refused.append(
+                (picture.target if isinstance(error, OSError) else picture.source, error)
+            )
         else:
             self.written.append(picture.target)
 
     def _finished(self, picture: _Picture, result: np.ndarray) -> np.ndarray:
-        """What a network made of a picture, as it is written: of its own size, depth and transparency."""
+        """What a network made of a picture, as it is written: of its own size, depth and
+        transparency.
+        """
         enlarged = result.shape[1] // picture.padded.shape[1]
         if enlarged == 1:
             result = self.data.shown(picture.padded, result)
@@ -318,8 +395,10 @@ class _Work:
 
 @dataclasses.dataclass(frozen=True)
 class _Picture:
-    """A picture that waits. size, seen: height and width of the file, and of what the network sees of it, before it was
-    padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it has any."""
+    """A picture that waits. size, seen: height and width of the file, and of what the network sees
+    of it, before it was padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it
+    has any.
+    """
 
     source: Path
     target: Path
@@ -330,7 +409,9 @@ class _Picture:
     alpha: np.ndarray | None
 
 
-def generator(run: str | Path, direction: Direction, trust_code: bool = False) -> tuple[Translation, Experiment]:
+def generator(
+    run: str | Path, direction: Direction, trust_code: bool = False
+) -> tuple[Translation, Experiment]:
     """`compiled` for a run or a file, and its experiment."""
     loaded = load_generator(run, trust_code)
     return compiled(loaded, direction), loaded.experiment
@@ -345,10 +426,11 @@ def generate(
     trust_code: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes `count` pictures from nothing, of one class or of all in turn, and a sheet of them; returns the files.
+    """Makes `count` pictures from nothing, of one class or of all in turn, and a sheet of them;
+    returns the files.
 
-    Raises UserError if the run or file cannot be used, or has no such class, or if pictures are there already and are not to
-    be overwritten.
+    Raises UserError if the run or file cannot be used, or has no such class, or if pictures are
+    there already and are not to be overwritten.
     """
     out = Path(out)
     if out.suffix.lower() in images.SUFFIXES:
@@ -364,12 +446,18 @@ def generate(
         images.write_picture(path, picture)
     columns = max(1, round(count**0.5))
     rgb = [np.repeat(p, 3, axis=2) if p.shape[2] == 1 else p for p in pictures]
-    images.write_picture(out / "sheet.png", images.grid([rgb[i : i + columns] for i in range(0, count, columns)]))
+    images.write_picture(
+        out / "sheet.png", images.grid([rgb[i : i + columns] for i in range(0, count, columns)])
+    )
     return [out / "sheet.png", *written]
 
 
-def sampled(loaded: Generator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64) -> np.ndarray:
-    """(count, H, W, C) in [-1, 1] from nothing, of one class or of all in turn. Raises UserError if there is no such class."""
+def sampled(
+    loaded: Generator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
+) -> np.ndarray:
+    """(count, H, W, C) in [-1, 1] from nothing, of one class or of all in turn. Raises UserError if
+    there is no such class.
+    """
     classes = loaded.batch["y"][1] if "y" in loaded.batch else 1
     if count < 1:
         raise UserError(f"--count={count} pictures are none; give 1 or more.")
@@ -377,7 +465,10 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
         raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
     recipe = loaded.experiment.recipe
     if label is not None and not getattr(recipe, "conditional", False):
-        raise UserError("This run was trained without its classes (config.recipe.conditional); leave --label out.")
+        raise UserError(
+            "This run was trained without its classes (config.recipe.conditional); leave --label "
+            "out."
+        )
     labels = np.arange(count) % classes if label is None else np.full(count, label)
     make = jax.jit(recipe.generate)
     parts = []
@@ -390,25 +481,39 @@ def sampled(loaded: Generator, count: int, label: int | None = None, seed: int =
 
 def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path]:
     if out.suffix.lower() in images.SUFFIXES and (source.is_dir() or out.is_dir()):
-        raise UserError(f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}.")
+        raise UserError(
+            f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}."
+        )
     if source.is_file() and out.suffix.lower() in (*images.WRITABLE, ".npy"):
         if form == "npy" and out.suffix.lower() != ".npy":
-            raise UserError(f"The results have more channels than a picture can have: --out={out.with_suffix('.npy')}.")
+            raise UserError(
+                "The results have more channels than a picture can have: "
+                f"--out={out.with_suffix('.npy')}."
+            )
         return [out]
     if source.is_file() and out.suffix.lower() in images.SUFFIXES:
-        raise UserError(f"Results can be {', '.join(images.WRITABLE)}: --out={out.with_suffix('.png')}, or a folder.")
+        raise UserError(
+            f"Results can be {', '.join(images.WRITABLE)}: --out={out.with_suffix('.png')}, or a "
+            "folder."
+        )
     root = source.parent if source.is_file() else source
     if out.resolve() == root.resolve():
-        raise UserError(f"--out={out} is the folder of the input, whose pictures would be overwritten; choose another.")
+        raise UserError(
+            f"--out={out} is the folder of the input, whose pictures would be overwritten; choose "
+            "another."
+        )
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
     return results.named(paths, root, out, suffixes)
 
 
 def _check_memory(path: Path, height: int, width: int) -> None:
-    """Before a size is tried that would fill the memory with the picture alone. Raises UserError."""
-    needed, free = 40 * height * width, memory.free()  # input, padded input and result as float32, and a copy of it
+    """Before a size is tried that would fill the memory with the picture alone. Raises
+    UserError.
+    """
+    # input, padded input and result as float32, and a copy of it
+    needed, free = 40 * height * width, memory.free()
     if free is not None and needed > free:
         raise UserError(
-            f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} GB of memory and "
-            f"{free / 2**30:.0f} GB are free: give a smaller --size."
+            f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} "
+            f"GB of memory and {free / 2**30:.0f} GB are free: give a smaller --size."
         )

@@ -1,4 +1,6 @@
-"""What a stored config names outside its run, such as folders of pictures: opened where the user has named it himself."""
+"""What a stored config names outside its run, such as folders of pictures: opened where the user
+has named it himself.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ _OWN = "own_paths.txt"
 
 
 def remember(experiment: Experiment) -> None:
-    """Notes what a config that the user wrote himself names, so that later programs open it for his runs without a question.
-    Where nothing can be noted they ask."""
+    """Notes what a config that the user wrote himself names, so that later programs open it for his
+    runs without a question. Where nothing can be noted they ask.
+    """
     new = set(map(_line, named_outside(experiment).values())) - _own()
     with contextlib.suppress(OSError):
         cache_folder().mkdir(parents=True, exist_ok=True)
@@ -32,11 +35,11 @@ def opened(
     given: Collection[str] = (),
     instead: str = "name your own with --config.data.…=…",
 ) -> Opened:
-    """The pictures of a stored experiment. given: the fields, such as `data.a`, that the user has set on the command line.
-    instead: the other way out, for the sentence.
+    """The pictures of a stored experiment. given: the fields, such as `data.a`, that the user has
+    set on the command line. instead: the other way out, for the sentence.
 
-    Raises UserError if the config names a folder, a file or a data set of others that neither the user of this command nor a
-    training of his has named, and `trust_paths` is not set.
+    Raises UserError if the config names a folder, a file or a data set of others that neither the
+    user of this command nor a training of his has named, and `trust_paths` is not set.
     """
     own = _own()
     strange = {
@@ -47,15 +50,19 @@ def opened(
     if strange and not trust_paths:
         named = ", ".join(f"config.{name}={text}" for name, text in strange.items())
         raise UserError(
-            f"The run's config names {named[:1000]}, which no training of yours here has used, and which is not opened "
-            f"unasked: add --trust_paths if it may be, or {instead}."
+            f"The run's config names {named[:1000]}, which no training of yours here has used, "
+            f"and which is not opened unasked: add --trust_paths if it may be, or {instead}."
         )
     return experiment.data.open()
 
 
 def _own() -> set[str]:
     try:
-        return set((cache_folder() / _OWN).read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+        return set(
+            (cache_folder() / _OWN)
+            .read_text(encoding="utf-8", errors="surrogateescape")
+            .splitlines()
+        )
     except OSError:
         return set()
 

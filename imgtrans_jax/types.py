@@ -29,8 +29,10 @@ Dtype: TypeAlias = Literal["float32", "bfloat16"]
 
 @dataclasses.dataclass(frozen=True)
 class Opens:
-    """Marks a config's text that names something outside the program, which is then opened: a folder, a file, a data set.
-    Such a text of somebody else's run is not followed unasked. harmless: the texts, a regular expression, that lead nowhere."""
+    """Marks a config's text that names something outside the program, which is then opened: a
+    folder, a file, a data set. Such a text of somebody else's run is not followed unasked.
+    harmless: the texts, a regular expression, that lead nowhere.
+    """
 
     harmless: str = ""
 
@@ -42,11 +44,14 @@ Weights: TypeAlias = Annotated[str, Opens("embedded|vgg16|vgg19|inception")]
 """Trained weights by name, or the path of a file of them."""
 
 DataSet: TypeAlias = Annotated[str, Opens(r"\w+(/[\w.+-]+)?")]
-"""The name of a data set, with its config; one with ':' or '=' is of a community, or names a folder."""
+"""The name of a data set, with its config; one with ':' or '=' is of a community, or names a
+folder.
+"""
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The message is one sentence that says how; the scripts print it and exit with
-    `code`."""
+    """A mistake that the user can mend. The message is one sentence that says how; the scripts
+    print it and exit with `code`.
+    """
 
     code = 2

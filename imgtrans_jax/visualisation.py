@@ -1,4 +1,6 @@
-"""Looking into the network: four experiments, each a config whose `run` writes one labelled picture."""
+"""Looking into the network: four experiments, each a config whose `run` writes one labelled
+picture.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from imgtrans_jax.canvas import Progress, compiled_for, say, sentence, to_area, 
 from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.image_opt import compile_step, optimise_image, optimise_many
 from imgtrans_jax.losses.feature import content_mean, style_mean
-from imgtrans_jax.models.vgg import MEAN, VGG, Depth, Pooling, layer_names, receptive_field, stands_in
+from imgtrans_jax.models.vgg import (
+    MEAN,
+    VGG,
+    Depth,
+    Pooling,
+    layer_names,
+    receptive_field,
+    stands_in,
+)
 from imgtrans_jax.optim import LBFGS, PixelOptimizer
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.gatys import Gatys, apply
@@ -27,7 +37,9 @@ from imgtrans_jax.types import UserError, Weights
 
 @dataclasses.dataclass(frozen=True)
 class ContentReconstruction:
-    """What each layer still knows of a picture: from noise to the layer's features of it (Gatys et al. 2016, figure 1)."""
+    """What each layer still knows of a picture: from noise to the layer's features of it (Gatys et
+    al. 2016, figure 1).
+    """
 
     weights: Weights = "embedded"
     layers: tuple[str, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
@@ -37,36 +49,51 @@ class ContentReconstruction:
     seed: int = 0
 
     def run(self, content: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """content: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        """content: a picture, whose longer side becomes `side` pixels. Returns the file written.
+        Raises UserError.
+        """
         target = _target(out, overwrite, content, self.weights)
         picture = _to_side(content, self.side)
         depth, params = _network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
         rows = [images.from_unit(picture)]
         for layer in layers:
-            recipe = Gatys(content_layers=(layer,), content_weight=1.0, style_weight=0.0, optimizer=self.optimizer)
+            recipe = Gatys(
+                content_layers=(layer,),
+                content_weight=1.0,
+                style_weight=0.0,
+                optimizer=self.optimizer,
+            )
             with sentence():
-                wanted = jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None])
+                wanted = jax.jit(functools.partial(recipe.content_targets, depth))(
+                    params, picture[None]
+                )
             noise = np.random.default_rng(self.seed).uniform(size=picture.shape).astype(np.float32)
-            found = _optimised(recipe, depth, {"params": params, "content": wanted}, noise, self.steps)
+            found = _optimised(
+                recipe, depth, {"params": params, "content": wanted}, noise, self.steps
+            )
             rows.append(images.from_unit(found))
         title = (
-            f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows of it, {self.steps} steps{note}"
+            f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows "
+            f"of it, {self.steps} steps{note}"
         )
         return _write(target, content, [rows], [["the picture", *layers]], title)
 
 
 @dataclasses.dataclass(frozen=True)
 class BrushStrokes:
-    """What each layer takes for style: from faint noise to one layer's Gram matrix of a painting, with no content.
+    """What each layer takes for style: from faint noise to one layer's Gram matrix of a painting,
+    with no content.
 
-    scales: sizes to go through, relative to the last; steps: at each. From white noise at full size the deep layers, which see
-    it as nearly nothing, would leave most of it as it is, and no stroke would be seen. pooling: as in `Gatys`.
+    scales: sizes to go through, relative to the last; steps: at each. From white noise at full size
+    the deep layers, which see it as nearly nothing, would leave most of it as it is, and no stroke
+    would be seen. pooling: as in `Gatys`.
     """
 
     weights: Weights = "embedded"
     layers: tuple[str, ...] = (
-        "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_3", "conv4_4", "conv5_1", "conv5_4",
+        "conv2_2", "conv3_1", "conv3_2", "conv3_3",
+        "conv4_1", "conv4_3", "conv4_4", "conv5_1", "conv5_4",
     )  # fmt: skip
     side: int = 256
     scales: tuple[float, ...] = (0.5, 1.0)
@@ -78,33 +105,55 @@ class BrushStrokes:
     seed: int = 0
 
     def run(self, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """style: a picture, whose longer side becomes `side` pixels. Returns the file written. Raises UserError."""
+        """style: a picture, whose longer side becomes `side` pixels. Returns the file written.
+        Raises UserError.
+        """
         target = _target(out, overwrite, style, self.weights)
-        if len(self.scales) != len(self.steps) or not self.scales or min(*self.scales, *self.steps) <= 0:
+        if (
+            len(self.scales) != len(self.steps)
+            or not self.scales
+            or min(*self.scales, *self.steps) <= 0
+        ):
             raise UserError(
-                f"config.scales has {len(self.scales)} entries and config.steps {len(self.steps)}; give a number of steps "
-                "above 0 for each scale."
+                f"config.scales has {len(self.scales)} entries and config.steps "
+                f"{len(self.steps)}; give a number of steps above 0 for each scale."
             )
         picture = _to_side(style, self.side)
         depth, params = _network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
         found = [images.from_unit(picture)]
         for layer in layers:
-            recipe = Gatys(style_layers=(layer,), content_weight=0.0, pooling=self.pooling, optimizer=self.optimizer)
+            recipe = Gatys(
+                style_layers=(layer,),
+                content_weight=0.0,
+                pooling=self.pooling,
+                optimizer=self.optimizer,
+            )
             image = None
             for scale, steps in zip(self.scales, self.steps, strict=True):
-                height, width = (round(side * scale / self.scales[-1]) for side in picture.shape[:2])
+                height, width = (
+                    round(side * scale / self.scales[-1]) for side in picture.shape[:2]
+                )
                 painting = images.resize(picture, height, width)
                 if image is None:
                     draws = np.random.default_rng(self.seed).normal(size=painting.shape)
-                    image = np.clip(picture.mean(axis=(0, 1)) + self.noise * draws, 0, 1).astype(np.float32)
+                    image = np.clip(picture.mean(axis=(0, 1)) + self.noise * draws, 0, 1).astype(
+                        np.float32
+                    )
                 with sentence():
-                    wanted = jax.jit(functools.partial(recipe.style_targets, depth))(params, [painting[None]], [1.0])
+                    wanted = jax.jit(functools.partial(recipe.style_targets, depth))(
+                        params, [painting[None]], [1.0]
+                    )
                 frozen = {"params": params, "styles": (wanted,)}
-                image = _optimised(recipe, depth, frozen, images.resize(image, height, width), steps)
+                image = _optimised(
+                    recipe, depth, frozen, images.resize(image, height, width), steps
+                )
             assert image is not None, "there is a scale"
             found.append(images.from_unit(image))
-        title = f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one layer of VGG-{depth}{note}"
+        title = (
+            f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one "
+            f"layer of VGG-{depth}{note}"
+        )
         names = ["the painting", *layers]
         rows = [slice(i, i + self.columns) for i in range(0, len(found), self.columns)]
         return _write(target, style, [found[r] for r in rows], [names[r] for r in rows], title)
@@ -112,10 +161,12 @@ class BrushStrokes:
 
 @dataclasses.dataclass(frozen=True)
 class WeightRatios:
-    """How much style for how much content: one transfer for each ratio style_weight / content_weight, content_weight 1.
+    """How much style for how much content: one transfer for each ratio style_weight /
+    content_weight, content_weight 1.
 
-    The losses are means: of the squared difference of features, and of Gram matrices divided by their channels and positions.
-    side_by_side: all ratios in one program; None where the memory is enough for it.
+    The losses are means: of the squared difference of features, and of Gram matrices divided by
+    their channels and positions. side_by_side: all ratios in one program; None where the memory is
+    enough for it.
     """
 
     weights: Weights = "embedded"
@@ -127,7 +178,9 @@ class WeightRatios:
     side_by_side: bool | None = None
     optimizer: PixelOptimizer = LBFGS()
 
-    def run(self, content: str | Path, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
+    def run(
+        self, content: str | Path, style: str | Path, out: str | Path, overwrite: bool = False
+    ) -> list[Path]:
         """Prints the table of weighted losses, and returns the file written. Raises UserError."""
         target = _target(out, overwrite, content, style, self.weights)
         if min(self.ratios, default=0) <= 0:
@@ -145,17 +198,32 @@ class WeightRatios:
         with sentence():
             frozen = {
                 "params": params,
-                "content": jax.jit(functools.partial(recipe.content_targets, depth))(params, picture[None]),
-                "styles": (jax.jit(functools.partial(recipe.style_targets, depth))(params, [painting[None]], [1.0]),),
+                "content": jax.jit(functools.partial(recipe.content_targets, depth))(
+                    params, picture[None]
+                ),
+                "styles": (
+                    jax.jit(functools.partial(recipe.style_targets, depth))(
+                        params, [painting[None]], [1.0]
+                    ),
+                ),
                 "shares": (jnp.float32(1),),
                 "masks": (),
             }
         found, terms = self._optimise(recipe, depth, picture, frozen)
-        captions = [f"ratio {r:g}: content {c:.3g}, style {s:.3g}" for r, c, s in zip(self.ratios, *terms, strict=True)]
-        say(f"{'ratio':>8}  {'content loss':>14}  {'style loss':>14}   (weighted, after {self.steps} evaluations)")
+        captions = [
+            f"ratio {r:g}: content {c:.3g}, style {s:.3g}"
+            for r, c, s in zip(self.ratios, *terms, strict=True)
+        ]
+        say(
+            f"{'ratio':>8}  {'content loss':>14}  {'style loss':>14}   (weighted, after "
+            f"{self.steps} evaluations)"
+        )
         for ratio, c, s in zip(self.ratios, *terms, strict=True):
             say(f"{ratio:>8g}  {c:>14.6g}  {s:>14.6g}")
-        title = f"{Path(content).name} in the style of {Path(style).name}: VGG-{depth}, {self.steps} steps"
+        title = (
+            f"{Path(content).name} in the style of {Path(style).name}: VGG-{depth}, "
+            f"{self.steps} steps"
+        )
         return _write(
             target,
             content,
@@ -169,11 +237,16 @@ class WeightRatios:
     ) -> tuple[list[np.ndarray], tuple[list[float], list[float]]]:
         """The pictures, and their content and style terms at the best evaluation."""
         objective, image = recipe.objective(depth), jnp.asarray(picture[None])
-        weights = {"content": jnp.ones(len(self.ratios)), "style": jnp.array(self.ratios, jnp.float32)}
+        weights = {
+            "content": jnp.ones(len(self.ratios)),
+            "style": jnp.array(self.ratios, jnp.float32),
+        }
         progress = Progress([(picture.shape[:2], self.steps)] * len(self.ratios))
         together = self.side_by_side
         if together is None:
-            alone = compile_step(objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps)
+            alone = compile_step(
+                objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps
+            )
             together = len(self.ratios) * memory.needed(alone) < 0.8 * (memory.free() or math.inf)
         if together:
             say(f"{len(self.ratios)} ratios side by side.")
@@ -188,18 +261,32 @@ class WeightRatios:
                 watch=lambda n: bar.update(n - bar.n),
             )
             bar.close()
-            at = np.argmin(np.where(np.isfinite(history["total"]), history["total"], np.inf), axis=0)
+            at = np.argmin(
+                np.where(np.isfinite(history["total"]), history["total"], np.inf), axis=0
+            )
             every = range(len(self.ratios))
-            terms = tuple([float(history[name][at[i], i]) for i in every] for name in ("content", "style"))
+            terms = tuple(
+                [float(history[name][at[i], i]) for i in every] for name in ("content", "style")
+            )
             return [images.from_unit(np.asarray(best[i, 0])) for i in every], (terms[0], terms[1])
         pictures, content, style = [], [], []
         for i in range(len(self.ratios)):
             own = frozen | {"weights": _at(weights, i)}
-            found = optimise_image(objective, image, own, self.optimizer, self.steps, watch=progress, each=progress.each)
+            found = optimise_image(
+                objective,
+                image,
+                own,
+                self.optimizer,
+                self.steps,
+                watch=progress,
+                each=progress.each,
+            )
             progress.ended()
             if found.diverged is not None:
                 kept = f"the best picture, of step {found.best_at + 1}, was kept"
-                say(f"Ratio {self.ratios[i]:g}: the loss exploded by step {found.diverged}; {kept}.")
+                say(
+                    f"Ratio {self.ratios[i]:g}: the loss exploded by step {found.diverged}; {kept}."
+                )
             pictures.append(images.from_unit(np.asarray(found.image[0])))
             content.append(float(found.history["content"][found.best_at]))
             style.append(float(found.history["style"][found.best_at]))
@@ -208,11 +295,13 @@ class WeightRatios:
 
 @dataclasses.dataclass(frozen=True)
 class TopPatches:
-    """The nine patches, of a folder of pictures, that excite a unit most (Zeiler and Fergus 2014, figure 2), layer by layer.
+    """The nine patches, of a folder of pictures, that excite a unit most (Zeiler and Fergus 2014,
+    figure 2), layer by layer.
 
-    A patch is exactly what the unit sees: its receptive field, filled with ImageNet's mean colour beyond the picture, where
-    the network sees zeros. Each comes from another picture. units: so many of each layer, drawn by the seed among those that
-    react to nine pictures; pictures are cut to a square of `side` pixels.
+    A patch is exactly what the unit sees: its receptive field, filled with ImageNet's mean colour
+    beyond the picture, where the network sees zeros. Each comes from another picture. units: so
+    many of each layer, drawn by the seed among those that react to nine pictures; pictures are cut
+    to a square of `side` pixels.
     """
 
     weights: Weights = "embedded"
@@ -225,14 +314,19 @@ class TopPatches:
     def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
         """folder: at least nine pictures. Returns the file written. Raises UserError."""
         target = _target(out, overwrite, self.weights)
-        refuse_inputs([target], (path for path in images.list_pictures(folder) if not results.is_one(path)))
+        refuse_inputs(
+            [target], (path for path in images.list_pictures(folder) if not results.is_one(path))
+        )
         paths = results.inputs_of(Path(folder), target)
         depth, params = _network(self.weights)
         with sentence():
             layers = tuple(stands_in(layer, depth) for layer in self.layers)
         pictures, strongest = _responses(VGG(depth, layers), params, paths, self.side)
         if len(pictures) < 9:
-            raise UserError(f"{folder} has {len(pictures)} pictures that can be read; nine patches of a unit need nine.")
+            raise UserError(
+                f"{folder} has {len(pictures)} pictures that can be read; nine patches of a unit "
+                "need nine."
+            )
         rows, captions = [], []
         for layer in layers:
             values, places, columns = strongest[layer]
@@ -244,55 +338,83 @@ class TopPatches:
                 patches = []
                 for i in best:
                     y, x = divmod(int(places[i, number]), columns)
-                    patches.append(images.resize(field(pictures[i], layer, depth, y, x), self.patch, self.patch))
+                    patches.append(
+                        images.resize(
+                            field(pictures[i], layer, depth, y, x), self.patch, self.patch
+                        )
+                    )
                 row.append(images.grid([patches[k : k + 3] for k in (0, 3, 6)], gap=1))
             rows.append(row)
             side = receptive_field(layer, depth)[0]
             captions.append([f"{layer} unit {number}, {side} px" for number in units])
-        title = f"The nine patches that excite a unit of VGG-{depth} most, of {len(pictures)} pictures"
+        title = (
+            f"The nine patches that excite a unit of VGG-{depth} most, of {len(pictures)} pictures"
+        )
         return _write(target, paths[0], rows, captions, title)
 
 
 def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (side, side, 3): what the unit at row y and column x of a layer sees of the picture."""
+    """(H, W, 3) uint8 -> (side, side, 3): what the unit at row y and column x of a layer sees of
+    the picture.
+    """
     side, distance, centre = receptive_field(layer, depth)
     top, left = (round(centre + i * distance - (side - 1) / 2) for i in (y, x))
     patch = np.empty((side, side, 3), np.uint8)
     patch[:] = images.from_unit(np.array(MEAN))
     rows, columns = (
-        slice(max(0, start), min(start + side, size)) for start, size in zip((top, left), picture.shape, strict=False)
+        slice(max(0, start), min(start + side, size))
+        for start, size in zip((top, left), picture.shape, strict=False)
     )
-    patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = picture[rows, columns]
+    patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = picture[
+        rows, columns
+    ]
     return patch
 
 
 def _responses(
     network: VGG, params: Any, paths: list[Path], side: int
 ) -> tuple[list[np.ndarray], dict[str, tuple[np.ndarray, np.ndarray, int]]]:
-    """The pictures as they were shown, and for each layer the largest response (N, C), where (N, C), and the map's width."""
+    """The pictures as they were shown, and for each layer the largest response (N, C), where (N,
+    C), and the map's width.
+    """
 
     @jax.jit
     def largest(params: Any, batch: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
-        flat = {name: f.reshape(f.shape[0], -1, f.shape[-1]) for name, f in apply(network, params, batch).items()}
+        flat = {
+            name: f.reshape(f.shape[0], -1, f.shape[-1])
+            for name, f in apply(network, params, batch).items()
+        }
         return {name: (jnp.max(f, axis=1), jnp.argmax(f, axis=1)) for name, f in flat.items()}
 
     pictures = []
     for path in tqdm(paths, desc="Reading", unit="picture", delay=2, disable=None):
         try:
-            pictures.append(images.resize(_square(images.from_unit(unit(images.read_picture(path)))), side, side))
+            pictures.append(
+                images.resize(
+                    _square(images.from_unit(unit(images.read_picture(path)))), side, side
+                )
+            )
         except UserError as error:
             say(f"Left out: {error}")
     if not pictures:
         raise UserError(f"None of the pictures can be read; the first is {paths[0]}.")
     found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = []
-    for start in tqdm(range(0, len(pictures), 8), desc="Looking", unit="batch", delay=2, disable=None):
+    for start in tqdm(
+        range(0, len(pictures), 8), desc="Looking", unit="batch", delay=2, disable=None
+    ):
         batch = np.stack(pictures[start : start + 8]).astype(np.float32) / 255
         padded = np.concatenate([batch, np.zeros((8 - len(batch), *batch.shape[1:]), np.float32)])
         kept = jax.tree.map(lambda x, n=len(batch): np.asarray(x)[:n], largest(params, padded))
         found.append(kept)
-    shapes = jax.eval_shape(lambda x: apply(network, params, x), jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32))
+    shapes = jax.eval_shape(
+        lambda x: apply(network, params, x), jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    )
     joined = {
-        name: (*(np.concatenate([batch[name][k] for batch in found]) for k in (0, 1)), shapes[name].shape[2]) for name in shapes
+        name: (
+            *(np.concatenate([batch[name][k] for batch in found]) for k in (0, 1)),
+            shapes[name].shape[2],
+        )
+        for name in shapes
     }
     return pictures, joined  # type: ignore[return-value]
 
@@ -310,11 +432,18 @@ def _network(weights: str) -> tuple[Depth, Any]:
 
 
 def _stand_ins(layers: tuple[str, ...], depth: Depth) -> tuple[list[str], str]:
-    """The layers of this network, each once, and a note for the title where another one stood in."""
+    """The layers of this network, each once, and a note for the title where another one stood
+    in.
+    """
     with sentence():
         own = list(dict.fromkeys(stands_in(layer, depth) for layer in layers))
     missing = [layer for layer in layers if layer not in layer_names(depth)]
-    return own, f" ({', '.join(missing)} of VGG-19: the deepest layer of the block stands in)" if missing else ""
+    return (
+        own,
+        f" ({', '.join(missing)} of VGG-19: the deepest layer of the block stands in)"
+        if missing
+        else "",
+    )
 
 
 def _to_side(path: str | Path, side: int) -> np.ndarray:
@@ -323,7 +452,10 @@ def _to_side(path: str | Path, side: int) -> np.ndarray:
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     if min(height, width) * scale < 32:
-        raise UserError(f"{path} is {width}x{height}, which is too narrow; its shorter side would be under 32 pixels.")
+        raise UserError(
+            f"{path} is {width}x{height}, which is too narrow; its shorter side would be under 32 "
+            "pixels."
+        )
     return to_area(picture, height * width * scale**2)
 
 
@@ -331,25 +463,42 @@ def _at(weights: dict[str, jax.Array], i: int) -> dict[str, jax.Array]:
     return {name: values[i] for name, values in weights.items()}
 
 
-def _optimised(recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.ndarray, steps: int) -> np.ndarray:
+def _optimised(
+    recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.ndarray, steps: int
+) -> np.ndarray:
     """(H, W, 3): what a recipe of one layer makes of an image."""
     (layer,) = recipe.content_layers if recipe.content_weight else recipe.style_layers
     height, width = image.shape[:2]
     weights = {name: jnp.float32(weight) for name, weight in recipe.weighting().items()}
-    frozen = {"content": {}, "styles": (), "shares": (jnp.float32(1),), "masks": (), "weights": weights} | frozen
+    frozen = {
+        "content": {},
+        "styles": (),
+        "shares": (jnp.float32(1),),
+        "masks": (),
+        "weights": weights,
+    } | frozen
     with sentence():
         objective = recipe.objective(depth)
     say(f"{layer}:")
     progress, optimizer = Progress([((height, width), steps)]), recipe.optimizer
     compiled = compiled_for(objective, image[None], frozen, optimizer, steps)
     found = optimise_image(
-        objective, image[None], frozen, optimizer, steps, watch=progress, each=progress.each, compiled=compiled
+        objective,
+        image[None],
+        frozen,
+        optimizer,
+        steps,
+        watch=progress,
+        each=progress.each,
+        compiled=compiled,
     )
     return np.asarray(found.image[0])
 
 
 def _target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
-    """The file to write, before any work. Raises UserError if it is there, or is one of those that are read."""
+    """The file to write, before any work. Raises UserError if it is there, or is one of those that
+    are read.
+    """
     path = Path(out)
     if path.suffix.lower() not in images.WRITABLE:
         path = path / "grid.png"
@@ -358,7 +507,9 @@ def _target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
     return path
 
 
-def _write(path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str) -> list[Path]:
+def _write(
+    path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str
+) -> list[Path]:
     make_folder(path.parent, "--out")
     images.write_picture(path, images.labelled(rows, captions, title), results.mark(Path(source)))
     return [path]

@@ -1,4 +1,6 @@
-"""Settings for all tests. Programs are compiled without optimisation: they are many, small and run once."""
+"""Settings for all tests. Programs are compiled without optimisation: they are many, small and run
+once.
+"""
 
 import gc
 import os
@@ -18,7 +20,9 @@ gc.set_threshold(100_000, 20, 100)  # a third of tracing would be the garbage co
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
-    """Programs that several tests share are compiled once, also by several processes of pytest-xdist."""
+    """Programs that several tests share are compiled once, also by several processes of
+    pytest-xdist.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     jax.config.update("jax_compilation_cache_dir", str(shared / "compiled"))
@@ -26,12 +30,15 @@ def compiled_once(tmp_path_factory):
     # The same for the programs that tests start, which then leave the user's own folder alone.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(shared / "compiled")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-    trust._OWN = str(base / "own_paths.txt")  # what tests train with is not noted among the user's own
+    # what tests train with is not noted among the user's own
+    trust._OWN = str(base / "own_paths.txt")
 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Two folders of drawn pictures, trainA and trainB, and two for testing; returns their parent."""
+    """Two folders of drawn pictures, trainA and trainB, and two for testing; returns their
+    parent.
+    """
     rng = np.random.default_rng(0)
     for name, count in (("trainA", 6), ("trainB", 5), ("testA", 2), ("testB", 2)):
         (tmp_path / name).mkdir()
@@ -57,7 +64,10 @@ def get_config():
     return Experiment(
         data=Unpaired("{a}", "{b}", Cut(load_size=20, crop_size=16)),
         recipe=CycleGAN(
-            generator=ResNetGenerator(width=2, blocks=1), critic=PatchGAN(width=2, layers=1), pool_size=4, ema=0.9
+            generator=ResNetGenerator(width=2, blocks=1),
+            critic=PatchGAN(width=2, layers=1),
+            pool_size=4,
+            ema=0.9,
         ),
         optimizer=Adam(LinearDecay(1e-3, constant_epochs=2, decay_epochs=4)),
         batch_size=2, log_every=2, sample_every=10, save_every=5, samples=2,

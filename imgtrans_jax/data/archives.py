@@ -1,4 +1,6 @@
-"""pix2pix's own data sets: found in a folder of the user's, or fetched from their authors and unpacked without trust."""
+"""pix2pix's own data sets: found in a folder of the user's, or fetched from their authors and
+unpacked without trust.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _ROOM = 2**26  # bytes by which pictures may be more than their archive: they ar
 
 
 def fetched(name: str, address: str = ADDRESS) -> Path:
-    """The folder of a data set: $IMGTRANS_DATA/name if it is there, else in the cache folder, fetched if it must be.
+    """The folder of a data set: $IMGTRANS_DATA/name if it is there, else in the cache folder,
+    fetched if it must be.
 
     Raises UserError if it can be neither found nor fetched.
     """
@@ -44,10 +47,18 @@ def fetched(name: str, address: str = ADDRESS) -> Path:
             check_fetched(url, _download(url, archive))
             unpack(archive, Path(scratch) / name)
             os.replace(Path(scratch) / name, folder)
-    except (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException, tarfile.TarError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        http.client.HTTPException,
+        tarfile.TarError,
+    ) as error:
         raise UserError(
-            f"{url} could not be fetched ({getattr(error, 'reason', None) or error}). Fetch and unpack it elsewhere, put the "
-            f"folder '{name}' into a folder and set IMGTRANS_DATA to that; or give pairs of your own, --config.data.pairs=DIR."
+            f"{url} could not be fetched ({getattr(error, 'reason', None) or error}). Fetch and "
+            f"unpack it elsewhere, put the folder '{name}' into a folder and set IMGTRANS_DATA to "
+            "that; or give pairs of your own, --config.data.pairs=DIR."
         ) from None
     return folder
 
@@ -58,25 +69,36 @@ def _download(url: str, path: Path) -> str:
         if url.startswith("https:") and not response.url.startswith("https:"):
             raise OSError(f"the host leads on to {response.url}, which is not encrypted")
         total = int(response.headers.get("Content-Length") or 0) or None
-        with tqdm.wrapattr(response, "read", total=total, desc=f"fetching {url}", disable=None) as stream:
+        with tqdm.wrapattr(
+            response, "read", total=total, desc=f"fetching {url}", disable=None
+        ) as stream:
             shutil.copyfileobj(stream, file)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Writes an archive's pictures to folder/train, folder/val and folder/test, by their own names alone: no link is followed
-    and no name can lead outside. Raises UserError if there are none."""
+    """Writes an archive's pictures to folder/train, folder/val and folder/test, by their own names
+    alone: no link is followed and no name can lead outside. Raises UserError if there are none.
+    """
     count, left = 0, 2 * archive.stat().st_size + _ROOM
     with tarfile.open(archive, "r:gz") as members:
         for member in members:
             name = PurePosixPath(member.name)
-            if not member.isfile() or name.suffix.lower() not in SUFFIXES or name.name.startswith("."):
+            if (
+                not member.isfile()
+                or name.suffix.lower() not in SUFFIXES
+                or name.name.startswith(".")
+            ):
                 continue
             left -= member.size
             if member.size > _LARGEST or left < 0:
-                raise UserError(f"{archive} holds pictures far larger than itself; the archive is not sound.")
-            split = next((part for part in name.parts[:-1] if part in ("train", "val", "test")), None)
+                raise UserError(
+                    f"{archive} holds pictures far larger than itself; the archive is not sound."
+                )
+            split = next(
+                (part for part in name.parts[:-1] if part in ("train", "val", "test")), None
+            )
             stream = members.extractfile(member)
             if split is None or stream is None:
                 continue
@@ -84,4 +106,6 @@ def unpack(archive: Path, folder: Path) -> None:
             (folder / split / name.name).write_bytes(stream.read())
             count += 1
     if not count:
-        raise UserError(f"{archive} holds no picture in train, val or test; the archive is not sound.")
+        raise UserError(
+            f"{archive} holds no picture in train, val or test; the archive is not sound."
+        )

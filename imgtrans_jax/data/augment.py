@@ -1,4 +1,6 @@
-"""How one picture is cut for training or for testing: the common preprocessing modes of image translation."""
+"""How one picture is cut for training or for testing: the common preprocessing modes of image
+translation.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ Resizing: TypeAlias = Literal["square", "width", "short", "none"]
 class Cut:
     """Resize, then a random crop, then a random flip.
 
-    resize: `square` to load_size x load_size (the papers'), `width` or `short` to that width or shorter side with the
-    aspect kept, `none`. crop_size: the side of a square random crop, 0 for none; a picture smaller than the crop is
-    enlarged until it fits. flip: mirrored left to right with probability 1/2.
+    resize: `square` to load_size x load_size (the papers'), `width` or `short` to that width or
+    shorter side with the aspect kept, `none`. crop_size: the side of a square random crop, 0 for
+    none; a picture smaller than the crop is enlarged until it fits. flip: mirrored left to right
+    with probability 1/2.
 
     Without a crop both sides are then rounded to multiples of 4, for the generators.
     """
@@ -44,8 +47,9 @@ class Cut:
         return images.to_signed(picture)
 
     def test(self, picture: np.ndarray) -> np.ndarray:
-        """The whole picture at the training scale, without chance: `square` goes to crop_size directly, as the authors
-        do; the other modes are cropped at the centre."""
+        """The whole picture at the training scale, without chance: `square` goes to crop_size
+        directly, as the authors do; the other modes are cropped at the centre.
+        """
         if self.resize == "square":
             side = self.crop_size or _multiple_of_4(self.load_size)
             return images.to_signed(images.resize(picture, side, side))
@@ -58,12 +62,19 @@ class Cut:
     def check(self) -> None:
         """Raises UserError for sizes that do not go together."""
         if self.load_size < images.MIN_SIDE:
-            raise UserError(f"data.cut.load_size={self.load_size} is under {images.MIN_SIDE} pixels; choose a larger one.")
+            raise UserError(
+                f"data.cut.load_size={self.load_size} is under {images.MIN_SIDE} pixels; choose a "
+                "larger one."
+            )
         if self.crop_size and (self.crop_size % 4 or self.crop_size < images.MIN_SIDE):
-            raise UserError(f"data.cut.crop_size={self.crop_size} must be 0 or a multiple of 4 from {images.MIN_SIDE}.")
+            raise UserError(
+                f"data.cut.crop_size={self.crop_size} must be 0 or a multiple of 4 from "
+                f"{images.MIN_SIDE}."
+            )
         if self.resize != "none" and self.crop_size > self.load_size:
             raise UserError(
-                f"data.cut.crop_size={self.crop_size} is larger than data.cut.load_size={self.load_size}; swap or equal them."
+                f"data.cut.crop_size={self.crop_size} is larger than "
+                f"data.cut.load_size={self.load_size}; swap or equal them."
             )
 
     def _resized(self, picture: np.ndarray) -> np.ndarray:
@@ -77,7 +88,10 @@ class Cut:
             height, width = _multiple_of_4(height), _multiple_of_4(width)
         elif min(height, width) < self.crop_size:
             scale = self.crop_size / min(height, width)
-            height, width = max(self.crop_size, round(height * scale)), max(self.crop_size, round(width * scale))
+            height, width = (
+                max(self.crop_size, round(height * scale)),
+                max(self.crop_size, round(width * scale)),
+            )
         return images.resize(picture, height, width)
 
 

@@ -1,4 +1,6 @@
-"""Pairs made of plain pictures: edges, grey, lightness, holes, fewer pixels; the picture itself is what is to be found."""
+"""Pairs made of plain pictures: edges, grey, lightness, holes, fewer pixels; the picture itself is
+what is to be found.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ class Derivation(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Edges:
-    """Edges -> picture. Lines come from a difference of Gaussians with a soft threshold (Winnemöller 2011, section 2.4): black
-    on white, for pictures and for pencil drawings alike. sigma: their width in pixels; strength: how many faint ones show.
+    """Edges -> picture. Lines come from a difference of Gaussians with a soft threshold
+    (Winnemöller 2011, section 2.4): black on white, for pictures and for pencil drawings alike.
+    sigma: their width in pixels; strength: how many faint ones show.
 
     A user gives a line drawing.
     """
@@ -65,7 +68,9 @@ class Edges:
 
 @dataclasses.dataclass(frozen=True)
 class Grey:
-    """Grey -> colour, both as they are: (h, w, 1) -> (h, w, 3). A user gives any picture; its luminance is taken."""
+    """Grey -> colour, both as they are: (h, w, 1) -> (h, w, 3). A user gives any picture; its
+    luminance is taken.
+    """
 
     @property
     def reads(self) -> int:
@@ -83,8 +88,10 @@ class Grey:
 
 @dataclasses.dataclass(frozen=True)
 class Lab:
-    """Lightness -> the two colours of CIE Lab: (h, w, 1) -> (h, w, 2). The result keeps the lightness of the input exactly, so
-    that the generator needs two channels and no line is lost. A user gives any picture; its lightness is taken."""
+    """Lightness -> the two colours of CIE Lab: (h, w, 1) -> (h, w, 2). The result keeps the
+    lightness of the input exactly, so that the generator needs two channels and no line is lost. A
+    user gives any picture; its lightness is taken.
+    """
 
     @property
     def reads(self) -> int:
@@ -98,14 +105,20 @@ class Lab:
         return to_lab(picture)[..., :1]
 
     def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return from_lab(np.concatenate([inputs, outputs], axis=-1)) if outputs.shape[-1] == 2 else outputs
+        return (
+            from_lab(np.concatenate([inputs, outputs], axis=-1))
+            if outputs.shape[-1] == 2
+            else outputs
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Holes:
-    """A picture with holes -> the whole picture: (h, w, 4) -> (h, w, 3), the fourth channel 1 in a hole, where colours are 0.
+    """A picture with holes -> the whole picture: (h, w, 4) -> (h, w, 3), the fourth channel 1 in a
+    hole, where colours are 0.
 
-    Holes are 1 to `most` rectangles of up to half a side. A user gives a picture that is transparent where it is to be filled.
+    Holes are 1 to `most` rectangles of up to half a side. A user gives a picture that is
+    transparent where it is to be filled.
     """
 
     most: int = 3
@@ -118,7 +131,10 @@ class Holes:
         hole = np.zeros((*picture.shape[:2], 1), bool)
         for _ in range(rng.integers(1, self.most + 1)):
             sides = [int(rng.integers(side // 8, side // 2 + 1)) for side in hole.shape[:2]]
-            top, left = (int(rng.integers(0, whole - side + 1)) for whole, side in zip(hole.shape[:2], sides, strict=True))
+            top, left = (
+                int(rng.integers(0, whole - side + 1))
+                for whole, side in zip(hole.shape[:2], sides, strict=True)
+            )
             hole[top : top + sides[0], left : left + sides[1]] = True
         return self._with(picture, hole), picture
 
@@ -127,16 +143,23 @@ class Holes:
 
     def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What was there stays as it was."""
-        return np.where(inputs[..., 3:] > 0, outputs, inputs[..., :3]) if inputs.shape[-1] == 4 else outputs
+        return (
+            np.where(inputs[..., 3:] > 0, outputs, inputs[..., :3])
+            if inputs.shape[-1] == 4
+            else outputs
+        )
 
     @staticmethod
     def _with(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.where(hole, 0, picture), np.where(hole, 1, -1)], axis=2).astype(np.float32)
+        return np.concatenate([np.where(hole, 0, picture), np.where(hole, 1, -1)], axis=2).astype(
+            np.float32
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Smaller:
-    """Fewer pixels -> the picture: reduced by a bicubic filter against aliasing, and rounded to 8 bits as a file would be.
+    """Fewer pixels -> the picture: reduced by a bicubic filter against aliasing, and rounded to 8
+    bits as a file would be.
 
     A user gives the picture that is to be enlarged.
     """

@@ -1,4 +1,6 @@
-"""Where pictures with a class come from: scikit-learn's digits, the embedded drawings by group, folders, tfds."""
+"""Where pictures with a class come from: scikit-learn's digits, the embedded drawings by group,
+folders, tfds.
+"""
 
 from __future__ import annotations
 
@@ -27,29 +29,62 @@ class LabelledSource(Protocol):
     """Pictures with a class each."""
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        """Training and test examples, and the names of the classes. Raises UserError if they are not to be had."""
+        """Training and test examples, and the names of the classes. Raises UserError if they are
+        not to be had.
+        """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Digits:
-    """scikit-learn's 1,797 handwritten digits (UCI, Alpaydin and Kaynak 1998), 8x8 and grey; every tenth is for testing."""
+    """scikit-learn's 1,797 handwritten digits (UCI, Alpaydin and Kaynak 1998), 8x8 and grey; every
+    tenth is for testing.
+    """
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
         from sklearn.datasets import load_digits
 
         bunch: Any = load_digits()
-        pictures = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None].repeat(channels, axis=3)
+        pictures = (
+            np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None].repeat(channels, axis=3)
+        )
         held_out = np.arange(len(pictures)) % 10 == 9
-        train, test = (Classified(pictures[rows], bunch.target[rows].tolist()) for rows in (~held_out, held_out))
+        train, test = (
+            Classified(pictures[rows], bunch.target[rows].tolist())
+            for rows in (~held_out, held_out)
+        )
         return train, test, tuple("0123456789")
 
 
 GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
-    "faces": ((0x1F600, 0x1F64F), (0x1F910, 0x1F917), (0x1F920, 0x1F92F), (0x1F970, 0x1F97A), (0x1FAE0, 0x1FAE8)),
-    "people": ((0x1F466, 0x1F487), (0x1F385, 0x1F385), (0x1F574, 0x1F57A), (0x1F930, 0x1F93E), (0x1F9CC, 0x1F9DF)),
-    "animals": ((0x1F400, 0x1F43F), (0x1F54A, 0x1F54A), (0x1F577, 0x1F577), (0x1F980, 0x1F9AE), (0x1FAB0, 0x1FABF)),
-    "food and plants": ((0x1F32D, 0x1F37F), (0x1F950, 0x1F96F), (0x1F9C0, 0x1F9CB), (0x1FAD0, 0x1FADB), (0x1FAB4, 0x1FAB8)),
+    "faces": (
+        (0x1F600, 0x1F64F),
+        (0x1F910, 0x1F917),
+        (0x1F920, 0x1F92F),
+        (0x1F970, 0x1F97A),
+        (0x1FAE0, 0x1FAE8),
+    ),
+    "people": (
+        (0x1F466, 0x1F487),
+        (0x1F385, 0x1F385),
+        (0x1F574, 0x1F57A),
+        (0x1F930, 0x1F93E),
+        (0x1F9CC, 0x1F9DF),
+    ),
+    "animals": (
+        (0x1F400, 0x1F43F),
+        (0x1F54A, 0x1F54A),
+        (0x1F577, 0x1F577),
+        (0x1F980, 0x1F9AE),
+        (0x1FAB0, 0x1FABF),
+    ),
+    "food and plants": (
+        (0x1F32D, 0x1F37F),
+        (0x1F950, 0x1F96F),
+        (0x1F9C0, 0x1F9CB),
+        (0x1FAD0, 0x1FADB),
+        (0x1FAB4, 0x1FAB8),
+    ),
     "travel": ((0x1F680, 0x1F6FF), (0x1F3D4, 0x1F3DF), (0x1F3E0, 0x1F3F0), (0x1F5FA, 0x1F5FF)),
     "things": (
         (0x1F380, 0x1F3CF),
@@ -60,7 +95,9 @@ GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
         (0x1FA70, 0x1FAAF),
     ),
 }
-"""Of the embedded drawings, by the Unicode range of their first code point; an earlier group goes first."""
+"""Of the embedded drawings, by the Unicode range of their first code point; an earlier group goes
+first.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +108,16 @@ class OpenMojiGroups:
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
         if channels != 3:
-            raise UserError(f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own.")
+            raise UserError(
+                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
+                "own."
+            )
         unknown = [group for group in self.groups if group not in GROUPS]
         if unknown or not self.groups:
-            raise UserError(f"The embedded drawings have no group '{', '.join(unknown)}'; choose among {', '.join(GROUPS)}.")
+            raise UserError(
+                f"The embedded drawings have no group '{', '.join(unknown)}'; choose among "
+                f"{', '.join(GROUPS)}."
+            )
         drawings = load_openmoji(size)
         found = np.array([self._class(str(name)) for name in drawings["name"]])
         held_out = drawings["split"] == TEST
@@ -86,13 +129,22 @@ class OpenMojiGroups:
 
     def _class(self, name: str) -> int:
         point = int(name.split("-")[0], 16)
-        group = next((g for g, ranges in GROUPS.items() if any(low <= point <= high for low, high in ranges)), None)
+        group = next(
+            (
+                g
+                for g, ranges in GROUPS.items()
+                if any(low <= point <= high for low, high in ranges)
+            ),
+            None,
+        )
         return self.groups.index(group) if group in self.groups else -1
 
 
 @dataclasses.dataclass(frozen=True)
 class TfdsLabelled:
-    """A data set of tensorflow-datasets with a class for each picture, such as `mnist`; no TensorFlow is needed."""
+    """A data set of tensorflow-datasets with a class for each picture, such as `mnist`; no
+    TensorFlow is needed.
+    """
 
     name: DataSet = "mnist"
     train: str = "train"
@@ -104,23 +156,34 @@ class TfdsLabelled:
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
         from imgtrans_jax.data.tfds_builder import prepared
 
-        train, test = Tfds(self.name, self.train, self.test, self.key, self.data_dir).open("a", size, channels)
+        train, test = Tfds(self.name, self.train, self.test, self.key, self.data_dir).open(
+            "a", size, channels
+        )
         splits: Any = prepared(self.name, self.data_dir or None)
         names = _class_names(splits[self.train], self.label)
-        return _WithLabels(train, splits[self.train], self.label), _WithLabels(test, splits[self.test], self.label), names
+        return (
+            _WithLabels(train, splits[self.train], self.label),
+            _WithLabels(test, splits[self.test], self.label),
+            names,
+        )
 
 
 def _class_names(split: Any, label: str) -> tuple[str, ...]:
     features = split.features
     if label not in features or not getattr(features[label], "num_classes", None):
-        raise UserError(f"The data set has no classes under '{label}'; set data.pictures.label to one of {sorted(features)}.")
+        raise UserError(
+            f"The data set has no classes under '{label}'; set data.pictures.label to one of "
+            f"{sorted(features)}."
+        )
     return tuple(features[label].names)
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassFolders:
-    """A folder with a folder of pictures for each class, or with pictures alone, which are one class. Of a folder with `train`
-    the test pictures come from `test`; without one the training pictures serve for the samples too."""
+    """A folder with a folder of pictures for each class, or with pictures alone, which are one
+    class. Of a folder with `train` the test pictures come from `test`; without one the training
+    pictures serve for the samples too.
+    """
 
     path: PathText
 
@@ -134,15 +197,23 @@ class ClassFolders:
         held_out = inner.parent / "test"
         has_test = inner.name == "train" and held_out.is_dir()
         first = _in_folders(train, inner, classes)
-        return first, _in_folders(FilePictures(held_out, channels), held_out, classes) if has_test else first, classes
+        return (
+            first,
+            _in_folders(FilePictures(held_out, channels), held_out, classes) if has_test else first,
+            classes,
+        )
 
 
 def _in_folders(pictures: FilePictures, root: Path, classes: tuple[str, ...]) -> Classified:
-    folders = [p.relative_to(root).parts[0] if len(classes) > 1 or classes != ("all",) else "all" for p in pictures.paths]
+    folders = [
+        p.relative_to(root).parts[0] if len(classes) > 1 or classes != ("all",) else "all"
+        for p in pictures.paths
+    ]
     strange = [folder for folder in folders if folder not in classes]
     if strange:
         raise UserError(
-            f"{root / strange[0]} is in no class of the training pictures ({', '.join(classes)}); move or remove it."
+            f"{root / strange[0]} is in no class of the training pictures ({', '.join(classes)}); "
+            "move or remove it."
         )
     return Classified(pictures, [classes.index(folder) for folder in folders])
 

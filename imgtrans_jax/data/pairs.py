@@ -1,4 +1,6 @@
-"""Where pairs come from: files that hold both halves, two folders, the embedded drawings, pix2pix's archives, tfds."""
+"""Where pairs come from: files that hold both halves, two folders, the embedded drawings, pix2pix's
+archives, tfds.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class PairSource(Protocol):
     """Pairs of pictures."""
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        """Training and test pairs. `size` is what they will be resized to, for sources that can draw at any size.
+        """Training and test pairs. `size` is what they will be resized to, for sources that can
+        draw at any size.
 
         Raises UserError if they are not to be had.
         """
@@ -41,14 +44,22 @@ class PairSource(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OpenMojiPairs:
-    """The embedded drawings: a is the line drawing, b the coloured one. The test pairs are a held-out tenth."""
+    """The embedded drawings: a is the line drawing, b the coloured one. The test pairs are a
+    held-out tenth.
+    """
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         if channels != 3:
-            raise UserError(f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own.")
+            raise UserError(
+                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
+                "own."
+            )
         drawings = load_openmoji(size)
         held_out = drawings["split"] == TEST
-        train, test = (Zipped(drawings["sketch"][rows], drawings["colour"][rows]) for rows in (~held_out, held_out))
+        train, test = (
+            Zipped(drawings["sketch"][rows], drawings["colour"][rows])
+            for rows in (~held_out, held_out)
+        )
         return train, test
 
 
@@ -56,8 +67,8 @@ class OpenMojiPairs:
 class SideBySide:
     """A folder of pictures that each hold a pair, a left and b right, as pix2pix's data sets do.
 
-    Of a folder with `train`, test pairs come from `test`, or else from `val`; without one the training pairs serve for the
-    samples too.
+    Of a folder with `train`, test pairs come from `test`, or else from `val`; without one the
+    training pairs serve for the samples too.
     """
 
     path: PathText
@@ -79,8 +90,8 @@ def _no_pair(path: Path, height: int, width: int) -> str | None:
     if width > height:
         return None
     return (
-        f"{path} is {width}x{height}, which is no pair side by side; for two folders whose pictures match "
-        "by name give --config.data.a=DIR --config.data.b=DIR."
+        f"{path} is {width}x{height}, which is no pair side by side; for two folders whose "
+        "pictures match by name give --config.data.a=DIR --config.data.b=DIR."
     )
 
 
@@ -102,14 +113,18 @@ class TwoFolders:
             Folder(self.b).open("b", size, channels),
         )
         train = _matched(train_a, train_b, self.a, self.b)
-        return train, train if test_a is train_a or test_b is train_b else _matched(test_a, test_b, self.a, self.b)
+        return train, train if test_a is train_a or test_b is train_b else _matched(
+            test_a, test_b, self.a, self.b
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Pix2Pix:
-    """One of pix2pix's own data sets by name: facades, maps, edges2shoes, edges2handbags, cityscapes, night2day.
+    """One of pix2pix's own data sets by name: facades, maps, edges2shoes, edges2handbags,
+    cityscapes, night2day.
 
-    It is looked for in $IMGTRANS_DATA/NAME, else fetched once from its authors and kept in the cache folder.
+    It is looked for in $IMGTRANS_DATA/NAME, else fetched once from its authors and kept in the
+    cache folder.
     """
 
     name: str = "facades"
@@ -117,13 +132,17 @@ class Pix2Pix:
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         if self.name not in NAMES:
             near = difflib.get_close_matches(self.name, NAMES, 1)
-            raise UserError(f"{ADDRESS} has no '{self.name}'; choose one of {', '.join(near or NAMES)}.")
+            raise UserError(
+                f"{ADDRESS} has no '{self.name}'; choose one of {', '.join(near or NAMES)}."
+            )
         return SideBySide(str(fetched(self.name))).open(size, channels)
 
 
 @dataclasses.dataclass(frozen=True)
 class TfdsPairs:
-    """A data set of tensorflow-datasets whose examples hold both pictures, under the features `a` and `b`."""
+    """A data set of tensorflow-datasets whose examples hold both pictures, under the features `a`
+    and `b`.
+    """
 
     name: DataSet
     a: str
@@ -134,14 +153,19 @@ class TfdsPairs:
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
         sides: tuple[tuple[Side, str], ...] = (("a", self.a), ("b", self.b))
-        opened = [Tfds(self.name, self.train, self.test, key, self.data_dir).open(s, size, channels) for s, key in sides]
+        opened = [
+            Tfds(self.name, self.train, self.test, key, self.data_dir).open(s, size, channels)
+            for s, key in sides
+        ]
         train, test = (Zipped(opened[0][i], opened[1][i]) for i in (0, 1))
         return train, test
 
 
 @dataclasses.dataclass(frozen=True)
 class OneSide:
-    """One side of pairs as a source of single pictures: for training without the pairing, or on one kind alone."""
+    """One side of pairs as a source of single pictures: for training without the pairing, or on one
+    kind alone.
+    """
 
     pairs: PairSource | PathText
     side: Side
@@ -203,14 +227,15 @@ def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
     found = partners(a, b)
     if not found:
         raise UserError(
-            f"No picture of {name_a} has the name of one of {name_b} ({_some(a.paths)} and {_some(b.paths)}); "
-            "pairs match by name."
+            f"No picture of {name_a} has the name of one of {name_b} ({_some(a.paths)} and "
+            f"{_some(b.paths)}); pairs match by name."
         )
     paired = {*found, *found.values()}
     alone = [path for path in (*a.paths, *b.paths) if path not in paired]
     if alone:
         print(
-            f"{len(alone)} pictures of {name_a} and {name_b} have no partner of their name and are left out: {_some(alone)} …"
+            f"{len(alone)} pictures of {name_a} and {name_b} have no partner of their name and "
+            f"are left out: {_some(alone)} …"
         )
     _say_sizes([(x, y, a.sizes[x], b.sizes[y]) for x, y in found.items()])
     return Zipped(_chosen(a, list(found)), _chosen(b, list(found.values())))
@@ -221,14 +246,24 @@ def partners(a: FilePictures, b: FilePictures) -> dict[Path, Path]:
     suffix; else of the same name, where each folder has it once. Raises UserError, with their
     names, for one that has two."""
     found: dict[Path, Path] = {}
-    groups_a, groups_b = (_grouped((p.relative_to(x.root).with_suffix(""), p) for p in x.paths) for x in (a, b))
+    groups_a, groups_b = (
+        _grouped((p.relative_to(x.root).with_suffix(""), p) for p in x.paths) for x in (a, b)
+    )
     for path in groups_a.keys() & groups_b.keys():
         found[_only(groups_a[path], groups_b[path])] = _only(groups_b[path], groups_a[path])
     taken = {*found, *found.values()}
     names_a, names_b = (_grouped((p.stem, p) for p in x.paths) for x in (a, b))
     for name in names_a.keys() & names_b.keys():
-        left_a, left_b = ([p for p in names[name] if p not in taken] for names in (names_a, names_b))
-        if left_a and left_b and (len(left_a) > 1 or len(left_b) > 1 or len(names_a[name]) == len(names_b[name]) == 1):
+        left_a, left_b = (
+            [p for p in names[name] if p not in taken] for names in (names_a, names_b)
+        )
+        if (
+            left_a
+            and left_b
+            and (
+                len(left_a) > 1 or len(left_b) > 1 or len(names_a[name]) == len(names_b[name]) == 1
+            )
+        ):
             found[_only(left_a, left_b)] = _only(left_b, left_a)
     return {path: found[path] for path in a.paths if path in found}
 
@@ -243,8 +278,8 @@ def _grouped(keyed: Iterable[tuple[Any, Path]]) -> dict[Any, list[Path]]:
 def _only(candidates: list[Path], others: list[Path]) -> Path:
     if len(candidates) > 1:
         raise UserError(
-            f"{others[0]} has two partners of its name, {candidates[0]} and {candidates[1]}; give partners the "
-            "same path in both folders, or remove one."
+            f"{others[0]} has two partners of its name, {candidates[0]} and {candidates[1]}; give "
+            "partners the same path in both folders, or remove one."
         )
     return candidates[0]
 
@@ -257,8 +292,8 @@ def _say_sizes(pairs: Sequence[tuple[Path, Path, tuple[int, int], tuple[int, int
         if found:
             a, b, (h, w), (height, width) = found[0]
             print(
-                f"{len(found)} of {len(pairs)} pairs have two sizes, and the first picture is {what} to the second's: "
-                f"{a} ({w}x{h}) to that of {b} ({width}x{height})."
+                f"{len(found)} of {len(pairs)} pairs have two sizes, and the first picture is "
+                f"{what} to the second's: {a} ({w}x{h}) to that of {b} ({width}x{height})."
             )
 
 

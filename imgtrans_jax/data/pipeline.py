@@ -1,4 +1,6 @@
-"""The deterministic stream of batches: batch n depends on the seed and n alone, on any number of processes."""
+"""The deterministic stream of batches: batch n depends on the seed and n alone, on any number of
+processes.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Examples(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Examples that are shuffled together. prepare: one of them, and random numbers (None: without chance) -> arrays."""
+    """Examples that are shuffled together. prepare: one of them, and random numbers (None: without
+    chance) -> arrays.
+    """
 
     train: Examples
     test: Examples
@@ -70,9 +74,9 @@ class Data(Protocol):
 class Unpaired(Data):
     """Two domains without pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1].
 
-    a, b: a source, or the path of a folder or of one picture (one style against many contents). cut: how pictures are
-    resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays. Four
-    are colour and transparency in .npy arrays too.
+    a, b: a source, or the path of a folder or of one picture (one style against many contents).
+    cut: how pictures are resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA;
+    others from .npy arrays. Four are colour and transparency in .npy arrays too.
     """
 
     a: Source | PathText = OpenMoji("sketch")
@@ -101,10 +105,12 @@ class Unpaired(Data):
 
 @dataclasses.dataclass(frozen=True)
 class Paired(Data):
-    """Pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1], b the true translation of a.
+    """Pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1], b the true translation
+    of a.
 
-    pairs: a source, or the path of a folder whose files hold a pair side by side. a, b: two folders instead, whose pictures
-    match by name. direction: b2a turns the pairs round. cut: one draw for both pictures of a pair.
+    pairs: a source, or the path of a folder whose files hold a pair side by side. a, b: two folders
+    instead, whose pictures match by name. direction: b2a turns the pairs round. cut: one draw for
+    both pictures of a pair.
     """
 
     pairs: PairSource | PathText = OpenMojiPairs()
@@ -117,12 +123,17 @@ class Paired(Data):
     def open(self) -> Opened:
         self.cut.check()
         if bool(self.a) != bool(self.b):
-            raise UserError("data.a and data.b are two folders whose pictures match by name; give both, or data.pairs.")
+            raise UserError(
+                "data.a and data.b are two folders whose pictures match by name; give both, or "
+                "data.pairs."
+            )
         pairs = TwoFolders(self.a, self.b) if self.a else self.pairs
         source = SideBySide(pairs) if isinstance(pairs, str) else pairs
         return Opened((Stream(*source.open(self.cut.load_size, self.channels), self._prepare),))
 
-    def _prepare(self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None) -> Batch:
+    def _prepare(
+        self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None
+    ) -> Batch:
         a, b = pair if self.direction == "a2b" else pair[::-1]
         if a.shape[:2] != b.shape[:2]:
             a = images.resize(a, *b.shape[:2])
@@ -135,9 +146,11 @@ class Paired(Data):
 
 @dataclasses.dataclass(frozen=True)
 class Derived(Data):
-    """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a what `by` makes of it.
+    """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
+    what `by` makes of it.
 
-    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller (data/derived.py).
+    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller
+    (data/derived.py).
     """
 
     pictures: Source | PathText = OpenMoji("colour")
@@ -146,7 +159,9 @@ class Derived(Data):
 
     def open(self) -> Opened:
         self.cut.check()
-        return Opened((Stream(*_source(self.pictures).open("b", self.cut.load_size, 3), self._prepare),))
+        return Opened(
+            (Stream(*_source(self.pictures).open("b", self.cut.load_size, 3), self._prepare),)
+        )
 
     def _prepare(self, picture: np.ndarray, rng: np.random.Generator | None) -> Batch:
         signed = self.cut.apply(picture, rng)
@@ -166,7 +181,8 @@ class Derived(Data):
 
 @dataclasses.dataclass(frozen=True)
 class Labelled(Data):
-    """Pictures with a class each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, classes) with a 1 at its class}.
+    """Pictures with a class each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, classes)
+    with a 1 at its class}.
 
     pictures: a source, or the path of a folder with a folder for each class.
     """
@@ -182,7 +198,10 @@ class Labelled(Data):
 
         def prepare(example: tuple[np.ndarray, int], rng: np.random.Generator | None) -> Batch:
             picture, label = example
-            return {"x": self.cut.apply(picture, rng), "y": np.eye(len(classes), dtype=np.float32)[label]}
+            return {
+                "x": self.cut.apply(picture, rng),
+                "y": np.eye(len(classes), dtype=np.float32)[label],
+            }
 
         return Opened((Stream(train, test, prepare),), classes)
 
@@ -196,7 +215,9 @@ def _source(source: Source | str) -> Source:
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """Opened pictures, in one stream for each kind of example. classes: the names of the labels, if there are any."""
+    """Opened pictures, in one stream for each kind of example. classes: the names of the labels, if
+    there are any.
+    """
 
     streams: tuple[Stream, ...]
     classes: tuple[str, ...] = ()
@@ -204,8 +225,14 @@ class Opened:
     def counts(self) -> str:
         """How many there are, for the console."""
         names = ["a", "b"] if len(self.streams) == 2 else [""]
-        parts = (f"{n}: {len(s.train)}" if n else f"{len(s.train)}" for n, s in zip(names, self.streams, strict=True))
-        counts = ", ".join(f"{part} training and {len(s.test)} test" for part, s in zip(parts, self.streams, strict=True))
+        parts = (
+            f"{n}: {len(s.train)}" if n else f"{len(s.train)}"
+            for n, s in zip(names, self.streams, strict=True)
+        )
+        counts = ", ".join(
+            f"{part} training and {len(s.test)} test"
+            for part, s in zip(parts, self.streams, strict=True)
+        )
         return f"{counts}, classes {', '.join(self.classes)}" if self.classes else counts
 
     def largest(self) -> int:
@@ -213,31 +240,54 @@ class Opened:
         return max(len(stream.train) for stream in self.streams)
 
     def steps_per_epoch(self, rows: int) -> int:
-        """An epoch shows every picture of the larger side once, as in the authors' code; a step takes `rows` of each side."""
+        """An epoch shows every picture of the larger side once, as in the authors' code; a step
+        takes `rows` of each side.
+        """
         return max(1, self.largest() // rows)
 
     def batches(self, rows: int, seed: int, process: int = 0, processes: int = 1) -> Batches:
         """Random access to batch n, of which this process sees its share of the rows.
 
-        Each stream is shuffled on its own, anew every epoch, so that two domains never repeat their pairs by design.
+        Each stream is shuffled on its own, anew every epoch, so that two domains never repeat their
+        pairs by design.
         """
         own = range(process * rows // processes, (process + 1) * rows // processes)
         streams = []
         for number, stream in enumerate(self.streams):
-            shuffled = grain.MapDataset.source(cast("Sequence[Any]", stream.train)).seed(2 * seed + number).shuffle().repeat()
+            shuffled = (
+                grain.MapDataset.source(cast("Sequence[Any]", stream.train))
+                .seed(2 * seed + number)
+                .shuffle()
+                .repeat()
+            )
             streams.append(shuffled.random_map(stream.prepare))
         return Batches(streams, rows, own)
 
     def samples(self, count: int) -> Batch:
-        """The fixed test pictures of the report, evenly spread over the test set, `count` of each stream (fewer if there are
-        fewer, or if without a crop their sizes differ)."""
+        """The fixed test pictures of the report, evenly spread over the test set, `count` of each
+        stream (fewer if there are fewer, or if without a crop their sizes differ).
+        """
         chosen: list[list[Batch]] = []
         for stream in self.streams:
-            spread = np.linspace(0, len(stream.test) - 1, min(count, len(stream.test))).round().astype(int)
+            spread = (
+                np.linspace(0, len(stream.test) - 1, min(count, len(stream.test)))
+                .round()
+                .astype(int)
+            )
             prepared = [stream.prepare(stream.test[int(i)], None) for i in spread]
-            chosen.append([p for p in prepared if all(x.shape == prepared[0][side].shape for side, x in p.items())])
+            chosen.append(
+                [
+                    p
+                    for p in prepared
+                    if all(x.shape == prepared[0][side].shape for side, x in p.items())
+                ]
+            )
         fewest = min(len(prepared) for prepared in chosen)
-        return {side: np.stack([p[side] for p in prepared[:fewest]]) for prepared in chosen for side in prepared[0]}
+        return {
+            side: np.stack([p[side] for p in prepared[:fewest]])
+            for prepared in chosen
+            for side in prepared[0]
+        }
 
 
 class Batches:
@@ -252,13 +302,20 @@ class Batches:
     def __getitem__(self, number: int) -> Batch:
         batch: Batch = {}
         for stream in self.streams:
-            examples = cast("list[Batch]", [stream[number * self.batch_size + row] for row in self.rows])
-            batch |= {side: _stacked([example[side] for example in examples]) for side in examples[0]}
+            examples = cast(
+                "list[Batch]", [stream[number * self.batch_size + row] for row in self.rows]
+            )
+            batch |= {
+                side: _stacked([example[side] for example in examples]) for side in examples[0]
+            }
         return batch
 
     def iterator(self, threads: int = 4, ahead: int = 8) -> grain.DatasetIterator:
-        """An iterator that reads ahead in threads; its position is saved by get_state() and set by set_state()."""
-        if not flags.FLAGS.is_parsed():  # grain reads its own flags; in a notebook nobody has parsed any
+        """An iterator that reads ahead in threads; its position is saved by get_state() and set by
+        set_state().
+        """
+        # grain reads its own flags; in a notebook nobody has parsed any
+        if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
         return iter(grain.MapDataset.source(cast("Sequence[Batch]", self)).to_iter_dataset(options))
@@ -267,6 +324,7 @@ class Batches:
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
     if len({picture.shape for picture in pictures}) > 1:
         raise UserError(
-            "The pictures of one batch have different sizes; set --config.data.cut.crop_size, or --config.batch_size=1."
+            "The pictures of one batch have different sizes; set --config.data.cut.crop_size, or "
+            "--config.batch_size=1."
         )
     return np.stack(pictures)

@@ -1,4 +1,6 @@
-"""Where one domain's pictures come from: a folder, one picture, the embedded drawings, or tensorflow-datasets."""
+"""Where one domain's pictures come from: a folder, one picture, the embedded drawings, or
+tensorflow-datasets.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Source(Protocol):
     """One domain's pictures."""
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
-        """Training and test pictures. `size` is what they will be resized to, for sources that can draw at any size.
+        """Training and test pictures. `size` is what they will be resized to, for sources that can
+        draw at any size.
 
         Raises UserError if they are not to be had.
         """
@@ -40,8 +43,8 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OpenMoji:
-    """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of the other half; with `whole`
-    of both halves.
+    """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of
+    the other half; with `whole` of both halves.
 
     The test pictures are those of a held-out tenth, in the same order for both kinds.
     """
@@ -51,7 +54,10 @@ class OpenMoji:
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
         if channels != 3:
-            raise UserError(f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own.")
+            raise UserError(
+                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
+                "own."
+            )
         drawings = load_openmoji(size)
         half = TRAIN_A if self.kind == "sketch" else TRAIN_B
         chosen, split = drawings[self.kind], drawings["split"]
@@ -62,8 +68,9 @@ class OpenMoji:
 class Folder:
     """A folder of pictures, or one picture file, which is then met again and again.
 
-    Test pictures come from beside it: of `trainA` from `testA`, of `train` from `test`. A folder that holds `trainA` and
-    `trainB`, or `train`, stands for these. Without a test folder the training pictures serve for the samples too.
+    Test pictures come from beside it: of `trainA` from `testA`, of `train` from `test`. A folder
+    that holds `trainA` and `trainB`, or `train`, stands for these. Without a test folder the
+    training pictures serve for the samples too.
     """
 
     path: PathText
@@ -96,10 +103,12 @@ def given_folder(text: str) -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Tfds:
-    """A data set of tensorflow-datasets by name, such as `cycle_gan/horse2zebra`; no TensorFlow is needed.
+    """A data set of tensorflow-datasets by name, such as `cycle_gan/horse2zebra`; no TensorFlow is
+    needed.
 
-    train, test: the splits; empty for `trainA` and `testA` (side b: `trainB`, `testB`) where the data set has them, else
-    `train` and `test`. key: the image among its features. data_dir: where it is kept; empty for tfds's own default.
+    train, test: the splits; empty for `trainA` and `testA` (side b: `trainB`, `testB`) where the
+    data set has them, else `train` and `test`. key: the image among its features. data_dir: where
+    it is kept; empty for tfds's own default.
     """
 
     name: DataSet
@@ -112,12 +121,19 @@ class Tfds:
         from imgtrans_jax.data.tfds_builder import prepared  # tensorflow-datasets is slow to import
 
         splits = prepared(self.name, self.data_dir or None)
-        train = self.train or (f"train{side.upper()}" if f"train{side.upper()}" in splits else "train")
+        train = self.train or (
+            f"train{side.upper()}" if f"train{side.upper()}" in splits else "train"
+        )
         test = self.test or (f"test{side.upper()}" if f"test{side.upper()}" in splits else "test")
         for field, split in (("train", train), ("test", test)):
             if split not in splits:
-                raise UserError(f"{self.name} has no split '{split}'; set data.{side}.{field} to one of {sorted(splits)}.")
-        return TfdsPictures(splits[train], self.key, channels), TfdsPictures(splits[test], self.key, channels)
+                raise UserError(
+                    f"{self.name} has no split '{split}'; set data.{side}.{field} to one of "
+                    f"{sorted(splits)}."
+                )
+        return TfdsPictures(splits[train], self.key, channels), TfdsPictures(
+            splits[test], self.key, channels
+        )
 
 
 class FilePictures:
@@ -130,7 +146,12 @@ class FilePictures:
     nothing is left.
     """
 
-    def __init__(self, path: Path, channels: int, unfit: Callable[[Path, int, int], str | None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        channels: int,
+        unfit: Callable[[Path, int, int], str | None] = lambda *_: None,
+    ) -> None:
         self.channels = channels
         self.root = path.parent if path.is_file() else path
         listed = [path] if path.is_file() else images.list_pictures(path)
@@ -141,7 +162,10 @@ class FilePictures:
             except UserError as error:
                 return str(error)
             if min(height, width) < images.MIN_SIDE:
-                return f"The picture {path} is {width}x{height}, under {images.MIN_SIDE} pixels; remove it."
+                return (
+                    f"The picture {path} is {width}x{height}, under {images.MIN_SIDE} pixels; "
+                    "remove it."
+                )
             return unfit(path, height, width) or (height, width)
 
         with ThreadPoolExecutor() as threads:
@@ -174,18 +198,25 @@ class FilePictures:
 
 
 class TfdsPictures:
-    """One split of `tfds_builder.prepared`; `channels` are kept, grey becomes RGB, an alpha channel is laid on white."""
+    """One split of `tfds_builder.prepared`; `channels` are kept, grey becomes RGB, an alpha channel
+    is laid on white.
+    """
 
     def __init__(self, split: Any, key: str, channels: int) -> None:
         self.split, self.key, self.channels = split, key, channels
         if key not in self._example(0):
-            raise UserError(f"The data set has no feature '{key}'; set data.*.key to one of {sorted(self._example(0))}.")
+            raise UserError(
+                f"The data set has no feature '{key}'; set data.*.key to one of "
+                f"{sorted(self._example(0))}."
+            )
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return images.with_channels(np.asarray(self._example(index)[self.key]), self.channels, self.key)
+        return images.with_channels(
+            np.asarray(self._example(index)[self.key]), self.channels, self.key
+        )
 
     def _example(self, index: int) -> Mapping[str, Any]:
         try:
@@ -194,5 +225,6 @@ class TfdsPictures:
             raise
         except Exception as error:  # whatever a damaged record can bring about
             raise UserError(
-                f"Example {index} of the data set cannot be read ({type(error).__name__}); prepare it anew."
+                f"Example {index} of the data set cannot be read ({type(error).__name__}); "
+                "prepare it anew."
             ) from None

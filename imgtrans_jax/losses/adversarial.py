@@ -15,7 +15,8 @@ from imgtrans_jax.types import Logits, Named
 class GanLoss:
     """The three pieces of a two-player loss, all to be minimised.
 
-    real: the critic's loss on real images. fake: the critic's loss on generated ones. fool: the generator's loss.
+    real: the critic's loss on real images. fake: the critic's loss on generated ones. fool: the
+    generator's loss.
     """
 
     real: Callable[[Logits], jax.Array]
@@ -72,22 +73,32 @@ def mean(logits: Logits) -> jax.Array:
     return jnp.mean(_wide(logits))
 
 
-def gradient_penalty(judge: Callable[[Named], Named], real: Named, fake: Named, key: jax.Array) -> jax.Array:
-    """E (||grad D(x)|| - 1)^2 at random points x between real and fake images (Gulrajani et al. 2017, equation 3): ().
+def gradient_penalty(
+    judge: Callable[[Named], Named], real: Named, fake: Named, key: jax.Array
+) -> jax.Array:
+    """E (||grad D(x)|| - 1)^2 at random points x between real and fake images (Gulrajani et al.
+    2017, equation 3): ().
 
-    judge: views -> logits, by the critics' names. Images (N, H, W, C) are mixed, one mixture for an image, and the norm is
-    over all their values; views that are no images, such as labels, are conditions and stay. Averaged over the critics.
+    judge: views -> logits, by the critics' names. Images (N, H, W, C) are mixed, one mixture for an
+    image, and the norm is over all their values; views that are no images, such as labels, are
+    conditions and stay. Averaged over the critics.
     """
     images = {name: x for name, x in real.items() if x.ndim == 4}
     share = jax.random.uniform(key, (next(iter(images.values())).shape[0], 1, 1, 1))
     between = {name: share * x + (1 - share) * fake[name] for name, x in images.items()}
 
     def total(x: Named) -> jax.Array:
-        return sum((jnp.sum(logits) / logits[0].size for logits in judge({**real, **x}).values()), start=jnp.zeros(()))
+        return sum(
+            (jnp.sum(logits) / logits[0].size for logits in judge({**real, **x}).values()),
+            start=jnp.zeros(()),
+        )
 
-    # A critic's logits depend on its own image alone, so that the gradient of the sum is each image's own.
+    # A critic's logits depend on its own image alone, so that the gradient of the sum is each
+    # image's own.
     gradients = jax.grad(total)(between)
-    norms = [jnp.sqrt(jnp.sum(jnp.square(_wide(g)), axis=(1, 2, 3)) + 1e-12) for g in gradients.values()]
+    norms = [
+        jnp.sqrt(jnp.sum(jnp.square(_wide(g)), axis=(1, 2, 3)) + 1e-12) for g in gradients.values()
+    ]
     return jnp.mean(jnp.square(jnp.stack(norms) - 1))
 
 
@@ -104,4 +115,6 @@ hinge = GanLoss(hinge_real, hinge_fake, minus_mean)
 """Lim and Ye 2017."""
 
 wgan = GanLoss(minus_mean, mean, minus_mean)
-"""Arjovsky et al. 2017; the critic must be kept smooth: by clipped weights, or better by `gradient_penalty`."""
+"""Arjovsky et al. 2017; the critic must be kept smooth: by clipped weights, or better by
+`gradient_penalty`.
+"""

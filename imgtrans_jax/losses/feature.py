@@ -1,4 +1,5 @@
-"""Losses on the features of a network, (N, h, w, C), and on images: Gatys et al. 2016 and what grew from it.
+"""Losses on the features of a network, (N, h, w, C), and on images: Gatys et al. 2016 and what grew
+from it.
 
 Each gives a () mean over the N images, in float32 or wider, whatever the type of the features.
 """
@@ -24,7 +25,7 @@ def _squares(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
 
 
-# ------------------------------------------------------------------------------------------------ content
+# ------------------------------------------------------------------------------------------ content
 
 
 def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
@@ -35,7 +36,8 @@ def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
 def content_half(features: jax.Array, target: jax.Array) -> jax.Array:
     """1/2 sum over (F - P)^2 (Gatys et al. 2016, equation 1).
 
-    Its gradient by the features before the rectification is F - P where F > 0 and 0 elsewhere (equation 2).
+    Its gradient by the features before the rectification is F - P where F > 0 and 0 elsewhere
+    (equation 2).
     """
     return 0.5 * jnp.mean(_squares(features, target))
 
@@ -46,21 +48,25 @@ def content_mean(features: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
-    """Sum over (F - P)^2 by sum over P^2: 1 for features that are all 0, whatever the layer, the network and the size."""
+    """Sum over (F - P)^2 by sum over P^2: 1 for features that are all 0, whatever the layer, the
+    network and the size.
+    """
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=tuple(range(1, wide.ndim)))
     return jnp.mean(_squares(features, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
 
 
-# ------------------------------------------------------------------------------------------------ style
+# -------------------------------------------------------------------------------------------- style
 
 
 def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3): (N, h, w, C) -> (N, C, C).
+    """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3): (N, h, w, C) -> (N,
+    C, C).
 
-    G_ii is how active filter i is, G_ij how often i and j are active at one place. mask: (h, w, 1) or (N, h, w, 1) in [0, 1],
-    how much each position counts (Gatys et al. 2017, equation 4, with the mask inside the sum).
-    The sums are float32 at least, of full precision also where products would be rounded to bfloat16 or tf32.
+    G_ii is how active filter i is, G_ij how often i and j are active at one place. mask: (h, w, 1)
+    or (N, h, w, 1) in [0, 1], how much each position counts (Gatys et al. 2017, equation 4, with
+    the mask inside the sum). The sums are float32 at least, of full precision also where products
+    would be rounded to bfloat16 or tf32.
     """
     n, height, width, channels = features.shape
     weighted = features if mask is None else features * mask.astype(features.dtype)
@@ -90,18 +96,20 @@ def style_mean(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
 
 
 def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
-    """Sum over (G - A)^2 by sum over A^2: 1 for no activity at all, whatever the layer, the network and the size."""
+    """Sum over (G - A)^2 by sum over A^2: 1 for no activity at all, whatever the layer, the network
+    and the size.
+    """
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=(1, 2))
     return jnp.mean(_squares(gram, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
 
 
-# ------------------------------------------------------------------------------------------------ smoothness
+# --------------------------------------------------------------------------------------- smoothness
 
 
 def total_variation(images: UnitImages) -> jax.Array:
-    """Squared differences of neighbours, across and down, summed over pixels and channels. Mahendran and Vedaldi 2015,
-    section 2.2, with beta = 2.
+    """Squared differences of neighbours, across and down, summed over pixels and channels.
+    Mahendran and Vedaldi 2015, section 2.2, with beta = 2.
     """
     (x,) = _wide(images)
     across, down = jnp.square(x[:, :, 1:] - x[:, :, :-1]), jnp.square(x[:, 1:] - x[:, :-1])

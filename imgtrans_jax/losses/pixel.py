@@ -8,7 +8,9 @@ import jax.numpy as jnp
 
 def _difference(x: jax.Array, y: jax.Array) -> jax.Array:
     if x.shape != y.shape:
-        raise ValueError(f"Two images of one shape are compared; these are {x.shape} and {y.shape}.")
+        raise ValueError(
+            f"Two images of one shape are compared; these are {x.shape} and {y.shape}."
+        )
     wide = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
     return x.astype(wide) - y.astype(wide)
 
@@ -19,7 +21,9 @@ def l1(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def l1_sum(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Absolute differences summed over pixels and channels, mean over the batch: the norm as the paper prints it."""
+    """Absolute differences summed over pixels and channels, mean over the batch: the norm as the
+    paper prints it.
+    """
     return jnp.sum(jnp.abs(_difference(x, y))) / x.shape[0]
 
 

@@ -1,4 +1,6 @@
-"""Four numbers that say whether line drawings were coloured: like the real ones, white outside, dark lines, several hues."""
+"""Four numbers that say whether line drawings were coloured: like the real ones, white outside,
+dark lines, several hues.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,12 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, applied to sRGB
 
 @dataclasses.dataclass(frozen=True)
 class Colouring:
-    """distance_ratio: kernel distance of the translated sketches to real coloured drawings, over that of the sketches
-    themselves. background_change: mean absolute change, of the range, where sketch and coloured drawing are white.
-    line_luminance: mean luminance in [0, 1] on the sketch's lines. hue_groups: sextants of the hue circle that hold at
-    least 5 % of the clearly coloured pixels, where those are at least 1 % of all."""
+    """distance_ratio: kernel distance of the translated sketches to real coloured drawings, over
+    that of the sketches themselves. background_change: mean absolute change, of the range, where
+    sketch and coloured drawing are white. line_luminance: mean luminance in [0, 1] on the sketch's
+    lines. hue_groups: sextants of the hue circle that hold at least 5 % of the clearly coloured
+    pixels, where those are at least 1 % of all.
+    """
 
     distance_ratio: float
     background_change: float
@@ -26,12 +30,19 @@ class Colouring:
     def passes(self) -> bool:
         """Whether all four are those of a coloured drawing."""
         return (
-            self.distance_ratio <= 0.5 and self.background_change < 0.05 and self.line_luminance < 0.35 and self.hue_groups >= 3
+            self.distance_ratio <= 0.5
+            and self.background_change < 0.05
+            and self.line_luminance < 0.35
+            and self.hue_groups >= 3
         )
 
 
-def score_colouring(sketches: np.ndarray, translated: np.ndarray, coloured: np.ndarray) -> Colouring:
-    """All (N, H, W, 3) in [-1, 1]: sketches, their translations, and the true coloured drawings of the same subjects."""
+def score_colouring(
+    sketches: np.ndarray, translated: np.ndarray, coloured: np.ndarray
+) -> Colouring:
+    """All (N, H, W, 3) in [-1, 1]: sketches, their translations, and the true coloured drawings of
+    the same subjects.
+    """
     unit = (translated + 1) / 2
     background = (sketches.min(-1) > 0.96) & (coloured.min(-1) > 0.96)
     lines = sketches.max(-1) < -0.5
@@ -44,7 +55,9 @@ def score_colouring(sketches: np.ndarray, translated: np.ndarray, coloured: np.n
 
 
 def hue_groups(unit: np.ndarray) -> int:
-    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear in (…, 3) pictures in [0, 1]."""
+    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear in (…,
+    3) pictures in [0, 1].
+    """
     high, low = unit.max(-1), unit.min(-1)
     chroma = high - low
     clear = chroma > 0.25

@@ -1,4 +1,6 @@
-"""How far a set of pictures is from another, in a network's features: Fréchet and kernel distances."""
+"""How far a set of pictures is from another, in a network's features: Fréchet and kernel
+distances.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import numpy as np
 from imgtrans_jax.metrics.kernel_distance import polynomial_kernel
 
 SUBSETS, SUBSET = 100, 1000
-"""KID's published protocol (Binkowski et al. 2018, section 4): so many random subsets of so many pictures."""
+"""KID's published protocol (Binkowski et al. 2018, section 4): so many random subsets of so many
+pictures.
+"""
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -19,10 +23,13 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return frechet_of_gaussians(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
 
 
-def frechet_of_gaussians(mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray) -> float:
+def frechet_of_gaussians(
+    mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray
+) -> float:
     """||m_x - m_y||^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)), means (d,) and covariances (d, d).
 
-    The root's trace is that of (C_x^(1/2) C_y C_x^(1/2))^(1/2), which is symmetric, so that singular covariances do no harm.
+    The root's trace is that of (C_x^(1/2) C_y C_x^(1/2))^(1/2), which is symmetric, so that
+    singular covariances do no harm.
     """
     values, vectors = np.linalg.eigh(cov_x)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
@@ -36,12 +43,13 @@ def _covariance(x: np.ndarray) -> np.ndarray:
 
 
 def kid(x: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """KID of features (n, d) and (m, d), n and m at least 2: an unbiased estimate, and its standard error.
+    """KID of features (n, d) and (m, d), n and m at least 2: an unbiased estimate, and its standard
+    error.
 
     The estimate is the mean over the subsets that `kid_protocol` names. The error is that of the
-    estimate as a U-statistic of both sets (Hoeffding 1948), its first and second order, and of the choice
-    of subsets; for two sets of one distribution it is up to 1.4 times too large. NaN where a set has
-    fewer than 4 pictures, which say nothing of it.
+    estimate as a U-statistic of both sets (Hoeffding 1948), its first and second order, and of the
+    choice of subsets; for two sets of one distribution it is up to 1.4 times too large. NaN where a
+    set has fewer than 4 pictures, which say nothing of it.
     """
     rng = np.random.default_rng(seed)
     count, sizes = _subsets(len(x), len(y))
@@ -49,7 +57,10 @@ def kid(x: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
     for _ in range(count):
         chosen = (z[rng.permutation(len(z))[:size]] for z, size in zip((x, y), sizes, strict=True))
         found.append(_mmd_and_parts(*chosen))
-    values, parts = np.array([value for value, _ in found]), np.mean([part for _, part in found], axis=0)
+    values, parts = (
+        np.array([value for value, _ in found]),
+        np.mean([part for _, part in found], axis=0),
+    )
     variance = _variance(parts, len(x), len(y))
     if count > 1:
         variance += np.var(values, ddof=1) / count
@@ -57,15 +68,23 @@ def kid(x: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
 
 def kid_protocol(n: int, m: int) -> str:
-    """How `kid` takes sets of n and m pictures. It is the published protocol for over 1000 in both."""
+    """How `kid` takes sets of n and m pictures. It is the published protocol for over 1000 in
+    both.
+    """
     count, (of_x, of_y) = _subsets(n, m)
-    how = f"mean over {count} random subsets of {of_x} and {of_y}" if count > 1 else f"of all {n} and {m}"
+    how = (
+        f"mean over {count} random subsets of {of_x} and {of_y}"
+        if count > 1
+        else f"of all {n} and {m}"
+    )
     return f"{how}, cubic kernel, unbiased; its error as of a U-statistic of {n} and {m}"
 
 
 def _subsets(n: int, m: int) -> tuple[int, tuple[int, int]]:
-    """How many subsets and of how many of each side. Over 1000 on one side only is not in the paper:
-    then each of the larger side is met about four times, which costs no more than the paper's."""
+    """How many subsets and of how many of each side. Over 1000 on one side only is not in the
+    paper: then each of the larger side is met about four times, which costs no more than the
+    paper's.
+    """
     sizes = min(n, SUBSET), min(m, SUBSET)
     if min(n, m) > SUBSET:
         return SUBSETS, sizes
@@ -75,10 +94,13 @@ def _subsets(n: int, m: int) -> tuple[int, tuple[int, int]]:
 def _mmd_and_parts(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """`polynomial_mmd`, and estimates of what its variance is made of.
 
-    With k(x, x') = m + a(x) + a(x') + e(x, x'), k(y, y') likewise, and k(x, y) = m + b(x) + b(y) + e(x, y)
-    these are the variances of a - b on both sides (first order) and of the three e (second order).
+    With k(x, x') = m + a(x) + a(x') + e(x, x'), k(y, y') likewise, and k(x, y) = m + b(x) + b(y) +
+    e(x, y) these are the variances of a - b on both sides (first order) and of the three e (second
+    order).
     """
-    (first_x, within_x, second_x), (first_y, within_y, second_y) = (_within(polynomial_kernel(z, z)) for z in (x, y))
+    (first_x, within_x, second_x), (first_y, within_y, second_y) = (
+        _within(polynomial_kernel(z, z)) for z in (x, y)
+    )
     across = polynomial_kernel(x, y)
     by_x, by_y = across.mean(1), across.mean(0)
     rest = across - by_x[:, None] - by_y + across.mean()
@@ -92,8 +114,9 @@ def _mmd_and_parts(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _within(kernel: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Of a symmetric (n, n) without its diagonal: each row's mean, the mean, and the variance of what is
-    left when both are taken off; NaN for n below 4."""
+    """Of a symmetric (n, n) without its diagonal: each row's mean, the mean, and the variance of
+    what is left when both are taken off; NaN for n below 4.
+    """
     n = len(kernel)
     np.fill_diagonal(kernel, 0)
     rows = kernel.sum(1) / (n - 1)

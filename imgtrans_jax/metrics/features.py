@@ -1,4 +1,6 @@
-"""The features in which sets of pictures are compared, by name, with the rule by which pictures are resized for them."""
+"""The features in which sets of pictures are compared, by name, with the rule by which pictures are
+resized for them.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,18 @@ _VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
 def check_name(name: str) -> None:
     """Raises UserError for features that there are not."""
     if name not in ("vgg16", "inception") and Path(name).suffix not in (".pth", ".pt"):
-        raise UserError(f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's weights.")
+        raise UserError(
+            f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's "
+            "weights."
+        )
 
 
 class Features:
     """Pictures (N, H, W, 3) uint8 -> (N, d) float32.
 
-    name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's weights. protocol: what a reader
-    of a score must know. Raises UserError if the weights cannot be had, or for another name.
+    name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
+    weights. protocol: what a reader of a score must know. Raises UserError if the weights cannot be
+    had, or for another name.
     """
 
     def __init__(self, name: str = "vgg16") -> None:
@@ -40,7 +46,12 @@ class Features:
             network = VGG(16, (_VGG_LAYER,))
             rule = f"{_VGG_SIDE}x{_VGG_SIDE}, bicubic, antialiased (Pillow)"
             layer = f"{_VGG_LAYER}, mean over positions, 512"
-            self._apply = jax.jit(lambda params, x: jnp.mean(network.apply(params, x)[_VGG_LAYER], axis=(1, 2)))  # type: ignore[index]
+
+            def means(params: Any, x: jax.Array) -> jax.Array:
+                features: Any = network.apply(params, x)
+                return jnp.mean(features[_VGG_LAYER], axis=(1, 2))
+
+            self._apply = jax.jit(means)
         else:
             self.params = load_inception("" if name == "inception" else name)
             rule = "299x299, bilinear, not antialiased (pytorch-fid)"

@@ -1,4 +1,6 @@
-"""How near one picture is to another: PSNR and SSIM, by the rules of the super-resolution papers."""
+"""How near one picture is to another: PSNR and SSIM, by the rules of the super-resolution
+papers.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ _K1, _K2 = 0.01, 0.03
 
 
 def luma_bytes(signed: np.ndarray) -> np.ndarray:
-    """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded to 8 bits as a file has
-    them. This is MATLAB's rgb2ycbcr, in which super-resolution papers report (Ledig et al. 2017, section 3.1)."""
+    """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded
+    to 8 bits as a file has them. This is MATLAB's rgb2ycbcr, in which super-resolution papers
+    report (Ledig et al. 2017, section 3.1).
+    """
     rounded = np.rint((np.clip(signed, -1, 1) + 1) * 127.5) / 127.5 - 1
     return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2
 
@@ -25,11 +29,14 @@ def psnr(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
 
 
 def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
-    """Structural similarity of two planes (H, W), at least 11 pixels a side (Wang et al. 2004, equation 13): Gaussian window of
-    11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the positions where the window fits."""
+    """Structural similarity of two planes (H, W), at least 11 pixels a side (Wang et al. 2004,
+    equation 13): Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the
+    positions where the window fits.
+    """
     if x.shape != y.shape or min(x.shape) <= 2 * _REACH:
         raise ValueError(
-            f"SSIM compares two planes of one shape, of 11 pixels a side and more; these are {x.shape} and {y.shape}."
+            "SSIM compares two planes of one shape, of 11 pixels a side and more; these are "
+            f"{x.shape} and {y.shape}."
         )
     window = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / _SIGMA) ** 2)
     window /= window.sum()
@@ -45,7 +52,9 @@ def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
     covariance = mean(x * y) - mean_x * mean_y
     c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
     likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return float(np.mean(likeness / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))))
+    return float(
+        np.mean(likeness / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)))
+    )
 
 
 def rgb_ssim(x: np.ndarray, y: np.ndarray) -> float:
@@ -53,8 +62,11 @@ def rgb_ssim(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean([ssim(x[..., c], y[..., c]) for c in range(x.shape[-1])]))
 
 
-def super_resolution_scores(result: np.ndarray, truth: np.ndarray, border: int = 4) -> tuple[float, float]:
-    """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at every side, which is the
-    papers' rule for x4."""
+def super_resolution_scores(
+    result: np.ndarray, truth: np.ndarray, border: int = 4
+) -> tuple[float, float]:
+    """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at
+    every side, which is the papers' rule for x4.
+    """
     x, y = (luma_bytes(picture)[border:-border, border:-border] for picture in (result, truth))
     return psnr(x, y), ssim(x, y)

@@ -1,4 +1,6 @@
-"""Distance between two sets of pictures, as in KID (Binkowski et al. 2018), in features that need no trained weights."""
+"""Distance between two sets of pictures, as in KID (Binkowski et al. 2018), in features that need
+no trained weights.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ _CHANNELS = (32, 64, 128)
 
 
 def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased estimate of the squared maximum mean discrepancy, kernel (u.v / d + 1)^3, in float64.
+    """The unbiased estimate of the squared maximum mean discrepancy, kernel (u.v / d + 1)^3, in
+    float64.
 
-    x: (n, d) and y: (m, d) features, n and m at least 2. About 0, and below it by chance, for two samples of one
-    distribution (Gretton et al. 2012, equation 3).
+    x: (n, d) and y: (m, d) features, n and m at least 2. About 0, and below it by chance, for two
+    samples of one distribution (Gretton et al. 2012, equation 3).
     """
     n, m = len(x), len(y)
     k_xx, k_yy, k_xy = (polynomial_kernel(u, v) for u, v in ((x, x), (y, y), (x, y)))
@@ -32,9 +35,17 @@ def _features(signed: jax.Array) -> jax.Array:
     y, pooled = signed, [jnp.mean(signed, (1, 2)), jnp.std(signed, (1, 2))]
     for level, channels in enumerate(_CHANNELS):
         shape = (3, 3, y.shape[-1], channels)
-        kernel = jax.random.normal(jax.random.fold_in(jax.random.key(0), level), shape) * (2 / np.prod(shape[:3])) ** 0.5
+        kernel = (
+            jax.random.normal(jax.random.fold_in(jax.random.key(0), level), shape)
+            * (2 / np.prod(shape[:3])) ** 0.5
+        )
         y = jax.lax.conv_general_dilated(
-            y, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
+            y,
+            kernel,
+            (2, 2),
+            ((1, 1), (1, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision="highest",
         )
         y = jax.nn.relu(y)
         pooled += [jnp.mean(y, (1, 2)), jnp.std(y, (1, 2))]
@@ -42,14 +53,17 @@ def _features(signed: jax.Array) -> jax.Array:
 
 
 def random_features(signed: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """(N, H, W, 3) in [-1, 1] -> (N, 454): means and deviations of colours and of three layers of fixed random
-    convolutions, which see colour, texture and edges but no meaning."""
+    """(N, H, W, 3) in [-1, 1] -> (N, 454): means and deviations of colours and of three layers of
+    fixed random convolutions, which see colour, texture and edges but no meaning.
+    """
     parts = [_features(signed[i : i + batch_size]) for i in range(0, len(signed), batch_size)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
 def kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
-    """`polynomial_mmd` of the two sets' random features, each feature scaled by the real set's mean and deviation."""
+    """`polynomial_mmd` of the two sets' random features, each feature scaled by the real set's mean
+    and deviation.
+    """
     x, y = random_features(generated), random_features(real)
     mean, scale = y.mean(0), y.std(0) + 1e-6
     return polynomial_mmd((x - mean) / scale, (y - mean) / scale)

@@ -1,4 +1,6 @@
-"""LPIPS: the distance of two pictures as people see it, in trained features (Zhang et al. 2018, equation 1; version 0.1)."""
+"""LPIPS: the distance of two pictures as people see it, in trained features (Zhang et al. 2018,
+equation 1; version 0.1).
+"""
 
 from __future__ import annotations
 
@@ -18,28 +20,38 @@ _VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 
 class LPIPS:
-    """Pictures (N, H, W, 3) uint8, and the same again -> their distances (N,): 0 for equal ones, about 1 for unlike ones.
+    """Pictures (N, H, W, 3) uint8, and the same again -> their distances (N,): 0 for equal ones,
+    about 1 for unlike ones.
 
-    backbone: `alex`, which the authors advise for comparing, or `vgg`. Pictures with a side under 32 pixels are enlarged to it.
+    backbone: `alex`, which the authors advise for comparing, or `vgg`. Pictures with a side under
+    32 pixels are enlarged to it.
     """
 
     def __init__(self, backbone: Backbone) -> None:
         self.params, self.heads = load_lpips(backbone)
         network = AlexNet() if backbone == "alex" else VGG(16, _VGG_LAYERS)
         self.checksum = checksum((self.params, self.heads))
-        self._distance = jax.jit(lambda params, heads, x, y: distance(lambda z: network.apply(params, z), heads, x, y))
+        self._distance = jax.jit(
+            lambda params, heads, x, y: distance(lambda z: network.apply(params, z), heads, x, y)
+        )
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         small = max(1.0, (SMALLEST + 1) / min(x.shape[1:3]))
         height, width = round(x.shape[1] * small), round(x.shape[2] * small)
-        unit = [np.stack([images.to_unit(images.resize(p, height, width)) for p in many]) for many in (x, y)]
+        unit = [
+            np.stack([images.to_unit(images.resize(p, height, width)) for p in many])
+            for many in (x, y)
+        ]
         with jax.default_matmul_precision("highest"):
             return np.asarray(self._distance(self.params, self.heads, *unit))
 
 
-def distance(features: Callable[[jax.Array], Any], heads: tuple[jax.Array, ...], x: jax.Array, y: jax.Array) -> jax.Array:
-    """Pictures (N, H, W, 3) in [0, 1] -> (N,): for each layer the features' unit vectors are subtracted and squared, weighted
-    by channel, averaged over positions; and summed over layers."""
+def distance(
+    features: Callable[[jax.Array], Any], heads: tuple[jax.Array, ...], x: jax.Array, y: jax.Array
+) -> jax.Array:
+    """Pictures (N, H, W, 3) in [0, 1] -> (N,): for each layer the features' unit vectors are
+    subtracted and squared, weighted by channel, averaged over positions; and summed over layers.
+    """
     total = jnp.zeros(x.shape[0])
     for head, u, v in zip(heads, features(x).values(), features(y).values(), strict=True):
         total += jnp.mean(jnp.square(_directions(u) - _directions(v)) @ head, axis=(1, 2))

@@ -1,4 +1,6 @@
-"""The FCN score's numbers: how well a label map agrees with the true one (Isola et al. 2017, section 4.1; Long et al. 2015)."""
+"""The FCN score's numbers: how well a label map agrees with the true one (Isola et al. 2017,
+section 4.1; Long et al. 2015).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from imgtrans_jax import json_files
 from imgtrans_jax.types import UserError
 
 Colours = Mapping[str, tuple[int, int, int]]
-"""sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is left out."""
+"""sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is
+left out.
+"""
 
 FACADES: Colours = {
     "background": (0, 0, 223),
@@ -29,7 +33,9 @@ FACADES: Colours = {
     "pillar": (255, 0, 0),
     "shop": (175, 0, 0),
 }
-"""The CMP facade database's 12 classes as pix2pix's files show them (measured there: steps of MATLAB's `jet`)."""
+"""The CMP facade database's 12 classes as pix2pix's files show them (measured there: steps of
+MATLAB's `jet`).
+"""
 
 CITYSCAPES: Colours = {
     "-unlabelled": (0, 0, 0),
@@ -62,16 +68,19 @@ CITYSCAPES: Colours = {
     "motorcycle": (0, 0, 230),
     "bicycle": (119, 11, 32),
 }
-"""The 19 classes that Cityscapes is scored on, and the colours of those that it is not (`static`, `ego
-vehicle` and the like are black, too). Two of these have the colour of a class and count as it: `polegroup`
-as pole, `license plate` as car."""
+"""The 19 classes that Cityscapes is scored on, and the colours of those that it is not (`static`,
+`ego vehicle` and the like are black, too). Two of these have the colour of a class and count as it:
+`polegroup` as pole, `license plate` as car.
+"""
 
 _KNOWN = {"facades": FACADES, "cityscapes": CITYSCAPES}
 
 
 @dataclasses.dataclass(frozen=True)
 class Segmentation:
-    """Per-pixel accuracy, per-class accuracy and mean class IoU, in [0, 1]; and each class's IoU, NaN where it is absent."""
+    """Per-pixel accuracy, per-class accuracy and mean class IoU, in [0, 1]; and each class's IoU,
+    NaN where it is absent.
+    """
 
     pixel: float
     per_class: float
@@ -80,44 +89,66 @@ class Segmentation:
 
 
 def colours_of(name: str) -> Colours:
-    """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for anything else."""
+    """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for
+    anything else.
+    """
     if name in _KNOWN:
         return _KNOWN[name]
     try:
         read = json_files.read(Path(name).expanduser())
         found = {k: (v[0], v[1], v[2]) for k, v in read.items() if _is_colour(v)}
     except OSError:
-        raise UserError(f"There are no colours '{name}': give {', '.join(_KNOWN)} or a JSON file of class names.") from None
+        raise UserError(
+            f"There are no colours '{name}': give {', '.join(_KNOWN)} or a JSON file of class "
+            "names."
+        ) from None
     except ValueError:
         read = found = {}
     if len(found) < max(2, len(read)) or len(set(found.values())) < len(found):
-        raise UserError(f'{name} must be {{"class": [red, green, blue], …}}, with two classes or more and each colour once.')
+        raise UserError(
+            f'{name} must be {{"class": [red, green, blue], …}}, with two classes or more and each '
+            "colour once."
+        )
     return found
 
 
 def _is_colour(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x < 256 for x in value)
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(x) is int and 0 <= x < 256 for x in value)
+    )
 
 
 def snapped(picture: np.ndarray, colours: Colours) -> np.ndarray:
-    """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared distance."""
+    """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared
+    distance.
+    """
     palette = np.array(list(colours.values()), np.int32)
     flat = picture.reshape(-1, 3)
     # A map has few different colours: each is looked up once.
     different, places = np.unique(flat, axis=0, return_inverse=True)
-    nearest = np.array([np.square(palette - colour.astype(np.int32)).sum(1).argmin() for colour in different])
+    nearest = np.array(
+        [np.square(palette - colour.astype(np.int32)).sum(1).argmin() for colour in different]
+    )
     return nearest[places.reshape(-1)].reshape(picture.shape[:2])
 
 
 def confusion(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes) counts of pixels, by true class and predicted class, of two maps of one shape."""
-    return np.bincount(true.reshape(-1) * classes + predicted.reshape(-1), minlength=classes**2).reshape(classes, classes)
+    """(classes, classes) counts of pixels, by true class and predicted class, of two maps of one
+    shape.
+    """
+    return np.bincount(
+        true.reshape(-1) * classes + predicted.reshape(-1), minlength=classes**2
+    ).reshape(classes, classes)
 
 
 def scores(counts: np.ndarray, colours: Colours) -> Segmentation:
-    """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j n_ij (Long et al. 2015,
-    section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes that occur in truth; and the mean of
-    n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in truth or prediction. Raises UserError if truth has no class."""
+    """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j
+    n_ij (Long et al. 2015, section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes
+    that occur in truth; and the mean of n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in
+    truth or prediction. Raises UserError if truth has no class.
+    """
     names = list(colours)
     real = np.array([not name.startswith("-") for name in names])
     # A prediction of no class is wrong for the true class, and nobody's false alarm.
@@ -126,7 +157,16 @@ def scores(counts: np.ndarray, colours: Colours) -> Segmentation:
     true, predicted = known.sum(1), known[:, real].sum(0)
     with np.errstate(invalid="ignore"):
         accuracy, iou = hits / true, hits / (true + predicted - hits)
-    by_class = dict(zip([n for n, r in zip(names, real, strict=True) if r], map(float, iou), strict=True))
+    by_class = dict(
+        zip([n for n, r in zip(names, real, strict=True) if r], map(float, iou), strict=True)
+    )
     if not true.sum():
-        raise UserError("None of the pixels of the true label maps has the colour of a class; check --colours.")
-    return Segmentation(float(hits.sum() / true.sum()), float(np.nanmean(accuracy)), float(np.nanmean(iou)), by_class)
+        raise UserError(
+            "None of the pixels of the true label maps has the colour of a class; check --colours."
+        )
+    return Segmentation(
+        float(hits.sum() / true.sum()),
+        float(np.nanmean(accuracy)),
+        float(np.nanmean(iou)),
+        by_class,
+    )

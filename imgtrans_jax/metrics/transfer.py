@@ -18,11 +18,13 @@ CONTENT_LAYER = "relu4_2"
 def transfer_figures(
     depth: Depth, params: Params, result: np.ndarray, content: np.ndarray, style: np.ndarray
 ) -> tuple[float, float]:
-    """Pictures (H, W, 3) in [0, 1] -> how many times the style loss fell from the content to the result; and the distance of
-    the result from the content in relu4_2, by that of the style picture.
+    """Pictures (H, W, 3) in [0, 1] -> how many times the style loss fell from the content to the
+    result; and the distance of the result from the content in relu4_2, by that of the style
+    picture.
 
-    The style loss is that of Gram matrices over positions, each layer relative to the style's own. The style picture is taken
-    at the content's area for the first, and at its very shape for the second.
+    The style loss is that of Gram matrices over positions, each layer relative to the style's own.
+    The style picture is taken at the content's area for the first, and at its very shape for the
+    second.
     """
     network = VGG(depth, (*STYLE_LAYERS, CONTENT_LAYER))
     features = jax.jit(network.apply)
@@ -32,7 +34,12 @@ def transfer_figures(
     same_shape = images.resize(style, height, width)
     of = {
         name: features(params, jnp.float32(picture)[None])
-        for name, picture in (("result", result), ("content", content), ("area", same_area), ("shape", same_shape))
+        for name, picture in (
+            ("result", result),
+            ("content", content),
+            ("area", same_area),
+            ("shape", same_shape),
+        )
     }
 
     def mean_gram(name: str, layer: str) -> jax.Array:
@@ -40,7 +47,10 @@ def transfer_figures(
         return gram(found) / (found.shape[1] * found.shape[2])
 
     def style_loss(name: str) -> float:
-        return sum(float(style_relative(mean_gram(name, layer), mean_gram("area", layer), 1)) for layer in STYLE_LAYERS)
+        return sum(
+            float(style_relative(mean_gram(name, layer), mean_gram("area", layer), 1))
+            for layer in STYLE_LAYERS
+        )
 
     def distance(name: str) -> float:
         return float(jnp.linalg.norm(of[name][CONTENT_LAYER] - of["content"][CONTENT_LAYER]))

@@ -1,1 +1,3 @@
-"""Networks as pure-function Flax modules: arrays in, arrays out, no config and no state of their own."""
+"""Networks as pure-function Flax modules: arrays in, arrays out, no config and no state of their
+own.
+"""

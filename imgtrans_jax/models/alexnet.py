@@ -1,4 +1,6 @@
-"""AlexNet as torchvision has it (Krizhevsky 2014, "One weird trick"), as a feature network without the classifier."""
+"""AlexNet as torchvision has it (Krizhevsky 2014, "One weird trick"), as a feature network without
+the classifier.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ SMALLEST = 31
 
 
 class AlexNet(nn.Module):
-    """(N, H, W, 3) sRGB in [0, 1], normalised inside by `mean` and `deviation` -> {'relu1': (N, h, w, 64), …, 'relu5'}.
+    """(N, H, W, 3) sRGB in [0, 1], normalised inside by `mean` and `deviation` -> {'relu1': (N, h,
+    w, 64), …, 'relu5'}.
 
     Raises ValueError for images under 31 pixels a side.
     """
@@ -30,7 +33,8 @@ class AlexNet(nn.Module):
         check_batch(images, (1, 3))
         if min(images.shape[1:3]) < SMALLEST:
             raise ValueError(
-                f"An image of {images.shape[2]}x{images.shape[1]} is too small for AlexNet; it needs {SMALLEST} a side."
+                f"An image of {images.shape[2]}x{images.shape[1]} is too small for AlexNet; it "
+                f"needs {SMALLEST} a side."
             )
         mean = self.param("mean", nn.initializers.zeros, (3,))
         deviation = self.param("deviation", nn.initializers.ones, (3,))

@@ -1,4 +1,6 @@
-"""Generator and critic of DCGAN (Radford et al. 2016, section 3), with a condition on any vector (Mirza and Osindero 2014)."""
+"""Generator and critic of DCGAN (Radford et al. 2016, section 3), with a condition on any vector
+(Mirza and Osindero 2014).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,16 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, NormKind, Upsample, bias_before, check_batch
+from imgtrans_jax.models.layers import (
+    Conv,
+    Initializer,
+    Norm,
+    Normal,
+    NormKind,
+    Upsample,
+    bias_before,
+    check_batch,
+)
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 _INNERMOST = 4  # the side of the first map
@@ -17,15 +28,18 @@ _INNERMOST = 4  # the side of the first map
 def _levels(size: int) -> int:
     levels = (size // _INNERMOST).bit_length() - 1
     if levels < 1 or _INNERMOST * 2**levels != size:
-        raise ValueError(f"DCGAN makes pictures of 8, 16, 32, 64, … pixels a side; {size} is none of them.")
+        raise ValueError(
+            f"DCGAN makes pictures of 8, 16, 32, 64, … pixels a side; {size} is none of them."
+        )
     return levels
 
 
 class DCGANGenerator(nn.Module):
-    """z -> a map of 4x4, then 4x4 transposed convolutions, each twice as large and half as wide, to size x size; tanh.
+    """z -> a map of 4x4, then 4x4 transposed convolutions, each twice as large and half as wide, to
+    size x size; tanh.
 
-    (N, latent + condition) -> (N, size, size, channels) in (-1, 1). width: channels before the last convolution. Raises
-    ValueError for a size that is no power of two from 8.
+    (N, latent + condition) -> (N, size, size, channels) in (-1, 1). width: channels before the last
+    convolution. Raises ValueError for a size that is no power of two from 8.
     """
 
     size: int = 64
@@ -39,7 +53,9 @@ class DCGANGenerator(nn.Module):
     def __call__(self, z: jax.Array, train: bool) -> SignedImages:
         levels = _levels(self.size)
         if z.ndim != 2:
-            raise ValueError(f"DCGAN's generator takes latents (N, length); this has the shape {z.shape}.")
+            raise ValueError(
+                f"DCGAN's generator takes latents (N, length); this has the shape {z.shape}."
+            )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
         features = self.width * 2 ** (levels - 1)
@@ -50,15 +66,19 @@ class DCGANGenerator(nn.Module):
             y = nn.relu(Norm(self.norm, name=f"norm_{level}")(y, train))
             last = level == levels - 1
             features = self.channels if last else features // 2
-            y = Upsample(features, "transposed", 4, **(common if last else inner), name=f"up_{level}")(y)
+            y = Upsample(
+                features, "transposed", 4, **(common if last else inner), name=f"up_{level}"
+            )(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
 
 
 class DCGANCritic(nn.Module):
-    """4x4 convolutions of stride 2, LeakyReLU 0.2, down to 4x4, then one logit for the whole picture.
+    """4x4 convolutions of stride 2, LeakyReLU 0.2, down to 4x4, then one logit for the whole
+    picture.
 
-    (N, size, size, C) in [-1, 1], and a condition (N, d) or None that is laid beside the picture as d constant channels ->
-    logits (N, 1, 1, 1) float32. No norm on the first layer. WGAN-GP needs a norm that mixes no pictures: `none`, `instance`.
+    (N, size, size, C) in [-1, 1], and a condition (N, d) or None that is laid beside the picture as
+    d constant channels -> logits (N, 1, 1, 1) float32. No norm on the first layer. WGAN-GP needs a
+    norm that mixes no pictures: `none`, `instance`.
     """
 
     width: int = 64
@@ -70,10 +90,14 @@ class DCGANCritic(nn.Module):
     def __call__(self, x: SignedImages, condition: jax.Array | None, train: bool) -> Logits:
         check_batch(x)
         if x.shape[1] != x.shape[2]:
-            raise ValueError(f"DCGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}.")
+            raise ValueError(
+                f"DCGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}."
+            )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         if condition is not None:
-            maps = jnp.broadcast_to(condition[:, None, None, :], (*x.shape[:3], condition.shape[-1]))
+            maps = jnp.broadcast_to(
+                condition[:, None, None, :], (*x.shape[:3], condition.shape[-1])
+            )
             x = jnp.concatenate([x, maps], axis=-1)
         for level in range(_levels(x.shape[1])):
             bias = level == 0 or bias_before(self.norm)

@@ -13,9 +13,11 @@ from imgtrans_jax.types import Dtype, SignedImages
 
 
 class DnCNN(nn.Module):
-    """Conv3-ReLU, `depth` x (Conv3-batch norm-ReLU), Conv3; no tanh, so that values may leave [-1, 1].
+    """Conv3-ReLU, `depth` x (Conv3-batch norm-ReLU), Conv3; no tanh, so that values may leave [-1,
+    1].
 
-    (N, H, W, C) -> (N, H, W, channels), any H and W. 225,859 parameters at depth 6, width 64 and RGB.
+    (N, H, W, C) -> (N, H, W, channels), any H and W. 225,859 parameters at depth 6, width 64 and
+    RGB.
 
     residual: adds the input back, as the paper does for noise.
     """
@@ -30,7 +32,11 @@ class DnCNN(nn.Module):
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> jax.Array:
         check_batch(x)
-        common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
+        common: dict[str, Any] = {
+            "padding": 1,
+            "kernel_init": self.kernel_init,
+            "dtype": self.dtype,
+        }
         y = nn.relu(Conv(self.width, 3, **common, name="head")(x))
         for level in range(self.depth):
             y = Conv(self.width, 3, **common, name=f"conv_{level}")(y)

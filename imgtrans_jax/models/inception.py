@@ -1,7 +1,9 @@
-"""Inception-v3 (Szegedy et al. 2016) up to its last pooling, as the Fréchet Inception distance uses it (Heusel et al. 2017).
+"""Inception-v3 (Szegedy et al. 2016) up to its last pooling, as the Fréchet Inception distance uses
+it (Heusel et al. 2017).
 
-This is the network of the original TensorFlow graph of 2015 as the PyTorch port `pytorch-fid` carries it, which differs from
-torchvision's: averages leave the padding out, and the last block takes a maximum.
+This is the network of the original TensorFlow graph of 2015 as the PyTorch port `pytorch-fid`
+carries it, which differs from torchvision's: averages leave the padding out, and the last block
+takes a maximum.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ SIDE = 299
 
 
 class Unit(nn.Module):
-    """A convolution, whose batch norm has been folded into it, and a ReLU. padding: rows and columns of zeros."""
+    """A convolution, whose batch norm has been folded into it, and a ReLU. padding: rows and
+    columns of zeros.
+    """
 
     features: int
     kernel: tuple[int, int] = (1, 1)
@@ -28,7 +32,11 @@ class Unit(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         pad = [(p, p) for p in self.padding]
-        return nn.relu(nn.Conv(self.features, self.kernel, self.stride, pad, precision="highest", name="conv")(x))
+        return nn.relu(
+            nn.Conv(self.features, self.kernel, self.stride, pad, precision="highest", name="conv")(
+                x
+            )
+        )
 
 
 def _square(features: int, side: int, stride: int = 1, padding: int = 0, name: str = "") -> Unit:
@@ -71,7 +79,9 @@ class BlockB(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        double = _square(96, 3, padding=1, name="branch3x3dbl_2")(Unit(64, name="branch3x3dbl_1")(x))
+        double = _square(96, 3, padding=1, name="branch3x3dbl_2")(
+            Unit(64, name="branch3x3dbl_1")(x)
+        )
         double = _square(96, 3, 2, name="branch3x3dbl_3")(double)
         return jnp.concatenate([_square(384, 3, 2, name="branch3x3")(x), double, _reduced(x)], -1)
 
@@ -116,9 +126,16 @@ class BlockE(nn.Module):
             return [across, Unit(384, (3, 1), padding=(1, 0), name=f"{name}b")(y)]
 
         three = both(Unit(384, name="branch3x3_1")(x), "branch3x3_2")
-        double = _square(384, 3, padding=1, name="branch3x3dbl_2")(Unit(448, name="branch3x3dbl_1")(x))
+        double = _square(384, 3, padding=1, name="branch3x3dbl_2")(
+            Unit(448, name="branch3x3dbl_1")(x)
+        )
         pooled = nn.max_pool(x, (3, 3), (1, 1), "SAME") if self.last else _average(x)
-        parts = [Unit(320, name="branch1x1")(x), *three, *both(double, "branch3x3dbl_3"), Unit(192, name="branch_pool")(pooled)]
+        parts = [
+            Unit(320, name="branch1x1")(x),
+            *three,
+            *both(double, "branch3x3dbl_3"),
+            Unit(192, name="branch_pool")(pooled),
+        ]
         return jnp.concatenate(parts, -1)
 
 
@@ -136,7 +153,12 @@ class Inception(nn.Module):
         for name, pool in (("Mixed_5b", 32), ("Mixed_5c", 64), ("Mixed_5d", 64)):
             x = BlockA(pool, name=name)(x)
         x = BlockB(name="Mixed_6a")(x)
-        for name, width in (("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)):
+        for name, width in (
+            ("Mixed_6b", 128),
+            ("Mixed_6c", 160),
+            ("Mixed_6d", 160),
+            ("Mixed_6e", 192),
+        ):
             x = BlockC(width, name=name)(x)
         x = BlockD(name="Mixed_7a")(x)
         x = BlockE(False, name="Mixed_7b")(x)
@@ -145,7 +167,14 @@ class Inception(nn.Module):
 
 
 def resized(unit: jax.Array) -> jax.Array:
-    """(N, H, W, 3) in [0, 1] -> (N, 299, 299, 3) in [-1, 1] by the published rule: bilinear between the four nearest pixels,
-    without antialiasing, corners not aligned (PyTorch's interpolate)."""
+    """(N, H, W, 3) in [0, 1] -> (N, 299, 299, 3) in [-1, 1] by the published rule: bilinear between
+    the four nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
+    """
     shape = (unit.shape[0], SIDE, SIDE, unit.shape[3])
-    return 2 * jax.image.resize(unit, shape, "bilinear", antialias=False, precision=jax.lax.Precision.HIGHEST) - 1
+    return (
+        2
+        * jax.image.resize(
+            unit, shape, "bilinear", antialias=False, precision=jax.lax.Precision.HIGHEST
+        )
+        - 1
+    )

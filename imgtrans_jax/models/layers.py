@@ -1,4 +1,6 @@
-"""Convolutions, norms, resampling and initialisers that the networks are made of. Layout is NHWC, kernels are HWIO."""
+"""Convolutions, norms, resampling and initialisers that the networks are made of. Layout is NHWC,
+kernels are HWIO.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclasses.dataclass(frozen=True)
 class Normal:
-    """N(mean, stddev^2): the papers' N(0, 0.02). A value rather than a closure, so that a config can be stored."""
+    """N(mean, stddev^2): the papers' N(0, 0.02). A value rather than a closure, so that a config
+    can be stored.
+    """
 
     stddev: float = 0.02
     mean: float = 0.0
@@ -43,7 +47,9 @@ class Xavier:
     gain: float = 1.0
 
     def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
-        return nn.initializers.variance_scaling(self.gain**2, "fan_avg", "normal")(key, shape, dtype)
+        return nn.initializers.variance_scaling(self.gain**2, "fan_avg", "normal")(
+            key, shape, dtype
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,23 +71,27 @@ class Orthogonal:
 
 
 def check_batch(x: jax.Array, channels: tuple[int, ...] = ()) -> None:
-    """Raises ValueError for what is no batch (N, height, width, channels), with one of `channels` if
-    these are given: called first by every network, before it speaks of sizes."""
+    """Raises ValueError for what is no batch (N, height, width, channels), with one of `channels`
+    if these are given: called first by every network, before it speaks of sizes.
+    """
     if x.ndim != 4:
         hint = ": of one picture make a batch by picture[None]" if x.ndim == 3 else ""
-        raise ValueError(f"Networks take batches (N, height, width, channels); this has the shape {x.shape}{hint}.")
+        raise ValueError(
+            "Networks take batches (N, height, width, channels); this has the shape "
+            f"{x.shape}{hint}."
+        )
     if channels and x.shape[3] not in channels:
         raise ValueError(
-            f"This network takes pictures of {' or '.join(map(str, channels))} channels; these have "
-            f"{x.shape[3]}: leave out what needs its features, or use RGB."
+            f"This network takes pictures of {' or '.join(map(str, channels))} channels; these "
+            f"have {x.shape[3]}: leave out what needs its features, or use RGB."
         )
 
 
 class Conv(nn.Module):
     """A convolution with explicit padding, PyTorch's sampling positions, and float32 parameters.
 
-    padding: pixels on every side, of zeros or, with `reflect`, mirrored. bias: `idle` keeps the parameter and does not add it,
-    see `bias_before`. dtype: the type the product is computed in.
+    padding: pixels on every side, of zeros or, with `reflect`, mirrored. bias: `idle` keeps the
+    parameter and does not add it, see `bias_before`. dtype: the type the product is computed in.
     """
 
     features: int
@@ -95,7 +105,9 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", self.kernel_init, (self.kernel, self.kernel, x.shape[-1], self.features))
+        kernel = self.param(
+            "kernel", self.kernel_init, (self.kernel, self.kernel, x.shape[-1], self.features)
+        )
         x, kernel = x.astype(self._compute(x)), kernel.astype(self._compute(x))
         y = convolve(x, kernel, self.stride, self.padding, "reflect" if self.reflect else "zero")
         return _with_bias(self, y, self.bias)
@@ -106,15 +118,18 @@ class Conv(nn.Module):
 
 def _with_bias(module: nn.Module, y: jax.Array, bias: Bias) -> jax.Array:
     values = module.param("bias", nn.initializers.zeros, y.shape[-1:]) if bias else None
-    return checkpoint_name(y if values is None or bias == "idle" else y + values.astype(y.dtype), "convolution")
+    return checkpoint_name(
+        y if values is None or bias == "idle" else y + values.astype(y.dtype), "convolution"
+    )
 
 
 class Upsample(nn.Module):
     """Twice the height and width, then `features` channels.
 
-    transposed: the transposed convolution of the papers, `kernel` 3 or 4 pixels wide. nearest, bilinear: resize, then a 3x3
-    convolution with reflection padding, against checkerboards (Odena et al. 2016). blurred: as bilinear, but with zero padding:
-    the anti-aliased upsampling of the authors' CUT (Park et al. 2020).
+    transposed: the transposed convolution of the papers, `kernel` 3 or 4 pixels wide. nearest,
+    bilinear: resize, then a 3x3 convolution with reflection padding, against checkerboards (Odena
+    et al. 2016). blurred: as bilinear, but with zero padding: the anti-aliased upsampling of the
+    authors' CUT (Park et al. 2020).
     """
 
     features: int
@@ -128,37 +143,59 @@ class Upsample(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         n, height, width, channels = x.shape
         if self.how == "transposed":
-            kernel = self.param("kernel", self.kernel_init, (self.kernel, self.kernel, channels, self.features))
-            dtype = jnp.bfloat16 if self.dtype == "bfloat16" else jnp.promote_types(x.dtype, jnp.float32)
+            kernel = self.param(
+                "kernel", self.kernel_init, (self.kernel, self.kernel, channels, self.features)
+            )
+            dtype = (
+                jnp.bfloat16
+                if self.dtype == "bfloat16"
+                else jnp.promote_types(x.dtype, jnp.float32)
+            )
             y = convolve_transposed(x.astype(dtype), kernel.astype(dtype))
             return _with_bias(self, y, self.bias)
         if self.how not in ("nearest", "bilinear", "blurred"):
-            raise ValueError(f"There is no upsampling {self.how!r}; use one of transposed, nearest, bilinear, blurred.")
+            raise ValueError(
+                f"There is no upsampling {self.how!r}; use one of transposed, nearest, bilinear, "
+                "blurred."
+            )
         if self.how == "nearest":
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
         else:
             x = jax.image.resize(x, (n, 2 * height, 2 * width, channels), "bilinear")
         reflect = self.how != "blurred"
         return Conv(
-            self.features, 3, 1, 1, reflect=reflect, bias=self.bias, kernel_init=self.kernel_init, dtype=self.dtype, name="conv"
+            self.features,
+            3,
+            1,
+            1,
+            reflect=reflect,
+            bias=self.bias,
+            kernel_init=self.kernel_init,
+            dtype=self.dtype,
+            name="conv",
         )(x)
 
 
 def halved(x: jax.Array) -> jax.Array:
-    """(N, H, W, C) -> (N, ceil(H / 2), ceil(W / 2), C): smoothed by (1, 2, 1) / 4 each way over mirrored edges, then every
-    second pixel (Zhang 2019, "Making convolutional networks shift-invariant again")."""
+    """(N, H, W, C) -> (N, ceil(H / 2), ceil(W / 2), C): smoothed by (1, 2, 1) / 4 each way over
+    mirrored edges, then every second pixel (Zhang 2019, "Making convolutional networks
+    shift-invariant again").
+    """
     for axis in (1, 2):
         x = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="reflect")
-        first, middle, last = (jax.lax.slice_in_dim(x, i, x.shape[axis] - 2 + i, stride=2, axis=axis) for i in range(3))
+        first, middle, last = (
+            jax.lax.slice_in_dim(x, i, x.shape[axis] - 2 + i, stride=2, axis=axis) for i in range(3)
+        )
         x = (first + 2 * middle + last) / 4
     return x
 
 
 class Moments(nn.Module):
-    """Mean and variance over some axes, which are kept with length 1; two passes in at least float32: the one-pass variance
-    loses every digit where the mean is large.
+    """Mean and variance over some axes, which are kept with length 1; two passes in at least
+    float32: the one-pass variance loses every digit where the mean is large.
 
-    A module, without parameters, so that `tiles.py` can put the statistics of a whole picture in the place of a tile's.
+    A module, without parameters, so that `tiles.py` can put the statistics of a whole picture in
+    the place of a tile's.
     """
 
     axes: tuple[int, ...]
@@ -178,16 +215,19 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Over some axes of (N, H, W, C), which are kept with length 1."""
     if jax.default_backend() != "gpu" or 2 not in axes:
         return jnp.mean(x, axis=axes, keepdims=True)
-    # First along the rows: XLA:GPU would give a channel's whole sum to one of some 64 blocks, which leaves most of a GPU idle.
+    # First along the rows: XLA:GPU would give a channel's whole sum to one of some 64 blocks, which
+    # leaves most of a GPU idle.
     rows = jax.lax.optimization_barrier(jnp.sum(x, axis=2, keepdims=True))
     return jnp.sum(rows, axis=axes, keepdims=True) / math.prod(x.shape[axis] for axis in axes)
 
 
-def standardised(x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5) -> jax.Array:
+def standardised(
+    x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5
+) -> jax.Array:
     """(x - mean) / sqrt(variance + epsilon), in at least float32, with x's own moments over `axes`.
 
-    Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two sums over x, where the
-    automatic one takes five; what is kept for it is x.
+    Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two
+    sums over x, where the automatic one takes five; what is kept for it is x.
     """
     return _standardised(x, mean, variance, axes, epsilon)
 
@@ -215,23 +255,30 @@ _standardised.defvjp(_standardised_forward, _standardised_backward)
 def instance_norm(
     x: jax.Array,
     epsilon: float = 1e-5,
-    statistics: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = functools.partial(moments, axes=(1, 2)),
+    statistics: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = functools.partial(
+        moments, axes=(1, 2)
+    ),
 ) -> jax.Array:
-    """Each channel of each image to mean 0 and variance 1 over its pixels; no affine parameters (Ulyanov et al. 2016).
+    """Each channel of each image to mean 0 and variance 1 over its pixels; no affine parameters
+    (Ulyanov et al. 2016).
 
     A flat channel becomes 0. Raises ValueError for a 1x1 map, which would always become 0.
     """
     if x.shape[1] * x.shape[2] == 1:
-        raise ValueError("Instance norm of a 1x1 map is always zero; use a larger image or norm='none'.")
+        raise ValueError(
+            "Instance norm of a 1x1 map is always zero; use a larger image or norm='none'."
+        )
     return standardised(x, *statistics(x), (1, 2), epsilon).astype(x.dtype)
 
 
 class BatchNorm(nn.Module):
-    """Each channel to mean 0 and variance 1 over batch and pixels, then scaled and shifted (Ioffe and Szegedy 2015).
+    """Each channel to mean 0 and variance 1 over batch and pixels, then scaled and shifted (Ioffe
+    and Szegedy 2015).
 
-    Two passes in at least float32. The running statistics, in the collection `batch_stats`, keep PyTorch's conventions, so that
-    they mean the same on both sides: 0.9 of the old and 0.1 of the new, whose variance is divided by n - 1, not n. The scale
-    starts at N(1, 0.02), as in the authors' code.
+    Two passes in at least float32. The running statistics, in the collection `batch_stats`, keep
+    PyTorch's conventions, so that they mean the same on both sides: 0.9 of the old and 0.1 of the
+    new, whose variance is divided by n - 1, not n. The scale starts at N(1, 0.02), as in the
+    authors' code.
     """
 
     @nn.compact
@@ -247,10 +294,14 @@ class BatchNorm(nn.Module):
             if not self.is_initializing():
                 count = x.size // x.shape[-1]
                 running_mean.value = 0.9 * running_mean.value + 0.1 * mean
-                running_var.value = 0.9 * running_var.value + 0.1 * variance * (count / max(count - 1, 1))
+                running_var.value = 0.9 * running_var.value + 0.1 * variance * (
+                    count / max(count - 1, 1)
+                )
             return (standardised(x, *moments_of_x, (0, 1, 2)) * scale + bias).astype(x.dtype)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        return ((wide - running_mean.value) * (scale * jax.lax.rsqrt(running_var.value + 1e-5)) + bias).astype(x.dtype)
+        return (
+            (wide - running_mean.value) * (scale * jax.lax.rsqrt(running_var.value + 1e-5)) + bias
+        ).astype(x.dtype)
 
 
 class Norm(nn.Module):
@@ -271,13 +322,18 @@ class Norm(nn.Module):
 
 
 remat = jax.make_user_context(True)
-"""`with remat(False):` networks that are applied inside keep everything: for reading what is between their layers."""
+"""`with remat(False):` networks that are applied inside keep everything: for reading what is
+between their layers.
+"""
 
 
-def rematerialised(layers: Callable[[Network, jax.Array, bool], jax.Array]) -> Callable[[Network, jax.Array, bool], jax.Array]:
-    """A network's layers, (module, images, train) -> images, such that the backward pass is left the results of convolutions
-    and norms' moments; norms and activations, which cost little, are computed again (Chen et al. 2016, "Training deep nets
-    with sublinear memory cost", section 4.1)."""
+def rematerialised(
+    layers: Callable[[Network, jax.Array, bool], jax.Array],
+) -> Callable[[Network, jax.Array, bool], jax.Array]:
+    """A network's layers, (module, images, train) -> images, such that the backward pass is left
+    the results of convolutions and norms' moments; norms and activations, which cost little, are
+    computed again (Chen et al. 2016, "Training deep nets with sublinear memory cost", section 4.1).
+    """
     if not remat.value:
         return layers
     policy = jax.checkpoint_policies.save_only_these_names("convolution", "moments")
@@ -285,7 +341,9 @@ def rematerialised(layers: Callable[[Network, jax.Array, bool], jax.Array]) -> C
 
 
 def bias_before(norm: NormKind) -> Bias:
-    """Of a convolution that a norm follows. Batch norm has a shift of its own. With instance norm the authors keep a bias,
-    which the norm subtracts again: here it is idle, where theirs, whose gradient is rounding, wanders under Adam."""
+    """Of a convolution that a norm follows. Batch norm has a shift of its own. With instance norm
+    the authors keep a bias, which the norm subtracts again: here it is idle, where theirs, whose
+    gradient is rounding, wanders under Adam.
+    """
     biases: dict[NormKind, Bias] = {"batch": False, "instance": "idle", "none": True}
     return biases[norm]

@@ -1,4 +1,6 @@
-"""PatchGAN critics: one logit for every overlapping patch (Isola et al. 2017, sections 3.2.2 and 6.1.2)."""
+"""PatchGAN critics: one logit for every overlapping patch (Isola et al. 2017, sections 3.2.2 and
+6.1.2).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,16 @@ from imgtrans_jax.types import Dtype, Logits, Named
 
 
 class PatchGAN(nn.Module):
-    """C64-C128-C256-C512 and a 1-channel convolution, 4x4, LeakyReLU 0.2, no norm on the first layer.
+    """C64-C128-C256-C512 and a 1-channel convolution, 4x4, LeakyReLU 0.2, no norm on the first
+    layer.
 
     (N, H, W, C) in [-1, 1] -> logits (N, h, w, 1) float32.
 
-    layers: convolutions of stride 2; two of stride 1 follow. It sets the field of view of a logit in pixels: 0 -> 1 (the
-    paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3 -> 70 (the default, 2,764,737 parameters with instance norm
-    and RGB), 4 -> 142, 5 -> 286. Widths double up to 8 x `width`. Instance norm's statistics reach beyond this field.
-    downsample: the paper's `strided` convolutions, or `blurred`, the anti-aliasing of CUT, whose fields are larger.
+    layers: convolutions of stride 2; two of stride 1 follow. It sets the field of view of a logit
+    in pixels: 0 -> 1 (the paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3 -> 70 (the
+    default, 2,764,737 parameters with instance norm and RGB), 4 -> 142, 5 -> 286. Widths double up
+    to 8 x `width`. Instance norm's statistics reach beyond this field. downsample: the paper's
+    `strided` convolutions, or `blurred`, the anti-aliasing of CUT, whose fields are larger.
 
     Raises ValueError for an image too small to leave a map of patches.
     """
@@ -46,7 +50,10 @@ class PatchGAN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> Logits:
         if self.width < 1 or self.layers < 0:
-            raise ValueError(f"A PatchGAN of width={self.width} and layers={self.layers} cannot be built; use 1 and 0 or more.")
+            raise ValueError(
+                f"A PatchGAN of width={self.width} and layers={self.layers} cannot be built; use "
+                "1 and 0 or more."
+            )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         check_batch(x)
         kernel, padding = (4, 1) if self.layers else (1, 0)
@@ -54,15 +61,23 @@ class PatchGAN(nn.Module):
         smallest = 3 * 2**self.layers if self.layers else 1
         if min(x.shape[1:3]) < smallest:
             raise ValueError(
-                f"A PatchGAN with layers={self.layers} needs {smallest} pixels a side, this is {x.shape[1]}x{x.shape[2]}: "
-                "use larger images or fewer layers."
+                f"A PatchGAN with layers={self.layers} needs {smallest} pixels a side, this is "
+                f"{x.shape[1]}x{x.shape[2]}: use larger images or fewer layers."
             )
         y = x
         for level, stride in enumerate(strides):
             bias = level == 0 or bias_before(self.norm)
             features = self.width * 2 ** min(level, 3)
             blurred = self.downsample == "blurred" and stride == 2
-            y = Conv(features, kernel, 1 if blurred else stride, padding, bias=bias, **common, name=f"conv_{level}")(y)
+            y = Conv(
+                features,
+                kernel,
+                1 if blurred else stride,
+                padding,
+                bias=bias,
+                **common,
+                name=f"conv_{level}",
+            )(y)
             if level:
                 y = Norm(self.norm, name=f"norm_{level}")(y, train)
             y = nn.leaky_relu(y, 0.2)
@@ -72,10 +87,11 @@ class PatchGAN(nn.Module):
 
 
 class StrideOneCritic(nn.Module):
-    """The critic of the van Gogh CycleGAN report: 3x3 convolutions of stride 1 alone, each logit sees 11 pixels.
+    """The critic of the van Gogh CycleGAN report: 3x3 convolutions of stride 1 alone, each logit
+    sees 11 pixels.
 
-    (N, H, W, C) in [-1, 1] -> logits (N, H W) float32. C16-C64-C256-C256 with instance norm and LeakyReLU 0.2, then one
-    channel without a bias: 749,824 parameters for RGB.
+    (N, H, W, C) in [-1, 1] -> logits (N, H W) float32. C16-C64-C256-C256 with instance norm and
+    LeakyReLU 0.2, then one channel without a bias: 749,824 parameters for RGB.
     """
 
     widths: tuple[int, ...] = (16, 64, 256, 256)
@@ -85,7 +101,11 @@ class StrideOneCritic(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> Logits:
         check_batch(x)
-        common: dict[str, Any] = {"padding": 1, "kernel_init": self.kernel_init, "dtype": self.dtype}
+        common: dict[str, Any] = {
+            "padding": 1,
+            "kernel_init": self.kernel_init,
+            "dtype": self.dtype,
+        }
         for level, width in enumerate(self.widths):
             x = Conv(width, 3, bias=bias_before("instance"), **common, name=f"conv_{level}")(x)
             x = nn.leaky_relu(instance_norm(x), 0.2)

@@ -1,4 +1,6 @@
-"""The residual generator of Johnson et al. 2016 as CycleGAN uses it (Zhu et al. 2017, section 7.2)."""
+"""The residual generator of Johnson et al. 2016 as CycleGAN uses it (Zhu et al. 2017, section
+7.2).
+"""
 
 from __future__ import annotations
 
@@ -56,14 +58,17 @@ class ResidualBlock(nn.Module):
 class ResNetGenerator(nn.Module):
     """c7s1-w, d2w, d4w, R4w x blocks, u2w, uw, c7s1-channels, tanh.
 
-    (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 4 and at least 8. With width 64 and
-    RGB it has 7,837,699 parameters at 6 blocks (the paper's net for 128 px) and 11,378,179 at 9 (256 px and above).
+    (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 4 and at
+    least 8. With width 64 and RGB it has 7,837,699 parameters at 6 blocks (the paper's net for 128
+    px) and 11,378,179 at 9 (256 px and above).
 
-    width: channels after the first layer. downsample: the paper's `strided` convolutions, or `blurred`, the anti-aliasing of
-    CUT. upsample: the paper's `transposed`, or `nearest`, `bilinear`, `blurred` (CUT's). norm: `instance`, `batch` or
-    `none`. dropout: the rate inside each block, 0 in the paper. remat: norms and activations are computed again in the backward
-    pass instead of kept, for a third less memory. kernel_init: any (key, shape, dtype) -> array.
-    dtype: `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay float32.
+    width: channels after the first layer. downsample: the paper's `strided` convolutions, or
+    `blurred`, the anti-aliasing of CUT. upsample: the paper's `transposed`, or `nearest`,
+    `bilinear`, `blurred` (CUT's). norm: `instance`, `batch` or `none`. dropout: the rate inside
+    each block, 0 in the paper. remat: norms and activations are computed again in the backward pass
+    instead of kept, for a third less memory. kernel_init: any (key, shape, dtype) -> array. dtype:
+    `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay
+    float32.
 
     Raises ValueError for a size that it cannot take.
     """
@@ -83,13 +88,21 @@ class ResNetGenerator(nn.Module):
     def __call__(self, x: SignedImages, train: bool) -> SignedImages:
         if self.width < 1 or self.blocks < 0:
             raise ValueError(
-                f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use 1 and 0 or more."
+                f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use "
+                "1 and 0 or more."
             )
         check_batch(x)
         height, width = x.shape[1:3]
         if height % 4 or width % 4 or min(height, width) < 8:
-            raise ValueError(f"The ResNet generator takes sizes that are multiples of 4, from 8; this is {height}x{width}.")
-        layers = rematerialised(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
+            raise ValueError(
+                "The ResNet generator takes sizes that are multiples of 4, from 8; this is "
+                f"{height}x{width}."
+            )
+        layers = (
+            rematerialised(ResNetGenerator._layers)
+            if train and self.remat
+            else ResNetGenerator._layers
+        )
         return layers(self, x, train)
 
     def _layers(self, x: jax.Array, train: bool) -> jax.Array:
@@ -103,12 +116,16 @@ class ResNetGenerator(nn.Module):
         for level in range(2):
             name = f"down_{level}"
             stride = 2 if self.downsample == "strided" else 1
-            y = normed(Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name)
+            y = normed(
+                Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name
+            )
             y = halved(y) if self.downsample == "blurred" else y
         for block in range(self.blocks):
             y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
         for level in range(2):
             name = f"up_{level}"
-            y = normed(Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y), name)
+            y = normed(
+                Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y), name
+            )
         y = Conv(self.channels, 7, padding=3, reflect=True, **common, name="tail")(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))

@@ -8,16 +8,29 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Kaiming, Norm, Normal, NormKind, bias_before, check_batch
+from imgtrans_jax.models.layers import (
+    Conv,
+    Initializer,
+    Kaiming,
+    Norm,
+    Normal,
+    NormKind,
+    bias_before,
+    check_batch,
+)
 from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 
 def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
-    """(N, H, W, C factor^2) -> (N, factor H, factor W, C): channel c factor^2 + factor i + j of pixel (h, w) goes to channel c
-    of pixel (factor h + i, factor w + j) (Shi et al. 2016, equation 4)."""
+    """(N, H, W, C factor^2) -> (N, factor H, factor W, C): channel c factor^2 + factor i + j of
+    pixel (h, w) goes to channel c of pixel (factor h + i, factor w + j) (Shi et al. 2016, equation
+    4).
+    """
     n, height, width, channels = x.shape
     x = x.reshape(n, height, width, channels // factor**2, factor, factor)
-    return x.transpose(0, 1, 4, 2, 5, 3).reshape(n, factor * height, factor * width, channels // factor**2)
+    return x.transpose(0, 1, 4, 2, 5, 3).reshape(
+        n, factor * height, factor * width, channels // factor**2
+    )
 
 
 class PReLU(nn.Module):
@@ -30,11 +43,13 @@ class PReLU(nn.Module):
 
 
 class SRResNet(nn.Module):
-    """Conv9-PReLU, `blocks` residual blocks, a skip over all of them, then two sub-pixel layers of x2 and a Conv9.
+    """Conv9-PReLU, `blocks` residual blocks, a skip over all of them, then two sub-pixel layers of
+    x2 and a Conv9.
 
-    (N, H, W, C) in [-1, 1] -> (N, 4H, 4W, channels); any H and W. The values are not squashed. norm: the paper's `batch`, or
-    `none`, which later work prefers (Lim et al. 2017). skip: adds the input enlarged by a bicubic filter, so that the network
-    learns what that lacks; the paper has none.
+    (N, H, W, C) in [-1, 1] -> (N, 4H, 4W, channels); any H and W. The values are not squashed.
+    norm: the paper's `batch`, or `none`, which later work prefers (Lim et al. 2017). skip: adds the
+    input enlarged by a bicubic filter, so that the network learns what that lacks; the paper has
+    none.
     """
 
     width: int = 64
@@ -52,15 +67,21 @@ class SRResNet(nn.Module):
         inner: dict[str, Any] = common | {"padding": 1, "bias": bias_before(self.norm)}
 
         def normed(y: jax.Array, name: str) -> jax.Array:
-            return Norm(self.norm, name=f"{name}_norm")(Conv(self.width, 3, **inner, name=name)(y), train)
+            return Norm(self.norm, name=f"{name}_norm")(
+                Conv(self.width, 3, **inner, name=name)(y), train
+            )
 
-        first = y = PReLU(name="head_prelu")(Conv(self.width, 9, padding=4, **common, name="head")(x))
+        first = y = PReLU(name="head_prelu")(
+            Conv(self.width, 9, padding=4, **common, name="head")(x)
+        )
         for block in range(self.blocks):
             z = PReLU(name=f"block_{block}_prelu")(normed(y, f"block_{block}_0"))
             y = y + normed(z, f"block_{block}_1")
         y = first + normed(y, "body")
         for level in range(2):
-            y = pixel_shuffle(Conv(4 * self.width, 3, padding=1, **common, name=f"up_{level}")(y), 2)
+            y = pixel_shuffle(
+                Conv(4 * self.width, 3, padding=1, **common, name=f"up_{level}")(y), 2
+            )
             y = PReLU(name=f"up_{level}_prelu")(y)
         # With the skip the network starts as the bicubic filter itself.
         last: dict[str, Any] = common | {"kernel_init": Normal(1e-3)} if self.skip else common
@@ -76,9 +97,11 @@ def enlarged(x: jax.Array, factor: int) -> jax.Array:
 
 
 class SRGANCritic(nn.Module):
-    """Eight 3x3 convolutions of stride 1 and 2 in turn, C64 to C512, LeakyReLU 0.2, then 1024 units and one logit.
+    """Eight 3x3 convolutions of stride 1 and 2 in turn, C64 to C512, LeakyReLU 0.2, then 1024 units
+    and one logit.
 
-    (N, H, W, C) in [-1, 1], always of one size -> logits (N, 1, 1, 1) float32. No norm on the first layer.
+    (N, H, W, C) in [-1, 1], always of one size -> logits (N, 1, 1, 1) float32. No norm on the first
+    layer.
     """
 
     width: int = 64
@@ -93,7 +116,15 @@ class SRGANCritic(nn.Module):
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         for level in range(8):
             bias = level == 0 or bias_before(self.norm)
-            x = Conv(self.width * 2 ** (level // 2), 3, 1 + level % 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
+            x = Conv(
+                self.width * 2 ** (level // 2),
+                3,
+                1 + level % 2,
+                1,
+                bias=bias,
+                **common,
+                name=f"conv_{level}",
+            )(x)
             if level:
                 x = Norm(self.norm, name=f"norm_{level}")(x, train)
             x = nn.leaky_relu(x, 0.2)

@@ -22,15 +22,19 @@ from imgtrans_jax.types import Dtype, SignedImages
 
 
 class UNet(nn.Module):
-    """C64-C128-C256-C512 x (levels - 3), and back with skip connections from layer i to layer levels - i; ends in tanh.
+    """C64-C128-C256-C512 x (levels - 3), and back with skip connections from layer i to layer
+    levels - i; ends in tanh.
 
-    (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 2^levels. Convolutions are 4x4 of stride
-    2. With width 64, RGB, 8 levels (256 px) and batch norm it has 54,413,955 parameters; 7 levels serve 128 px, 6 serve 64.
+    (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 2^levels.
+    Convolutions are 4x4 of stride
+    2. With width 64, RGB, 8 levels (256 px) and batch norm it has 54,413,955 parameters; 7 levels
+    serve 128 px, 6 serve 64.
 
-    The decoder's channels are those of the paper counted after the skip connection. dropout: its rate in the levels of the
-    decoder between the innermost and the last three that double in size towards the image, which are the paper's three CD512
-    for 8 levels; it is the method's noise. upsample: the paper's `transposed`, or `nearest`, `bilinear`. The innermost map
-    has no norm before the decoder: at 1x1 it would become zero.
+    The decoder's channels are those of the paper counted after the skip connection. dropout: its
+    rate in the levels of the decoder between the innermost and the last three that double in size
+    towards the image, which are the paper's three CD512 for 8 levels; it is the method's noise.
+    upsample: the paper's `transposed`, or `nearest`, `bilinear`. The innermost map has no norm
+    before the decoder: at 1x1 it would become zero.
 
     Raises ValueError for a size that it cannot take.
     """
@@ -52,29 +56,42 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(self, x: SignedImages, train: bool) -> SignedImages:
         if self.width < 1 or self.levels < 2:
-            raise ValueError(f"A U-Net of width={self.width} and levels={self.levels} cannot be built; use 1 and 2 or more.")
+            raise ValueError(
+                f"A U-Net of width={self.width} and levels={self.levels} cannot be built; use 1 "
+                "and 2 or more."
+            )
         check_batch(x)
         height, width = x.shape[1:3]
         if height % self.multiple or width % self.multiple:
             raise ValueError(
-                f"A U-Net of {self.levels} levels takes sizes that are multiples of {self.multiple}; this is {height}x{width}: "
-                "use fewer levels or another size."
+                f"A U-Net of {self.levels} levels takes sizes that are multiples of "
+                f"{self.multiple}; this is {height}x{width}: use fewer levels or another size."
             )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
-        ends: dict[str, Any] = common | {"bias": self.norm != "batch"}  # of the levels without a norm
+        # of the levels without a norm
+        ends: dict[str, Any] = common | {"bias": self.norm != "batch"}
         last = self.levels - 1
         skips = []
         y = x
         for level in range(self.levels):
             y = nn.leaky_relu(y, 0.2) if level else y
-            y = Conv(self._features(level), 4, 2, 1, **(inner if 0 < level < last else ends), name=f"down_{level}")(y)
+            y = Conv(
+                self._features(level),
+                4,
+                2,
+                1,
+                **(inner if 0 < level < last else ends),
+                name=f"down_{level}",
+            )(y)
             if 0 < level < last:
                 y = Norm(self.norm, name=f"down_{level}_norm")(y, train)
             skips.append(y)
         y = skips.pop()
         for level in range(last, 0, -1):
-            y = Upsample(self._features(level - 1), self.upsample, 4, **inner, name=f"up_{level}")(nn.relu(y))
+            y = Upsample(self._features(level - 1), self.upsample, 4, **inner, name=f"up_{level}")(
+                nn.relu(y)
+            )
             y = Norm(self.norm, name=f"up_{level}_norm")(y, train)
             if 3 < level < last and self.dropout:
                 y = nn.Dropout(self.dropout)(y, deterministic=not train)

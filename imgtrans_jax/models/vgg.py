@@ -1,4 +1,6 @@
-"""VGG-16 and VGG-19 as feature networks (Simonyan and Zisserman 2015, table 1, columns D and E), without the classifier."""
+"""VGG-16 and VGG-19 as feature networks (Simonyan and Zisserman 2015, table 1, columns D and E),
+without the classifier.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,17 @@ DEVIATION = (0.229, 0.224, 0.225)
 
 def convolutions(depth: Depth) -> tuple[str, ...]:
     """The names of the convolutions in order: 'conv1_1', 'conv1_2', 'conv2_1', …"""
-    return tuple(f"conv{block}_{i}" for block, count in enumerate(BLOCKS[depth], 1) for i in range(1, count + 1))
+    return tuple(
+        f"conv{block}_{i}"
+        for block, count in enumerate(BLOCKS[depth], 1)
+        for i in range(1, count + 1)
+    )
 
 
 def layer_names(depth: Depth) -> tuple[str, ...]:
-    """Every layer that can be asked for, from shallow to deep: 'input', 'conv1_1', 'relu1_1', …, 'pool1', …, 'pool5'."""
+    """Every layer that can be asked for, from shallow to deep: 'input', 'conv1_1', 'relu1_1', …,
+    'pool1', …, 'pool5'.
+    """
     names = ["input"]
     for block, count in enumerate(BLOCKS[depth], 1):
         for i in range(1, count + 1):
@@ -54,9 +62,11 @@ def _block(layer: str) -> int:
 
 
 def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
-    """How a unit of `layer` sees the input: (side of its field, distance of neighbours' fields, centre of unit 0), in pixels.
+    """How a unit of `layer` sees the input: (side of its field, distance of neighbours' fields,
+    centre of unit 0), in pixels.
 
-    Unit i sees the pixels from centre + i * distance - (side - 1) / 2 to centre + i * distance + (side - 1) / 2.
+    Unit i sees the pixels from centre + i * distance - (side - 1) / 2 to centre + i * distance +
+    (side - 1) / 2.
     """
     side, stride, centre = 1, 1, 0.0
     for name in layer_names(depth):
@@ -70,8 +80,9 @@ def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
 
 
 def stands_in(layer: str, depth: Depth) -> str:
-    """The layer itself, or, where this depth has not got it, the deepest one of its kind in its block: VGG-16's relu4_3 for
-    VGG-19's relu4_4. Raises ValueError for a layer of neither network."""
+    """The layer itself, or, where this depth has not got it, the deepest one of its kind in its
+    block: VGG-16's relu4_3 for VGG-19's relu4_4. Raises ValueError for a layer of neither network.
+    """
     names = layer_names(depth)
     if layer in names:
         return layer
@@ -83,7 +94,10 @@ def stands_in(layer: str, depth: Depth) -> str:
 
 def smallest_side(layers: tuple[str, ...]) -> int:
     """The shortest side of an image, in pixels, for which all `layers` have at least one unit."""
-    return max((2 ** (_block(name) - (not name.startswith("pool"))) for name in layers if name != "input"), default=1)
+    return max(
+        (2 ** (_block(name) - (not name.startswith("pool"))) for name in layers if name != "input"),
+        default=1,
+    )
 
 
 class VGG(nn.Module):
@@ -91,9 +105,10 @@ class VGG(nn.Module):
 
     Images are (N, H, W, 3) sRGB in [0, 1]; The normalisation happens inside, by
     the parameters `mean` and `deviation`. Results are {layer: (N, h, w, C)}:
-    `conv*` before and `relu*` after the rectification, `pool*`, and `input`, the images themselves. h and w halve, rounded
-    down, at every pool. pooling: `average` is Gatys et al.'s advice for smoother pictures. Raises ValueError for a layer that
-    is not there, and for images too small to reach it.
+    `conv*` before and `relu*` after the rectification, `pool*`, and `input`, the images themselves.
+    h and w halve, rounded down, at every pool. pooling: `average` is Gatys et al.'s advice for
+    smoother pictures. Raises ValueError for a layer that is not there, and for images too small to
+    reach it.
     """
 
     depth: Depth = 16
@@ -107,8 +122,8 @@ class VGG(nn.Module):
         check_batch(images, (1, 3))
         if min(images.shape[1:3]) < smallest_side(self.layers):
             raise ValueError(
-                f"An image of {images.shape[2]}x{images.shape[1]} is too small for {self.layers[-1]}; "
-                f"{smallest_side(self.layers)} pixels a side are needed."
+                f"An image of {images.shape[2]}x{images.shape[1]} is too small for "
+                f"{self.layers[-1]}; {smallest_side(self.layers)} pixels a side are needed."
             )
         wanted = set(self.layers)
         features: dict[str, jax.Array] = {"input": images}
@@ -119,7 +134,9 @@ class VGG(nn.Module):
             if wanted <= features.keys():
                 break
             if name.startswith("conv"):
-                x = Conv(channels(name), 3, 1, 1, kernel_init=Kaiming(), dtype=self.dtype, name=name)(x)
+                x = Conv(
+                    channels(name), 3, 1, 1, kernel_init=Kaiming(), dtype=self.dtype, name=name
+                )(x)
             elif name.startswith("relu"):
                 x = nn.relu(x)
             else:
@@ -129,13 +146,19 @@ class VGG(nn.Module):
 
 
 def _pool(x: jax.Array, how: Pooling) -> jax.Array:
-    """2x2 with stride 2. As reductions over a reshaped array: the gradient of XLA:CPU's windowed maximum is far slower."""
+    """2x2 with stride 2. As reductions over a reshaped array: the gradient of XLA:CPU's windowed
+    maximum is far slower.
+    """
     n, height, width, channels = x.shape
-    x = x[:, : height // 2 * 2, : width // 2 * 2].reshape(n, height // 2, 2, width // 2, 2, channels)
+    x = x[:, : height // 2 * 2, : width // 2 * 2].reshape(
+        n, height // 2, 2, width // 2, 2, channels
+    )
     return x.max(axis=(2, 4)) if how == "max" else x.mean(axis=(2, 4))
 
 
 def _no_layer(layer: str, depth: Depth) -> str:
     near = difflib.get_close_matches(layer, layer_names(depth), 3, 0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(layer_names(depth))}."
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(layer_names(depth))}."
+    )
     return f"VGG-{depth} has no layer '{layer}'; {hint}"

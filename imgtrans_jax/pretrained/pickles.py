@@ -1,7 +1,8 @@
 """A follower of pickles that name arrays, of NumPy's or torch's, and do nothing else.
 
-A pickle is a program. The one here is not run: `Machine` follows the few operations that naming arrays takes and refuses any
-other, every class that it may mention is replaced by a record of our own, and sizes are checked before an array is made.
+A pickle is a program. The one here is not run: `Machine` follows the few operations that naming
+arrays takes and refuses any other, every class that it may mention is replaced by a record of our
+own, and sizes are checked before an array is made.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class NotAllowed(Exception):
     """The file wants something that a file of arrays does not need. The message names it."""
 
 
-# ------------------------------------------------------------------------------------------------ what a pickle may name
+# --------------------------------------------------------------------------- what a pickle may name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,11 @@ class _Array:
 
 
 def _rebuild_tensor(storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> Tensor:
-    if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
+    if (
+        not isinstance(storage, Storage)
+        or not isinstance(shape, tuple)
+        or not isinstance(stride, tuple)
+    ):
         raise NotAllowed("a tensor without data")
     return Tensor(storage, offset, shape, stride)
 
@@ -101,15 +106,20 @@ def _rebuild_parameter(data: Any, *_: Any) -> Any:
 
 
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-    # Lists of a pickle can be each other's items: what a loop over items' items would meet has no bound.
-    if not isinstance(pairs, (list, tuple)) or any(not isinstance(p, (list, tuple)) or len(p) != 2 for p in pairs):
+    # Lists of a pickle can be each other's items: what a loop over items' items would meet has no
+    # bound.
+    if not isinstance(pairs, (list, tuple)) or any(
+        not isinstance(p, (list, tuple)) or len(p) != 2 for p in pairs
+    ):
         raise NotAllowed("a dict of something else than pairs")
     return dict(_pairs([x for pair in pairs for x in pair]))
 
 
 def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if not (isinstance(key, str) and len(key) <= LONGEST_NAME) and not (isinstance(key, int) and abs(key) < 2**31):
+        if not (isinstance(key, str) and len(key) <= LONGEST_NAME) and not (
+            isinstance(key, int) and abs(key) < 2**31
+        ):
             raise NotAllowed("a name that is no text, or a longer one than a network has")
         yield key, value
 
@@ -127,11 +137,19 @@ TORCH: dict[str, Any] = {
     **_STORAGES,
 }
 
-# ------------------------------------------------------------------------------------------------ following a pickle
+# ------------------------------------------------------------------------------- following a pickle
 
 _VALUES = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *(
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+    ),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -222,8 +240,13 @@ class Machine:
 
     def _stack_global(self, *_: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        # Other values are not shown: a tuple of a tuple twice of a tuple twice … has an endless text.
-        self._name(f"{module} {name}" if isinstance(module, str) and isinstance(name, str) else "a name that is no text")
+        # Other values are not shown: a tuple of a tuple twice of a tuple twice … has an endless
+        # text.
+        self._name(
+            f"{module} {name}"
+            if isinstance(module, str) and isinstance(name, str)
+            else "a name that is no text"
+        )
 
     def _name(self, name: str) -> None:
         if name not in self.allowed:
@@ -232,7 +255,9 @@ class Machine:
 
     def _reduce(self, *_: Any) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not any(function is known for known in self.allowed.values()) or not isinstance(arguments, tuple):
+        if not any(function is known for known in self.allowed.values()) or not isinstance(
+            arguments, tuple
+        ):
             raise NotAllowed("a call of something else than an array's making")
         self.stack.append(function(*arguments))
 
@@ -245,10 +270,20 @@ class Machine:
 
     def _binpersid(self, *_: Any) -> None:
         pid = self.stack.pop()
-        if self.allowed is not TORCH or not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        if (
+            self.allowed is not TORCH
+            or not isinstance(pid, tuple)
+            or len(pid) < 5
+            or pid[0] != "storage"
+        ):
             raise NotAllowed("data outside the file")
         _, dtype, key, _, count = pid[:5]
-        if not (isinstance(dtype, np.dtype) and isinstance(key, (str, int)) and isinstance(count, int) and 0 <= count < 2**40):
+        if not (
+            isinstance(dtype, np.dtype)
+            and isinstance(key, (str, int))
+            and isinstance(count, int)
+            and 0 <= count < 2**40
+        ):
             raise NotAllowed("a storage of another kind")
         storage = Storage(dtype, str(key), count)
         if self.storages.setdefault(storage.key, storage) != storage:
@@ -256,11 +291,13 @@ class Machine:
         self.stack.append(storage)
 
 
-# ------------------------------------------------------------------------------------------------ reading files
+# ------------------------------------------------------------------------------------ reading files
 
 
 def read_arrays(path: Path) -> Any:
-    """The nested dicts of a pickle, with every NumPy array in its place, read-only. Raises UserError for any other pickle."""
+    """The nested dicts of a pickle, with every NumPy array in its place, read-only. Raises
+    UserError for any other pickle.
+    """
     with told(path):
         return _unwrap(Machine(_NUMPY).run(io.BytesIO(path.read_bytes())), set())
 
@@ -276,23 +313,30 @@ class told:
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         if isinstance(error, NotAllowed):
             raise UserError(
-                f"{self.path} asks for {error}, which a file of weights does not need; it was not executed. Either it is a "
-                "whole pickled network, whose owner can save the tensors alone (torch.save(network.state_dict(), FILE)), or it "
-                "is not to be trusted."
+                f"{self.path} asks for {error}, which a file of weights does not need; it was not "
+                "executed. Either it is a whole pickled network, whose owner can save the "
+                "tensors alone (torch.save(network.state_dict(), FILE)), or it is not to be "
+                "trusted."
             ) from None
         if isinstance(error, FileNotFoundError):
             raise UserError(f"There is no file of weights {self.path}; check the path.") from None
-        if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+        if isinstance(error, UserError) or (
+            isinstance(error, OSError) and error.errno != errno.EINVAL
+        ):
             return  # EINVAL: a place in the file that cannot be
         if isinstance(error, Exception):
             raise UserError(
-                f"The file of weights {self.path} is damaged or cut off ({type(error).__name__}: {str(error)[:200]}); get it "
-                "again."
+                f"The file of weights {self.path} is damaged or cut off ({type(error).__name__}: "
+                f"{str(error)[:200]}); get it again."
             ) from None
 
 
 def count_of(shape: Any) -> int:
-    if not (isinstance(shape, tuple) and len(shape) <= 8 and all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)):
+    if not (
+        isinstance(shape, tuple)
+        and len(shape) <= 8
+        and all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)
+    ):
         raise NotAllowed("an array of an impossible shape")
     return int(np.prod(shape, dtype=object)) if shape else 1
 

@@ -1,4 +1,6 @@
-"""torch's .pth files without torch: both of its forms are read, nothing in them is run, and the newer one is written."""
+"""torch's .pth files without torch: both of its forms are read, nothing in them is run, and the
+newer one is written.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from imgtrans_jax.files import whole
-from imgtrans_jax.pretrained.pickles import LONGEST_NAME, TORCH, Machine, NotAllowed, Storage, Tensor, count_of, told
+from imgtrans_jax.pretrained.pickles import (
+    LONGEST_NAME,
+    TORCH,
+    Machine,
+    NotAllowed,
+    Storage,
+    Tensor,
+    count_of,
+    told,
+)
 from imgtrans_jax.types import UserError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -23,9 +34,11 @@ _MOST_ENTRIES = 100_000  # tensors, numbers and texts of one file
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor of a .pth file by its dotted name, in either of torch's forms (zip, and the one before it).
+    """Every tensor of a .pth file by its dotted name, in either of torch's forms (zip, and the one
+    before it).
 
-    Raises UserError if the file is damaged, is none of these, or holds anything but tensors, numbers and texts.
+    Raises UserError if the file is damaged, is none of these, or holds anything but tensors,
+    numbers and texts.
     """
     with told(path), path.open("rb") as file:
         size = path.stat().st_size
@@ -33,7 +46,8 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("the archive has no end")
         value, load = (_open_zip if zipfile.is_zipfile(file) else _open_legacy)(file, size)
         found: dict[str, np.ndarray] = {}
-        left, reads = 2 * size, 64 * size + 2**20  # tied weights are read twice, and parts of one storage often
+        # tied weights are read twice, and parts of one storage often
+        left, reads = 2 * size, 64 * size + 2**20
         for name, tensor in _tensors(value):
             left -= count_of(tensor.shape) * tensor.storage.dtype.itemsize
             reads -= tensor.storage.count * tensor.storage.dtype.itemsize
@@ -41,7 +55,10 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
                 raise NotAllowed("tensors larger than itself")
             found[name] = _strided(tensor, load(tensor.storage))
     if not found:
-        raise UserError(f"{path} holds no tensor; a state dict is needed, as torch.save(network.state_dict(), …) writes it.")
+        raise UserError(
+            f"{path} holds no tensor; a state dict is needed, as torch.save(network.state_dict(), "
+            "…) writes it."
+        )
     return found
 
 
@@ -58,7 +75,10 @@ def _open_zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
         raise NotAllowed("a TorchScript program to be run")
     if len(members) < len(infos) or sum(info.file_size for info in infos) > size:
         raise NotAllowed("more data than it has")
-    if any(info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for info in infos):
+    if any(
+        info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size
+        for info in infos
+    ):
         raise NotAllowed("compressed data")
     (structure,) = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
     if members[structure].file_size > _LARGEST_PICKLE:
@@ -148,20 +168,26 @@ def _tensors(value: Any) -> Iterator[tuple[str, Tensor]]:
 def _strided(tensor: Tensor, data: np.ndarray) -> np.ndarray:
     """A copy of the tensor's view on its storage, once it is known to lie within it."""
     count, whole = count_of(tensor.shape), (tensor.offset, *tensor.stride)
-    if len(tensor.shape) != len(tensor.stride) or not all(isinstance(n, int) and 0 <= n < 2**40 for n in whole):
+    if len(tensor.shape) != len(tensor.stride) or not all(
+        isinstance(n, int) and 0 <= n < 2**40 for n in whole
+    ):
         raise NotAllowed("a tensor outside its data")
-    last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride, strict=True))
+    last = tensor.offset + sum(
+        (n - 1) * step for n, step in zip(tensor.shape, tensor.stride, strict=True)
+    )
     if (count and last >= data.size) or count > data.size:
         raise NotAllowed("a tensor outside its data")
     strides = [step * data.itemsize for step in tensor.stride]
     return np.lib.stride_tricks.as_strided(data[tensor.offset :], tensor.shape, strides).copy()
 
 
-# ------------------------------------------------------------------------------------------------ writing files
+# ------------------------------------------------------------------------------------ writing files
 
 
 def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes float32 and int64 arrays as torch.save writes a state dict: a zip archive, of a pickle and a member an array."""
+    """Writes float32 and int64 arrays as torch.save writes a state dict: a zip archive, of a pickle
+    and a member an array.
+    """
     kinds = {np.dtype("<f4"): "FloatStorage", np.dtype("<i8"): "LongStorage"}
     structure = io.BytesIO()
     structure.write(pickle.PROTO + b"\2" + pickle.EMPTY_DICT + pickle.MARK)
@@ -169,16 +195,29 @@ def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         for number, (name, array) in enumerate(tensors.items()):
             little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
             strides = tuple(step // array.itemsize for step in little.strides)
-            structure.write(_pickled(name) + _tensor(kinds[little.dtype], str(number), little.size, little.shape, strides))
+            structure.write(
+                _pickled(name)
+                + _tensor(kinds[little.dtype], str(number), little.size, little.shape, strides)
+            )
             _add(archive, f"archive/data/{number}", little.tobytes())
         structure.write(pickle.SETITEMS + pickle.STOP)
-        for name, content in (("data.pkl", structure.getvalue()), ("byteorder", b"little"), ("version", b"3\n")):
+        for name, content in (
+            ("data.pkl", structure.getvalue()),
+            ("byteorder", b"little"),
+            ("version", b"3\n"),
+        ):
             _add(archive, f"archive/{name}", content)
 
 
-def _tensor(kind: str, key: str, count: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
-    """torch._utils._rebuild_tensor_v2(("storage", kind, key, "cpu", count), 0, shape, strides, False, OrderedDict())."""
-    storage = _tupled(_pickled("storage"), _named(f"torch {kind}"), *(_pickled(v) for v in (key, "cpu", count)))
+def _tensor(
+    kind: str, key: str, count: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> bytes:
+    """torch._utils._rebuild_tensor_v2(("storage", kind, key, "cpu", count), 0, shape, strides,
+    False, OrderedDict()).
+    """
+    storage = _tupled(
+        _pickled("storage"), _named(f"torch {kind}"), *(_pickled(v) for v in (key, "cpu", count))
+    )
     hooks = _named("collections OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE
     sizes = (_tupled(*map(_pickled, of)) for of in (shape, strides))
     arguments = _tupled(storage + pickle.BINPERSID, _pickled(0), *sizes, pickle.NEWFALSE, hooks)
@@ -201,4 +240,5 @@ def _pickled(value: str | int) -> bytes:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    archive.writestr(zipfile.ZipInfo(name), content)  # without the time, so that equal weights make equal files
+    # without the time, so that equal weights make equal files
+    archive.writestr(zipfile.ZipInfo(name), content)

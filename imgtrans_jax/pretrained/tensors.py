@@ -1,4 +1,6 @@
-"""Files of tensors by name, .safetensors and .pth, from anywhere: nothing in them is run, and sizes are checked first."""
+"""Files of tensors by name, .safetensors and .pth, from anywhere: nothing in them is run, and sizes
+are checked first.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ _LARGEST_HEADER = 4 * 2**20
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The tensors of a .safetensors or .pth file, told apart by their content, and the metadata of the former.
+    """The tensors of a .safetensors or .pth file, told apart by their content, and the metadata of
+    the former.
 
     Raises UserError if the file is missing, damaged, or anything else.
     """
@@ -46,16 +49,19 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError:
         raise UserError(f"There is no file of weights {path}; check the path.") from None
     except ValueError as error:
-        raise UserError(f"The file of weights {path} is damaged or cut off ({str(error)[:200]}); get it again.") from None
+        raise UserError(
+            f"The file of weights {path} is damaged or cut off ({str(error)[:200]}); get it again."
+        ) from None
 
 
 def read_safetensors(
     file: BinaryIO, size: int, wanted: Callable[[str], bool] = lambda name: True
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The `wanted` tensors of a .safetensors file of `size` bytes, read one by one, and its metadata.
+    """The `wanted` tensors of a .safetensors file of `size` bytes, read one by one, and its
+    metadata.
 
-    The form: 8 bytes with the header's length, the header (JSON: name, dtype, shape, place), the data without gaps. Raises
-    ValueError for any other.
+    The form: 8 bytes with the header's length, the header (JSON: name, dtype, shape, place), the
+    data without gaps. Raises ValueError for any other.
     """
     try:
         return _read_safetensors(file, size, wanted)
@@ -63,13 +69,17 @@ def read_safetensors(
         raise ValueError(f"its header is none: {type(error).__name__} {str(error)[:100]}") from None
 
 
-def _read_safetensors(file: BinaryIO, size: int, wanted: Callable[[str], bool]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _read_safetensors(
+    file: BinaryIO, size: int, wanted: Callable[[str], bool]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     length = int.from_bytes(_exactly(file, 8), "little")
     if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
         raise ValueError("its header has an impossible length")
     header = json_files.parsed(_exactly(file, length))
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+    if not isinstance(metadata, dict) or not all(
+        isinstance(text, str) for text in metadata.values()
+    ):
         raise ValueError("its metadata are no texts")
     places = sorted((*entry["data_offsets"], name) for name, entry in header.items())
     at, arrays = 0, {}

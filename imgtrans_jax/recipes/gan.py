@@ -1,4 +1,6 @@
-"""Pictures from noise: GAN (Goodfellow et al. 2014), conditional GAN (Mirza and Osindero 2014), WGAN and WGAN-GP."""
+"""Pictures from noise: GAN (Goodfellow et al. 2014), conditional GAN (Mirza and Osindero 2014),
+WGAN and WGAN-GP.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,25 @@ _SIDE = 8  # rows and columns of the sheets
 
 
 class Sampler(nn.Module):
-    """{"x": (N, …), "y": (N, d)} -> {"fake": G(z)}, or G(z, y) with `conditional`; z ~ N(0, 1), drawn anew unless it is there
-    as batch["z"]."""
+    """{"x": (N, …), "y": (N, d)} -> {"fake": G(z)}, or G(z, y) with `conditional`; z ~ N(0, 1),
+    drawn anew unless it is there as batch["z"].
+    """
 
     g: nn.Module
     latent: int
     conditional: bool
 
     def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
-        z = batch["z"] if "z" in batch else jax.random.normal(self.make_rng("latent"), (len(batch["y"]), self.latent))
-        return {"fake": self.g(jnp.concatenate([z, batch["y"]], axis=1) if self.conditional else z, train)}
+        z = (
+            batch["z"]
+            if "z" in batch
+            else jax.random.normal(self.make_rng("latent"), (len(batch["y"]), self.latent))
+        )
+        return {
+            "fake": self.g(
+                jnp.concatenate([z, batch["y"]], axis=1) if self.conditional else z, train
+            )
+        }
 
 
 class ConditionalCritic(nn.Module):
@@ -48,22 +59,25 @@ class ConditionalCritic(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class GAN(Recipe):
-    """min over G, max over D of E log D(x) + E log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1 and Algorithm 1).
+    """min over G, max over D of E log D(x) + E log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1
+    and Algorithm 1).
 
     generator: (z, train) -> images; critic: (images, condition or None, train) -> logits.
     gan: the loss by name: vanilla (non-saturating), saturating, lsgan, hinge, wgan.
-    latent: the length of z. conditional: whether y, the class, reaches both players; y may be any vector.
-    critic_steps: the algorithm's k; each turn of either player has a minibatch and latents of its own.
-    penalty: weight of the gradient penalty on the critic (WGAN-GP: 10), 0 for none. clip: the limit of the critic's weights
-    (WGAN: 0.01), 0 for none. ema: as for CycleGAN. extra: see Recipe.
+    latent: the length of z. conditional: whether y, the class, reaches both players; y may be any
+    vector. critic_steps: the algorithm's k; each turn of either player has a minibatch and latents
+    of its own. penalty: weight of the gradient penalty on the critic (WGAN-GP: 10), 0 for none.
+    clip: the limit of the critic's weights (WGAN: 0.01), 0 for none. ema: as for CycleGAN. extra:
+    see Recipe.
 
     Batches are {"x": (N, H, W, C) in [-1, 1], "y": (N, classes)}.
     """
 
     notes: ClassVar[str] = (
-        "All terms carry their weights. gan: how little the samples convince the critic. d_real, d_fake: the critic on real "
-        "pictures and on samples; with vanilla it guesses where both are near 0.69. With wgan, -(d_real + d_fake) is the "
-        "critic's estimate of the distance, which should fall. Each place of a sheet keeps its z through the whole training."
+        "All terms carry their weights. gan: how little the samples convince the critic. d_real, "
+        "d_fake: the critic on real pictures and on samples; with vanilla it guesses where both "
+        "are near 0.69. With wgan, -(d_real + d_fake) is the critic's estimate of the distance, "
+        "which should fall. Each place of a sheet keeps its z through the whole training."
     )
 
     directions: ClassVar[tuple[Direction, ...]] = ()
@@ -82,9 +96,14 @@ class GAN(Recipe):
     def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
         """Raises ValueError for numbers that make no game."""
         if self.critic_steps < 1 or self.latent < 1 or min(self.penalty, self.clip) < 0:
-            raise ValueError("critic_steps and latent must be 1 or more, penalty and clip must not be negative.")
+            raise ValueError(
+                "critic_steps and latent must be 1 or more, penalty and clip must not be negative."
+            )
         if self.gan == wgan and not max(self.penalty, self.clip):
-            raise ValueError("The loss wgan needs a smooth critic: recipe.penalty=10 (WGAN-GP) or recipe.clip=0.01.")
+            raise ValueError(
+                "The loss wgan needs a smooth critic: recipe.penalty=10 (WGAN-GP) or "
+                "recipe.clip=0.01."
+            )
         return Game(
             generator=self._sampler(),
             critic=ConditionalCritic(self.critic.clone()),
@@ -101,7 +120,9 @@ class GAN(Recipe):
         )
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        """A grid of random samples, one with the classes as columns, and the way between pairs of latents."""
+        """A grid of random samples, one with the classes as columns, and the way between pairs of
+        latents.
+        """
         classes = batch["y"].shape[1]
         grid_key, end_key, label_key = jax.random.split(jax.random.key(0), 3)
         z = jax.random.normal(grid_key, (_SIDE * _SIDE, self.latent))
@@ -111,7 +132,9 @@ class GAN(Recipe):
         one_label = jnp.tile(jax.random.permutation(label_key, _SIDE) % classes, _SIDE)
         out = {
             "samples": self._from(params, stats, z, jax.nn.one_hot(labels, classes)),
-            "interpolation": self._from(params, stats, between.reshape(-1, self.latent), jax.nn.one_hot(one_label, classes)),
+            "interpolation": self._from(
+                params, stats, between.reshape(-1, self.latent), jax.nn.one_hot(one_label, classes)
+            ),
         }
         if self.conditional:
             shared = jnp.tile(z[:_SIDE], (classes, 1))
@@ -119,7 +142,12 @@ class GAN(Recipe):
             out["classes"] = self._from(params, stats, shared, each)
         return out
 
-    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
         shares = [f"{round(100 * i / (_SIDE - 1))} % of the way" for i in range(_SIDE)]
         numbers = [f"z {i + 1}" for i in range(_SIDE)]
         shown = {"samples": _columns(samples["samples"], numbers)}
@@ -127,7 +155,9 @@ class GAN(Recipe):
         if "classes" in samples:
             shown["classes"] = _columns(samples["classes"], list(classes))
         if len(batch["x"]) >= _SIDE:
-            shown["real pictures"] = _columns(batch["x"], [f"picture {i + 1}" for i in range(_SIDE)])
+            shown["real pictures"] = _columns(
+                batch["x"], [f"picture {i + 1}" for i in range(_SIDE)]
+            )
         return shown
 
     def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
@@ -153,9 +183,13 @@ class GAN(Recipe):
 
 
 def _slerp(start: jax.Array, end: jax.Array, share: jax.Array) -> jax.Array:
-    """Between latents (N, d) along the sphere (White 2016): the straight way has lengths that a Gaussian never has."""
+    """Between latents (N, d) along the sphere (White 2016): the straight way has lengths that a
+    Gaussian never has.
+    """
     norms = [jnp.linalg.norm(z, axis=1, keepdims=True) for z in (start, end)]
-    angle = jnp.arccos(jnp.clip(jnp.sum(start * end, axis=1, keepdims=True) / (norms[0] * norms[1]), -1, 1))
+    angle = jnp.arccos(
+        jnp.clip(jnp.sum(start * end, axis=1, keepdims=True) / (norms[0] * norms[1]), -1, 1)
+    )
     return (jnp.sin((1 - share) * angle) * start + jnp.sin(share * angle) * end) / jnp.sin(angle)
 
 

@@ -1,6 +1,8 @@
-"""Neural style transfer: the pixels of a picture, until its features are those of one and its Gram matrices those of another.
+"""Neural style transfer: the pixels of a picture, until its features are those of one and its Gram
+matrices those of another.
 
-Gatys, Ecker and Bethge 2016 (CVPR), with the controls of Gatys et al. 2017 and the coarse-to-fine practice of later code.
+Gatys, Ecker and Bethge 2016 (CVPR), with the controls of Gatys et al. 2017 and the coarse-to-fine
+practice of later code.
 """
 
 from __future__ import annotations
@@ -38,19 +40,22 @@ def by_depth(count: int) -> tuple[float, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Gatys:
-    """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over pixels (equation 7).
+    """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over
+    pixels (equation 7).
 
-    weights: the network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. pooling: `average` is the paper's.
-    content_layers, style_layers: by name. content_loss: content_relative, _sum, _half (the paper's) or _mean. style_loss:
-    style_relative, _raw, _normalised (the paper's) or _mean. Relative losses are 1 for a black network, so that weights mean
-    the same for every network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
+    weights: the network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. pooling:
+    `average` is the paper's. content_layers, style_layers: by name. content_loss: content_relative,
+    _sum, _half (the paper's) or _mean. style_loss: style_relative, _raw, _normalised (the paper's)
+    or _mean. Relative losses are 1 for a black network, so that weights mean the same for every
+    network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
     mean_variation or total_variation (a sum).
-    colours: the result has those of the `style`; or it keeps the `content`'s, by giving them to the style before (mean and
-    covariance); or it keeps the content's chroma and takes only `luminance` from the style. recolour: with `style`, the
-    content's features are those of the content in the style's colours; False is the paper's.
-    style_scale: size of the strokes; at 1 the style picture is taken at the area of the content.
-    optimizer: LBFGS, PixelAdam or GradientDescent. scales: sizes of the picture from coarse to fine, relative to the last;
-    steps: gradient evaluations at each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
+    colours: the result has those of the `style`; or it keeps the `content`'s, by giving them to the
+    style before (mean and covariance); or it keeps the content's chroma and takes only `luminance`
+    from the style. recolour: with `style`, the content's features are those of the content in the
+    style's colours; False is the paper's. style_scale: size of the strokes; at 1 the style picture
+    is taken at the area of the content. optimizer: LBFGS, PixelAdam or GradientDescent. scales:
+    sizes of the picture from coarse to fine, relative to the last; steps: gradient evaluations at
+    each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
     """
 
     weights: Weights = "embedded"
@@ -75,21 +80,27 @@ class Gatys:
     seed: int = 0
 
     def network(self, depth: Depth, *groups: tuple[str, ...]) -> VGG:
-        """With the layers of all groups, each once. Raises ValueError for one that the network lacks."""
+        """With the layers of all groups, each once. Raises ValueError for one that the network
+        lacks.
+        """
         layers = tuple(dict.fromkeys(layer for group in groups for layer in group))
         check_layers(layers, depth)
         return VGG(depth, layers, self.pooling, self.dtype)
 
-    def content_targets(self, depth: Depth, params: Params, image: UnitImages) -> dict[str, jax.Array]:
+    def content_targets(
+        self, depth: Depth, params: Params, image: UnitImages
+    ) -> dict[str, jax.Array]:
         """{layer: features wanted}."""
         return apply(self.network(depth, self.content_layers), params, image)
 
     def style_targets(
         self, depth: Depth, params: Params, styles: Sequence[UnitImages], weights: Sequence[float]
     ) -> dict[str, jax.Array]:
-        """{layer: (1, C, C) the weighted mean of the styles' Gram matrices, each by its number of positions}.
+        """{layer: (1, C, C) the weighted mean of the styles' Gram matrices, each by its number of
+        positions}.
 
-        To blend the matrices is to blend the losses: the sum of squares to several targets has its minimum at their mean.
+        To blend the matrices is to blend the losses: the sum of squares to several targets has its
+        minimum at their mean.
         """
         network = self.network(depth, self.style_layers)
         total: dict[str, jax.Array] = {}
@@ -105,21 +116,28 @@ class Gatys:
         return {name: weight for name, weight in weights.items() if weight}
 
     def objective(self, depth: Depth) -> Objective:
-        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content (features), styles (Regions),
-        their shares (), and masks, one {layer: (h, w, 1)} for each region, or none for one region that is all of the picture.
+        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content
+        (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for each
+        region, or none for one region that is all of the picture.
 
-        The Gram matrices wanted are scaled to as many positions as the image has, since the equations take them as sums.
+        The Gram matrices wanted are scaled to as many positions as the image has, since the
+        equations take them as sums.
         """
         content_layers = self.content_layers if self.content_weight else ()
         style_layers = self.style_layers if self.style_weight else ()
         network = self.network(depth, content_layers, style_layers)
         shares = self.layer_weights(len(style_layers)) if style_layers else ()
 
-        def style(features: Mapping[str, jax.Array], wanted: Mapping[str, jax.Array], masks: Mapping[str, jax.Array] | None):
+        def style(
+            features: Mapping[str, jax.Array],
+            wanted: Mapping[str, jax.Array],
+            masks: Mapping[str, jax.Array] | None,
+        ):
             losses = []
             for layer, share in zip(style_layers, shares, strict=True):
                 mask = None if masks is None else masks[layer]
-                # A mask's positions are a traced number, so both matrices are scaled to the layer's whole.
+                # A mask's positions are a traced number, so both matrices are scaled to the layer's
+                # whole.
                 whole = positions(features[layer])
                 fill = 1.0 if mask is None else whole / jnp.maximum(jnp.sum(mask), 1e-3)
                 found = gram(features[layer], mask) * fill
@@ -131,8 +149,13 @@ class Gatys:
             weights = frozen["weights"]
             named: Terms = {}
             if self.content_weight:
-                losses = [self.content_loss(features[layer], frozen["content"][layer]) for layer in content_layers]
-                named["content"] = weights["content"] * sum(losses[1:], start=losses[0]) / len(losses)
+                losses = [
+                    self.content_loss(features[layer], frozen["content"][layer])
+                    for layer in content_layers
+                ]
+                named["content"] = (
+                    weights["content"] * sum(losses[1:], start=losses[0]) / len(losses)
+                )
             if self.style_weight:
                 masks = frozen["masks"] or (None,) * len(frozen["styles"])
                 regions = zip(frozen["styles"], masks, frozen["shares"], strict=True)
@@ -148,9 +171,14 @@ class Gatys:
         """A region (h, w, 1) in [0, 1] of the picture, at the size of every style layer."""
         network = self.network(depth, self.style_layers)
         shapes = jax.eval_shape(
-            lambda key, x: network.init_with_output(key, x)[0], jax.random.key(0), jnp.zeros((1, *mask.shape[:2], 3))
+            lambda key, x: network.init_with_output(key, x)[0],
+            jax.random.key(0),
+            jnp.zeros((1, *mask.shape[:2], 3)),
         )
-        return {layer: jax.image.resize(mask, (*s.shape[1:3], 1), "linear", antialias=True) for layer, s in shapes.items()}
+        return {
+            layer: jax.image.resize(mask, (*s.shape[1:3], 1), "linear", antialias=True)
+            for layer, s in shapes.items()
+        }
 
 
 def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Array]:

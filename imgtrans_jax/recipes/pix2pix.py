@@ -34,23 +34,25 @@ class Translator(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Pix2Pix(Recipe):
-    """The conditional GAN of section 3: G(a) is to convince a critic that sees a beside it, and to be near b.
+    """The conditional GAN of section 3: G(a) is to convince a critic that sees a beside it, and to
+    be near b.
 
     generator, critic: any modules (images, train) -> images and -> logits.
     gan: the adversarial loss by name: vanilla (the paper's), lsgan, hinge. adversarial: its weight.
     pixel: the weight of `distance` between G(a) and b, the paper's lambda (equation 4).
     conditional: whether the critic sees a beside b (equation 1) or b alone (equation 2).
     halve_critic: the critic's loss times 1/2, the paper's section 3.3.
-    test_mode: how the trained generator is used. `paper`: as in training, with dropout as noise and the picture's own batch
-    statistics (section 3.3); `eval`: without noise, by running statistics. ema: as for CycleGAN. extra: see Recipe.
+    test_mode: how the trained generator is used. `paper`: as in training, with dropout as noise and
+    the picture's own batch statistics (section 3.3); `eval`: without noise, by running statistics.
+    ema: as for CycleGAN. extra: see Recipe.
 
     Batches are {"a": (N, H, W, C), "b": (N, H, W, C')} in [-1, 1], b the true translation of a.
     """
 
     notes: ClassVar[str] = (
-        "All terms carry their weights. pixel: how far translations are from the truth. gan: how little they convince the "
-        "critic. d_real, d_fake: the critic on true pairs and on translations; with vanilla it guesses where both are near "
-        "0.35."
+        "All terms carry their weights. pixel: how far translations are from the truth. gan: how "
+        "little they convince the critic. d_real, d_fake: the critic on true pairs and on "
+        "translations; with vanilla it guesses where both are near 0.35."
     )
 
     generator: nn.Module = UNet()
@@ -68,7 +70,9 @@ class Pix2Pix(Recipe):
     def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
         """Raises ValueError for a negative weight, or if none is left."""
         if min(self.adversarial, self.pixel) < 0 or max(self.adversarial, self.pixel) == 0:
-            raise ValueError("The weights adversarial and pixel must not be negative, nor both be 0.")
+            raise ValueError(
+                "The weights adversarial and pixel must not be negative, nor both be 0."
+            )
         return Game(
             generator=Translator(self.generator.clone()),
             critic=ImageCritic(self.critic.clone()) if self.adversarial else None,
@@ -83,13 +87,25 @@ class Pix2Pix(Recipe):
         )
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        # Each picture by itself, as a user's is: in the mode `paper` a picture's statistics are its own.
-        return {"fake_b": jax.vmap(lambda a: self.translate(params, stats, a[None], "a2b")[0])(batch["a"])}
+        # Each picture by itself, as a user's is: in the mode `paper` a picture's statistics are its
+        # own.
+        return {
+            "fake_b": jax.vmap(lambda a: self.translate(params, stats, a[None], "a2b")[0])(
+                batch["a"]
+            )
+        }
 
-    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
         return {"pairs": {"input": batch["a"], "output": samples["fake_b"], "truth": batch["b"]}}
 
-    def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
         paper = self.test_mode == "paper"
         module, key = Translator(self.generator.clone()), jax.random.key(0)
         return apply(module, params, stats, {"a": images}, key, train=paper)[0]["fake_b"]
@@ -101,8 +117,15 @@ class Pix2Pix(Recipe):
         return {"gan": self.adversarial * self.gan.fool(logits["d"])} if self.adversarial else {}
 
     def _near(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"pixel": self.pixel * self.distance(samples["fake_b"], batch["b"])} if self.pixel else {}
+        return (
+            {"pixel": self.pixel * self.distance(samples["fake_b"], batch["b"])}
+            if self.pixel
+            else {}
+        )
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0
-        return {"d_real": scale * self.gan.real(real["d"]), "d_fake": scale * self.gan.fake(fake["d"])}
+        return {
+            "d_real": scale * self.gan.real(real["d"]),
+            "d_fake": scale * self.gan.fake(fake["d"]),
+        }

@@ -1,4 +1,6 @@
-"""One-sided unpaired translation, CycleGAN's baselines SimGAN and "feature loss + GAN" (Zhu et al. 2017, section 5.1.1)."""
+"""One-sided unpaired translation, CycleGAN's baselines SimGAN and "feature loss + GAN" (Zhu et al.
+2017, section 5.1.1).
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,22 @@ from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages
 
 @dataclasses.dataclass(frozen=True)
 class SimGAN(Recipe):
-    """a -> b alone: an adversarial loss, and a likeness of the translation to its input (Shrivastava et al. 2017, section 2).
+    """a -> b alone: an adversarial loss, and a likeness of the translation to its input
+    (Shrivastava et al. 2017, section 2).
 
-    generator, critic: any modules (images, train) -> images and -> logits. gan: by name. adversarial: its weight.
-    similarity: weight of ||a - G(a)||_1 (SimGAN), or with `layer`, such as relu4_2, of the mean squared difference of these VGG
-    features ("feature loss + GAN"). weights: the VGG network, see `load_vgg`.
+    generator, critic: any modules (images, train) -> images and -> logits. gan: by name.
+    adversarial: its weight. similarity: weight of ||a - G(a)||_1 (SimGAN), or with `layer`, such as
+    relu4_2, of the mean squared difference of these VGG features ("feature loss + GAN"). weights:
+    the VGG network, see `load_vgg`.
     pool_size, pool_groups, halve_critic, ema: as for CycleGAN. extra: see Recipe.
 
     Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1], unpaired.
     """
 
     notes: ClassVar[str] = (
-        "All terms carry their weights. similarity: how far translations are from their inputs. gan: how little they convince "
-        "the critic. d_real, d_fake: the critic on real pictures of b and on translations."
+        "All terms carry their weights. similarity: how far translations are from their inputs. "
+        "gan: how little they convince the critic. d_real, d_fake: the critic on real pictures "
+        "of b and on translations."
     )
 
     generator: nn.Module = ResNetGenerator()
@@ -79,11 +84,20 @@ class SimGAN(Recipe):
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         return {"fake_b": self.translate(params, stats, batch["a"], "a2b")}
 
-    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
         return {"a2b": {"input": batch["a"], "output": samples["fake_b"]}}
 
-    def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
-        return apply(Translator(self.generator.clone()), params, stats, {"a": images}, None, train=False)[0]["fake_b"]
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
+        return apply(
+            Translator(self.generator.clone()), params, stats, {"a": images}, None, train=False
+        )[0]["fake_b"]
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         return {"gan": self.adversarial * self.gan.fool(logits["d"])}
@@ -92,9 +106,14 @@ class SimGAN(Recipe):
         if not self.similarity:
             return {}
         a, fake = batch["a"], samples["fake_b"]
-        distance: jax.Array = feature_distance(frozen, fake, a, self.layer) if self.layer else l1(fake, a)
+        distance: jax.Array = (
+            feature_distance(frozen, fake, a, self.layer) if self.layer else l1(fake, a)
+        )
         return {"similarity": self.similarity * distance}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0
-        return {"d_real": scale * self.gan.real(real["d"]), "d_fake": scale * self.gan.fake(fake["d"])}
+        return {
+            "d_real": scale * self.gan.real(real["d"]),
+            "d_fake": scale * self.gan.fake(fake["d"]),
+        }

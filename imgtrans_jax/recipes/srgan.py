@@ -30,18 +30,19 @@ class SRGAN(Recipe):
     """The perceptual loss of section 2.2; with `pixel` alone it is SRResNet's training.
 
     generator, critic: any modules (images, train) -> images and -> logits.
-    pixel: weight of `distance` (SRResNet: the mean squared error, equation 4). content: weight of the mean squared error of
-    the VGG features `layer` (equation 5; the paper scales features by 1/12.75, which is a weight of 0.006).
-    adversarial: weight of the generator's adversarial loss (equation 6; the paper: 1e-3, for probabilities of single images).
-    weights: the VGG network, see `load_vgg`. ema: as for CycleGAN. extra: see Recipe.
+    pixel: weight of `distance` (SRResNet: the mean squared error, equation 4). content: weight of
+    the mean squared error of the VGG features `layer` (equation 5; the paper scales features by
+    1/12.75, which is a weight of 0.006). adversarial: weight of the generator's adversarial loss
+    (equation 6; the paper: 1e-3, for probabilities of single images). weights: the VGG network, see
+    `load_vgg`. ema: as for CycleGAN. extra: see Recipe.
 
     Batches are {"a": (N, h, w, 3), "b": (N, 4h, 4w, 3)} in [-1, 1].
     """
 
     notes: ClassVar[str] = (
-        "All terms carry their weights. pixel: the distance of enlarged pictures to the true ones; content: the same in a "
-        "network's features. gan: how little they convince the critic. d_real, d_fake: the critic on true and on enlarged "
-        "pictures."
+        "All terms carry their weights. pixel: the distance of enlarged pictures to the true "
+        "ones; content: the same in a network's features. gan: how little they convince the "
+        "critic. d_real, d_fake: the critic on true and on enlarged pictures."
     )
 
     generator: nn.Module = SRResNet()
@@ -60,14 +61,19 @@ class SRGAN(Recipe):
         """Raises ValueError for a negative weight, or if none is left."""
         weights = (self.pixel, self.content, self.adversarial)
         if min(weights) < 0 or max(weights) == 0:
-            raise ValueError("The weights pixel, content and adversarial must not be negative, nor all be 0.")
+            raise ValueError(
+                "The weights pixel, content and adversarial must not be negative, nor all be 0."
+            )
         return Game(
             generator=Translator(self.generator.clone()),
             critic=ImageCritic(self.critic.clone()) if self.adversarial else None,
             fakes=lambda batch, samples: {"d": samples["fake_b"]},
             reals=lambda batch: {"d": batch["b"]},
             g_objective=plus(self._near, self._alike, self._fool, *self.extra),
-            d_objective=lambda real, fake: {"d_real": self.gan.real(real["d"]), "d_fake": self.gan.fake(fake["d"])},
+            d_objective=lambda real, fake: {
+                "d_real": self.gan.real(real["d"]),
+                "d_fake": self.gan.fake(fake["d"]),
+            },
             g_tx=g_tx,
             d_tx=d_tx,
             critic_first=True,
@@ -78,21 +84,46 @@ class SRGAN(Recipe):
         return load_vgg(self.weights)[1] if self.content else None
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        return {"fake_b": self.translate(params, stats, batch["a"], "a2b"), "bicubic": enlarged(batch["a"], 4)}
+        return {
+            "fake_b": self.translate(params, stats, batch["a"], "a2b"),
+            "bicubic": enlarged(batch["a"], 4),
+        }
 
-    def sheets(self, batch: Mapping[str, np.ndarray], samples: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> Sheets:
-        return {"enlarged": {"bicubic": samples["bicubic"], "output": samples["fake_b"], "truth": batch["b"]}}
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
+        return {
+            "enlarged": {
+                "bicubic": samples["bicubic"],
+                "output": samples["fake_b"],
+                "truth": batch["b"],
+            }
+        }
 
-    def translate(self, params: Params, stats: Any, images: SignedImages, direction: Direction) -> SignedImages:
-        return apply(Translator(self.generator.clone()), params, stats, {"a": images}, None, train=False)[0]["fake_b"]
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
+        return apply(
+            Translator(self.generator.clone()), params, stats, {"a": images}, None, train=False
+        )[0]["fake_b"]
 
     def _near(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"pixel": self.pixel * self.distance(samples["fake_b"], batch["b"])} if self.pixel else {}
+        return (
+            {"pixel": self.pixel * self.distance(samples["fake_b"], batch["b"])}
+            if self.pixel
+            else {}
+        )
 
     def _alike(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         if not self.content:
             return {}
-        return {"content": self.content * feature_distance(frozen, samples["fake_b"], batch["b"], self.layer)}
+        return {
+            "content": self.content
+            * feature_distance(frozen, samples["fake_b"], batch["b"], self.layer)
+        }
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         return {"gan": self.adversarial * self.gan.fool(logits["d"])} if self.adversarial else {}

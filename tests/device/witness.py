@@ -1,6 +1,7 @@
 """Numbers that must be the same on every platform: python tests/device/witness.py FILE.npz
 
-Training steps of three methods, a style transfer, a picture in tiles, and a state that was saved and read.
+Training steps of three methods, a style transfer, a picture in tiles, and a state that was saved
+and read.
 """
 
 import sys
@@ -31,7 +32,9 @@ from imgtrans_jax.tiles import Plan
 
 STEPS = 3
 RECIPES = {
-    "cyclegan": CycleGAN(ResNetGenerator(width=16, blocks=2), PatchGAN(width=16, layers=2), pool_size=4),
+    "cyclegan": CycleGAN(
+        ResNetGenerator(width=16, blocks=2), PatchGAN(width=16, layers=2), pool_size=4
+    ),
     "pix2pix": Pix2Pix(UNet(width=16, levels=5), PatchGAN(width=16, layers=2, norm="batch")),
     "wgan_gp": GAN(
         DCGANGenerator(size=32, width=8, channels=3),
@@ -46,7 +49,9 @@ RECIPES = {
 
 def picture(seed: int, *shape: int) -> np.ndarray:
     """In [-1, 1], smooth enough that no value hangs on a rounding."""
-    coarse = np.random.default_rng(seed).uniform(-1, 1, (shape[0], shape[1] // 8, shape[2] // 8, shape[3]))
+    coarse = np.random.default_rng(seed).uniform(
+        -1, 1, (shape[0], shape[1] // 8, shape[2] // 8, shape[3])
+    )
     return np.asarray(jax.image.resize(coarse.astype(np.float32), shape, "bilinear"))
 
 
@@ -77,7 +82,9 @@ def check_a_saved_state(state) -> None:
         checkpoints.finish()
         restored = checkpoints.restore(jax.eval_shape(lambda x: x, state))
         assert restored is not None
-        jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored[0]), jax.device_get(state))
+        jax.tree.map(
+            np.testing.assert_array_equal, jax.device_get(restored[0]), jax.device_get(state)
+        )
 
 
 def style() -> dict[str, np.ndarray]:
@@ -89,7 +96,9 @@ def style() -> dict[str, np.ndarray]:
 
     def objective(image, frozen, key):
         found = network.apply(frozen["params"], image)
-        textures = [jnp.mean(jnp.square(gram(found[k]) - gram(frozen["style"][k]))) for k in sorted(found)]
+        textures = [
+            jnp.mean(jnp.square(gram(found[k]) - gram(frozen["style"][k]))) for k in sorted(found)
+        ]
         near = content_relative(found["relu3_1"], frozen["content"]["relu3_1"])
         return {"content": near, "style": 100 * sum(textures)}
 

@@ -1,4 +1,6 @@
-"""Every config loads, is stored and read back, and its training step can be traced; shrunk, it trains."""
+"""Every config loads, is stored and read back, and its training step can be traced; shrunk, it
+trains.
+"""
 
 import ast
 import dataclasses
@@ -30,21 +32,63 @@ PICTURES = {  # what stylize.py makes of pictures, without training
     "top_patches": TopPatches,
 }
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in PICTURES)
-NAMED = {"quickstart", "cyclegan_openmoji", "cyclegan_horse2zebra", "cyclegan_sketches", "cyclegan_sketches_small", "my_loss"}
-NAMED |= {"gan_digits", "cgan_digits", "wgan_gp_digits", "srresnet", "srgan", "simgan_facades", "feature_gan_facades"}
+NAMED = {
+    "quickstart",
+    "cyclegan_openmoji",
+    "cyclegan_horse2zebra",
+    "cyclegan_sketches",
+    "cyclegan_sketches_small",
+    "my_loss",
+}
+NAMED |= {
+    "gan_digits",
+    "cgan_digits",
+    "wgan_gp_digits",
+    "srresnet",
+    "srgan",
+    "simgan_facades",
+    "feature_gan_facades",
+}
 NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
 NAMED |= {
-    f"pix2pix_{name}" for name in ("openmoji", "facades", "maps", "edges2shoes", "edges2handbags", "cityscapes", "day2night")
+    f"pix2pix_{name}"
+    for name in (
+        "openmoji",
+        "facades",
+        "maps",
+        "edges2shoes",
+        "edges2handbags",
+        "cityscapes",
+        "day2night",
+    )
 }
-TASKS = {"cezanne2photo", "monet2photo", "vangogh2photo", "ukiyoe2photo", "apple2orange", "summer2winter", "iphone2dslr"}
+TASKS = {
+    "cezanne2photo",
+    "monet2photo",
+    "vangogh2photo",
+    "ukiyoe2photo",
+    "apple2orange",
+    "summer2winter",
+    "iphone2dslr",
+}
 TASKS |= {"maps", "facades", "cityscapes"}
-ABLATIONS = {f"cyclegan_ablation_{name}" for name in ("cycle", "gan", "gan_forward", "gan_backward", "full")}
+ABLATIONS = {
+    f"cyclegan_ablation_{name}" for name in ("cycle", "gan", "gan_forward", "gan_backward", "full")
+}
 ABLATIONS |= {f"pix2pix_ablation_{name}" for name in ("l1", "gan", "cgan", "l1_gan", "l1_cgan")}
 
 
 def small_module(module):
     """A network of the same kind, two channels wide and as shallow as it can be."""
-    few = {"width": 2, "blocks": 1, "depth": 1, "levels": 2, "layers": 1, "units": 2, "widths": (2, 2)}
+    few = {
+        "width": 2,
+        "blocks": 1,
+        "depth": 1,
+        "levels": 2,
+        "layers": 1,
+        "units": 2,
+        "widths": (2, 2),
+    }
     return module.clone(**{name: value for name, value in few.items() if hasattr(module, name)})
 
 
@@ -52,12 +96,23 @@ def shrunk(path: Path, pictures: Path) -> config.Experiment:
     """The config with small pictures and networks, and otherwise as it is."""
     experiment = config.load(str(path))
     recipe = experiment.recipe
-    recipe = dataclasses.replace(recipe, generator=small_module(recipe.generator), critic=small_module(recipe.critic))
+    recipe = dataclasses.replace(
+        recipe, generator=small_module(recipe.generator), critic=small_module(recipe.critic)
+    )
     if hasattr(recipe, "pool_size"):
         recipe = dataclasses.replace(recipe, pool_size=min(recipe.pool_size, 2))
     data, folder = experiment.data, str(pictures)
-    own = {Unpaired: {"a": folder, "b": folder}, Paired: {"pairs": folder}, Derived: {"pictures": folder}, Labelled: {}}
-    cut = data.cut if isinstance(data, Labelled) else dataclasses.replace(data.cut, load_size=20, crop_size=16)
+    own = {
+        Unpaired: {"a": folder, "b": folder},
+        Paired: {"pairs": folder},
+        Derived: {"pictures": folder},
+        Labelled: {},
+    }
+    cut = (
+        data.cut
+        if isinstance(data, Labelled)
+        else dataclasses.replace(data.cut, load_size=20, crop_size=16)
+    )
     data = dataclasses.replace(data, cut=cut, **own[type(data)])
     return dataclasses.replace(experiment, data=data, recipe=recipe, batch_size=2, init_from="")
 
@@ -94,7 +149,9 @@ def distinct() -> list[Path]:
     found = {}
     for path in CONFIGS:
         experiment = config.load(str(path))
-        found[str((experiment.recipe, experiment.data.cut.crop_size, experiment.batch_size > 1))] = path
+        found[
+            str((experiment.recipe, experiment.data.cut.crop_size, experiment.batch_size > 1))
+        ] = path
     return list(found.values())
 
 
@@ -103,14 +160,24 @@ def test_every_config_s_step_is_traced_at_its_full_size(path):
     experiment = config.load(str(path))
     game = new_game(experiment)
     rows = experiment.batch_size * game.minibatches
-    example = {name: np.zeros((rows, *shape), np.float32) for name, shape in batch_shapes(experiment.data).items()}
+    example = {
+        name: np.zeros((rows, *shape), np.float32)
+        for name, shape in batch_shapes(experiment.data).items()
+    }
     mesh = sharding.device_mesh((0, 1), 1, 1)
     program = Program(experiment, mesh, example, per_epoch=100)
     frozen = None
-    if getattr(experiment.recipe, "layer", "") and game.critic is not None:  # the shapes of VGG, without its weights
-        frozen = jax.eval_shape(lambda: VGG(16, ("relu5_3",)).init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32)))
+    # the shapes of VGG, without its weights
+    if getattr(experiment.recipe, "layer", "") and game.critic is not None:
+        frozen = jax.eval_shape(
+            lambda: VGG(16, ("relu5_3",)).init(
+                jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32)
+            )
+        )
     state, metrics = jax.eval_shape(program.step, program.like, program.batch, frozen)
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(lambda x: (x.shape, x.dtype), program.like)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), program.like
+    )
     assert all(value.shape == () for value in metrics.values())
 
 
@@ -142,14 +209,22 @@ def test_every_config_of_pictures_loads_and_says_how(name, kind):
     assert config.from_json(config.to_json(recipe)) == recipe
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert "Command:  python stylize.py " in header
-    assert f"--config=configs/{name}.py" in header or name == "gatys"  # which is what stylize.py does anyway
-    with pytest.raises(UserError, match=f"must return Experiment; it returned {kind.__name__}; it is for stylize.py"):
+    # which is what stylize.py does anyway
+    assert f"--config=configs/{name}.py" in header or name == "gatys"
+    with pytest.raises(
+        UserError,
+        match=f"must return Experiment; it returned {kind.__name__}; it is for stylize.py",
+    ):
         config.load(str(path))
 
 
 def test_losses_optimizers_and_layers_are_set_by_name():
     recipe = Gatys()
-    for name, text in (("style_loss", "style_normalised"), ("layer_weights", "by_depth"), ("optimizer", "PixelAdam")):
+    for name, text in (
+        ("style_loss", "style_normalised"),
+        ("layer_weights", "by_depth"),
+        ("optimizer", "PixelAdam"),
+    ):
         recipe = config.override(recipe, name, text)
     recipe = config.override(recipe, "optimizer.rate", "0.05")
     recipe = config.override(recipe, "content_layers", "relu3_2,relu4_2")
@@ -167,10 +242,23 @@ def test_the_paper_s_values_are_the_config_s():
     experiment = config.load(str(ROOT / "configs" / "cyclegan_horse2zebra.py"))
     recipe, schedule = experiment.recipe, experiment.optimizer.schedule
     assert (recipe.generator.width, recipe.generator.blocks, recipe.critic.layers) == (64, 9, 3)
-    assert (recipe.cycle, recipe.identity, recipe.pool_size, recipe.halve_critic) == (10.0, 0.5, 50, True)
+    assert (recipe.cycle, recipe.identity, recipe.pool_size, recipe.halve_critic) == (
+        10.0,
+        0.5,
+        50,
+        True,
+    )
     assert (schedule.rate, schedule.epochs) == (2e-4, 200)
-    assert (experiment.optimizer.b1, experiment.optimizer.b2, experiment.batch_size) == (0.5, 0.999, 1)
-    assert (experiment.data.cut.load_size, experiment.data.cut.crop_size, experiment.data.cut.flip) == (286, 256, True)
+    assert (experiment.optimizer.b1, experiment.optimizer.b2, experiment.batch_size) == (
+        0.5,
+        0.999,
+        1,
+    )
+    assert (
+        experiment.data.cut.load_size,
+        experiment.data.cut.crop_size,
+        experiment.data.cut.flip,
+    ) == (286, 256, True)
 
 
 @pytest.mark.slow  # with all the other configs

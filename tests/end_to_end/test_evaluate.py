@@ -1,4 +1,6 @@
-"""Scores of runs and of folders with their protocol, during training and after it, and several runs on one page."""
+"""Scores of runs and of folders with their protocol, during training and after it, and several runs
+on one page.
+"""
 
 import dataclasses
 import json
@@ -31,7 +33,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A CycleGAN trained for three epochs of two steps, scored after each, with a watch that sees too much."""
+    """A CycleGAN trained for three epochs of two steps, scored after each, with a watch that sees
+    too much.
+    """
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     for name, count in (("trainA", 4), ("trainB", 4), ("testA", 3), ("testB", 2)):
@@ -41,7 +45,9 @@ def run(tmp_path_factory):
             Image.fromarray(picture).save(folder / name / f"{number}.png")
     experiment = Experiment(
         data=Unpaired(str(folder), str(folder), Cut(load_size=20, crop_size=16)),
-        recipe=CycleGAN(ResNetGenerator(width=2, blocks=1), PatchGAN(width=2, layers=1), pool_size=4, ema=0.9),
+        recipe=CycleGAN(
+            ResNetGenerator(width=2, blocks=1), PatchGAN(width=2, layers=1), pool_size=4, ema=0.9
+        ),
         optimizer=Adam(Constant(1e-3)),
         batch_size=2,
         log_every=2,
@@ -59,7 +65,13 @@ def run(tmp_path_factory):
 def test_training_scores_and_keeps_its_best(run):
     rows = [row for row in read_metrics(run) if "score/a2b/kid" in row]
     assert [row["step"] for row in rows] == [2, 4, 6]
-    assert {"score/b2a/kid", "score/a2b/cycle", "score/b2a/cycle", "watch/a2b/variety", "cycle_a"} <= rows[0].keys()
+    assert {
+        "score/b2a/kid",
+        "score/a2b/cycle",
+        "score/b2a/cycle",
+        "watch/a2b/variety",
+        "cycle_a",
+    } <= rows[0].keys()
     means = [np.mean([row["score/a2b/kid"], row["score/b2a/kid"]]) for row in rows]
     best = json.loads((run / "best" / "best.json").read_text())
     assert best["metric"] == "kid"
@@ -67,7 +79,9 @@ def test_training_scores_and_keeps_its_best(run):
     assert best["step"] == rows[int(np.argmin(means))]["step"]
     assert load_generator(run / "best").step == best["step"]
     records = [json.loads(line) for line in (run / evaluation.FILE).read_text().splitlines()]
-    assert [(r["step"], r["what"]) for r in records] == [(s, d) for s in (2, 4, 6) for d in ("a2b", "b2a")]
+    assert [(r["step"], r["what"]) for r in records] == [
+        (s, d) for s in (2, 4, 6) for d in ("a2b", "b2a")
+    ]
     page = (run / "index.html").read_text()
     assert "<figcaption>kid</figcaption>" in page
 
@@ -118,15 +132,20 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
     save(tmp_path / "near", near)
     save(tmp_path / "alone", {"x.png": near["0.png"], "y.png": near["1.png"]})
     save(tmp_path / "small", {name: picture[:20, :18] for name, picture in near.items()})
-    record = evaluate_folders(tmp_path / "near", tmp_path / "real", Request(("psnr", "ssim", "lpips_alex", "kid")))
-    assert record["scores"]["psnr"] == pytest.approx(np.mean([psnr(near[n], real[n]) for n in real]))
+    record = evaluate_folders(
+        tmp_path / "near", tmp_path / "real", Request(("psnr", "ssim", "lpips_alex", "kid"))
+    )
+    assert record["scores"]["psnr"] == pytest.approx(
+        np.mean([psnr(near[n], real[n]) for n in real])
+    )
     assert {"ssim", "lpips_alex", "kid"} <= record["scores"].keys()
     assert record["protocol"]["pairs by name"]
     alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr", "kid")))
     assert set(alone["scores"]) == {"kid"}
     assert "Left out: psnr: needs a partner of the same name" in capsys.readouterr().out
     with pytest.raises(
-        UserError, match=r"Nothing can be measured. psnr: needs a partner .* 2 of 2, such as .*x\.png, have none"
+        UserError,
+        match=r"Nothing can be measured. psnr: needs a partner .* 2 of 2, such as .*x\.png, have",
     ):
         evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr",)))
     small = evaluate_folders(tmp_path / "small", tmp_path / "real", Request(("psnr",)))
@@ -138,14 +157,24 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("names", "metrics", "words"),
     [
-        (("0", "x"), METRICS, r"psnr, ssim, lpips_alex, lpips_vgg: needs a partner .* 1 of 2, such as .*x\.png, have none"),
+        (
+            ("0", "x"),
+            METRICS,
+            r"psnr, ssim, lpips_alex, lpips_vgg: needs a partner .* 1 of 2, such as .*x\.png, have",
+        ),
         (("0",), METRICS, r"kid, fid: needs two pictures or more on each side, and one has 1\."),
         (("0",), ("psnr", "kid"), r"Left out: kid: needs two pictures"),
         (("0",), ("kid", "fid"), r"Nothing can be measured\. kid, fid: needs two pictures"),
-        (("x",), ("psnr", "kid"), r"Nothing can be measured\. psnr: needs a partner .* kid: needs two"),
+        (
+            ("x",),
+            ("psnr", "kid"),
+            r"Nothing can be measured\. psnr: needs a partner .* kid: needs two",
+        ),
     ],
 )
-def test_what_folders_do_not_allow_is_said_and_no_table_is_empty(tmp_path, capsys, monkeypatch, names, metrics, words):
+def test_what_folders_do_not_allow_is_said_and_no_table_is_empty(
+    tmp_path, capsys, monkeypatch, names, metrics, words
+):
     def measuring(_):
         raise UserError(capsys.readouterr().out)
 
@@ -165,7 +194,13 @@ def test_label_maps_by_the_command(tmp_path):
     predicted = np.where(np.arange(32)[:, None, None] < 24, sky, np.broadcast_to(tree, (32, 32, 3)))
     save(tmp_path / "true", {"a.png": true})
     save(tmp_path / "predicted", {"a.png": predicted[::2, ::2]})
-    command = [sys.executable, "-m", "imgtrans_jax.evaluate", f"--fake={tmp_path / 'predicted'}", f"--real={tmp_path / 'true'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "imgtrans_jax.evaluate",
+        f"--fake={tmp_path / 'predicted'}",
+        f"--real={tmp_path / 'true'}",
+    ]
     command += [f"--colours={tmp_path / 'colours.json'}", "--metrics=psnr"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -199,10 +234,27 @@ def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
 def test_evaluate_s_paths_may_begin_at_home(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("fake", "real"):
-        save(tmp_path / name, {f"{i}.png": rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for i in range(2)})
-    command = [sys.executable, "-m", "imgtrans_jax.evaluate", "--fake=~/fake", "--real=~/real", "--out=~/table.jsonl"]
+        save(
+            tmp_path / name,
+            {f"{i}.png": rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for i in range(2)},
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "imgtrans_jax.evaluate",
+        "--fake=~/fake",
+        "--real=~/real",
+        "--out=~/table.jsonl",
+    ]
     environment = os.environ | {"HOME": str(tmp_path)}
-    done = subprocess.run([*command, "--metrics=psnr"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--metrics=psnr"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "table.jsonl").read_text())["scores"]["psnr"] > 0
 
@@ -217,10 +269,16 @@ def test_mistakes_get_a_sentence(run, tmp_path):
         with pytest.raises(UserError, match=words):
             evaluate_folders(tmp_path, tmp_path, wrong)
     for wrong, words in (
-        (Evaluation(every=1, best="psnr"), r"'psnr', which is not among config\.evaluation\.metrics \(kid\)"),
+        (
+            Evaluation(every=1, best="psnr"),
+            r"'psnr', which is not among config\.evaluation\.metrics \(kid\)",
+        ),
         (Evaluation(best="kid"), "needs evaluations"),
         (Evaluation(every=-1), "in epochs"),
-        (Evaluation(every=1, metrics=("cycle", "psnr"), best="psnr"), "'psnr', which cannot be measured here"),
+        (
+            Evaluation(every=1, metrics=("cycle", "psnr"), best="psnr"),
+            "'psnr', which cannot be measured here",
+        ),
         (Evaluation(every=1, metrics=("psnr",)), "Nothing can be measured. psnr: needs pairs"),
     ):
         experiment = dataclasses.replace(load_generator(run).experiment, evaluation=wrong)

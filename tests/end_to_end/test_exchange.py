@@ -1,4 +1,6 @@
-"""Files of the common PyTorch code as a user meets them: pictures from them, training from them, and back to them."""
+"""Files of the common PyTorch code as a user meets them: pictures from them, training from them,
+and back to them.
+"""
 
 import dataclasses
 import shutil
@@ -16,7 +18,13 @@ from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pipeline import Unpaired
 from imgtrans_jax.exchange import Generator, networks_of
-from imgtrans_jax.generators import _program, load_file, load_generator, save_generator, started_from
+from imgtrans_jax.generators import (
+    _program,
+    load_file,
+    load_generator,
+    save_generator,
+    started_from,
+)
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
@@ -36,14 +44,22 @@ ROOT = GOLDEN.parents[1]
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """What a CycleGAN of the common code leaves behind: an old epoch, the latest, options and a half-written file."""
+    """What a CycleGAN of the common code leaves behind: an old epoch, the latest, options and a
+    half-written file.
+    """
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     critic = read_torch(GOLDEN / "latest_net_D_A.pth")
     generator = read_torch(GOLDEN / "latest_net_G_A.pth")
     for scale, name in ((1.0, "A"), (0.5, "B")):
-        write_torch(folder / f"latest_net_G_{name}.pth", {key: np.float32(scale) * x for key, x in generator.items()})
-        write_torch(folder / f"latest_net_D_{name}.pth", {key: np.float32(scale) * x for key, x in critic.items()})
+        write_torch(
+            folder / f"latest_net_G_{name}.pth",
+            {key: np.float32(scale) * x for key, x in generator.items()},
+        )
+        write_torch(
+            folder / f"latest_net_D_{name}.pth",
+            {key: np.float32(scale) * x for key, x in critic.items()},
+        )
     (folder / "5_net_G_A.pth").write_bytes(b"half written")
     (folder / "train_opt.txt").write_text("--norm instance")
     return folder
@@ -63,17 +79,24 @@ def assert_equal(found: Network, wanted: Network, atol: float = 0.0) -> None:
         np.testing.assert_allclose(ours[key], theirs[key], rtol=0, atol=atol)
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ----------------------------------------------------------------------------------------- pictures
 
 
 def test_a_pth_makes_a_picture(tmp_path, capsys):
     seen = photo(tmp_path / "photo.png")
-    (written,) = translation.translate(GOLDEN / "latest_net_G_A.pth", tmp_path / "photo.png", tmp_path / "out")
-    assert "is a ResNet generator of 1 block: 3 to 3 channels, width 2, instance norm, no dropout" in capsys.readouterr().out
+    (written,) = translation.translate(
+        GOLDEN / "latest_net_G_A.pth", tmp_path / "photo.png", tmp_path / "out"
+    )
+    assert (
+        "is a ResNet generator of 1 block: 3 to 3 channels, width 2, instance norm, no dropout"
+        in capsys.readouterr().out
+    )
     network = recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     padded = images.pad_to_multiple(seen[None], 4, 16)
     wanted = network.module.apply({"params": network.params}, padded, train=False)[0, :50, :61]  # type: ignore[index]
-    np.testing.assert_allclose(images.read_picture(written), images.to_bytes(np.asarray(wanted)), atol=1)
+    np.testing.assert_allclose(
+        images.read_picture(written), images.to_bytes(np.asarray(wanted)), atol=1
+    )
 
 
 def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path, capsys):
@@ -81,7 +104,10 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     loaded = load_generator(source)
     assert "dropout taken to be 0.5" in capsys.readouterr().out
     x = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
-    made = {mode: np.asarray(translation.compiled(loaded, test_mode=mode)(x)) for mode in (None, "eval", "paper")}
+    made = {
+        mode: np.asarray(translation.compiled(loaded, test_mode=mode)(x))
+        for mode in (None, "eval", "paper")
+    }
     np.testing.assert_array_equal(made[None], made["eval"])
     assert np.abs(made["paper"] - made["eval"]).max() > 0.01
     variables = {"params": loaded.params["g"], "batch_stats": loaded.stats["g"]}
@@ -95,7 +121,9 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
 
 def test_a_u_net_works_at_its_own_size(tmp_path, capsys):
     photo(tmp_path / "photo.png", 45, 45)
-    (written,) = translation.translate(GOLDEN / "latest_net_G.pth", tmp_path / "photo.png", tmp_path / "out")
+    (written,) = translation.translate(
+        GOLDEN / "latest_net_G.pth", tmp_path / "photo.png", tmp_path / "out"
+    )
     assert images.read_picture(written).shape == (45, 45, 3)
     assert "Working at 32 pixels" in capsys.readouterr().out
 
@@ -103,15 +131,22 @@ def test_a_u_net_works_at_its_own_size(tmp_path, capsys):
 def test_hostile_files_end_stylize_with_one_sentence(tmp_path):
     photo(tmp_path / "photo.png")
     (tmp_path / "latest_net_G.pth").write_bytes(b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR.")
-    command = [sys.executable, "stylize.py", f"--generator={tmp_path}/latest_net_G.pth", f"--input={tmp_path}/photo.png"]
-    done = subprocess.run([*command, f"--out={tmp_path}/out"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "stylize.py",
+        f"--generator={tmp_path}/latest_net_G.pth",
+        f"--input={tmp_path}/photo.png",
+    ]
+    done = subprocess.run(
+        [*command, f"--out={tmp_path}/out"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("Error: ")
     assert "asks for os.system" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-# ------------------------------------------------------------------------------------------------ forms
+# -------------------------------------------------------------------------------------------- forms
 
 
 def converted(source: Path, target: Path, direction: Direction = "a2b") -> None:
@@ -179,8 +214,14 @@ def test_a_folder_of_four_networks(folder, tmp_path):
     [
         (lambda f: [p.unlink() for p in f.glob("*_net_G_*")], "holds no generator"),
         (lambda f: (f / "latest_net_G_B.pth").write_bytes(b"PK"), "latest_net_G_B.pth"),
-        (lambda f: shutil.copy(f / "latest_net_D_A.pth", f / "latest_net_G_B.pth"), "which its name does not say"),
-        (lambda f: shutil.copy(GOLDEN / "latest_net_G.pth", f / "latest_net_G_B.pth"), "g_ab and g_ba .* differ"),
+        (
+            lambda f: shutil.copy(f / "latest_net_D_A.pth", f / "latest_net_G_B.pth"),
+            "which its name does not say",
+        ),
+        (
+            lambda f: shutil.copy(GOLDEN / "latest_net_G.pth", f / "latest_net_G_B.pth"),
+            "g_ab and g_ba .* differ",
+        ),
         (lambda f: [p.unlink() for p in f.glob("latest*")], "5_net_G_A.pth is no file of weights"),
     ],
 )
@@ -199,7 +240,11 @@ def test_folders_that_do_not_fit_together(folder, change, words):
         (GOLDEN / "latest_net_G.pth", GOLDEN / "latest_net_G.pth", "is there already"),
         (GOLDEN / "latest_net_G.pth", ROOT / "pyproject.toml", "says no form"),
         (GOLDEN / "latest_net_G.pth", GOLDEN, "holds networks already"),
-        (ROOT / "docs", "x.pth", r"is no trained run .* nor does it hold files such as latest_net_G.pth"),
+        (
+            ROOT / "docs",
+            "x.pth",
+            r"is no trained run .* nor does it hold files such as latest_net_G.pth",
+        ),
     ],
 )
 def test_conversions_that_cannot_be(source, target, words, tmp_path, monkeypatch):
@@ -214,7 +259,9 @@ def test_the_command(tmp_path):
         ([str(tmp_path / "x.pth"), "--direction=b2a"], 2, "There is one generator only"),
         ([str(tmp_path / "x.pth")], 0, "Wrote"),
     ):
-        done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stderr
         assert words in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -222,30 +269,45 @@ def test_the_command(tmp_path):
         convert.main([], ["one.pth"])
 
 
-# ------------------------------------------------------------------------------------------------ training
+# ----------------------------------------------------------------------------------------- training
 
 
-CYCLEGAN = CycleGAN(generator=ResNetGenerator(width=2, blocks=1), critic=PatchGAN(width=2, layers=2), pool_size=2, ema=0.9)
+CYCLEGAN = CycleGAN(
+    generator=ResNetGenerator(width=2, blocks=1),
+    critic=PatchGAN(width=2, layers=2),
+    pool_size=2,
+    ema=0.9,
+)
 
 
 def program(recipe: Recipe, side: int = 16) -> Program:
-    return _program(Experiment(recipe=recipe, seed=1), {"a": [1, side, side, 3], "b": [1, side, side, 3]})
+    return _program(
+        Experiment(recipe=recipe, seed=1), {"a": [1, side, side, 3], "b": [1, side, side, 3]}
+    )
 
 
 def networks(state: TrainState, recipe: Any) -> dict[str, Network]:
     critics = Networks(state.d.params, state.d.stats)
-    return networks_of(Generator(Experiment(recipe=recipe), state.g.params, state.g.stats, {}, critics))
+    return networks_of(
+        Generator(Experiment(recipe=recipe), state.g.params, state.g.stats, {}, critics)
+    )
 
 
 @pytest.mark.slow
-def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(folder, tmp_path, pictures, capsys):
+def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
+    folder, tmp_path, pictures, capsys
+):
     data = Unpaired(str(pictures), str(pictures), Cut(load_size=20, crop_size=16))
-    started = Experiment(data, CYCLEGAN, Adam(Constant(0.0)), steps=1, samples=1, init_from=str(folder))
+    started = Experiment(
+        data, CYCLEGAN, Adam(Constant(0.0)), steps=1, samples=1, init_from=str(folder)
+    )
     loop.train(started, tmp_path / "run")
     assert f"Starting with g_ab, g_ba, d_a, d_b from {folder}" in capsys.readouterr().out
     found = networks_of(load_generator(tmp_path / "run"))
     for name in ("G_A", "G_B", "D_A", "D_B"):  # the rate was zero; the smoothing rounds
-        assert_equal(found[name], recognised(read_torch(folder / f"latest_net_{name}.pth"), name), atol=1e-6)
+        assert_equal(
+            found[name], recognised(read_torch(folder / f"latest_net_{name}.pth"), name), atol=1e-6
+        )
     # A run brings its critics along; its file, a generator alone, does not.
     converted(tmp_path / "run", tmp_path / "run.safetensors")
     for source, critic_too in ((tmp_path / "run", True), (tmp_path / "run.safetensors", False)):
@@ -254,16 +316,22 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(folder, 
         assert ("d_a, d_b from the seed" in said) is not critic_too
         got = networks(state, CYCLEGAN)
         assert_equal(got["G_B"], found["G_B"])
-        same = np.array_equal(state_dict(got["D_A"])["model.0.weight"], state_dict(found["D_A"])["model.0.weight"])
+        same = np.array_equal(
+            state_dict(got["D_A"])["model.0.weight"], state_dict(found["D_A"])["model.0.weight"]
+        )
         assert same is critic_too
 
 
 def test_one_network_of_several_and_another_critic(folder):
     new = program(CYCLEGAN)
-    state, said = started_from(new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN)
+    state, said = started_from(
+        new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN
+    )
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
-    assert_equal(networks(state, CYCLEGAN)["G_A"], recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x"))
+    assert_equal(
+        networks(state, CYCLEGAN)["G_A"], recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
+    )
     state, said = started_from(new.initial(), str(folder), new.like, CYCLEGAN)
     assert said == f"g_ab, g_ba, d_a, d_b from {folder} (config.init_from)."
     for name, network in networks(state, CYCLEGAN).items():
@@ -288,5 +356,7 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     buffers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves(state) if x.size > 1]
     assert len(buffers) == len(set(buffers)), "a buffer that is shared cannot be donated"
     wider = program(dataclasses.replace(recipe, generator=UNet(width=2, levels=5)), 32)
-    with pytest.raises(UserError, match=r"config: down_0/kernel.* Add --config.recipe.generator.width=1$"):
+    with pytest.raises(
+        UserError, match=r"config: down_0/kernel.* Add --config.recipe.generator.width=1$"
+    ):
         started_from(wider.initial(), source, wider.like, wider.experiment.recipe)

@@ -1,4 +1,6 @@
-"""The page of the perceptual study, clicked through in a real browser, and the statistics of its answers."""
+"""The page of the perceptual study, clicked through in a real browser, and the statistics of its
+answers.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from imgtrans_jax.perceptual_study import FORMAT, Plan
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 
 
 class Browser:
@@ -28,10 +33,17 @@ class Browser:
     def __init__(self, folder: Path) -> None:
         commands, self.out = os.pipe()
         self.input, answers = os.pipe()
-        flags = "--headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run --window-size=1000,800"
-        shell = f'exec "{CHROMIUM}" {flags} --user-data-dir="{folder}/profile" about:blank 3<&{commands} 4>&{answers}'
+        flags = (
+            "--headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run "
+            "--window-size=1000,800"
+        )
+        pipes = f"3<&{commands} 4>&{answers}"
+        profile = f'--user-data-dir="{folder}/profile"'
+        shell = f'exec "{CHROMIUM}" {flags} {profile} about:blank {pipes}'
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(["bash", "-c", shell], pass_fds=(commands, answers), **quiet)
+        self.process = subprocess.Popen(
+            ["bash", "-c", shell], pass_fds=(commands, answers), **quiet
+        )
         os.close(commands)
         os.close(answers)
         self.number, self.session, self.buffer = 0, None, b""
@@ -63,7 +75,9 @@ class Browser:
     def open(self, page: Path, downloads: Path) -> None:
         self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
         target = self.send("Target.createTarget", url=page.as_uri())["targetId"]
-        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         self.until("document.URL.startsWith('file:') && document.readyState === 'complete'")
 
     def ask(self, expression: str):
@@ -78,7 +92,10 @@ class Browser:
             time.sleep(0.005)
 
     def click(self, element: str) -> None:
-        place = f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById('{element}').getBoundingClientRect())"
+        place = (
+            "(r => [r.x + r.width / 2, r.y + r.height / "
+            f"2])(document.getElementById('{element}').getBoundingClientRect())"
+        )
         x, y = self.ask(place)
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -96,14 +113,19 @@ def folders(tmp_path):
 
 
 def run_through(browser: Browser, practice: int, scored: int) -> float:
-    """Answers all trials by the mouse, of the scored ones every fourth wrongly; returns the shortest time a pair was seen."""
+    """Answers all trials by the mouse, of the scored ones every fourth wrongly; returns the
+    shortest time a pair was seen.
+    """
     shortest, began = 99.0, time.monotonic()  # the clock starts before the click that shows a pair
     browser.click("next")
     for number in range(practice + scored):
         assert browser.ask("Array.from(document.querySelectorAll('#pair img')).length") == 2
         browser.until("open && number === " + str(number))
         shortest = min(shortest, time.monotonic() - began)
-        hidden = "Array.from(document.querySelectorAll('#pair img'), i => getComputedStyle(i).visibility)"
+        hidden = (
+            "Array.from(document.querySelectorAll('#pair img'), i => "
+            "getComputedStyle(i).visibility)"
+        )
         assert browser.ask(hidden) == ["hidden", "hidden"]
         real = browser.ask(f"plan[{number}].realSide")
         wrong = number >= practice and (number - practice) % 4 == 0
@@ -115,7 +137,9 @@ def run_through(browser: Browser, practice: int, scored: int) -> float:
             began = time.monotonic()
             browser.click("next")
         if number == practice - 1:
-            assert "practice is over" in browser.ask("document.getElementById('message').textContent")
+            assert "practice is over" in browser.ask(
+                "document.getElementById('message').textContent"
+            )
             began = time.monotonic()
             browser.click("next")
     return shortest
@@ -134,7 +158,9 @@ def saved(browser: Browser, downloads: Path) -> Path:
 @pytest.mark.parametrize("seconds", [0.01, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_ten_and_forty_in_a_browser(folders, seconds):
     page = folders / "study.html"
-    said = perceptual_study.make(folders / "photos", [folders / "ours", folders / "base"], page, Plan(seconds=seconds))
+    said = perceptual_study.make(
+        folders / "photos", [folders / "ours", folders / "base"], page, Plan(seconds=seconds)
+    )
     assert "3 pictures for 50 trials" in said
     (folders / "answers").mkdir()
     with Browser(folders) as browser:
@@ -157,7 +183,12 @@ def test_ten_and_forty_in_a_browser(folders, seconds):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_mixed_without_practice_shows_all_methods_alike(folders):
     page = folders / "study.html"
-    perceptual_study.make(folders / "photos", [folders / "ours", folders / "base"], page, Plan(32, 0.0, 0, 6, mixed=True))
+    perceptual_study.make(
+        folders / "photos",
+        [folders / "ours", folders / "base"],
+        page,
+        Plan(32, 0.0, 0, 6, mixed=True),
+    )
     (folders / "answers").mkdir()
     with Browser(folders) as browser:
         browser.open(page, folders / "answers")
@@ -171,7 +202,11 @@ def test_mixed_without_practice_shows_all_methods_alike(folders):
 
 
 def answers(participant: str, **fooled: list[bool]) -> dict:
-    trials = [{"method": m, "fooled": f, "scored": True, "chosen": "left"} for m, all_ in fooled.items() for f in all_]
+    trials = [
+        {"method": m, "fooled": f, "scored": True, "chosen": "left"}
+        for m, all_ in fooled.items()
+        for f in all_
+    ]
     practice = [{"method": m, "fooled": True, "scored": False, "chosen": "left"} for m in fooled]
     return {"format": FORMAT, "study": "x", "participant": participant, "trials": practice + trials}
 
@@ -186,7 +221,8 @@ def test_the_interval_is_the_bootstraps():
     alike = [answers(str(i), ours=[True, False] * 20) for i in range(8)]
     wide, narrow = (perceptual_study.share_fooled(s)["ours"] for s in (apart, alike))
     assert wide[0] == narrow[0] == 0.5
-    assert wide[2] - wide[1] > 3 * (narrow[2] - narrow[1])  # people, not answers, are what was sampled
+    # people, not answers, are what was sampled
+    assert wide[2] - wide[1] > 3 * (narrow[2] - narrow[1])
     assert perceptual_study.share_fooled([answers("a", ours=[True] * 40)])["ours"][:3] == (1, 1, 1)
 
 
@@ -196,7 +232,12 @@ def test_the_command_reads_answers_and_names_what_is_none(folders):
         ("again.json", json.dumps(answers("a", ours=[True, False, True, False], base=[False] * 4))),
         ("other.json", '{"trials": []}'),
         ("text.json", json.dumps(answers("b", ours=["no"]))),
-        ("practice.json", json.dumps(answers("c") | {"trials": [{"method": "ours", "fooled": True, "scored": False}]})),
+        (
+            "practice.json",
+            json.dumps(
+                answers("c") | {"trials": [{"method": "ours", "fooled": True, "scored": False}]}
+            ),
+        ),
     ):
         (folders / name).write_text(text)
     command = [sys.executable, "-m", "imgtrans_jax.study", f"--results={folders}"]
@@ -239,4 +280,6 @@ def test_sharpness_does_not_tell(folders):
 
 def test_shapes_that_would_tell_are_cut_to_squares(folders):
     Image.new("RGB", (50, 32)).save(folders / "ours" / "wide.png")
-    assert "central square" in perceptual_study.make(folders / "photos", [folders / "ours"], folders / "s.html", Plan())
+    assert "central square" in perceptual_study.make(
+        folders / "photos", [folders / "ours"], folders / "s.html", Plan()
+    )

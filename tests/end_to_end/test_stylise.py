@@ -1,4 +1,6 @@
-"""stylize.py's pictures, small: whatever is asked for, a picture of the content's size; whatever is wrong, one sentence."""
+"""stylize.py's pictures, small: whatever is asked for, a picture of the content's size; whatever is
+wrong, one sentence.
+"""
 
 import dataclasses
 import os
@@ -37,7 +39,10 @@ def studio(tmp_path_factory):
     drawing[10:40, 20:30], drawing[20:30, 35:60] = (200, 30, 30), (30, 60, 200)
     write(folder / "drawing.png", drawing)
     write(folder / "painting.png", images.resize(samples.painting(128, 1500), 64, 64))
-    write(folder / "stripes.png", np.tile(np.array([[[250, 240, 20]], [[10, 10, 10]]], np.uint8).repeat(4, 0), (8, 64, 1)))
+    write(
+        folder / "stripes.png",
+        np.tile(np.array([[[250, 240, 20]], [[10, 10, 10]]], np.uint8).repeat(4, 0), (8, 64, 1)),
+    )
     left = np.zeros((48, 64), np.uint8)
     left[:, :32] = 255
     write(folder / "left.png", left[..., None])
@@ -60,7 +65,9 @@ def test_a_photo_takes_the_look_of_a_painting(studio, tmp_path, capsys):
     result = read(out)
     assert result.shape == (48, 64, 3)
     means = [read(studio / name).mean(axis=(0, 1)) for name in ("photo.png", "painting.png")]
-    assert np.abs(result.mean(axis=(0, 1)) - means[1]).sum() < 0.3 * np.abs(means[0] - means[1]).sum()
+    assert (
+        np.abs(result.mean(axis=(0, 1)) - means[1]).sum() < 0.3 * np.abs(means[0] - means[1]).sum()
+    )
     assert sorted(p.name for p in out.parent.iterdir()) == ["out.jpg"]  # no preview left behind
     assert "Compiled for 64x48" in capsys.readouterr().out
 
@@ -81,7 +88,10 @@ def test_the_contents_colours_can_be_kept(studio, tmp_path, colours):
 
 
 def test_every_style_goes_where_its_mask_is(studio, tmp_path):
-    styles, masks = [studio / "painting.png", studio / "stripes.png"], [studio / "left.png", studio / "right.png"]
+    styles, masks = (
+        [studio / "painting.png", studio / "stripes.png"],
+        [studio / "left.png", studio / "right.png"],
+    )
     stylise(SMALL, studio / "drawing.png", styles, tmp_path / "out.png", masks=masks)
     result = read(tmp_path / "out.png")
     left, right = result[:, :26].mean(axis=(0, 1)), result[:, 38:].mean(axis=(0, 1))
@@ -91,9 +101,19 @@ def test_every_style_goes_where_its_mask_is(studio, tmp_path):
 
 
 def test_a_style_of_weight_0_leaves_its_region_to_the_content(studio, tmp_path):
-    styles, masks = [studio / "painting.png", studio / "stripes.png"], [studio / "left.png", studio / "right.png"]
+    styles, masks = (
+        [studio / "painting.png", studio / "stripes.png"],
+        [studio / "left.png", studio / "right.png"],
+    )
     recipe = dataclasses.replace(SMALL, recolour=False)
-    stylise(recipe, studio / "photo.png", styles, tmp_path / "out.png", masks=masks, style_weights=(1, 0))
+    stylise(
+        recipe,
+        studio / "photo.png",
+        styles,
+        tmp_path / "out.png",
+        masks=masks,
+        style_weights=(1, 0),
+    )
     change = np.abs(read(tmp_path / "out.png") - read(studio / "photo.png")).mean(axis=(0, 2))
     assert change[:26].mean() > 2 * change[38:].mean()
 
@@ -102,21 +122,35 @@ def test_two_styles_are_blended_by_weight(studio, tmp_path):
     styles = [studio / "painting.png", studio / "stripes.png"]
     blues = []
     for weights in ((1, 0), (1, 1), (0, 1)):
-        stylise(SMALL, studio / "photo.png", styles, tmp_path / "out.png", style_weights=weights, overwrite=True)
+        stylise(
+            SMALL,
+            studio / "photo.png",
+            styles,
+            tmp_path / "out.png",
+            style_weights=weights,
+            overwrite=True,
+        )
         blues.append(read(tmp_path / "out.png")[..., 2].mean())
     assert blues[0] > blues[1] + 0.02 > blues[2] + 0.04
 
 
-def test_a_large_picture_is_optimised_smaller_and_comes_back_large(studio, tmp_path, capsys, monkeypatch):
+def test_a_large_picture_is_optimised_smaller_and_comes_back_large(
+    studio, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setattr(canvas, "MOST_PIXELS", 32 * 43)
     stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
-    assert "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it" in capsys.readouterr().out
+    assert (
+        "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it"
+        in capsys.readouterr().out
+    )
     assert read(tmp_path / "out.png").shape == (48, 64, 3)
 
 
 def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "free", lambda: 2**20)
-    with pytest.raises(UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"):
+    with pytest.raises(
+        UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"
+    ):
         stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
 
@@ -137,7 +171,9 @@ def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_
     (frames / "004.png").write_text("no picture")
     with pytest.raises(UserError, match=r"(?s)4 of 5 pictures were written.*004.png is no picture"):
         stylise(SMALL, frames, [studio / "painting.png"], tmp_path / "out")
-    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [f"{n:03d}.png" for n in range(4)]
+    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [
+        f"{n:03d}.png" for n in range(4)
+    ]
     said = capsys.readouterr().out
     assert said.count("Compiled") == 2  # 12 steps from the content, 6 from the frame before
     assert "Picture 3 of 5" in said
@@ -148,10 +184,20 @@ def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_
 
 @pytest.mark.parametrize("start", ["noise", "picture"])
 def test_it_starts_from_noise_or_any_picture(studio, tmp_path, start):
-    recipe = dataclasses.replace(SMALL, start=str(studio / "stripes.png") if start == "picture" else start, content_weight=5.0)
+    recipe = dataclasses.replace(
+        SMALL,
+        start=str(studio / "stripes.png") if start == "picture" else start,
+        content_weight=5.0,
+    )
     stylise(recipe, studio / "drawing.png", [studio / "painting.png"], tmp_path / "out.png")
-    began = read(studio / "stripes.png") if start == "picture" else np.random.default_rng(0).uniform(size=(48, 64, 3))
-    _, nearness = transfer_figures(*load_vgg(), read(tmp_path / "out.png"), read(studio / "drawing.png"), began)
+    began = (
+        read(studio / "stripes.png")
+        if start == "picture"
+        else np.random.default_rng(0).uniform(size=(48, 64, 3))
+    )
+    _, nearness = transfer_figures(
+        *load_vgg(), read(tmp_path / "out.png"), read(studio / "drawing.png"), began
+    )
     assert nearness < 0.95  # the drawing begins to show
 
 
@@ -164,8 +210,16 @@ def test_a_divergence_is_said_and_the_best_picture_kept(studio, tmp_path, capsys
 
 @pytest.mark.slow  # each of them has a test of its own
 def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
-    recipe = dataclasses.replace(SMALL, optimizer=PixelAdam(), pooling="average", tv_weight=0.1, steps=(5,))
-    assert stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path, masks=[studio / "left.png"])[0].exists()
+    recipe = dataclasses.replace(
+        SMALL, optimizer=PixelAdam(), pooling="average", tv_weight=0.1, steps=(5,)
+    )
+    assert stylise(
+        recipe,
+        studio / "photo.png",
+        [studio / "painting.png"],
+        tmp_path,
+        masks=[studio / "left.png"],
+    )[0].exists()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +235,12 @@ def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
 )
 def test_mistakes_in_the_config_are_one_sentence(studio, tmp_path, change, words):
     with pytest.raises(UserError, match=words):
-        stylise(dataclasses.replace(SMALL, **change), studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+        stylise(
+            dataclasses.replace(SMALL, **change),
+            studio / "photo.png",
+            [studio / "painting.png"],
+            tmp_path / "out.png",
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -224,15 +283,25 @@ def test_a_very_wide_picture_is_taken_smaller(capsys):
 
 
 def test_a_size_beyond_all_memory_is_said_at_once(studio, tmp_path):
-    with pytest.raises(UserError, match=r"needs .* GB of memory and .* GB are free: --size=\d+ would fit"):
-        stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png", size=200_000)
+    with pytest.raises(
+        UserError, match=r"needs .* GB of memory and .* GB are free: --size=\d+ would fit"
+    ):
+        stylise(
+            SMALL,
+            studio / "photo.png",
+            [studio / "painting.png"],
+            tmp_path / "out.png",
+            size=200_000,
+        )
 
 
 def test_a_masks_transparent_parts_have_no_style(tmp_path):
     mask = np.zeros((4, 4, 4), np.uint8)
     mask[..., :3], mask[:2, :, 3] = 255, 255
     write(tmp_path / "mask.png", mask)
-    np.testing.assert_allclose(stylisation._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        stylisation._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6
+    )
 
 
 def test_styles_and_masks_must_be_as_many(studio, tmp_path):
@@ -247,7 +316,7 @@ def test_styles_and_masks_must_be_as_many(studio, tmp_path):
         stylise(SMALL, studio / "photo.png", [], tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------ Deep Dream
+# --------------------------------------------------------------------------------------- Deep Dream
 
 
 def test_a_dream_makes_its_layer_more_active(studio, tmp_path, capsys):
@@ -269,9 +338,15 @@ def _activity(picture: np.ndarray) -> float:
 def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
     recipe = DeepDream(octaves=1, steps=4, jitter=2, layer="relu2_2")
     results = []
-    for name, change, guide in (("all", {}, None), ("one", {"channel": 5}, None), ("guided", {}, studio / "stripes.png")):
+    for name, change, guide in (
+        ("all", {}, None),
+        ("one", {"channel": 5}, None),
+        ("guided", {}, studio / "stripes.png"),
+    ):
         out = tmp_path / f"{name}.png"
-        dreaming.dream(dataclasses.replace(recipe, **change), studio / "photo.png", out, guide=guide)
+        dreaming.dream(
+            dataclasses.replace(recipe, **change), studio / "photo.png", out, guide=guide
+        )
         results.append(read(out))
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(results[i] - results[j]).mean() > 0.005
@@ -290,15 +365,25 @@ def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
 )
 def test_mistakes_in_a_dream_are_one_sentence(studio, tmp_path, change, guide, words):
     with pytest.raises(UserError, match=words):
-        dreaming.dream(DeepDream(**change), studio / "photo.png", tmp_path / "x.png", guide=guide and studio / guide)
+        dreaming.dream(
+            DeepDream(**change),
+            studio / "photo.png",
+            tmp_path / "x.png",
+            guide=guide and studio / guide,
+        )
 
 
-# ------------------------------------------------------------------------------------------------ the script
+# --------------------------------------------------------------------------------------- the script
 
 
 def script(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "stylize.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "stylize.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -307,11 +392,24 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
     evil.write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
     for arguments, words in (
         ((f"--content={studio / 'photo.png'}",), "Which style"),
-        ((f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}", f"--config.weights={evil}"), "os.system"),
+        (
+            (
+                f"--content={studio / 'photo.png'}",
+                f"--style={studio / 'painting.png'}",
+                f"--config.weights={evil}",
+            ),
+            "os.system",
+        ),
         (("--config=configs/quickstart.py",), "it is for train.py"),
-        (("--config=configs/content_reconstruction.py", "--content=x.png", "--style=y.png"), "takes no --style"),
+        (
+            ("--config=configs/content_reconstruction.py", "--content=x.png", "--style=y.png"),
+            "takes no --style",
+        ),
         (("--run=runs/x", "--input=y.png", "--label=1"), "--label goes with --count"),
-        (("--run=runs/x", "--count=2", "--direction=b2a"), "leave --input, --size, --direction and --test_mode out"),
+        (
+            ("--run=runs/x", "--count=2", "--direction=b2a"),
+            "leave --input, --size, --direction and --test_mode out",
+        ),
     ):
         done = script(*arguments, f"--out={tmp_path / 'out.png'}")
         assert done.returncode == 2, done.stderr
@@ -321,10 +419,14 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
 
 
 def stopped(number: int, *arguments: str) -> tuple[str, str]:
-    """What stylize.py says that is sent a signal once it is at work, and after its end; the exit code must be the signal's."""
+    """What stylize.py says that is sent a signal once it is at work, and after its end; the exit
+    code must be the signal's.
+    """
     command = [sys.executable, "stylize.py", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes
+    ) as process:
         said = ""
         assert process.stdout is not None
         while "s/step" not in said and (line := process.stdout.readline()):
@@ -339,9 +441,13 @@ def stopped(number: int, *arguments: str) -> tuple[str, str]:
 def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio, tmp_path):
     pictures = (f"--content={studio / 'photo.png'}", f"--style={studio / 'painting.png'}")
     out = tmp_path / "out.png"
-    _, said = stopped(signal.SIGTERM, *pictures, f"--out={out}", "--config.scales=0.5,1", "--config.steps=5,90000")
+    _, said = stopped(
+        signal.SIGTERM, *pictures, f"--out={out}", "--config.scales=0.5,1", "--config.steps=5,90000"
+    )
     found = re.search(
-        rf"{out} is the picture so far\. .*same command: --config.start=(\S+) --config.scales=1 (\S+) (\S+)", said
+        rf"{out} is the picture so far\. "
+        r".*same command: --config.start=(\S+) --config.scales=1 (\S+) (\S+)",
+        said,
     )
     assert found, said
     left = int(found[2].removeprefix("--config.steps="))
@@ -351,7 +457,9 @@ def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio
     assert read(out).shape == (48, 64, 3)
     assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.05
     on = dataclasses.replace(SMALL, start=str(out), steps=(2,))
-    assert stylise(on, studio / "photo.png", [studio / "painting.png"], tmp_path / "out_2.png") == [tmp_path / "out_2.png"]
+    assert stylise(on, studio / "photo.png", [studio / "painting.png"], tmp_path / "out_2.png") == [
+        tmp_path / "out_2.png"
+    ]
     with pytest.raises(UserError, match="which would be overwritten"):
         stylise(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
 
@@ -359,9 +467,17 @@ def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio
 @pytest.mark.slow  # test_canvas.py has it without a program
 def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
     out = tmp_path / "out.png"
-    arguments = ("--config=configs/deepdream.py", "--config.steps=90000", f"--content={studio / 'photo.png'}", f"--out={out}")
+    arguments = (
+        "--config=configs/deepdream.py",
+        "--config.steps=90000",
+        f"--content={studio / 'photo.png'}",
+        f"--out={out}",
+    )
     _, said = stopped(signal.SIGHUP, *arguments, "--config.octaves=1")
-    assert f"{out} is the picture so far. To go on from it, add to the same command: --content={out} --config.octaves=1" in said
+    assert (
+        f"{out} is the picture so far. To go on from it, add to the same command: --content={out} "
+        "--config.octaves=1" in said
+    )
     assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.01
 
 
@@ -372,7 +488,12 @@ def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys)
     for number in range(3):
         shutil.copy(studio / "photo.png", frames / f"{number}.png")
     stylise(SMALL, frames / "0.png", [studio / "painting.png"], out / "0.png")
-    arguments = (f"--content={frames}", f"--style={studio / 'painting.png'}", f"--out={out}", "--config.scales=1")
+    arguments = (
+        f"--content={frames}",
+        f"--style={studio / 'painting.png'}",
+        f"--out={out}",
+        "--config.scales=1",
+    )
     said, after = stopped(signal.SIGINT, *arguments, "--config.steps=90000")
     assert f"1 of 3 results are in {out} already and stay" in said
     assert "1 of 3 are done; the same command goes on with the others." in after
@@ -381,13 +502,16 @@ def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys)
     assert len(stylise(SMALL, frames, [studio / "painting.png"], out)) == 2
     said = capsys.readouterr().out
     assert said.count("Compiled") <= 1
-    assert "new scene" not in said  # the first of them began from the frame that another run had done
+    # the first of them began from the frame that another run had done
+    assert "new scene" not in said
     assert np.abs(read(out / "1.png") - read(out / "0.png")).mean() < 0.1
 
 
 @pytest.mark.slow
 def test_the_samples_and_their_figures(tmp_path):
-    """What a newcomer sees first: the style loss falls 15-fold, and the content is nearer than three quarters of the style."""
+    """What a newcomer sees first: the style loss falls 15-fold, and the content is nearer than
+    three quarters of the style.
+    """
     done = script(f"--out={tmp_path}")
     assert done.returncode == 0, done.stderr
     names = [tmp_path / f"sample_{name}.png" for name in ("result", "photograph", "painting")]

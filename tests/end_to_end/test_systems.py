@@ -1,4 +1,6 @@
-"""pix2pix, GAN and super-resolution as a user meets them: trained, shown on the page, used; and a method of one's own."""
+"""pix2pix, GAN and super-resolution as a user meets them: trained, shown on the page, used; and a
+method of one's own.
+"""
 
 import dataclasses
 from typing import Any
@@ -47,7 +49,7 @@ def page(run) -> str:
     return (run / "index.html").read_text()
 
 
-# ------------------------------------------------------------------ a method of one's own, in under 40 lines
+# --------------------------------------------------------- a method of one's own, in under 40 lines
 
 
 class Recolourer(nn.Module):
@@ -68,10 +70,19 @@ class Recolour(Recipe):
     def game(self, g_tx, d_tx):
         def objective(batch, samples, logits, frozen):
             colours = [x.mean((0, 1, 2)) for x in (samples["fake_b"], batch["b"])]
-            return {"colour": 10 * jnp.sum((colours[0] - colours[1]) ** 2), "near": l1(samples["fake_b"], batch["a"])}
+            return {
+                "colour": 10 * jnp.sum((colours[0] - colours[1]) ** 2),
+                "near": l1(samples["fake_b"], batch["a"]),
+            }
 
-        nothing = {"fakes": lambda batch, samples: {}, "reals": lambda batch: {}, "d_objective": lambda real, fake: {}}
-        return Game(self.generator.clone(), None, g_objective=objective, g_tx=g_tx, d_tx=d_tx, **nothing)
+        nothing = {
+            "fakes": lambda batch, samples: {},
+            "reals": lambda batch: {},
+            "d_objective": lambda real, fake: {},
+        }
+        return Game(
+            self.generator.clone(), None, g_objective=objective, g_tx=g_tx, d_tx=d_tx, **nothing
+        )
 
     def samples(self, params, stats, batch) -> Any:
         return self.generator.apply({"params": params}, batch, False)
@@ -81,7 +92,11 @@ class Recolour(Recipe):
 
 
 def test_a_method_of_ones_own_is_trained_shown_and_stored(pictures, tmp_path):
-    experiment = Experiment(Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"steps": 30, "log_every": 1})
+    experiment = Experiment(
+        Unpaired(str(pictures), str(pictures), CUT),
+        Recolour(),
+        **SHORT | {"steps": 30, "log_every": 1},
+    )
     loop.train(experiment, tmp_path / "run")
     rows = read_metrics(tmp_path / "run")
     assert rows[-1]["colour"] < rows[0]["colour"]
@@ -94,7 +109,9 @@ def test_a_method_of_ones_own_is_trained_shown_and_stored(pictures, tmp_path):
 # ------------------------------------------------------------------ pairs
 
 
-@pytest.mark.parametrize(("by", "output"), [(Lab(), 2), pytest.param(Holes(), 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("by", "output"), [(Lab(), 2), pytest.param(Holes(), 3, marks=pytest.mark.slow)]
+)
 def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, pictures, tmp_path):
     recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(channels=output))
     run = tmp_path / "run"
@@ -109,7 +126,9 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
     written = translation.translate(run, inputs, tmp_path / "out", size=None)
     assert {p.name: size(p) for p in written} == {"rgba.png": (37, 21), "grey.png": (20, 16)}
     if isinstance(by, Lab):  # lightness is the input's
-        before, after = (read_picture(f, 1).astype(float) for f in (inputs / "grey.png", written[0]))
+        before, after = (
+            read_picture(f, 1).astype(float) for f in (inputs / "grey.png", written[0])
+        )
         assert np.abs(before - after).mean() < 12
     with pytest.raises(UserError, match="knows one direction"):
         translation.translate(run, inputs, tmp_path / "out", direction="b2a")
@@ -135,22 +154,37 @@ def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures
     data = Derived(str(pictures), Smaller(4), CUT)
     first = SRGAN(SRResNet(width=2, blocks=1, norm="none", skip=True))
     one = loop.train(Experiment(data, first, **SHORT), tmp_path / "srresnet")
-    second = dataclasses.replace(first, critic=SRGANCritic(width=1, units=2), adversarial=1e-3, ema=0.9)
-    started = Experiment(data, second, **SHORT | {"optimizer": Adam(Constant(0.0)), "init_from": str(tmp_path / "srresnet")})
+    second = dataclasses.replace(
+        first, critic=SRGANCritic(width=1, units=2), adversarial=1e-3, ema=0.9
+    )
+    started = Experiment(
+        data,
+        second,
+        **SHORT | {"optimizer": Adam(Constant(0.0)), "init_from": str(tmp_path / "srresnet")},
+    )
     two = loop.train(started, tmp_path / "srgan")
-    for x, y, z in zip(*(jax.tree.leaves(t) for t in (one.g.params, two.g.params, two.generators.params)), strict=True):
+    for x, y, z in zip(
+        *(jax.tree.leaves(t) for t in (one.g.params, two.g.params, two.generators.params)),
+        strict=True,
+    ):
         np.testing.assert_array_equal(x, y)
         np.testing.assert_allclose(x, z, atol=1e-6)
     assert "bicubic, output, truth" in page(tmp_path / "srgan")
-    (written,) = translation.translate(tmp_path / "srgan", pictures / "testA" / "0.png", tmp_path / "large.png")
+    (written,) = translation.translate(
+        tmp_path / "srgan", pictures / "testA" / "0.png", tmp_path / "large.png"
+    )
     assert size(written) == (4 * 24, 4 * 20)
     whole = resize(read_picture(pictures / "testA" / "0.png"), 80, 96).astype(float)
     assert np.abs(whole - read_picture(written)).mean() < 4  # a new network is nearly the filter
-    other = dataclasses.replace(second, generator=SRResNet(width=3, blocks=1, norm="none", skip=True))
+    other = dataclasses.replace(
+        second, generator=SRResNet(width=3, blocks=1, norm="none", skip=True)
+    )
     with pytest.raises(UserError, match=r"init_from\) has another generator"):
         loop.train(dataclasses.replace(started, recipe=other), tmp_path / "third")
     with pytest.raises(UserError, match=r"There is no .*nowhere"):
-        loop.train(dataclasses.replace(started, init_from=str(tmp_path / "nowhere")), tmp_path / "third")
+        loop.train(
+            dataclasses.replace(started, init_from=str(tmp_path / "nowhere")), tmp_path / "third"
+        )
 
 
 # ------------------------------------------------------------------ pictures from nothing
@@ -170,7 +204,9 @@ def gan_run(tmp_path_factory):
         penalty=10.0,
         ema=0.5,
     )
-    state = loop.train(Experiment(Labelled(cut=Cut(8, 8, flip=False)), recipe, **SHORT | {"samples": 8}), run)
+    state = loop.train(
+        Experiment(Labelled(cut=Cut(8, 8, flip=False)), recipe, **SHORT | {"samples": 8}), run
+    )
     assert state.g.stats
     return run
 
@@ -187,8 +223,16 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     many = translation.sampled(loaded, 70)
     assert many.shape == (70, 8, 8, 1)
     np.testing.assert_array_equal(many[:64], translation.sampled(loaded, 64))
-    assert np.abs(translation.sampled(loaded, 4, label=1) - translation.sampled(loaded, 4, label=2)).max() > 0
-    for wrong, words in (({"count": 0}, "0 pictures are none"), ({"count": 1, "label": 10}, "has 0 to 9")):
+    assert (
+        np.abs(
+            translation.sampled(loaded, 4, label=1) - translation.sampled(loaded, 4, label=2)
+        ).max()
+        > 0
+    )
+    for wrong, words in (
+        ({"count": 0}, "0 pictures are none"),
+        ({"count": 1, "label": 10}, "has 0 to 9"),
+    ):
         with pytest.raises(UserError, match=words):
             translation.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
     with pytest.raises(UserError, match=r"sheet\.png is there already; add --overwrite"):
@@ -200,18 +244,30 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
 
 
 def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, monkeypatch):
-    digits = GAN(DCGANGenerator(size=8, width=2, channels=1), DCGANCritic(width=2, norm="none"), conditional=True)
+    digits = GAN(
+        DCGANGenerator(size=8, width=2, channels=1),
+        DCGANCritic(width=2, norm="none"),
+        conditional=True,
+    )
     real = Labelled(cut=Cut(8, 8, flip=False))
     for data, recipe, words in (
         (dataclasses.replace(real, pictures=str(pictures / "trainA")), digits, "needs classes"),
-        (real, dataclasses.replace(digits, generator=digits.generator.clone(size=16)), "16x16x1 of the generator and 8x8x1"),
+        (
+            real,
+            dataclasses.replace(digits, generator=digits.generator.clone(size=16)),
+            "16x16x1 of the generator and 8x8x1",
+        ),
         (dataclasses.replace(real, channels=3), digits, "8x8x1 of the generator and 8x8x3"),
     ):
         with pytest.raises(UserError, match=words):
             loop.train(Experiment(data, recipe, **SHORT), tmp_path / "run")
-    few = Experiment(Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"batch_size": 8})
+    few = Experiment(
+        Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"batch_size": 8}
+    )
     monkeypatch.setattr("imgtrans_jax.memory.free", lambda: 1000)
-    with pytest.raises(UserError, match=r"A step needs .* of memory, .* and 0\.0 MB are free: a smaller batch"):
+    with pytest.raises(
+        UserError, match=r"A step needs .* of memory, .* and 0\.0 MB are free: a smaller batch"
+    ):
         loop.train(few, tmp_path / "few")
     said = capsys.readouterr().out
     assert "2 steps are few" in said
@@ -223,7 +279,9 @@ def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
     assert convert.main([], [str(gan_run), str(file)]) == 0
     whole, alone = load_generator(gan_run), load_generator(file)
     assert alone.experiment == whole.experiment
-    np.testing.assert_allclose(translation.sampled(alone, 8), translation.sampled(whole, 8), atol=1e-6)
+    np.testing.assert_allclose(
+        translation.sampled(alone, 8), translation.sampled(whole, 8), atol=1e-6
+    )
     save_generator(alone, tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").stat().st_size == file.stat().st_size
     with pytest.raises(UserError, match="Two names are needed"):

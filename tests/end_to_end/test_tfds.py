@@ -1,4 +1,6 @@
-"""`cycle_gan/*` through tensorflow-datasets without TensorFlow, from a small archive of the same layout on loopback."""
+"""`cycle_gan/*` through tensorflow-datasets without TensorFlow, from a small archive of the same
+layout on loopback.
+"""
 
 import hashlib
 import http.server
@@ -25,7 +27,9 @@ from imgtrans_jax.types import UserError
 
 COUNTS = {"trainA": 5, "trainB": 4, "testA": 2, "testB": 3}
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning"
+)
 
 
 def archive() -> bytes:
@@ -37,14 +41,18 @@ def archive() -> bytes:
             pictures.writestr(f"horse2zebra/{split}/", "")
             for number in range(count):
                 picture = io.BytesIO()
-                Image.fromarray(rng.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(picture, "JPEG")
+                Image.fromarray(rng.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(
+                    picture, "JPEG"
+                )
                 pictures.writestr(f"horse2zebra/{split}/n{number}.jpg", picture.getvalue())
     return file.getvalue()
 
 
 @pytest.fixture
 def served(monkeypatch):
-    """The archive on loopback, under an address whose size and checksum tensorflow-datasets is told."""
+    """The archive on loopback, under an address whose size and checksum tensorflow-datasets is
+    told.
+    """
     content = archive()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -71,7 +79,9 @@ def served(monkeypatch):
 
 
 def tell_checksum(monkeypatch, url: str, content: bytes) -> None:
-    info = checksums.UrlInfo(size=len(content), checksum=hashlib.sha256(content).hexdigest(), filename="horse2zebra.zip")
+    info = checksums.UrlInfo(
+        size=len(content), checksum=hashlib.sha256(content).hexdigest(), filename="horse2zebra.zip"
+    )
     monkeypatch.setattr(CycleGAN, "url_infos", {url: info})
 
 
@@ -105,7 +115,10 @@ def test_without_a_network_it_says_what_to_do(monkeypatch, tmp_path):
     url = "http://127.0.0.1:9/horse2zebra.zip"
     monkeypatch.setitem(cycle_gan._DL_URLS, "horse2zebra", url)
     tell_checksum(monkeypatch, url, b"x")
-    with pytest.raises(UserError, match=r"could not be downloaded.*Without a network: .*manual.*--config\.data\.a=DIR"):
+    with pytest.raises(
+        UserError,
+        match=r"could not be downloaded.*Without a network: .*manual.*--config\.data\.a=DIR",
+    ):
         data(tmp_path).open()
 
 
@@ -120,7 +133,10 @@ def test_an_archive_put_there_by_hand_needs_no_network(monkeypatch, tmp_path):
 
 
 def test_names_that_do_not_exist():
-    for name, words in (("cycle_gan/unicorn2zebra", "choose one of"), ("no_such_dataset_at_all", "knows no")):
+    for name, words in (
+        ("cycle_gan/unicorn2zebra", "choose one of"),
+        ("no_such_dataset_at_all", "knows no"),
+    ):
         with pytest.raises(UserError, match=words):
             Tfds(name).open("a", 20, 3)
 
@@ -141,7 +157,9 @@ with registered.skip_registration():
         def _info(self):
             picture = {key: tfds.features.Image(shape=(20, 24, 3)) for key in ("photo", "negative")}
             return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(picture | {"kind": tfds.features.ClassLabel(names=["cat", "dog"])}),
+                features=tfds.features.FeaturesDict(
+                    picture | {"kind": tfds.features.ClassLabel(names=["cat", "dog"])}
+                ),
                 description="Noise.",
             )
 
@@ -150,7 +168,9 @@ with registered.skip_registration():
 
         def _generate_examples(self, count):
             for number in range(count):
-                picture = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+                picture = np.random.default_rng(number).integers(
+                    0, 256, (20, 24, 3), dtype=np.uint8
+                )
                 files = [io.BytesIO(), io.BytesIO()]
                 for file, array in zip(files, (picture, 255 - picture), strict=True):
                     Image.fromarray(array).save(file, self.form)
@@ -166,7 +186,9 @@ def tiny(tmp_path):
 
 
 def test_both_pictures_of_an_example_are_a_pair(tiny):
-    data = Paired(TfdsPairs("tiny", "photo", "negative", data_dir=tiny), direction="b2a", cut=Cut(20, 16))
+    data = Paired(
+        TfdsPairs("tiny", "photo", "negative", data_dir=tiny), direction="b2a", cut=Cut(20, 16)
+    )
     batch = data.open().batches(3, seed=0)[0]
     assert batch["a"].shape == (3, 16, 16, 3)
     np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)
@@ -177,15 +199,24 @@ def test_both_pictures_of_an_example_are_a_pair(tiny):
 def test_a_data_set_s_pictures_are_of_the_forms_that_are_read(tmp_path, monkeypatch):
     """tensorflow-datasets would open PostScript, which starts another program."""
     monkeypatch.setattr(Tiny, "form", "EPS")
-    Tiny(data_dir=str(tmp_path), file_format="array_record").download_and_prepare(file_format="array_record")
-    with pytest.raises(UserError, match=r"tiny, example 0, (photo|negative) is no picture in a form that can be read"):
+    Tiny(data_dir=str(tmp_path), file_format="array_record").download_and_prepare(
+        file_format="array_record"
+    )
+    with pytest.raises(
+        UserError,
+        match=r"tiny, example 0, (photo|negative) is no picture in a form that can be read",
+    ):
         Tfds("tiny", "train", "test", "photo", str(tmp_path)).open("a", 20, 3)
 
 
 def test_classes_are_the_data_set_s(tiny):
-    opened = Labelled(TfdsLabelled("tiny", key="photo", label="kind", data_dir=tiny), Cut(20, 16), channels=3).open()
+    opened = Labelled(
+        TfdsLabelled("tiny", key="photo", label="kind", data_dir=tiny), Cut(20, 16), channels=3
+    ).open()
     assert opened.classes == ("cat", "dog")
     batch = opened.batches(6, seed=0)[0]
     assert batch["y"].sum(0).tolist() == [3, 3]
     with pytest.raises(UserError, match="no classes under 'photo'"):
-        Labelled(TfdsLabelled("tiny", key="photo", label="photo", data_dir=tiny), Cut(20, 16), channels=3).open()
+        Labelled(
+            TfdsLabelled("tiny", key="photo", label="photo", data_dir=tiny), Cut(20, 16), channels=3
+        ).open()

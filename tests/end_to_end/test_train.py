@@ -49,9 +49,15 @@ def test_twenty_steps_are_ten_and_ten(experiment, tmp_path):
         np.testing.assert_array_equal(x, y)
     assert checksums(tmp_path / "whole") == checksums(tmp_path / "parts")
     rows = [read_metrics(tmp_path / name) for name in ("whole", "parts")]
-    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == [2, 4, 5, 6, 8, 10, 12, 14, 15, 16, 18, 20]
+    assert (
+        [row["step"] for row in rows[0]]
+        == [row["step"] for row in rows[1]]
+        == [2, 4, 5, 6, 8, 10, 12, 14, 15, 16, 18, 20]
+    )
     for first, second in zip(*rows, strict=True):
-        assert {k: v for k, v in first.items() if "time" not in k} == {k: v for k, v in second.items() if "time" not in k}
+        assert {k: v for k, v in first.items() if "time" not in k} == {
+            k: v for k, v in second.items() if "time" not in k
+        }
     _check_the_run(tmp_path / "whole", experiment)
     _check_translations(tmp_path / "whole", tmp_path)
 
@@ -65,7 +71,17 @@ def _check_the_run(run: Path, experiment):
         assert read_picture(run / "samples" / name).shape == (2 * 16 + 2, 3 * 16 + 4, 3)
     assert list(run.glob("events.out.tfevents.*"))
     row = read_metrics(run)[-1]
-    expected = {"step", "rate", "norm/g_grad", "norm/d_update", "cycle_a", "identity_b", "gan_ab", "d_a_real", "d_b_fake"}
+    expected = {
+        "step",
+        "rate",
+        "norm/g_grad",
+        "norm/d_update",
+        "cycle_a",
+        "identity_b",
+        "gan_ab",
+        "d_a_real",
+        "d_b_fake",
+    }
     assert expected <= set(row)
     assert config.from_json(json.loads((run / "config.json").read_text())) == experiment
 
@@ -74,7 +90,12 @@ def _check_translations(run: Path, tmp_path: Path):
     inputs, out = tmp_path / "inputs", tmp_path / "out"
     inputs.mkdir()
     rng = np.random.default_rng(0)
-    for name, shape in (("odd.png", (37, 22, 3)), ("grey.jpg", (16, 50)), ("two.png", (2, 2, 3)), ("rgba.png", (20, 20, 4))):
+    for name, shape in (
+        ("odd.png", (37, 22, 3)),
+        ("grey.jpg", (16, 50)),
+        ("two.png", (2, 2, 3)),
+        ("rgba.png", (20, 20, 4)),
+    ):
         Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(inputs / name)
     Image.fromarray(rng.integers(0, 65536, (18, 21), dtype=np.uint16)).save(inputs / "deep.png")
     written = translation.translate(run, inputs, out)
@@ -98,12 +119,17 @@ def _check_translations(run: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"small\.png is there already; add --overwrite"):
         translation.translate(run, inputs / "odd.png", tmp_path / "small.png")
     (inputs / "broken.png").write_text("no")
-    with pytest.raises(results.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png") as error:
+    with pytest.raises(
+        results.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png"
+    ) as error:
         translation.translate(run, inputs, out, overwrite=True)
     assert error.value.code == 1
     assert (out / "odd.png").stat().st_mtime_ns > before
     for wrong, words in (
-        ((tmp_path / "nowhere", inputs, out), "There is no .*nowhere; give the folder of a trained run"),
+        (
+            (tmp_path / "nowhere", inputs, out),
+            "There is no .*nowhere; give the folder of a trained run",
+        ),
         ((run, tmp_path / "nothing", out), "There is no .*nothing"),
         ((run, inputs, inputs), "would be overwritten"),
         ((run, inputs / "odd.png", inputs / "odd.png"), "would be overwritten"),
@@ -123,7 +149,9 @@ def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     state = loop.train(experiment, tmp_path / "run", steps=2)  # finished: only restores
     recipe = experiment.recipe
-    np.testing.assert_allclose(apply(x), recipe.translate(state.generators.params, {}, x, "a2b"), atol=1e-5)
+    np.testing.assert_allclose(
+        apply(x), recipe.translate(state.generators.params, {}, x, "a2b"), atol=1e-5
+    )
     assert np.abs(apply(x) - recipe.translate(state.g.params, {}, x, "a2b")).max() > 1e-4
 
 
@@ -135,14 +163,19 @@ def test_another_config_says_what_differs(experiment, tmp_path, capsys):
     assert "from step 2 on the new values hold" in said
     assert "config.optimizer.schedule.rate: 0.001 -> 0.0005" in said
     wider = config.override(experiment, "recipe.generator.width", "3")
-    with pytest.raises(UserError, match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another --workdir"):
+    with pytest.raises(
+        UserError,
+        match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another --workdir",
+    ):
         loop.train(wider, tmp_path / "run", steps=6)
 
 
 @pytest.mark.slow  # tests/faults has it too, and test_step.py the step's part
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch(experiment, tmp_path):
     wild = config.override(experiment, "optimizer.schedule.rate", "1e30")
-    with pytest.raises(UserError, match=r"Training stopped at step \d+: .* became NaN or infinite.*lower rate") as error:
+    with pytest.raises(
+        UserError, match=r"Training stopped at step \d+: .* became NaN or infinite.*lower rate"
+    ) as error:
         loop.train(wild, tmp_path / "run", steps=20)
     (kept,) = (tmp_path / "run").glob("failed_step_*.npz")
     assert kept.name in str(error.value)
@@ -195,7 +228,9 @@ def wait_for(process: subprocess.Popen, words: str) -> str:
 
 
 @pytest.mark.slow  # half a minute; tests/faults kills far more often
-def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(tiny_config, experiment, tmp_path):
+def test_killed_and_interrupted_runs_end_where_an_unbroken_one_does(
+    tiny_config, experiment, tmp_path
+):
     loop.train(experiment, tmp_path / "whole")
     command = ["train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'killed'}"]
 
@@ -233,7 +268,9 @@ def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path, monkeypatch)
     assert "Fatal" not in rest
 
 
-def test_a_run_past_its_schedule_says_so_and_ends_where_an_unbroken_one_does(experiment, tmp_path, capsys):
+def test_a_run_past_its_schedule_says_so_and_ends_where_an_unbroken_one_does(
+    experiment, tmp_path, capsys
+):
     loop.train(experiment, tmp_path / "run", steps=2)
     assert "rate of 0" not in capsys.readouterr().out
     loop.train(experiment, tmp_path / "run", steps=19)
@@ -253,7 +290,9 @@ def idle(monkeypatch):
 
 
 @pytest.mark.usefixtures("idle")
-def test_another_batch_size_goes_on_at_the_same_epoch_and_ends_where_the_schedule_does(experiment, tmp_path, capsys):
+def test_another_batch_size_goes_on_at_the_same_epoch_and_ends_where_the_schedule_does(
+    experiment, tmp_path, capsys
+):
     loop.train(experiment, tmp_path / "run", steps=9)  # 3 of 6 epochs of 3 steps
     larger = dataclasses.replace(experiment, batch_size=4, log_every=1)
     capsys.readouterr()
@@ -263,14 +302,17 @@ def test_another_batch_size_goes_on_at_the_same_epoch_and_ends_where_the_schedul
     assert "12 steps in all (6 epochs)" in said
     found = rates(tmp_path / "run")
     assert [found[step] for step in (9, 10, 11, 12)] == [0.0008, 0.0006, 0.0004, 0.0002]
-    assert checksums(tmp_path / "run")["data"] == {"next_index": 9 * 2 // 4 + 3}  # the pictures go on, too
+    # the pictures go on, too
+    assert checksums(tmp_path / "run")["data"] == {"next_index": 9 * 2 // 4 + 3}
     for batch_size in (1, 2, 4):
         loop.train(dataclasses.replace(experiment, batch_size=batch_size), tmp_path / "run")
         assert "has already been trained for 12 steps" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("idle")
-def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(experiment, tmp_path, monkeypatch):
+def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(
+    experiment, tmp_path, monkeypatch
+):
     loop.train(experiment, tmp_path / "run", steps=2)
     page = tmp_path / "run" / "index.html"
     page.write_text("Stopped: step 2 of 18, about 2 h 48 min left")
@@ -283,8 +325,12 @@ def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(experim
 
 
 @pytest.mark.usefixtures("idle")
-def test_a_run_in_the_folder_of_its_pictures_does_not_learn_from_its_own_samples(experiment, pictures, capsys):
-    inside = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, a=str(pictures / "trainA")))
+def test_a_run_in_the_folder_of_its_pictures_does_not_learn_from_its_own_samples(
+    experiment, pictures, capsys
+):
+    inside = dataclasses.replace(
+        experiment, data=dataclasses.replace(experiment.data, a=str(pictures / "trainA"))
+    )
     for steps in (2, 4):
         loop.train(inside, pictures / "trainA" / "run", steps)
         assert "a: 6 training" in capsys.readouterr().out
@@ -300,14 +346,26 @@ def test_a_checkpoint_that_does_not_say_its_epochs_had_those_of_its_own_batches(
 def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
-        ([f"--config={tiny_config}", "--config.recipe.generator.blocks=banana"], "needs an int (now 1); 'banana' is none"),
-        ([f"--config={tiny_config}", "--config.recipe.generatr.blocks=6"], "Did you mean generator?"),
+        (
+            [f"--config={tiny_config}", "--config.recipe.generator.blocks=banana"],
+            "needs an int (now 1); 'banana' is none",
+        ),
+        (
+            [f"--config={tiny_config}", "--config.recipe.generatr.blocks=6"],
+            "Did you mean generator?",
+        ),
         (["--config=missing.py"], "There is no config file missing.py"),
         ([f"--config={tiny_config}", f"--config.data.a={tmp_path / 'empty'}"], "holds no picture"),
         ([], "Give --config=configs/quickstart.py"),
     ):
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "train.py", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr + done.stdout
@@ -319,10 +377,13 @@ def test_training_starts_from_python_with_a_loss_of_ones_own(experiment, tmp_pat
     try:
         from examples.my_loss import warm
 
-        mine = dataclasses.replace(experiment, recipe=dataclasses.replace(experiment.recipe, extra=(warm,)))
+        mine = dataclasses.replace(
+            experiment, recipe=dataclasses.replace(experiment.recipe, extra=(warm,))
+        )
         loop.train(mine, tmp_path / "run", steps=2)
         assert read_metrics(tmp_path / "run")[-1]["warm"] > 0
-        apply, _ = translation.generator(tmp_path / "run", "a2b")  # a loss of one's own is not needed to translate
+        # a loss of one's own is not needed to translate
+        apply, _ = translation.generator(tmp_path / "run", "a2b")
         assert np.isfinite(apply(np.zeros((1, 16, 16, 3), np.float32))).all()
     finally:
         sys.path.remove(str(ROOT))

@@ -1,4 +1,6 @@
-"""Twenty steps of CycleGAN and of pix2pix against PyTorch's, term by term (tests/golden/make_with_torch.py)."""
+"""Twenty steps of CycleGAN and of pix2pix against PyTorch's, term by term
+(tests/golden/make_with_torch.py).
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -41,8 +43,12 @@ def batches(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def started(recipe: Recipe, nets: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[Any, TrainState]:
-    """The game, and its state before the first step with these networks; in double precision where that is on."""
+def started(
+    recipe: Recipe, nets: dict[str, Any], batch: dict[str, jax.Array]
+) -> tuple[Any, TrainState]:
+    """The game, and its state before the first step with these networks; in double precision where
+    that is on.
+    """
     adam = Adam(LinearDecay(2e-4, constant_epochs=2, decay_epochs=3))
     game = recipe.game(adam.transformation(EPOCH), adam.transformation(EPOCH))
     state = jax.jit(lambda: init_state(game, batch, jax.random.key(0)))()
@@ -56,8 +62,12 @@ def started(recipe: Recipe, nets: dict[str, Any], batch: dict[str, jax.Array]) -
     return game, state.replace(g=player(state.g, state.g.params), d=player(state.d, state.d.params))
 
 
-def trained(game: Any, state: TrainState, a: np.ndarray, b: np.ndarray, draws: Any) -> Iterator[tuple[TrainState, Any]]:
-    """Every state and its step's terms, for each of `draws`: for step, critic and image whether and what is exchanged."""
+def trained(
+    game: Any, state: TrainState, a: np.ndarray, b: np.ndarray, draws: Any
+) -> Iterator[tuple[TrainState, Any]]:
+    """Every state and its step's terms, for each of `draws`: for step, critic and image whether and
+    what is exchanged.
+    """
 
     @jax.jit
     def step(state, batch, draws):
@@ -68,17 +78,29 @@ def trained(game: Any, state: TrainState, a: np.ndarray, b: np.ndarray, draws: A
     for chosen in draws:
         now, rows = state, []
         for i in range(len(chosen)):
-            batch = {name: jnp.asarray(x[i], jnp.result_type(float)) for name, x in (("a", a), ("b", b))}
+            batch = {
+                name: jnp.asarray(x[i], jnp.result_type(float)) for name, x in (("a", a), ("b", b))
+            }
             now, metrics = step(now, batch, chosen[i])
-            rows.append({name: float(value) for name, value in metrics.items() if not name.startswith("norm/")})
+            rows.append(
+                {
+                    name: float(value)
+                    for name, value in metrics.items()
+                    if not name.startswith("norm/")
+                }
+            )
         yield now, {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def cyclegan() -> tuple[Any, ...]:
     nets, (a, b) = networks("cyclegan"), batches(3, 1)
-    recipe = CycleGAN(generator=nets["g_ab"].module, critic=nets["d_a"].module, gan=lsgan, pool_size=3)
+    recipe = CycleGAN(
+        generator=nets["g_ab"].module, critic=nets["d_a"].module, gan=lsgan, pool_size=3
+    )
     exchanges, slots = GOLDEN["cyclegan/exchanges"] > 0, GOLDEN["cyclegan/slots"].astype(np.int32)
-    draws = [[(exchanges[critic, i], slots[critic, i]) for critic in range(2)] for i in range(STEPS)]
+    draws = [
+        [(exchanges[critic, i], slots[critic, i]) for critic in range(2)] for i in range(STEPS)
+    ]
     return recipe, nets, a, b, draws
 
 
@@ -99,19 +121,30 @@ def test_every_term_of_every_step(method: Callable[[], tuple[Any, ...]], double:
     with jax.enable_x64(double):
         recipe, nets, a, b, draws = method()
         game, state = started(recipe, nets, {"a": jnp.asarray(a[0]), "b": jnp.asarray(b[0])})
-        (state, terms), *others = trained(game, state, a, b, [draws] + [[x[::-1] for x in draws[:8]]] * (draws[0] != []))
-        last = recipe.translate(state.g.params, state.g.stats, jnp.asarray(a[-1], jnp.result_type(float)), "a2b")
-    wanted = {key.rpartition("/")[2]: GOLDEN[key] for key in GOLDEN if key.startswith(f"{name}/terms/")}
+        (state, terms), *others = trained(
+            game, state, a, b, [draws] + [[x[::-1] for x in draws[:8]]] * (draws[0] != [])
+        )
+        last = recipe.translate(
+            state.g.params, state.g.stats, jnp.asarray(a[-1], jnp.result_type(float)), "a2b"
+        )
+    wanted = {
+        key.rpartition("/")[2]: GOLDEN[key] for key in GOLDEN if key.startswith(f"{name}/terms/")
+    }
     assert terms.keys() == wanted.keys()
     for term, values in wanted.items():
         np.testing.assert_allclose(terms[term], values, rtol=1e-6 if double else 1e-3, err_msg=term)
-    for _, other in others:  # the comparison is no formality: with the pools' draws exchanged the critics' terms differ
+    # the comparison is no formality: with the pools' draws exchanged the critics' terms differ
+    for _, other in others:
         assert not np.allclose(other["d_b_fake"], wanted["d_b_fake"][:8], rtol=1e-3)
     np.testing.assert_allclose(last, GOLDEN[f"{name}/last"], atol=1e-6 if double else 1e-3)
     if name == "pix2pix":  # what the running statistics have become
-        network = dataclasses.replace(nets["g"], params=state.g.params["g"], stats=state.g.stats["g"])
+        network = dataclasses.replace(
+            nets["g"], params=state.g.params["g"], stats=state.g.stats["g"]
+        )
         ours = state_dict(network)
         for key in GOLDEN:
             if key.startswith("pix2pix/after/"):
                 got = ours[key.removeprefix("pix2pix/after/")]
-                np.testing.assert_allclose(got, GOLDEN[key], atol=1e-5 if double else 1e-3, err_msg=key)
+                np.testing.assert_allclose(
+                    got, GOLDEN[key], atol=1e-5 if double else 1e-3, err_msg=key
+                )

@@ -33,7 +33,11 @@ def made(path: Path, channels: int, given: int | None = None) -> Path:
     module = ResNetGenerator(width=4, blocks=1, channels=channels)
     given = given or channels
     recipe = SimGAN(generator=module)
-    params = jax.jit(lambda: module.init(jax.random.key(0), np.zeros((1, 16, 16, given), np.float32), train=False))()["params"]
+    params = jax.jit(
+        lambda: module.init(
+            jax.random.key(0), np.zeros((1, 16, 16, given), np.float32), train=False
+        )
+    )()["params"]
     params = jax.tree.map(lambda x: 8 * x, {"g": params})
     experiment = Experiment(data=dataclasses.replace(Unpaired(), channels=given), recipe=recipe)
     shapes = {"a": [1, 16, 16, given], "b": [1, 16, 16, channels]}
@@ -56,7 +60,10 @@ def load(path):
 
 
 def test_thirty_three_good_and_seven_bad(rgb, tmp_path):
-    folder, bad = tmp_path / "in", ["cut.jpg", "text.png", "empty.webp", "code.npy", "shape.npy", "claim.png"]
+    folder, bad = (
+        tmp_path / "in",
+        ["cut.jpg", "text.png", "empty.webp", "code.npy", "shape.npy", "claim.png"],
+    )
     (folder / "deeper").mkdir(parents=True)
     for number in range(30):
         where = folder / "deeper" if number % 5 == 0 else folder
@@ -88,11 +95,17 @@ def test_thirty_three_good_and_seven_bad(rgb, tmp_path):
     for name in [*bad, r"bad_caf\udce9.png"]:
         assert name in done.stderr
     assert "Traceback" not in done.stderr
-    written = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file())
+    written = sorted(
+        p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()
+    )
     expected = sorted(p.relative_to(folder).with_suffix(".jpg") for p in folder.rglob("good_*"))
     assert written == expected
     for path in written:
-        (source,) = [p for p in folder.rglob("good_*") if p.relative_to(folder).with_suffix("") == path.with_suffix("")]
+        (source,) = [
+            p
+            for p in folder.rglob("good_*")
+            if p.relative_to(folder).with_suffix("") == path.with_suffix("")
+        ]
         assert load(tmp_path / "out" / path).size == load(source).size
 
 
@@ -103,7 +116,9 @@ def test_batches_and_tiles_give_what_single_pictures_give(rgb, tmp_path):
     together = translation.translate(rgb, tmp_path / "in", tmp_path / "together")
     tiled = translation.translate(rgb, tmp_path / "in", tmp_path / "tiled", tile=16)
     for one, other in zip(together, tiled, strict=True):
-        (alone,) = translation.translate(rgb, tmp_path / "in" / one.name, tmp_path / "alone" / one.name)
+        (alone,) = translation.translate(
+            rgb, tmp_path / "in" / one.name, tmp_path / "alone" / one.name
+        )
         assert np.abs(read_picture(alone).astype(int) - read_picture(one)).max() <= 1
         assert np.abs(read_picture(other).astype(int) - read_picture(one)).max() <= 1
 
@@ -153,7 +168,8 @@ def test_grey_of_sixteen_bits_stays_so(tmp_path):
         assert len(np.unique(found)) > 256
         (shallow,) = translation.translate(grey, tmp_path / "flat.png", tmp_path / form, form=form)
         assert load(shallow).mode == "L"
-        assert np.abs(np.asarray(load(shallow)) - found / 257).mean() < 8  # the network makes much of a little
+        # the network makes much of a little
+        assert np.abs(np.asarray(load(shallow)) - found / 257).mean() < 8
 
 
 def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
@@ -162,7 +178,11 @@ def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
     np.save(tmp_path / "words.npy", picture((24, 20, 5)).astype(np.uint16) * 257)
     (eight,) = translation.translate(five, tmp_path / "bytes.npy", tmp_path / "out")
     (sixteen,) = translation.translate(five, tmp_path / "words.npy", tmp_path / "out")
-    assert (eight.name, np.load(eight).dtype, np.load(eight).shape) == ("bytes.npy", np.uint8, (24, 20, 5))
+    assert (eight.name, np.load(eight).dtype, np.load(eight).shape) == (
+        "bytes.npy",
+        np.uint8,
+        (24, 20, 5),
+    )
     assert np.load(sixteen).dtype == np.uint16
     np.testing.assert_allclose(np.load(sixteen) / 257, np.load(eight), atol=0.51)
     with pytest.raises(UserError, match=r"more channels than a picture can have: --out=.*x\.npy"):
@@ -197,12 +217,17 @@ def test_what_is_done_is_said_when_stopped_and_goes_on(rgb, tmp_path, monkeypatc
         translation.translate(rgb, tmp_path / "in", tmp_path / "out")
     assert "Stopped: 1 of 3 are done; the same command goes on" in capsys.readouterr().out
     monkeypatch.undo()
-    assert [p.name for p in translation.translate(rgb, tmp_path / "in", tmp_path / "out")] == ["1.png", "2.png"]
+    assert [p.name for p in translation.translate(rgb, tmp_path / "in", tmp_path / "out")] == [
+        "1.png",
+        "2.png",
+    ]
 
 
 def test_a_size_that_fills_the_memory_is_refused_and_a_strange_one_is_said(rgb, tmp_path, capsys):
     Image.fromarray(picture((24, 20, 3))).save(tmp_path / "in.png")
-    with pytest.raises(UserError, match=r"in\.png would be worked at 99999x119999, which needs 447 GB"):
+    with pytest.raises(
+        UserError, match=r"in\.png would be worked at 99999x119999, which needs 447 GB"
+    ):
         translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=99999)
     with pytest.raises(UserError, match="--size=4 pixels is too small"):
         translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=4)
@@ -223,7 +248,10 @@ def test_one_file_that_cannot_be_written_is_named_and_the_others_done(rgb, tmp_p
         write(path, *rest)
 
     monkeypatch.setattr(images, "write_picture", full)
-    with pytest.raises(LeftOutError, match=r"(?s)2 of 3 .*out/1\.png could not be written \(No space left on device"):
+    with pytest.raises(
+        LeftOutError,
+        match=r"(?s)2 of 3 .*out/1\.png could not be written \(No space left on device",
+    ):
         translation.translate(rgb, tmp_path / "in", tmp_path / "out")
     with pytest.raises(OSError, match="No space left"):
         translation.translate(rgb, tmp_path / "in" / "1.png", tmp_path / "single")

@@ -1,4 +1,6 @@
-"""The four experiments, small: grids with the right pictures in the right places, and exact patches."""
+"""The four experiments, small: grids with the right pictures in the right places, and exact
+patches.
+"""
 
 import dataclasses
 import shutil
@@ -14,7 +16,13 @@ from imgtrans_jax.optim import GradientDescent
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.gatys import apply
 from imgtrans_jax.types import UserError
-from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios, field
+from imgtrans_jax.visualisation import (
+    BrushStrokes,
+    ContentReconstruction,
+    TopPatches,
+    WeightRatios,
+    field,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +35,8 @@ def pictures(tmp_path_factory):
     photograph = samples.photograph()
     for number in range(10):
         images.write_picture(
-            many / f"{number}.png", photograph[20 * number : 20 * number + 120, 40 * number : 40 * number + 150]
+            many / f"{number}.png",
+            photograph[20 * number : 20 * number + 120, 40 * number : 40 * number + 150],
         )
     return folder
 
@@ -57,27 +66,48 @@ def test_shallow_layers_give_the_pixels_back(pictures, tmp_path, shown):
 
 
 def test_brush_strokes_say_what_stood_in(pictures, tmp_path, shown):
-    recipe = BrushStrokes(layers=("conv1_2", "conv3_3", "conv3_4"), side=48, steps=(3, 2), columns=2)
+    recipe = BrushStrokes(
+        layers=("conv1_2", "conv3_3", "conv3_4"), side=48, steps=(3, 2), columns=2
+    )
     recipe.run(pictures / "painting.png", tmp_path / "x.png")
-    assert shown["captions"] == [["the painting", "conv1_2"], ["conv3_3"]]  # conv3_4 is conv3_3 here, once
+    # conv3_4 is conv3_3 here, once
+    assert shown["captions"] == [["the painting", "conv1_2"], ["conv3_3"]]
     assert "VGG-16 (conv3_4 of VGG-19: the deepest layer of the block stands in)" in shown["title"]
 
 
 @pytest.mark.slow  # the faster of two ways to one picture
 def test_ratios_side_by_side_are_those_one_after_the_other(pictures, tmp_path, capsys):
-    recipe = WeightRatios(ratios=(1.0, 1e6), style_layers=("relu1_1", "relu2_1"), content_layer="relu2_2", side=48, steps=15)
+    recipe = WeightRatios(
+        ratios=(1.0, 1e6),
+        style_layers=("relu1_1", "relu2_1"),
+        content_layer="relu2_2",
+        side=48,
+        steps=15,
+    )
     tables = []
     for together in (True, False):
         changed = dataclasses.replace(recipe, side_by_side=together)
-        (out,) = changed.run(pictures / "photo.png", pictures / "painting.png", tmp_path / f"{together}.png")
+        (out,) = changed.run(
+            pictures / "photo.png", pictures / "painting.png", tmp_path / f"{together}.png"
+        )
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-        tables.append(np.array([[float(x) for x in line] for line in lines if len(line) == 3 and line[0] in ("1", "1e+06")]))
+        tables.append(
+            np.array(
+                [
+                    [float(x) for x in line]
+                    for line in lines
+                    if len(line) == 3 and line[0] in ("1", "1e+06")
+                ]
+            )
+        )
     assert tables[0].shape == (2, 3)
     np.testing.assert_allclose(tables[0], tables[1], rtol=0.05)
     assert tables[0][0, 1] < tables[0][1, 1]  # more style, less content
     assert tables[0][0, 2] / 1 > tables[0][1, 2] / 1e6
     with pytest.raises(UserError, match="above 0"):
-        dataclasses.replace(recipe, ratios=(0.0,)).run(pictures / "photo.png", pictures / "painting.png", out)
+        dataclasses.replace(recipe, ratios=(0.0,)).run(
+            pictures / "photo.png", pictures / "painting.png", out
+        )
 
 
 def test_ratios_say_when_one_explodes(pictures, tmp_path, capsys):
@@ -94,17 +124,26 @@ def test_ratios_say_when_one_explodes(pictures, tmp_path, capsys):
     assert "Ratio 1e+12: the loss exploded by step" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("layer", "y", "x"), [("relu1_2", 0, 0), ("relu2_2", 3, 5), ("relu3_3", 5, 2), ("relu3_3", 11, 11)])
+@pytest.mark.parametrize(
+    ("layer", "y", "x"),
+    [("relu1_2", 0, 0), ("relu2_2", 3, 5), ("relu3_3", 5, 2), ("relu3_3", 11, 11)],
+)
 def test_a_patch_is_all_that_a_unit_sees(layer, y, x):
-    """Whatever is changed outside the patch leaves the unit as it is; within, beyond the picture, is the mean colour."""
+    """Whatever is changed outside the patch leaves the unit as it is; within, beyond the picture,
+    is the mean colour.
+    """
     picture = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)
     patch = field(picture, layer, 16, y, x)
     network, params = VGG(16, (layer,)), load_vgg()[1]
 
     def unit(image: np.ndarray) -> np.ndarray:
-        return np.asarray(jax.jit(lambda i: apply(network, params, i)[layer])(jnp.float32(image)[None] / 255))[0, y, x]
+        return np.asarray(
+            jax.jit(lambda i: apply(network, params, i)[layer])(jnp.float32(image)[None] / 255)
+        )[0, y, x]
 
-    marked = np.stack(np.meshgrid(np.arange(1, 49), np.arange(1, 49), [7], indexing="ij"), axis=-1)[:, :, 0].astype(np.uint8)
+    marked = np.stack(np.meshgrid(np.arange(1, 49), np.arange(1, 49), [7], indexing="ij"), axis=-1)[
+        :, :, 0
+    ].astype(np.uint8)
     seen = field(marked, layer, 16, y, x)
     inside = np.zeros((48, 48), bool)
     real = seen[..., 2] == 7
@@ -117,15 +156,22 @@ def test_a_patch_is_all_that_a_unit_sees(layer, y, x):
     assert np.abs(unit(changed) - unit(picture)).max() > 0
     np.testing.assert_array_equal(patch[real], picture[inside])
     if not real.all():
-        np.testing.assert_array_equal(patch[~real], np.broadcast_to(images.from_unit(np.array(MEAN)), patch[~real].shape))
+        np.testing.assert_array_equal(
+            patch[~real], np.broadcast_to(images.from_unit(np.array(MEAN)), patch[~real].shape)
+        )
 
 
 def test_top_patches_are_the_strongest_of_nine_pictures(pictures, tmp_path, shown):
-    TopPatches(layers=("relu1_2", "relu3_4"), units=3, side=96, patch=16).run(pictures / "many", tmp_path / "grid.png")
-    assert [[sheet.shape for sheet in row] for row in shown["rows"]] == [[(50, 50, 3)] * 3] * 2  # three by three, 1 px apart
+    TopPatches(layers=("relu1_2", "relu3_4"), units=3, side=96, patch=16).run(
+        pictures / "many", tmp_path / "grid.png"
+    )
+    # three by three, 1 px apart
+    assert [[sheet.shape for sheet in row] for row in shown["rows"]] == [[(50, 50, 3)] * 3] * 2
     assert all(caption.startswith("relu3_3 unit ") for caption in shown["captions"][1])
     network, params = VGG(16, ("relu2_1",)), load_vgg()[1]
-    seen, strongest = visualisation._responses(network, params, images.list_pictures(pictures / "many"), 96)
+    seen, strongest = visualisation._responses(
+        network, params, images.list_pictures(pictures / "many"), 96
+    )
     values, places, width = strongest["relu2_1"]
     whole = np.asarray(apply(network, params, jnp.float32(np.stack(seen)) / 255)["relu2_1"])
     assert values.shape == (10, 128)
@@ -148,7 +194,11 @@ def test_a_picture_too_narrow_is_said(tmp_path):
     assert canvas.preview_beside(tmp_path / "x.png").name == "x.preview.png"
 
 
-EXPERIMENTS = [(ContentReconstruction(), ("photo.png",)), (BrushStrokes(), ("painting.png",)), (TopPatches(), ("many",))]
+EXPERIMENTS = [
+    (ContentReconstruction(), ("photo.png",)),
+    (BrushStrokes(), ("painting.png",)),
+    (TopPatches(), ("many",)),
+]
 EXPERIMENTS += [(WeightRatios(), ("photo.png", "painting.png"))]
 
 
@@ -173,5 +223,7 @@ def test_a_grid_in_its_folder_is_none_of_the_pictures(pictures, tmp_path, capsys
     experiment.run(tmp_path / "many", tmp_path / "many" / "grid.png", overwrite=True)
     experiment.run(tmp_path / "many", tmp_path / "other.png")
     with pytest.raises(UserError, match="which would be overwritten"):
-        experiment.run(tmp_path / "many", min((tmp_path / "many").glob("[0-9]*.png")), overwrite=True)
+        experiment.run(
+            tmp_path / "many", min((tmp_path / "many").glob("[0-9]*.png")), overwrite=True
+        )
     assert capsys.readouterr().out.count("1 of 11 pictures") == 2

@@ -1,5 +1,6 @@
-"""Faults on purpose. $FAULTS_N: how many runs are killed (100); twice as many bytes are changed. $MUTATIONS_N: files that are
-spoilt (10,000)."""
+"""Faults on purpose. $FAULTS_N: how many runs are killed (100); twice as many bytes are changed.
+$MUTATIONS_N: files that are spoilt (10,000).
+"""
 
 import os
 
@@ -19,14 +20,23 @@ def shares(total: int) -> list[int]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, total in (("kills", KILLS), ("flips", 2 * KILLS)):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, shares(total), ids=[f"{name}{i}" for i in range(len(shares(total)))])
+            metafunc.parametrize(
+                name, shares(total), ids=[f"{name}{i}" for i in range(len(shares(total)))]
+            )
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, ())]
+    reports = [
+        r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, ())
+    ]
     counted = {}
     for name, total in (("kills", KILLS), ("flips", 2 * KILLS), ("spoilt files", SPOILT)):
-        found = [value for report in reports for key, value in getattr(report, "user_properties", ()) if key == name]
+        found = [
+            value
+            for report in reports
+            for key, value in getattr(report, "user_properties", ())
+            if key == name
+        ]
         if found:
             counted[name] = f"{name} {sum(found)} of {total}"
     if counted:

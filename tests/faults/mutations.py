@@ -1,4 +1,6 @@
-"""Files that somebody has changed: originals of every form that is read, and a thousand ways to spoil each of them."""
+"""Files that somebody has changed: originals of every form that is read, and a thousand ways to
+spoil each of them.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,19 @@ from PIL import Image, ImageCms, features
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MOST_BYTES, MOST_SECONDS = 2**30, 30
-SHARES = {"picture": 40, "npy": 8, "pth": 16, "safetensors": 14, "config": 8, "lines": 8, "tfds": 4, "run": 2}
+SHARES = {
+    "picture": 40,
+    "npy": 8,
+    "pth": 16,
+    "safetensors": 14,
+    "config": 8,
+    "lines": 8,
+    "tfds": 4,
+    "run": 2,
+}
 """Of a hundred files."""
 
-# ------------------------------------------------------------------------------------------------ originals
+# ---------------------------------------------------------------------------------------- originals
 
 
 def pictures(folder: Path) -> None:
@@ -71,48 +82,126 @@ def originals(folder: Path) -> None:
     np.save(folder / "npy" / "bytes.npy", rng.integers(0, 256, (24, 32, 3), np.uint8))
     np.save(folder / "npy" / "floats.npy", rng.random((24, 32, 1)).astype(np.float32))
     np.save(folder / "npy" / "columns.npy", np.asfortranarray(rng.random((24, 32))))
-    for name in ("latest_net_G_A.pth", "old_net_G_A.pth", "latest_net_D_A.pth", "zip.pth", "legacy.pth"):
+    for name in (
+        "latest_net_G_A.pth",
+        "old_net_G_A.pth",
+        "latest_net_D_A.pth",
+        "zip.pth",
+        "legacy.pth",
+    ):
         shutil.copy(GOLDEN / name, folder / "pth")
     loaded = generators.load_generator(GOLDEN / "latest_net_G_A.pth")
     critic = generators.load_file(GOLDEN / "latest_net_D_A.pth")
     generators.save_generator(loaded, folder / "safetensors" / "ours.safetensors")
     generators.save_network(critic, folder / "safetensors" / "critic.safetensors")
     generators.save_run(loaded, folder / "run" / "run")
-    experiment = config.Experiment(data=config.Unpaired(a="x", b=Tfds("mnist", data_dir="x")), init_from="x")
+    experiment = config.Experiment(
+        data=config.Unpaired(a="x", b=Tfds("mnist", data_dir="x")), init_from="x"
+    )
     (folder / "config" / "config.json").write_text(json.dumps(config.to_json(experiment)))
     (folder / "config" / "small.json").write_text(json.dumps(config.to_json(loaded.experiment)))
     (folder / "lines" / "metrics.jsonl").write_text(
         "".join(json.dumps({"step": i, "loss": 1 / (i + 1)}) + "\n" for i in range(9))
     )
-    record = {"what": "a2b", "step": 2, "scores": {"kid": 0.5}, "errors": {"kid": 0.1}, "counts": {"fakes": 2, "reals": 3}}
+    record = {
+        "what": "a2b",
+        "step": 2,
+        "scores": {"kid": 0.5},
+        "errors": {"kid": 0.1},
+        "counts": {"fakes": 2, "reals": 3},
+    }
     record |= {"protocol": {"features": {"network": "VGG-16"}, "pictures": {"reals": "x"}}}
     (folder / "lines" / evaluation.FILE).write_text(json.dumps(record) + "\n")
     trials = [{"method": "a", "fooled": i % 2 == 0, "scored": True} for i in range(4)]
-    session = {"format": perceptual_study.FORMAT, "participant": "p", "study": "s", "trials": trials}
+    session = {
+        "format": perceptual_study.FORMAT,
+        "participant": "p",
+        "study": "s",
+        "trials": trials,
+    }
     (folder / "lines" / "answers.json").write_text(json.dumps(session))
     (folder / "lines" / "watch.json").write_text(
         '{"seen": {"a": [1, 2]}, "standing": [{"name": "a", "text": "b", "since": 1}]}'
     )
     (folder / "lines" / "columns.json").write_text('{"a2b": ["input", "output"]}')
     (folder / "lines" / "colours.json").write_text('{"sky": [0, 0, 255], "tree": [0, 200, 0]}')
-    image = {"pythonClassName": "tensorflow_datasets.core.features.image_feature.Image", "image": {"dtype": "uint8"}}
+    image = {
+        "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",
+        "image": {"dtype": "uint8"},
+    }
     whole = "tensorflow_datasets.core.features.features_dict.FeaturesDict"
     inner = folder / "tfds" / "data" / "made" / "1.0.0"
     inner.mkdir(parents=True)
-    (inner / "features.json").write_text(json.dumps({"pythonClassName": whole, "featuresDict": {"features": {"image": image}}}))
-    split = {"name": "train", "numBytes": "1", "shardLengths": ["1"], "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}"}
+    (inner / "features.json").write_text(
+        json.dumps({"pythonClassName": whole, "featuresDict": {"features": {"image": image}}})
+    )
+    split = {
+        "name": "train",
+        "numBytes": "1",
+        "shardLengths": ["1"],
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}",
+    }
     info = {"name": "made", "version": "1.0.0", "fileFormat": "array_record", "splits": [split]}
     (inner / "dataset_info.json").write_text(json.dumps(info))
 
 
-# ------------------------------------------------------------------------------------------------ ways to spoil them
+# ------------------------------------------------------------------------------- ways to spoil them
 
 Rng = np.random.Generator
-NUMBERS = [0, 1, 2, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
+NUMBERS = [
+    0,
+    1,
+    2,
+    127,
+    128,
+    255,
+    256,
+    2**15,
+    2**16 - 1,
+    2**16,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+]
 VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 1.5, 10**9, 2**40, 2**63, 10**300, float("nan"), float("inf"), "", "x", "\ud800", "a" * 10**5),
-    *([], {}, [[]], [1] * 1000, {"a": 1}, "../../x", "/etc/passwd", "os:system", {"ref": "os:system"}, {"type": "os:system"}),
-    *({"ref": "imgtrans_jax.cli:run"}, {"type": "imgtrans_jax.data.sources:Folder", "path": "/"}, "payload.Feature"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        10**9,
+        2**40,
+        2**63,
+        10**300,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        "\ud800",
+        "a" * 10**5,
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        [1] * 1000,
+        {"a": 1},
+        "../../x",
+        "/etc/passwd",
+        "os:system",
+        {"ref": "os:system"},
+        {"type": "os:system"},
+    ),
+    *(
+        {"ref": "imgtrans_jax.cli:run"},
+        {"type": "imgtrans_jax.data.sources:Folder", "path": "/"},
+        "payload.Feature",
+    ),
 ]
 
 
@@ -127,7 +216,9 @@ def of_bytes(data: bytes, rng: Rng) -> bytes:
     match int(rng.integers(8)):
         case 0 | 1:
             for place in rng.integers(0, max(1, len(data)), int(rng.integers(1, 9))):
-                spoilt[place : place + 1] = bytes([spoilt[place] ^ (1 << int(rng.integers(8)))]) if data else b""
+                spoilt[place : place + 1] = (
+                    bytes([spoilt[place] ^ (1 << int(rng.integers(8)))]) if data else b""
+                )
         case 2:
             del spoilt[at:]
         case 3:
@@ -138,7 +229,9 @@ def of_bytes(data: bytes, rng: Rng) -> bytes:
             spoilt[at:end] = rng.bytes(end - at)
         case 6:
             size = pick(rng, (1, 2, 4, 8))
-            spoilt[at : at + size] = (pick(rng, NUMBERS) % 256**size).to_bytes(size, pick(rng, ("little", "big")))
+            spoilt[at : at + size] = (pick(rng, NUMBERS) % 256**size).to_bytes(
+                size, pick(rng, ("little", "big"))
+            )
         case _:
             spoilt[:at] = data[end:] + data[:at] if rng.random() < 0.5 else b""
     return bytes(spoilt)
@@ -154,7 +247,9 @@ def of_tree(value: Any, rng: Rng) -> Any:
     if action < 0.1:
         del value[key]
     elif action < 0.2 and isinstance(value, dict):
-        value[pick(rng, ("x", "type", "ref", "from", "a" * 1000))] = copy.deepcopy(pick(rng, VALUES))
+        value[pick(rng, ("x", "type", "ref", "from", "a" * 1000))] = copy.deepcopy(
+            pick(rng, VALUES)
+        )
     elif action < 0.25:
         deep: Any = 1
         for _ in range(int(rng.integers(10, 900))):
@@ -166,7 +261,11 @@ def of_tree(value: Any, rng: Rng) -> Any:
 
 
 def of_json(data: bytes, rng: Rng) -> bytes:
-    return json.dumps(of_tree(json.loads(data), rng)).encode() if rng.random() < 0.7 else of_bytes(data, rng)
+    return (
+        json.dumps(of_tree(json.loads(data), rng)).encode()
+        if rng.random() < 0.7
+        else of_bytes(data, rng)
+    )
 
 
 def of_lines(data: bytes, rng: Rng) -> bytes:
@@ -193,36 +292,92 @@ def of_png(data: bytes, rng: Rng) -> bytes:
         case 2:
             chunks.insert(int(rng.integers(len(chunks))), list(chunk))
         case 3:
-            kind = pick(rng, (b"zTXt", b"iCCP", b"eXIf", b"PLTE", b"tRNS", b"acTL", b"iTXt", b"gAMA", b"fcTL"))
+            kind = pick(
+                rng,
+                (b"zTXt", b"iCCP", b"eXIf", b"PLTE", b"tRNS", b"acTL", b"iTXt", b"gAMA", b"fcTL"),
+            )
             packed = zlib.compress(bytes(10**7)) if rng.random() < 0.5 else rng.bytes(50)
             chunks.insert(1, [kind, b"a\0\0" + packed])
         case _:
             chunks.remove(chunk)
-    body = [struct.pack(">I", len(x)) + kind + x + struct.pack(">I", zlib.crc32(kind + x)) for kind, x in chunks]
+    body = [
+        struct.pack(">I", len(x)) + kind + x + struct.pack(">I", zlib.crc32(kind + x))
+        for kind, x in chunks
+    ]
     return data[:8] + b"".join(body)
 
 
 def of_npy(data: bytes, rng: Rng) -> bytes:
     """Another header, with a right length."""
     start = 10 if data[6] == 1 else 12
-    kinds = ("|O", "<f8", "<U9", "|V99", "<c16", ">f4", "|u1", "<m8", "|S0", "<f2", "x", [("a", "<f4")], "|b1")
-    shapes = ((2**45,), (2**40, 2**40), (-1, 4), (24, 32), (24, 32, 3), (0, 5), (1, 10**6), 5, ("a",), (True,), (24.0, 32), ())
-    header: Any = {"descr": pick(rng, kinds), "fortran_order": pick(rng, (True, False, 1, "x")), "shape": pick(rng, shapes)}
-    text = pick(rng, (str(header), str(header)[:-3], "(" * 5000, "{}", "__import__('os')", "9" * 5000, "[" * 90 + "]" * 90))
+    kinds = (
+        "|O",
+        "<f8",
+        "<U9",
+        "|V99",
+        "<c16",
+        ">f4",
+        "|u1",
+        "<m8",
+        "|S0",
+        "<f2",
+        "x",
+        [("a", "<f4")],
+        "|b1",
+    )
+    shapes = (
+        (2**45,),
+        (2**40, 2**40),
+        (-1, 4),
+        (24, 32),
+        (24, 32, 3),
+        (0, 5),
+        (1, 10**6),
+        5,
+        ("a",),
+        (True,),
+        (24.0, 32),
+        (),
+    )
+    header: Any = {
+        "descr": pick(rng, kinds),
+        "fortran_order": pick(rng, (True, False, 1, "x")),
+        "shape": pick(rng, shapes),
+    }
+    text = pick(
+        rng,
+        (
+            str(header),
+            str(header)[:-3],
+            "(" * 5000,
+            "{}",
+            "__import__('os')",
+            "9" * 5000,
+            "[" * 90 + "]" * 90,
+        ),
+    )
     text += "\n"
     version = pick(rng, ((1, 0), (2, 0), (3, 0), (9, 9)))
-    length = struct.pack("<H" if version == (1, 0) else "<I", pick(rng, (len(text), len(text), 2**16 - 1, 0)))
+    length = struct.pack(
+        "<H" if version == (1, 0) else "<I", pick(rng, (len(text), len(text), 2**16 - 1, 0))
+    )
     return data[:6] + bytes(version) + length + text.encode() + data[start:]
 
 
 def of_zip(data: bytes, rng: Rng) -> bytes:
-    """A member is another, with a right checksum; or numbers of the table of contents are others."""
+    """A member is another, with a right checksum; or numbers of the table of contents are
+    others.
+    """
     if rng.random() < 0.3:
         at = data.rfind(b"PK\1\2") if rng.random() < 0.5 else data.rfind(b"PK\5\6")
         return data[:at] + of_bytes(data[at:], rng)
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
-        chosen = pick(rng, old.namelist()) if rng.random() < 0.3 else next(n for n in old.namelist() if n.endswith("data.pkl"))
+        chosen = (
+            pick(rng, old.namelist())
+            if rng.random() < 0.3
+            else next(n for n in old.namelist() if n.endswith("data.pkl"))
+        )
         for name in old.namelist():
             content = old.read(name)
             content = of_pickle(content, rng) if name == chosen else content
@@ -287,7 +442,9 @@ def of_pickle(data: bytes, rng: Rng) -> bytes:
 
 
 def of_safetensors(data: bytes, rng: Rng) -> bytes:
-    """Another header with a right length; half of ours also with a right checksum, as somebody makes them who wants to."""
+    """Another header with a right length; half of ours also with a right checksum, as somebody
+    makes them who wants to.
+    """
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if rng.random() < 0.5 and "__metadata__" in header:
@@ -310,7 +467,9 @@ def of_safetensors(data: bytes, rng: Rng) -> bytes:
 def of_run(folder: Path, rng: Rng) -> None:
     """One of a run's files is another; mostly with right checksums of all."""
     step = folder / "checkpoints" / "0"
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "files.json")
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.name != "files.json"
+    )
     chosen = step / "metadata" / "metadata" if rng.random() < 0.6 else pick(rng, files)
     data = chosen.read_bytes()
     if chosen.name == "metadata" and rng.random() < 0.8:
@@ -318,7 +477,9 @@ def of_run(folder: Path, rng: Rng) -> None:
         del record["digest"]
         record = of_tree(record, rng)
         if isinstance(record, dict):
-            record["digest"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+            record["digest"] = hashlib.sha256(
+                json.dumps(record, sort_keys=True).encode()
+            ).hexdigest()
         data = json.dumps(record).encode()
     elif data[:1] == b"{" and rng.random() < 0.7:
         data = of_json(data, rng)
@@ -326,7 +487,11 @@ def of_run(folder: Path, rng: Rng) -> None:
         data = of_bytes(data, rng)
     chosen.write_bytes(data)
     if rng.random() < 0.9:
-        names = sorted(str(path.relative_to(step)) for path in step.rglob("*") if path.is_file() and path.name != "files.json")
+        names = sorted(
+            str(path.relative_to(step))
+            for path in step.rglob("*")
+            if path.is_file() and path.name != "files.json"
+        )
         sums = {name: hashlib.sha256((step / name).read_bytes()).hexdigest() for name in names}
         (step / "files.json").write_text(json.dumps(sums, indent=1))
 
@@ -356,7 +521,9 @@ def spoilt(kind: str, number: int, here: Path, scratch: Path) -> Path:
     way = ways.get(source.suffix, of_bytes) if rng.random() < 0.6 else of_bytes
     name = source.name
     if kind in ("picture", "npy", "pth", "safetensors") and rng.random() < 0.05:
-        name = source.stem + pick(rng, (".png", ".jpg", ".tif", ".gif", ".webp", ".bmp", ".npy", ".pth", ".safetensors"))
+        name = source.stem + pick(
+            rng, (".png", ".jpg", ".tif", ".gif", ".webp", ".bmp", ".npy", ".pth", ".safetensors")
+        )
     data = source.read_bytes()
     for _ in range(1 if rng.random() < 0.7 else 2):
         try:
@@ -367,12 +534,22 @@ def spoilt(kind: str, number: int, here: Path, scratch: Path) -> Path:
     return scratch / name
 
 
-# ------------------------------------------------------------------------------------------------ who reads them
+# ----------------------------------------------------------------------------------- who reads them
 
 
 def read(kind: str, path: Path) -> None:
     """As the program does. Raises UserError, and nothing else, for what it refuses."""
-    from imgtrans_jax import cli, comparison, config, generators, images, json_files, perceptual_study, report, trust
+    from imgtrans_jax import (
+        cli,
+        comparison,
+        config,
+        generators,
+        images,
+        json_files,
+        perceptual_study,
+        report,
+        trust,
+    )
     from imgtrans_jax.data.sources import Tfds
     from imgtrans_jax.metrics.segmentation import colours_of
     from imgtrans_jax.pretrained.vgg import load_vgg
@@ -406,7 +583,12 @@ def read(kind: str, path: Path) -> None:
             Watch(path.parent, None)
             column = comparison._column(path.parent, "x", [np.zeros((2, 2, 3), np.uint8)], 2, "a2b")
             comparison._page([comparison.Column("input", column.pictures, {}), column], "a2b")
-            for each in (colours_of, lambda name: perceptual_study.summary(perceptual_study.read_sessions([Path(name)])[0])):
+            for each in (
+                colours_of,
+                lambda name: perceptual_study.summary(
+                    perceptual_study.read_sessions([Path(name)])[0]
+                ),
+            ):
                 try:
                     each(str(path))
                 except UserError:
@@ -423,10 +605,30 @@ def _opened(trust: Any, experiment: Any) -> bool:
     return True
 
 
-FORBIDDEN = ("exec", "import", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "pty.spawn")
+FORBIDDEN = (
+    "exec",
+    "import",
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "os.spawn",
+    "pty.spawn",
+)
 FORBIDDEN += ("socket.connect", "socket.bind", "ctypes.dlopen", "urllib.Request", "webbrowser.open")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate")
+CHANGING = (
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.chmod",
+    "os.chown",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+)
 
 
 class Guard:
@@ -441,9 +643,15 @@ class Guard:
             return
         # typing evaluates the annotations of this program's own classes.
         typed = event == "exec" and sys._getframe(1).f_code.co_filename == typing.__file__
-        if event in FORBIDDEN and not typed and not (event == "import" and arguments[0] in sys.modules):
+        if (
+            event in FORBIDDEN
+            and not typed
+            and not (event == "import" and arguments[0] in sys.modules)
+        ):
             self.seen.append(f"{event} {str(arguments)[:200]}")
-        elif event in CHANGING or (event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING):
+        elif event in CHANGING or (
+            event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
+        ):
             self._write(event, arguments[0])
 
     def _write(self, event: str, path: Any) -> None:
@@ -461,7 +669,9 @@ def _too_long(*_: object) -> None:
 
 def _memory(name: str) -> int:
     """Bytes of this process: now (VmRSS), or at most since `_forget_peak` (VmHWM)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    line = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -508,7 +718,10 @@ def work(here: Path, scratch: Path, numbers: list[int]) -> list[str]:
         except BaseException as error:
             frames = traceback.extract_tb(error.__traceback__)
             frame = next((f for f in reversed(frames) if "imgtrans_jax" in f.filename), frames[-1])
-            text = f"{type(error).__name__}: {str(error)[:100]} (at {Path(frame.filename).name}:{frame.lineno})"
+            text = (
+                f"{type(error).__name__}: {str(error)[:100]} (at "
+                f"{Path(frame.filename).name}:{frame.lineno})"
+            )
         finally:
             signal.alarm(0)
             guard.armed = False

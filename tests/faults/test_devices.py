@@ -16,7 +16,12 @@ from imgtrans_jax.report import read_metrics
 
 pytestmark = pytest.mark.slow
 
-TOGETHER = ("--config.batch_size=8", "--config.log_every=1", "--config.sample_every=100", "--config.save_every=100")
+TOGETHER = (
+    "--config.batch_size=8",
+    "--config.log_every=1",
+    "--config.sample_every=100",
+    "--config.save_every=100",
+)
 POOLS = ("--config.recipe.pool_groups=8", "--config.recipe.pool_size=16")
 
 PIX2PIX = '''
@@ -32,7 +37,9 @@ from imgtrans_jax.recipes.pix2pix import Pix2Pix
 def get_config():
     return Experiment(
         data=Derived("{pictures}", cut=Cut(20, 16)),
-        recipe=Pix2Pix(generator=UNet(width=4, levels=3), critic=PatchGAN(width=4, layers=1, norm="batch")),
+        recipe=Pix2Pix(
+            generator=UNet(width=4, levels=3), critic=PatchGAN(width=4, layers=1, norm="batch")
+        ),
         optimizer=Adam(Constant(2e-4)), batch_size=8,
     )
 '''
@@ -49,8 +56,10 @@ from imgtrans_jax.recipes.gan import GAN
 
 def get_config():
     critic = DCGANCritic(width=4, norm="none")
-    recipe = GAN(DCGANGenerator(size=8, width=4, channels=1), critic, wgan, latent=4, penalty=10.0, critic_steps=2)
-    return Experiment(data=Labelled(cut=Cut(8, 8, flip=False)), recipe=recipe, optimizer=Adam(Constant(2e-4)), samples=8)
+    generator = DCGANGenerator(size=8, width=4, channels=1)
+    recipe = GAN(generator, critic, wgan, latent=4, penalty=10.0, critic_steps=2)
+    data = Labelled(cut=Cut(8, 8, flip=False))
+    return Experiment(data=data, recipe=recipe, optimizer=Adam(Constant(2e-4)), samples=8)
 '''
 
 
@@ -76,12 +85,18 @@ def gan(tmp_path) -> tuple[Path, tuple[str, ...]]:
 def assert_equal_losses(first: Path, second: Path, steps: int = 10, rtol: float = 1e-4):
     """All loss terms of all steps."""
     rows = read_metrics(first), read_metrics(second)
-    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == list(range(1, steps + 1))
+    assert (
+        [row["step"] for row in rows[0]]
+        == [row["step"] for row in rows[1]]
+        == list(range(1, steps + 1))
+    )
     for x, y in zip(*rows, strict=True):
         terms = [name for name in x if "/" not in name and name not in ("step", "rate")]
         assert len(terms) >= 3
         for name in terms:
-            np.testing.assert_allclose(x[name], y[name], rtol=rtol, err_msg=f"{name}, step {x['step']}")
+            np.testing.assert_allclose(
+                x[name], y[name], rtol=rtol, err_msg=f"{name}, step {x['step']}"
+            )
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix", "gan"])
@@ -103,7 +118,10 @@ def test_pictures_split_by_height_and_moments_split_over_devices_agree(method, r
     path, arguments = request.getfixturevalue(method)
     arguments = (*arguments, "--steps=10")
     ended(start(path, tmp_path / "1", *arguments))
-    for name, flag in (("height", "--config.mesh=2,2"), ("moments", "--config.shard_optimizer=true")):
+    for name, flag in (
+        ("height", "--config.mesh=2,2"),
+        ("moments", "--config.shard_optimizer=true"),
+    ):
         ended(start(path, tmp_path / name, *arguments, flag, devices=4))
         assert_equal_losses(tmp_path / "1", tmp_path / name, rtol=1e-5)
 
@@ -115,7 +133,9 @@ def test_saved_on_4_devices_resumed_on_2_and_on_8_and_in_2_processes(cyclegan, t
         run = tmp_path / name
         ended(start(path, run, *arguments, "--steps=5", devices=4))
         if name == "2x2":
-            said, _ = (ended(process) for process in start_together(path, run, *arguments, "--steps=10"))
+            said, _ = (
+                ended(process) for process in start_together(path, run, *arguments, "--steps=10")
+            )
         else:
             said = ended(start(path, run, *arguments, "--steps=10", devices=int(name)))
         assert "Going on from step 5." in said
@@ -127,7 +147,16 @@ def test_saved_on_4_devices_resumed_on_2_and_on_8_and_in_2_processes(cyclegan, t
 def test_other_pool_groups_keep_the_pools_images(cyclegan, tmp_path):
     path, arguments = cyclegan
     ended(start(path, tmp_path / "run", *arguments, "--steps=3", devices=8))
-    said = ended(start(path, tmp_path / "run", *arguments, "--config.recipe.pool_groups=2", "--steps=5", devices=2))
+    said = ended(
+        start(
+            path,
+            tmp_path / "run",
+            *arguments,
+            "--config.recipe.pool_groups=2",
+            "--steps=5",
+            devices=2,
+        )
+    )
     assert "The generated images in the pools were dealt out anew, from 8 groups to 2." in said
     assert "Going on from step 3" in said
     smaller = ("--config.data.cut.crop_size=12", "--config.recipe.pool_groups=2", "--steps=7")
@@ -135,14 +164,23 @@ def test_other_pool_groups_keep_the_pools_images(cyclegan, tmp_path):
     assert "The pools of generated images start anew." in said
 
 
-COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast)\(")
+COLLECTIVE = re.compile(
+    r"= (.*?) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+    r"|collective-broadcast)\("
+)
 SHAPE = re.compile(r"\w+\[([\d,]*)\]")
 
 
 def collectives(text: str) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
     """The kind and the arrays' shapes of each collective of a compiled program."""
     for shapes, kind in COLLECTIVE.findall(text):
-        yield kind, [tuple(int(n) for n in dims.split(",") if n) for dims in SHAPE.findall(re.sub(r"/\*.*?\*/", "", shapes))]
+        yield (
+            kind,
+            [
+                tuple(int(n) for n in dims.split(",") if n)
+                for dims in SHAPE.findall(re.sub(r"/\*.*?\*/", "", shapes))
+            ],
+        )
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -150,9 +188,18 @@ def collectives(text: str) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
 def test_the_collectives_of_a_step_are_gradients_and_small_sums(method, parts, request, tmp_path):
     """Nothing of the size of a picture, of features or of the pool crosses between devices."""
     path, _ = request.getfixturevalue(method)
-    changes = f"batch_size=8 accumulate={parts}" + " recipe.pool_groups=4 recipe.pool_size=16" * (method == "cyclegan")
+    changes = f"batch_size=8 accumulate={parts}" + " recipe.pool_groups=4 recipe.pool_size=16" * (
+        method == "cyclegan"
+    )
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
-    command = [sys.executable, "-c", COMPILE, str(path), str(tmp_path / "found.json"), *changes.split()]
+    command = [
+        sys.executable,
+        "-c",
+        COMPILE,
+        str(path),
+        str(tmp_path / "found.json"),
+        *changes.split(),
+    ]
     subprocess.run(command, env=environment, cwd=ROOT, check=True)
     found = json.loads((tmp_path / "found.json").read_text())
     kernels = {tuple(shape) for shape in found["params"]}
@@ -164,7 +211,8 @@ def test_the_collectives_of_a_step_are_gradients_and_small_sums(method, parts, r
     assert all(int(np.prod(shape)) <= channels for shape in sizes - kernels), sizes - kernels
 
 
-# The step's text as XLA has compiled it for four devices, with the convolutions that a GPU or TPU gets; all parameters' shapes.
+# The step's text as XLA has compiled it for four devices, with the convolutions that a GPU or TPU
+# gets; all parameters' shapes.
 COMPILE = """
 import json, sys
 import jax
@@ -177,10 +225,12 @@ experiment = config.load(path)
 for change in changes:
     experiment = config.override(experiment, *change.split("="))
 game = new_game(experiment)
-mesh = sharding.device_mesh((4, 1), 8, game.pool_groups if game.pool_size else None, experiment.accumulate)
+groups = game.pool_groups if game.pool_size else None
+mesh = sharding.device_mesh((4, 1), 8, groups, experiment.accumulate)
 program = Program(experiment, mesh, experiment.data.open().batches(8 * game.minibatches, 0)[0], 1)
 with form("plain"):
-    step = jax.jit(program.step, donate_argnums=0, out_shardings=(program.shardings, sharding.replicated(mesh)))
+    shardings = (program.shardings, sharding.replicated(mesh))
+    step = jax.jit(program.step, donate_argnums=0, out_shardings=shardings)
     text = step.lower(program.like, program.batch, experiment.recipe.frozen()).compile().as_text()
 params = [x.shape for x in jax.tree.leaves((program.like.g.params, program.like.d.params))]
 open(result, "w").write(json.dumps({"text": text, "params": params}))

@@ -1,4 +1,6 @@
-"""A training that is killed, whose files are changed, whose disk is full, whose clock jumps, whose pictures break."""
+"""A training that is killed, whose files are changed, whose disk is full, whose clock jumps, whose
+pictures break.
+"""
 
 import os
 import random
@@ -27,7 +29,9 @@ OFTEN = ("--config.save_every=2", "--config.sample_every=30", "--config.log_ever
 
 
 def test_kills(kills, tiny_config, tmp_path, record_property):
-    """kill -9, most of them while steps are made and saved: nothing that was saved is lost, and the end is bit-equal."""
+    """kill -9, most of them while steps are made and saved: nothing that was saved is lost, and the
+    end is bit-equal.
+    """
     ended(start(tiny_config, tmp_path / "unbroken", *OFTEN))
     wanted = saved(tmp_path / "unbroken")
     chance = random.Random(os.urandom(8))
@@ -67,9 +71,12 @@ def newest_sound(run: Path) -> int:
     return metadata["step"] if metadata else -1
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorstore's, of the damaged file
+# tensorstore's, of the damaged file
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_flips(flips, tiny_config, tmp_path, record_property, capsys):
-    """A byte of any file of the newest checkpoint is changed: it is said, and the one before is used."""
+    """A byte of any file of the newest checkpoint is changed: it is said, and the one before is
+    used.
+    """
     experiment = config.load(str(tiny_config))
     loop.train(experiment, tmp_path / "run", steps=10)
     batch = experiment.data.open().batches(2, 0)[0]
@@ -106,18 +113,29 @@ def test_a_cut_checkpoint_without_file_checksums_is_one_sentence(tiny_config, tm
     for file in newest.glob("state/**/d/*"):
         os.truncate(file, file.stat().st_size // 3)
     said = ended(start(tiny_config, run, "--steps=9"))
-    assert "The checkpoint of step 7 is damaged: its arrays cannot be read. It is kept in damaged/." in said
+    assert (
+        "The checkpoint of step 7 is damaged: its arrays cannot be read. It is kept in damaged/."
+        in said
+    )
     assert "That of step 5 is sound, and used." in said
     assert "Traceback" not in said
     assert len(said.splitlines()) < 20
 
 
-IN_A_SMALL_DISK = 'mount -t tmpfs -o size=6m none "$DISK" && "$@"; code=$?; echo "ended with $code"; read -r _; exit $code'
+IN_A_SMALL_DISK = (
+    'mount -t tmpfs -o size=6m none "$DISK" && "$@"; code=$?; echo "ended with $code"; '
+    "read -r _; exit $code"
+)
 
 
 def test_a_full_disk_costs_time_alone(tiny_config, tmp_path):
     """On a file system of 6 MB of its own, filled and emptied while the training goes on."""
-    steps = ("--config.save_every=10", "--config.sample_every=20", "--config.log_every=5", "--steps=1500")
+    steps = (
+        "--config.save_every=10",
+        "--config.sample_every=20",
+        "--config.log_every=5",
+        "--steps=1500",
+    )
     ended(start(tiny_config, tmp_path / "unbroken", *steps))
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -130,7 +148,9 @@ def test_a_full_disk_costs_time_alone(tiny_config, tmp_path):
     said += wait_for(process, "could not be written")
     assert "no space left on the disk" in said
     assert "Training goes on, and saves again when there is room." in said
-    kept = sorted(int(path.name) for path in (inside / "run" / "checkpoints").iterdir() if path.name.isdigit())
+    kept = sorted(
+        int(path.name) for path in (inside / "run" / "checkpoints").iterdir() if path.name.isdigit()
+    )
     assert kept
     said += wait_for(process, "step ")
     said += wait_for(process, "step ")
@@ -140,7 +160,9 @@ def test_a_full_disk_costs_time_alone(tiny_config, tmp_path):
     assert "ended with 0" in said, said
     assert "Traceback" not in said
     assert "Finished 1500 steps" in said
-    later = sorted(int(path.name) for path in (inside / "run" / "checkpoints").iterdir() if path.name.isdigit())
+    later = sorted(
+        int(path.name) for path in (inside / "run" / "checkpoints").iterdir() if path.name.isdigit()
+    )
     assert later[-1] == 1500
     shutil.copytree(inside / "run", tmp_path / "copy")
     process.communicate("\n")
@@ -174,16 +196,28 @@ runpy.run_path("train.py", run_name="__main__")
 
 def test_jumps_of_the_clock_change_nothing(tiny_config, tmp_path):
     ended(start(tiny_config, tmp_path / "unbroken", *OFTEN))
-    command = [sys.executable, "-c", JUMPING, "train.py", f"--config={tiny_config}", f"--workdir={tmp_path / 'run'}", *OFTEN]
+    command = [
+        sys.executable,
+        "-c",
+        JUMPING,
+        "train.py",
+        f"--config={tiny_config}",
+        f"--workdir={tmp_path / 'run'}",
+        *OFTEN,
+    ]
     for total in ("50", "90"):
-        done = subprocess.run([*command, f"--steps={total}"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [*command, f"--steps={total}"], cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert steps(tmp_path / "run")[-1] == int(total)
     assert saved(tmp_path / "run") == saved(tmp_path / "unbroken")
 
 
 def test_pictures_that_break_meanwhile(tiny_config, pictures, tmp_path):
-    """The reading thread fails: what was learned is saved; with the pictures mended the run ends where an unbroken one does."""
+    """The reading thread fails: what was learned is saved; with the pictures mended the run ends
+    where an unbroken one does.
+    """
     steps = ("--config.save_every=1000", "--config.log_every=10", "--steps=600")
     ended(start(tiny_config, tmp_path / "unbroken", *steps))
     process = start(tiny_config, tmp_path / "run", *steps)
@@ -206,7 +240,9 @@ def test_pictures_that_break_meanwhile(tiny_config, pictures, tmp_path):
 def with_a_broken_batch(monkeypatch, number: int, how: Callable[[dict], dict]) -> None:
     """Reading the batch of that number ends in what `how` makes of it."""
     read = Batches.__getitem__
-    monkeypatch.setattr(Batches, "__getitem__", lambda self, n: how(read(self, n)) if n == number else read(self, n))
+    monkeypatch.setattr(
+        Batches, "__getitem__", lambda self, n: how(read(self, n)) if n == number else read(self, n)
+    )
 
 
 def exits(_):
@@ -222,7 +258,9 @@ def test_a_reader_that_dies(how, tiny_config, tmp_path, monkeypatch):
     experiment = config.load(str(tiny_config))
     with monkeypatch.context() as broken:
         with_a_broken_batch(broken, 7, how)
-        with pytest.raises(UserError, match=r"batch of step 8 could not be read: .*step 7 is saved"):
+        with pytest.raises(
+            UserError, match=r"batch of step 8 could not be read: .*step 7 is saved"
+        ):
             loop.train(experiment, tmp_path / "run", steps=12)
     assert steps(tmp_path / "run")[-1] == 7
     loop.train(experiment, tmp_path / "run", steps=12)
@@ -231,11 +269,15 @@ def test_a_reader_that_dies(how, tiny_config, tmp_path, monkeypatch):
 
 
 def poisoned(batch: dict) -> dict:
-    return batch | {"a": np.where(np.arange(batch["a"].size).reshape(batch["a"].shape) == 5, np.nan, batch["a"])}
+    return batch | {
+        "a": np.where(np.arange(batch["a"].size).reshape(batch["a"].shape) == 5, np.nan, batch["a"])
+    }
 
 
 def test_not_a_number_in_a_batch(tiny_config, tmp_path, monkeypatch):
-    """The run ends before the batch changes anything; with the batch mended it ends where an unbroken one does."""
+    """The run ends before the batch changes anything; with the batch mended it ends where an
+    unbroken one does.
+    """
     experiment = config.load(str(tiny_config))
     for _ in range(2):  # the second time at once, from the checkpoint
         with monkeypatch.context() as broken:

@@ -1,4 +1,6 @@
-"""Several processes that train one run, and what becomes of it when one of them is stopped, lost or missing."""
+"""Several processes that train one run, and what becomes of it when one of them is stopped, lost or
+missing.
+"""
 
 import signal
 import socket
@@ -11,7 +13,12 @@ from imgtrans_jax import processes
 
 pytestmark = pytest.mark.slow
 
-SHARED = ("--config.batch_size=4", "--config.recipe.pool_groups=4", "--config.log_every=1", "--config.save_every=5")
+SHARED = (
+    "--config.batch_size=4",
+    "--config.recipe.pool_groups=4",
+    "--config.log_every=1",
+    "--config.save_every=5",
+)
 LONG = (*SHARED, "--steps=100000", "--config.sample_every=100000")
 
 
@@ -21,9 +28,15 @@ def test_a_notice_to_one_process_saves_on_all_at_one_step(number, tiny_config, t
     wait_for(one, "step 7/")
     other.send_signal(number)
     ends = [ended(process, 130).splitlines() for process in (one, other)]
-    (first,), (second,) = ([line for line in lines if line.startswith("Stopped at step")] for lines in ends)
+    (first,), (second,) = (
+        [line for line in lines if line.startswith("Stopped at step")] for lines in ends
+    )
     assert first == second
-    assert first == f"Stopped at step {steps(tmp_path / 'run')[-1]} of 100000 and saved; the same command goes on from there."
+    assert (
+        first
+        == f"Stopped at step {steps(tmp_path / 'run')[-1]} of 100000 and saved; the same command "
+        "goes on from there."
+    )
     assert "Going on from step" in ended(
         start(tiny_config, tmp_path / "run", *LONG, f"--steps={steps(tmp_path / 'run')[-1] + 2}")
     )
@@ -81,9 +94,14 @@ def test_a_second_run_of_several_processes_is_refused_too(tiny_config, tmp_path)
 
 
 def test_processes_that_would_train_something_else_are_refused(tiny_config, tmp_path):
-    one, other = start_together(tiny_config, tmp_path / "run", *SHARED, "--steps=9", each=(("--config.seed=1",), ()))
+    one, other = start_together(
+        tiny_config, tmp_path / "run", *SHARED, "--steps=9", each=(("--config.seed=1",), ())
+    )
     said = ended(other, 2)
-    assert "Process 1 would train something else than process 0 (config.seed: 1 -> 0): start the same command on all." in said
+    assert (
+        "Process 1 would train something else than process 0 (config.seed: 1 -> 0): start the "
+        "same command on all." in said
+    )
     assert processes.LOST in ended(one, 1)
     folders = ((), (f"--workdir={tmp_path / 'other'}",))
     one, other = start_together(tiny_config, tmp_path / "run", *SHARED, "--steps=9", each=folders)
@@ -103,8 +121,14 @@ def test_addresses_that_cannot_be_get_a_sentence(tiny_config, tmp_path):
             (("--coordinator=127.0.0.1", "--process=0"), "is no HOST:PORT"),
             (("--coordinator=127.0.0.1:99999", "--process=0"), "is no HOST:PORT"),
             (("--coordinator=127.0.0.1:9999", "--process=2"), "--process=2 is none of 2"),
-            (("--coordinator=no.such.host.invalid:9999", "--process=1"), "There is no host no.such.host.invalid"),
-            ((f"--coordinator=127.0.0.1:{port}", "--process=0"), f"Port {port} cannot be opened here (Address already in use)"),
+            (
+                ("--coordinator=no.such.host.invalid:9999", "--process=1"),
+                "There is no host no.such.host.invalid",
+            ),
+            (
+                (f"--coordinator=127.0.0.1:{port}", "--process=0"),
+                f"Port {port} cannot be opened here (Address already in use)",
+            ),
         ):
             more = () if len(flags) == 1 else ("--distributed", "--processes=2")
             said = ended(start(tiny_config, tmp_path / "run", *flags, *more), 2, 60)
@@ -114,7 +138,12 @@ def test_addresses_that_cannot_be_get_a_sentence(tiny_config, tmp_path):
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_waiting_for_the_others_can_be_stopped(index, tiny_config, tmp_path):
-    flags = ("--distributed", "--coordinator=127.0.0.1:19731", "--processes=2", f"--process={index}")
+    flags = (
+        "--distributed",
+        "--coordinator=127.0.0.1:19731",
+        "--processes=2",
+        f"--process={index}",
+    )
     process = start(tiny_config, tmp_path / "run", *flags)
     wait_for(process, "Waiting for")
     time.sleep(2)
@@ -125,7 +154,11 @@ def test_waiting_for_the_others_can_be_stopped(index, tiny_config, tmp_path):
 def test_several_processes_start_from_another_run(tiny_config, tmp_path):
     ended(start(tiny_config, tmp_path / "first", *SHARED, "--steps=3"))
     for process in start_together(
-        tiny_config, tmp_path / "run", *SHARED, "--steps=3", f"--config.init_from={tmp_path / 'first'}"
+        tiny_config,
+        tmp_path / "run",
+        *SHARED,
+        "--steps=3",
+        f"--config.init_from={tmp_path / 'first'}",
     ):
         ended(process)
     assert saved(tmp_path / "run")["step"] == 3

@@ -1,4 +1,6 @@
-"""Ten thousand spoilt files over all readers: a sentence for each or a result, nothing executed, at most 1 GB more memory."""
+"""Ten thousand spoilt files over all readers: a sentence for each or a result, nothing executed, at
+most 1 GB more memory.
+"""
 
 import multiprocessing
 import os
@@ -23,11 +25,17 @@ def test_spoilt_files(tmp_path, record_property):
         jobs = []
         for i, scratch in enumerate(scratches):
             scratch.mkdir()
-            jobs.append(pool.submit(mutations.work, tmp_path / "originals", scratch, list(range(i, N, WORKERS))))
+            jobs.append(
+                pool.submit(
+                    mutations.work, tmp_path / "originals", scratch, list(range(i, N, WORKERS))
+                )
+            )
         try:
             wrong = [line for job in jobs for line in job.result()]
         except Exception as error:  # a process died
-            now = ", ".join((scratch / "now").read_text() for scratch in scratches if (scratch / "now").exists())
+            now = ", ".join(
+                (scratch / "now").read_text() for scratch in scratches if (scratch / "now").exists()
+            )
             raise AssertionError(f"{type(error).__name__} at {now}") from error
     record_property("spoilt files", N - len(wrong))
     assert not wrong, "\n".join(wrong)

@@ -1,5 +1,6 @@
-"""Round trips at full size with PyTorch itself: its .pth -> our .safetensors -> .pth, which it must load strictly; and the
-outputs of all three. Needs PyTorch beside imgtrans_jax. Run from anywhere: python tests/golden/check_with_torch.py
+"""Round trips at full size with PyTorch itself: its .pth -> our .safetensors -> .pth, which it must
+load strictly; and the outputs of all three. Needs PyTorch beside imgtrans_jax. Run from anywhere:
+python tests/golden/check_with_torch.py
 """
 
 import tempfile
@@ -42,14 +43,24 @@ def check(name: str, make, folder: Path, legacy: bool) -> None:
             continue
         x = np.random.RandomState(2).uniform(-1, 1, (1, height, width, channels)).astype(np.float32)
         with torch.no_grad():
-            theirs, returned = (n(torch.tensor(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy() for n in (net, again))
+            theirs, returned = (
+                n(torch.tensor(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+                for n in (net, again)
+            )
         found = load_file(middle)
         if not isinstance(found, Network):
             loaded = load_generator(middle)
-            found = Network(loaded.experiment.recipe.generator, loaded.params["g"], loaded.stats.get("g", {}))
-        ours = found.module.apply({"params": found.params, "batch_stats": found.stats}, x, train=False)
+            found = Network(
+                loaded.experiment.recipe.generator, loaded.params["g"], loaded.stats.get("g", {})
+            )
+        ours = found.module.apply(
+            {"params": found.params, "batch_stats": found.stats}, x, train=False
+        )
         difference = float(np.abs(np.asarray(ours) - theirs).max())
-        print(f"{name}, {height}x{width}: ours {difference:.1e}, after the round trip {np.abs(returned - theirs).max():.1e}")
+        print(
+            f"{name}, {height}x{width}: ours {difference:.1e}, after the round trip "
+            f"{np.abs(returned - theirs).max():.1e}"
+        )
         assert difference < 1e-4
         assert np.array_equal(returned, theirs)
 

@@ -6,9 +6,10 @@ import numpy as np
 
 
 def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
-    """Values for the tensors of a state dict, from NumPy's frozen RandomState in the order of their names: convolutions normal
-    with variance 1 / fan-in, norms and statistics about 1 and 0; what has no shape (counts of batches) and CUT's blurs stay
-    as they are."""
+    """Values for the tensors of a state dict, from NumPy's frozen RandomState in the order of their
+    names: convolutions normal with variance 1 / fan-in, norms and statistics about 1 and 0; what
+    has no shape (counts of batches) and CUT's blurs stay as they are.
+    """
     draw, found = np.random.RandomState(seed), {}
     for name in sorted(shapes):
         shape = shapes[name]

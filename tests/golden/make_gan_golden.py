@@ -1,8 +1,9 @@
-"""Writes gan.npz: small networks in PyTorch (U-Net, DnCNN, DCGAN's critic, SRResNet, the stride-1 critic) with weights, inputs,
-outputs and gradients, and a gradient penalty with its own gradients.
+"""Writes gan.npz: small networks in PyTorch (U-Net, DnCNN, DCGAN's critic, SRResNet, the stride-1
+critic) with weights, inputs, outputs and gradients, and a gradient penalty with its own gradients.
 
-The networks are written here from the papers' descriptions with torch.nn layers, which have the names of ours, so that weights
-are found by them. Needs PyTorch and NumPy alone; no test needs PyTorch. Run from anywhere:
+The networks are written here from the papers' descriptions with torch.nn layers, which have the
+names of ours, so that weights are found by them. Needs PyTorch and NumPy alone; no test needs
+PyTorch. Run from anywhere:
 python tests/golden/make_gan_golden.py
 """
 
@@ -29,7 +30,9 @@ def unet(width: int, levels: int) -> Net:
     features = [width * 2 ** min(level, 3) for level in range(levels)]
     layers: dict[str, nn.Module] = {}
     for level in range(levels):
-        layers[f"down_{level}"] = nn.Conv2d(features[level - 1] if level else 3, features[level], 4, 2, 1, bias=False)
+        layers[f"down_{level}"] = nn.Conv2d(
+            features[level - 1] if level else 3, features[level], 4, 2, 1, bias=False
+        )
         if 0 < level < levels - 1:
             layers[f"down_{level}_norm"] = nn.BatchNorm2d(features[level])
     for level in range(levels - 1, 0, -1):
@@ -39,7 +42,9 @@ def unet(width: int, levels: int) -> Net:
     layers["up_0"] = nn.ConvTranspose2d(2 * features[0], 3, 4, 2, 1)
 
     def block(of, x, level):
-        """The submodule of the common code at this level: down, what is inside, up; and the skip connection round it."""
+        """The submodule of the common code at this level: down, what is inside, up; and the skip
+        connection round it.
+        """
         y = of[f"down_{level}"](F.leaky_relu(x, 0.2) if level else x)
         if f"down_{level}_norm" in of:
             y = of[f"down_{level}_norm"](y)
@@ -54,7 +59,10 @@ def unet(width: int, levels: int) -> Net:
 def dncnn(width: int, depth: int) -> Net:
     layers: dict[str, nn.Module] = {"head": nn.Conv2d(3, width, 3, padding=1)}
     for level in range(depth):
-        layers |= {f"conv_{level}": nn.Conv2d(width, width, 3, padding=1), f"norm_{level}": nn.BatchNorm2d(width)}
+        layers |= {
+            f"conv_{level}": nn.Conv2d(width, width, 3, padding=1),
+            f"norm_{level}": nn.BatchNorm2d(width),
+        }
     layers["tail"] = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(of, x):
@@ -69,7 +77,8 @@ def dncnn(width: int, depth: int) -> Net:
 def stride_one(widths: tuple[int, ...]) -> Net:
     channels = (3, *widths)
     layers: dict[str, nn.Module] = {
-        f"conv_{i}": nn.Conv2d(channels[i], channels[i + 1], 3, padding=1) for i in range(len(widths))
+        f"conv_{i}": nn.Conv2d(channels[i], channels[i + 1], 3, padding=1)
+        for i in range(len(widths))
     }
     layers["logits"] = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
 
@@ -99,14 +108,20 @@ def srresnet(width: int, blocks: int) -> Net:
     def inner():
         return nn.Conv2d(width, width, 3, padding=1, bias=False)
 
-    layers: dict[str, nn.Module] = {"head": nn.Conv2d(3, width, 9, padding=4), "head_prelu": nn.PReLU(width)}
+    layers: dict[str, nn.Module] = {
+        "head": nn.Conv2d(3, width, 9, padding=4),
+        "head_prelu": nn.PReLU(width),
+    }
     for block in range(blocks):
         layers |= {f"block_{block}_0": inner(), f"block_{block}_0_norm": nn.BatchNorm2d(width)}
         layers |= {f"block_{block}_prelu": nn.PReLU(width)}
         layers |= {f"block_{block}_1": inner(), f"block_{block}_1_norm": nn.BatchNorm2d(width)}
     layers |= {"body": inner(), "body_norm": nn.BatchNorm2d(width)}
     for level in range(2):
-        layers |= {f"up_{level}": nn.Conv2d(width, 4 * width, 3, padding=1), f"up_{level}_prelu": nn.PReLU(width)}
+        layers |= {
+            f"up_{level}": nn.Conv2d(width, 4 * width, 3, padding=1),
+            f"up_{level}_prelu": nn.PReLU(width),
+        }
     layers["tail"] = nn.Conv2d(width, 3, 9, padding=4)
 
     def forward(of, x):
@@ -123,7 +138,9 @@ def srresnet(width: int, blocks: int) -> Net:
 
 
 def record(arrays: dict[str, np.ndarray], name: str, net: Net, x: torch.Tensor) -> None:
-    """Weights and the gradients of sum(output^2) by our names; input, output and input gradient as NHWC."""
+    """Weights and the gradients of sum(output^2) by our names; input, output and input gradient as
+    NHWC.
+    """
     for layer in net.layers.values():
         if isinstance(layer, (nn.BatchNorm2d, nn.PReLU)):  # so that a mistaken order shows
             nn.init.normal_(layer.weight, 0.5, 0.3)
@@ -148,7 +165,9 @@ def record_weights(arrays: dict[str, np.ndarray], name: str, net: Net) -> None:
             order = (2, 3, 0, 1) if isinstance(layer, nn.ConvTranspose2d) else (2, 3, 1, 0)
             for kind, tensor in (("params", parameter), ("grads", parameter.grad)):
                 array = tensor.detach().numpy().copy()
-                arrays[f"{name}/{kind}/{path}"] = array.transpose(order) if array.ndim == 4 else array
+                arrays[f"{name}/{kind}/{path}"] = (
+                    array.transpose(order) if array.ndim == 4 else array
+                )
 
 
 def penalty(arrays: dict[str, np.ndarray]) -> None:

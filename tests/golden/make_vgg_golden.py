@@ -1,7 +1,9 @@
-"""Writes vgg.npz (features and input gradients of VGG-16 and VGG-19) and small .pth files in both of torch's forms.
+"""Writes vgg.npz (features and input gradients of VGG-16 and VGG-19) and small .pth files in both
+of torch's forms.
 
-The networks' weights are 15 and 20 million numbers, too many to keep, so both sides draw them alike from NumPy's RandomState,
-whose stream is frozen. Needs PyTorch and NumPy alone; no test needs PyTorch. Run: python tests/golden/make_vgg_golden.py
+The networks' weights are 15 and 20 million numbers, too many to keep, so both sides draw them alike
+from NumPy's RandomState, whose stream is frozen. Needs PyTorch and NumPy alone; no test needs
+PyTorch. Run: python tests/golden/make_vgg_golden.py
 """
 
 from collections import OrderedDict
@@ -45,15 +47,21 @@ def main() -> None:
     arrays: dict[str, np.ndarray] = {}
     for depth, wanted in WANTED.items():
         for pooling in ("max", "average"):
-            images = torch.tensor(np.random.RandomState(7).uniform(size=(1, 3, 34, 40))).requires_grad_()
+            images = torch.tensor(
+                np.random.RandomState(7).uniform(size=(1, 3, 34, 40))
+            ).requires_grad_()
             found = features(depth, images, pooling)
             sum(torch.mean(found[layer] ** 2) for layer in wanted).backward()
             name = f"{depth}/{pooling}"
             arrays[f"{name}/grad"] = images.grad.numpy().transpose(0, 2, 3, 1)
             for layer in wanted:
                 # Every fifth channel at every second place keeps the file small.
-                arrays[f"{name}/{layer}"] = found[layer].detach().numpy().transpose(0, 2, 3, 1)[:, ::2, ::2, ::5]
-    np.savez_compressed(HERE / "vgg.npz", **{name: array.astype(np.float32) for name, array in arrays.items()})
+                arrays[f"{name}/{layer}"] = (
+                    found[layer].detach().numpy().transpose(0, 2, 3, 1)[:, ::2, ::2, ::5]
+                )
+    np.savez_compressed(
+        HERE / "vgg.npz", **{name: array.astype(np.float32) for name, array in arrays.items()}
+    )
 
     torch.set_default_dtype(torch.float32)
     whole = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
@@ -68,7 +76,9 @@ def main() -> None:
         }
     )
     torch.save(state, HERE / "zip.pth")
-    torch.save({"state_dict": state, "epoch": 3}, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
+    torch.save(
+        {"state_dict": state, "epoch": 3}, HERE / "legacy.pth", _use_new_zipfile_serialization=False
+    )
 
 
 if __name__ == "__main__":

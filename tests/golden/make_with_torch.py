@@ -1,9 +1,11 @@
-"""Writes what PyTorch makes of the same numbers: parity.npz (layers, blocks, losses, Adam), networks.npz (the common code's
-networks, small, with gradients), full_size.npz (its networks as they are used), trajectories.npz (20 steps of CycleGAN and of
-pix2pix), and small .pth files as that code leaves them.
+"""Writes what PyTorch makes of the same numbers: parity.npz (layers, blocks, losses, Adam),
+networks.npz (the common code's networks, small, with gradients), full_size.npz (its networks as
+they are used), trajectories.npz (20 steps of CycleGAN and of pix2pix), and small .pth files as that
+code leaves them.
 
-Images are NCHW here and NHWC in the files; weights keep PyTorch's names and layouts, so that our reading of them is tested as
-well. Needs PyTorch and NumPy alone; no test needs PyTorch. Run from anywhere: python tests/golden/make_with_torch.py
+Images are NCHW here and NHWC in the files; weights keep PyTorch's names and layouts, so that our
+reading of them is tested as well. Needs PyTorch and NumPy alone; no test needs PyTorch. Run from
+anywhere: python tests/golden/make_with_torch.py
 """
 
 import itertools
@@ -35,7 +37,11 @@ def nhwc(x: torch.Tensor) -> np.ndarray:
 
 
 def tensors(net: nn.Module) -> Arrays:
-    return {name: x.detach().numpy().copy() for name, x in net.state_dict().items() if x.is_floating_point()}
+    return {
+        name: x.detach().numpy().copy()
+        for name, x in net.state_dict().items()
+        if x.is_floating_point()
+    }
 
 
 def record(arrays: Arrays, name: str, net: Callable, *inputs: torch.Tensor) -> None:
@@ -50,7 +56,9 @@ def record(arrays: Arrays, name: str, net: Callable, *inputs: torch.Tensor) -> N
     for number, x in enumerate(inputs):
         arrays |= {f"{name}/input_{number}": nhwc(x), f"{name}/input_grad_{number}": nhwc(x.grad)}
     if isinstance(net, nn.Module):
-        arrays |= {f"{name}/grads/{key}": p.grad.numpy().copy() for key, p in net.named_parameters()}
+        arrays |= {
+            f"{name}/grads/{key}": p.grad.numpy().copy() for key, p in net.named_parameters()
+        }
         arrays |= {f"{name}/after/{key}": x for key, x in tensors(net).items() if "running" in key}
 
 
@@ -65,14 +73,20 @@ def shaken(net: nn.Module) -> nn.Module:
     return net
 
 
-# ------------------------------------------------------------------------------------------------ layers, losses, Adam
+# ----------------------------------------------------------------------------- layers, losses, Adam
 
 
 def layers(arrays: Arrays) -> None:
     def images(*shape: int) -> torch.Tensor:
         return torch.rand(shape) * 2 - 1
 
-    for kernel, stride, padding, bias in ((1, 1, 0, True), (3, 1, 1, True), (3, 2, 1, False), (4, 2, 1, True), (4, 1, 1, True)):
+    for kernel, stride, padding, bias in (
+        (1, 1, 0, True),
+        (3, 1, 1, True),
+        (3, 2, 1, False),
+        (4, 2, 1, True),
+        (4, 1, 1, True),
+    ):
         net = nn.Conv2d(3, 4, kernel, stride, padding, bias=bias)
         record(arrays, f"conv/{kernel}_{stride}_{padding}", net, images(2, 3, 9, 12))
     for kernel, padding in ((3, 1), (7, 3)):
@@ -81,9 +95,16 @@ def layers(arrays: Arrays) -> None:
     record(arrays, "transposed/3", nn.ConvTranspose2d(3, 4, 3, 2, 1, 1), images(2, 3, 5, 6))
     record(arrays, "transposed/4", nn.ConvTranspose2d(3, 4, 4, 2, 1), images(2, 3, 5, 6))
     for how in ("nearest", "bilinear"):
-        net = nn.Sequential(nn.Upsample(scale_factor=2, mode=how), nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3))
+        net = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode=how), nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3)
+        )
         record(arrays, f"upsample/{how}", net, images(2, 3, 5, 6))
-    record(arrays, "upsample/blurred", nn.Sequential(Unblur(3), nn.Conv2d(3, 4, 3, 1, 1)), images(2, 3, 5, 6))
+    record(
+        arrays,
+        "upsample/blurred",
+        nn.Sequential(Unblur(3), nn.Conv2d(3, 4, 3, 1, 1)),
+        images(2, 3, 5, 6),
+    )
     record(arrays, "halved/even", Blur(3), images(2, 3, 8, 6))
     record(arrays, "halved/odd", Blur(3), images(2, 3, 7, 9))
     record(arrays, "instance_norm", nn.InstanceNorm2d(3), images(2, 3, 5, 6) + 3)
@@ -124,17 +145,27 @@ def losses(arrays: Arrays) -> None:
         "l2": mse,
         "content_half": lambda p, q: 0.5 * F.mse_loss(p, q, reduction="sum") / 2,
         "content_mean": mse,
-        "style_normalised": lambda p, q: F.mse_loss(gram(p), gram(q), reduction="sum") / (8 * width**2 * positions**2),
-        "style_mean": lambda p, q: mse(gram(p) / (width * positions), gram(q) / (width * positions)),
+        "style_normalised": lambda p, q: (
+            F.mse_loss(gram(p), gram(q), reduction="sum") / (8 * width**2 * positions**2)
+        ),
+        "style_mean": lambda p, q: mse(
+            gram(p) / (width * positions), gram(q) / (width * positions)
+        ),
     }.items():
         record(arrays, f"distance/{name}", distance, x, y)
-    variation = lambda p: ((p[..., 1:] - p[..., :-1]) ** 2).sum() / 2 + ((p[..., 1:, :] - p[..., :-1, :]) ** 2).sum() / 2  # noqa: E731
+
+    def variation(p):
+        right, down = p[..., 1:] - p[..., :-1], p[..., 1:, :] - p[..., :-1, :]
+        return (right**2).sum() / 2 + (down**2).sum() / 2
+
     record(arrays, "total_variation", variation, x)
 
 
 def schedule(optimizer, constant: int, decay: int):
     """The common code's `linear` policy."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - max(0, epoch + 1 - constant) / float(decay + 1))
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda epoch: 1.0 - max(0, epoch + 1 - constant) / float(decay + 1)
+    )
 
 
 def adam(arrays: Arrays) -> None:
@@ -154,7 +185,7 @@ def adam(arrays: Arrays) -> None:
     arrays |= {"adam/params": np.stack(found), "adam/rates": np.array(rates)}
 
 
-# ------------------------------------------------------------------------------------------------ networks
+# ----------------------------------------------------------------------------------------- networks
 
 
 def small_networks(arrays: Arrays) -> None:
@@ -178,7 +209,9 @@ def with_draws(net: nn.Module, seed: int) -> nn.Module:
     """The network with the weights of draws.py, for evaluation."""
     state = net.state_dict()
     values = drawn({name: tuple(x.shape) for name, x in state.items()}, seed)
-    net.load_state_dict(state | {name: torch.tensor(x).to(state[name].dtype) for name, x in values.items()})
+    net.load_state_dict(
+        state | {name: torch.tensor(x).to(state[name].dtype) for name, x in values.items()}
+    )
     return net.eval()
 
 
@@ -190,7 +223,9 @@ def full_size(arrays: Arrays) -> None:
     ):
         with_draws(net, 1)
         for height, width in sizes:
-            x = torch.tensor(np.random.RandomState(2).uniform(-1, 1, (1, height, width, 3))).permute(0, 3, 1, 2)
+            x = torch.tensor(
+                np.random.RandomState(2).uniform(-1, 1, (1, height, width, 3))
+            ).permute(0, 3, 1, 2)
             y = nhwc(net(x.to(torch.float32)))
             step = 1 if name == "patchgan" else 4
             arrays[f"{name}/{height}x{width}"] = y[:, ::step, ::step].astype(np.float32)
@@ -204,16 +239,22 @@ def pth_files() -> None:
     old = dict(generator.state_dict())
     for place in (2, 5, 8):  # instance norms once kept statistics that nothing used
         channels = {2: 2, 5: 4, 8: 8}[place]
-        old |= {f"model.{place}.running_mean": torch.rand(channels), f"model.{place}.running_var": torch.rand(channels)}
+        old |= {
+            f"model.{place}.running_mean": torch.rand(channels),
+            f"model.{place}.running_var": torch.rand(channels),
+        }
         old[f"model.{place}.num_batches_tracked"] = torch.tensor(7)
     torch.save(generator.state_dict(), HERE / "latest_net_G_A.pth")
     torch.save(old, HERE / "old_net_G_A.pth", _use_new_zipfile_serialization=False)
-    torch.save({f"module.{k}": x.half() for k, x in generator.state_dict().items()}, HERE / "half_net_G_A.pth")
+    torch.save(
+        {f"module.{k}": x.half() for k, x in generator.state_dict().items()},
+        HERE / "half_net_G_A.pth",
+    )
     torch.save(critic.state_dict(), HERE / "latest_net_D_A.pth")
     torch.save(unet.state_dict(), HERE / "latest_net_G.pth")
 
 
-# ------------------------------------------------------------------------------------------------ trajectories
+# ------------------------------------------------------------------------------------- trajectories
 
 STEPS, EPOCH = 20, 4
 CONSTANT, DECAY = 2, 3
@@ -221,7 +262,9 @@ SIDE = 32
 
 
 def initialised(net: nn.Module) -> nn.Module:
-    """The common code's N(0, 0.02), with single-precision values, which both precisions can begin with."""
+    """The common code's N(0, 0.02), with single-precision values, which both precisions can begin
+    with.
+    """
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -236,7 +279,9 @@ def initialised(net: nn.Module) -> nn.Module:
 
 def batches(seed: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """STEPS batches of `count` images of each domain in [-1, 1], from 8-bit values."""
-    values = np.random.RandomState(seed).randint(0, 256, (2, STEPS, count, SIDE, SIDE, 3)) / 127.5 - 1
+    values = (
+        np.random.RandomState(seed).randint(0, 256, (2, STEPS, count, SIDE, SIDE, 3)) / 127.5 - 1
+    )
     a, b = torch.tensor(values).permute(0, 1, 2, 5, 3, 4)
     return a, b
 
@@ -262,7 +307,12 @@ class Pool:
 
 
 def optimizers(*groups: list[nn.Module]):
-    made = [torch.optim.Adam(itertools.chain(*(n.parameters() for n in nets)), lr=2e-4, betas=(0.5, 0.999)) for nets in groups]
+    made = [
+        torch.optim.Adam(
+            itertools.chain(*(n.parameters() for n in nets)), lr=2e-4, betas=(0.5, 0.999)
+        )
+        for nets in groups
+    ]
     return made, [schedule(optimizer, CONSTANT, DECAY) for optimizer in made]
 
 
@@ -277,7 +327,11 @@ def cyclegan(arrays: Arrays) -> None:
     """Generators first, both at once; then both critics, on images from pools of 3."""
     nets = {name: initialised(ResnetGenerator(3, 3, 4, 2)) for name in ("G_A", "G_B")}
     nets |= {name: initialised(PatchDiscriminator(3, 4, 2)) for name in ("D_A", "D_B")}
-    arrays |= {f"cyclegan/{name}/{key}": x.astype(np.float32) for name, net in nets.items() for key, x in tensors(net).items()}
+    arrays |= {
+        f"cyclegan/{name}/{key}": x.astype(np.float32)
+        for name, net in nets.items()
+        for key, x in tensors(net).items()
+    }
     g_a, g_b, d_a, d_b = nets.values()
     (opt_g, opt_d), schedulers = optimizers([g_a, g_b], [d_a, d_b])
     draw = np.random.RandomState(5)
@@ -291,12 +345,18 @@ def cyclegan(arrays: Arrays) -> None:
         rec_b = g_a(fake_a)
         fooled_b, fooled_a = d_a(fake_b), d_b(fake_a)
         log: dict[str, float] = {}
-        terms = {"gan_ab": mse(fooled_b, torch.ones_like(fooled_b)), "gan_ba": mse(fooled_a, torch.ones_like(fooled_a))}
+        terms = {
+            "gan_ab": mse(fooled_b, torch.ones_like(fooled_b)),
+            "gan_ba": mse(fooled_a, torch.ones_like(fooled_a)),
+        }
         terms |= {"cycle_a": 10 * l1(rec_a, a), "cycle_b": 10 * l1(rec_b, b)}
         terms |= {"identity_b": 5 * l1(g_a(b), b), "identity_a": 5 * l1(g_b(a), a)}
         move(opt_g, terms, log)
         terms = {}
-        for name, critic, real, fake in (("d_a", d_b, a, of_a.show(fake_a)), ("d_b", d_a, b, of_b.show(fake_b))):
+        for name, critic, real, fake in (
+            ("d_a", d_b, a, of_a.show(fake_a)),
+            ("d_b", d_a, b, of_b.show(fake_b)),
+        ):
             on_real, on_fake = critic(real), critic(fake)
             terms |= {f"{name}_real": 0.5 * mse(on_real, torch.ones_like(on_real))}
             terms |= {f"{name}_fake": 0.5 * mse(on_fake, torch.zeros_like(on_fake))}
@@ -305,11 +365,17 @@ def cyclegan(arrays: Arrays) -> None:
         if step % EPOCH == EPOCH - 1:
             [scheduler.step() for scheduler in schedulers]
     arrays |= {f"cyclegan/terms/{name}": np.array([row[name] for row in rows]) for name in rows[0]}
-    arrays |= {"cyclegan/exchanges": exchanges, "cyclegan/slots": slots, "cyclegan/last": nhwc(g_a(a))}
+    arrays |= {
+        "cyclegan/exchanges": exchanges,
+        "cyclegan/slots": slots,
+        "cyclegan/last": nhwc(g_a(a)),
+    }
 
 
 def pix2pix(arrays: Arrays) -> None:
-    """The critic first, then the generator against the critic so moved; batches of 2, batch norm, without dropout."""
+    """The critic first, then the generator against the critic so moved; batches of 2, batch norm,
+    without dropout.
+    """
     g, d = initialised(UnetGenerator(3, 3, 5, 4)), initialised(PatchDiscriminator(6, 4, 2, "batch"))
     for name, net in (("G", g), ("D", d)):
         arrays |= {f"pix2pix/{name}/{key}": x.astype(np.float32) for key, x in tensors(net).items()}
@@ -322,7 +388,11 @@ def pix2pix(arrays: Arrays) -> None:
         on_real = d(torch.cat([a, b], 1))
         ones, zeros = torch.ones_like(on_real), torch.zeros_like(on_real)
         move(opt_d, {"d_fake": 0.5 * bce(on_fake, zeros), "d_real": 0.5 * bce(on_real, ones)}, log)
-        move(opt_g, {"gan": bce(d(torch.cat([a, fake], 1)), ones), "pixel": 100 * nn.L1Loss()(fake, b)}, log)
+        move(
+            opt_g,
+            {"gan": bce(d(torch.cat([a, fake], 1)), ones), "pixel": 100 * nn.L1Loss()(fake, b)},
+            log,
+        )
         rows.append(log)
         if step % EPOCH == EPOCH - 1:
             [scheduler.step() for scheduler in schedulers]
@@ -343,7 +413,9 @@ def main() -> None:
         for make in makers:
             make(arrays)
         kind = np.float32 if name == "networks" else np.float64  # as they are compared
-        np.savez_compressed(HERE / f"{name}.npz", **{key: x.astype(kind) for key, x in arrays.items()})
+        np.savez_compressed(
+            HERE / f"{name}.npz", **{key: x.astype(kind) for key, x in arrays.items()}
+        )
     pth_files()
     torch.set_default_dtype(torch.float32)
     arrays = {}

@@ -1,7 +1,9 @@
-"""The networks of the common PyTorch CycleGAN, pix2pix and CUT code, with the names that its state dicts have.
+"""The networks of the common PyTorch CycleGAN, pix2pix and CUT code, with the names that its state
+dicts have.
 
-Written from their descriptions with torch.nn layers: a name says where in which torch.nn.Sequential a layer stands, and a file
-of weights depends on nothing else. For the scripts here alone; no test needs PyTorch.
+Written from their descriptions with torch.nn layers: a name says where in which torch.nn.Sequential
+a layer stands, and a file of weights depends on nothing else. For the scripts here alone; no test
+needs PyTorch.
 """
 
 import torch
@@ -10,7 +12,11 @@ from torch.nn import functional as F
 
 
 def norm_of(kind: str, channels: int) -> nn.Module:
-    kinds = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "none": lambda _: nn.Identity()}
+    kinds = {
+        "batch": nn.BatchNorm2d,
+        "instance": nn.InstanceNorm2d,
+        "none": lambda _: nn.Identity(),
+    }
     return kinds[kind](channels)
 
 
@@ -23,7 +29,9 @@ class Blur(nn.Module):
         self.register_buffer("filt", (torch.outer(taps, taps) / 16).repeat(channels, 1, 1, 1))
 
     def forward(self, x):
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.filt, stride=2, groups=x.shape[1])
+        return F.conv2d(
+            F.pad(x, (1, 1, 1, 1), mode="reflect"), self.filt, stride=2, groups=x.shape[1]
+        )
 
 
 class Unblur(nn.Module):
@@ -35,7 +43,13 @@ class Unblur(nn.Module):
         self.register_buffer("filt", (torch.outer(taps, taps) / 16).repeat(channels, 1, 1, 1))
 
     def forward(self, x):
-        y = F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), self.filt, stride=2, padding=2, groups=x.shape[1])
+        y = F.conv_transpose2d(
+            F.pad(x, (1, 1, 1, 1), mode="replicate"),
+            self.filt,
+            stride=2,
+            padding=2,
+            groups=x.shape[1],
+        )
         return y[:, :, 1:-1, 1:-1]
 
 
@@ -47,7 +61,9 @@ class ResnetBlock(nn.Module):
             convolution = nn.Conv2d(channels, channels, 3, bias=norm == "instance")
             return [nn.ReflectionPad2d(1), convolution, norm_of(norm, channels)]
 
-        self.conv_block = nn.Sequential(*half(), nn.ReLU(), *([nn.Dropout(0.5)] if dropout else []), *half())
+        self.conv_block = nn.Sequential(
+            *half(), nn.ReLU(), *([nn.Dropout(0.5)] if dropout else []), *half()
+        )
 
     def forward(self, x):
         return x + self.conv_block(x)
@@ -55,14 +71,31 @@ class ResnetBlock(nn.Module):
 
 class ResnetGenerator(nn.Module):
     def __init__(
-        self, into=3, out=3, width=64, blocks=9, norm="instance", dropout=False, down_blur=False, up_blur=False
+        self,
+        into=3,
+        out=3,
+        width=64,
+        blocks=9,
+        norm="instance",
+        dropout=False,
+        down_blur=False,
+        up_blur=False,
     ) -> None:
         super().__init__()
         bias = norm == "instance"
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(into, width, 7, bias=bias), norm_of(norm, width), nn.ReLU()]
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(into, width, 7, bias=bias),
+            norm_of(norm, width),
+            nn.ReLU(),
+        ]
         for level in range(2):
             i, o = width * 2**level, width * 2 ** (level + 1)
-            layers += [nn.Conv2d(i, o, 3, 1 if down_blur else 2, 1, bias=bias), norm_of(norm, o), nn.ReLU()]
+            layers += [
+                nn.Conv2d(i, o, 3, 1 if down_blur else 2, 1, bias=bias),
+                norm_of(norm, o),
+                nn.ReLU(),
+            ]
             layers += [Blur(o)] if down_blur else []
         layers += [ResnetBlock(4 * width, norm, dropout) for _ in range(blocks)]
         for level in range(2):
@@ -72,17 +105,27 @@ class ResnetGenerator(nn.Module):
             else:
                 layers += [nn.ConvTranspose2d(i, o, 3, 2, 1, 1, bias=bias)]
             layers += [norm_of(norm, o), nn.ReLU()]
-        self.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, out, 7), nn.Tanh())
+        self.model = nn.Sequential(
+            *layers, nn.ReflectionPad2d(3), nn.Conv2d(width, out, 7), nn.Tanh()
+        )
 
     def forward(self, x):
         return self.model(x)
 
 
 class UnetLevel(nn.Module):
-    """One level of the U-Net around the one inside; all but the outermost give back their input beside their result."""
+    """One level of the U-Net around the one inside; all but the outermost give back their input
+    beside their result.
+    """
 
     def __init__(
-        self, outer: int, inner: int, inside: nn.Module | None, norm: str, dropout: bool, into: int | None = None
+        self,
+        outer: int,
+        inner: int,
+        inside: nn.Module | None,
+        norm: str,
+        dropout: bool,
+        into: int | None = None,
     ) -> None:
         super().__init__()
         bias, self.outermost = norm == "instance", into is not None
@@ -95,7 +138,15 @@ class UnetLevel(nn.Module):
             layers = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_of(norm, outer)]
         else:
             up = nn.ConvTranspose2d(2 * inner, outer, 4, 2, 1, bias=bias)
-            layers = [nn.LeakyReLU(0.2), down, norm_of(norm, inner), inside, nn.ReLU(), up, norm_of(norm, outer)]
+            layers = [
+                nn.LeakyReLU(0.2),
+                down,
+                norm_of(norm, inner),
+                inside,
+                nn.ReLU(),
+                up,
+                norm_of(norm, outer),
+            ]
             layers += [nn.Dropout(0.5)] if dropout else []
         self.model = nn.Sequential(*layers)
 
@@ -122,11 +173,19 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, into=3, width=64, layers=3, norm="instance", blur=False) -> None:
         super().__init__()
         bias, stride = norm == "instance", 1 if blur else 2
-        parts: list[nn.Module] = [nn.Conv2d(into, width, 4, stride, 1), nn.LeakyReLU(0.2), *([Blur(width)] if blur else [])]
+        parts: list[nn.Module] = [
+            nn.Conv2d(into, width, 4, stride, 1),
+            nn.LeakyReLU(0.2),
+            *([Blur(width)] if blur else []),
+        ]
         for level in range(1, layers + 1):
             i, o = width * min(2 ** (level - 1), 8), width * min(2**level, 8)
             last = level == layers
-            parts += [nn.Conv2d(i, o, 4, 1 if last else stride, 1, bias=bias), norm_of(norm, o), nn.LeakyReLU(0.2)]
+            parts += [
+                nn.Conv2d(i, o, 4, 1 if last else stride, 1, bias=bias),
+                norm_of(norm, o),
+                nn.LeakyReLU(0.2),
+            ]
             parts += [Blur(o)] if blur and not last else []
         self.model = nn.Sequential(*parts, nn.Conv2d(o, 1, 4, 1, 1))
 
@@ -138,8 +197,17 @@ class PixelDiscriminator(nn.Module):
     def __init__(self, into=3, width=64, norm="instance") -> None:
         super().__init__()
         bias = norm == "instance"
-        middle = [nn.Conv2d(width, 2 * width, 1, bias=bias), norm_of(norm, 2 * width), nn.LeakyReLU(0.2)]
-        self.net = nn.Sequential(nn.Conv2d(into, width, 1), nn.LeakyReLU(0.2), *middle, nn.Conv2d(2 * width, 1, 1, bias=bias))
+        middle = [
+            nn.Conv2d(width, 2 * width, 1, bias=bias),
+            norm_of(norm, 2 * width),
+            nn.LeakyReLU(0.2),
+        ]
+        self.net = nn.Sequential(
+            nn.Conv2d(into, width, 1),
+            nn.LeakyReLU(0.2),
+            *middle,
+            nn.Conv2d(2 * width, 1, 1, bias=bias),
+        )
 
     def forward(self, x):
         return self.net(x)

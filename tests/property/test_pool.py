@@ -11,7 +11,9 @@ from imgtrans_jax.pool import ImagePool, empty_pool, regrouped, swap
 
 
 def list_algorithm(stored: list[float], capacity: int, images, exchanges, slots) -> list[float]:
-    """The paper's: a Python list that grows to its capacity, then exchanges with probability 1/2."""
+    """The paper's: a Python list that grows to its capacity, then exchanges with probability
+    1/2.
+    """
     shown = []
     for image, exchange, slot in zip(images, exchanges, slots, strict=True):
         if len(stored) < capacity:
@@ -46,7 +48,9 @@ def test_the_pool_is_the_list_algorithm(seed, batch, capacity, groups, turns):
     pool = empty_pool(capacity * groups, groups, (1, 1, 1))
     lists: list[list[float]] = [[] for _ in range(groups)]
     for turn in range(turns):
-        images = 1.0 + np.arange(turn * batch * groups, (turn + 1) * batch * groups, dtype=np.float32)
+        images = 1.0 + np.arange(
+            turn * batch * groups, (turn + 1) * batch * groups, dtype=np.float32
+        )
         key = jax.random.fold_in(jax.random.key(seed), turn)
         pool, shown = swap(pool, key, jnp.asarray(images).reshape(-1, 1, 1, 1))
         want = []
@@ -73,7 +77,11 @@ def test_groups_that_do_not_divide_are_refused():
         swap(empty_pool(4, 2, (1, 1, 1)), jax.random.key(0), jnp.zeros((3, 1, 1, 1)))
 
 
-@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=4), groups=st.integers(1, 5), capacity=st.integers(1, 4))
+@given(
+    counts=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    groups=st.integers(1, 5),
+    capacity=st.integers(1, 4),
+)
 def test_regrouping_keeps_every_image_that_finds_a_place(counts, groups, capacity):
     images = np.zeros((len(counts), 3, 1, 1, 1), np.float32)
     for group, count in enumerate(counts):

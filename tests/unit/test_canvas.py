@@ -1,4 +1,6 @@
-"""Pictures on their way from files to files: time left, what is left out, what a stop leaves, and where work goes on."""
+"""Pictures on their way from files to files: time left, what is left out, what a stop leaves, and
+where work goes on.
+"""
 
 import errno
 import os
@@ -15,7 +17,7 @@ from imgtrans_jax.recipes.gatys import Gatys
 from imgtrans_jax.results import LeftOutError
 from imgtrans_jax.types import UserError
 
-# ------------------------------------------------------------------------------------------------ time left
+# ---------------------------------------------------------------------------------------- time left
 
 STYLE = [((64, 96), 100), ((128, 192), 100), ((256, 384), 100)]
 DREAM = [((round(512 * 1.3**-i), round(768 * 1.3**-i)), 10) for i in (4, 3, 2, 1, 0)]
@@ -29,10 +31,16 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("plan", [STYLE, DREAM, [((400, 400), 30)], STYLE[::-1]], ids=["style", "dream", "one", "backwards"])
+@pytest.mark.parametrize(
+    "plan",
+    [STYLE, DREAM, [((400, 400), 30)], STYLE[::-1]],
+    ids=["style", "dream", "one", "backwards"],
+)
 @pytest.mark.parametrize("slower", [1.0, 3.0], ids=["quiet", "another_program_begins"])
 def test_time_left_is_near_the_truth_after_a_few_steps_of_each_size(plan, slower):
-    """Steps cost what their pixels cost, with some noise; the first of each size is slow, and so is what comes before it."""
+    """Steps cost what their pixels cost, with some noise; the first of each size is slow, and so is
+    what comes before it.
+    """
     rng, clock = np.random.default_rng(0), Clock()
     progress = Progress(plan, None, clock)
     said = []  # (size, step, when, seconds left)
@@ -49,7 +57,11 @@ def test_time_left_is_near_the_truth_after_a_few_steps_of_each_size(plan, slower
             assert left is None
         # What no one can know before: set-up, slow first steps, and another program's load.
         later = [20 + 7 * h * w * 1e-5 for (h, w), _ in plan[number + 1 :]]
-        load = (slower - 1) * plan[-1][0][0] * plan[-1][0][1] * 1e-5 * plan[-1][1] if number < len(plan) - 1 else 0
+        load = (
+            (slower - 1) * plan[-1][0][0] * plan[-1][0][1] * 1e-5 * plan[-1][1]
+            if number < len(plan) - 1
+            else 0
+        )
         true = clock.now - when - sum(later) - load * (1 + 7 / plan[-1][1])
         if step >= 5:
             assert left == pytest.approx(true, rel=0.2, abs=0.5)
@@ -77,15 +89,19 @@ def test_lines_of_progress(capsys, tmp_path):
         progress.each(step)
     progress(10, {"content": 0.5, "total": 1.0}, np.zeros((1, 64, 96, 3)))
     left = canvas.duration(0.7 * (90 + 400 + 1600))
-    assert capsys.readouterr().out == f"96x64 (size 1 of 3)  step 10/100  0.7 s/step  {left} left  content 0.5\n"
+    assert (
+        capsys.readouterr().out
+        == f"96x64 (size 1 of 3)  step 10/100  0.7 s/step  {left} left  content 0.5\n"
+    )
     progress.ended()
     clock.now += 60
     progress.each(1)
     progress(1, {"content": 0.5}, np.zeros((1, 128, 192, 3)))
-    assert capsys.readouterr().out == "192x128 (size 2 of 3)  step 1/100  content 0.5\n"  # too early to say
+    # too early to say
+    assert capsys.readouterr().out == "192x128 (size 2 of 3)  step 1/100  content 0.5\n"
 
 
-# ------------------------------------------------------------------------------------------------ folders
+# ------------------------------------------------------------------------------------------ folders
 
 
 def picture(path: Path, shade: int = 100) -> Path:
@@ -110,7 +126,9 @@ def shades(folder: Path) -> dict[str, int]:
     return {path.name: int(images.read_picture(path)[0, 0, 0]) for path in sorted(folder.iterdir())}
 
 
-def test_one_bad_picture_and_one_bad_file_are_named_and_the_others_done(frames, monkeypatch, capsys):
+def test_one_bad_picture_and_one_bad_file_are_named_and_the_others_done(
+    frames, monkeypatch, capsys
+):
     (frames / "2.png").write_text("no picture")
     (frames / "3.png").unlink()
     long = picture(frames / ("x" * 247 + ".png"), 3)
@@ -143,7 +161,11 @@ def test_a_folder_goes_on_where_it_was_and_is_made_anew_when_asked(frames, capsy
 
     picture(out / "3.png", 200)
     picture(out / "1.png", 201)
-    assert [path.name for path in work(noting, frames, out, pairs, Stop())] == ["2.png", "4.png", "5.png"]
+    assert [path.name for path in work(noting, frames, out, pairs, Stop())] == [
+        "2.png",
+        "4.png",
+        "5.png",
+    ]
     assert before == {"2.png": "1.png", "4.png": "3.png", "5.png": "4.png"}
     assert f"2 of 5 results are in {out} already and stay" in capsys.readouterr().out
     assert shades(out)["1.png"] == 201
@@ -162,7 +184,9 @@ def test_a_stopped_folder_keeps_what_is_done_and_not_what_is_half_done(frames, o
             return Made(np.zeros((20, 24, 3), np.float32), "--more")
         return brighter(seen, job)
 
-    again = "the same command without --overwrite goes on" if overwrite else "the same command goes on"
+    again = (
+        "the same command without --overwrite goes on" if overwrite else "the same command goes on"
+    )
     with pytest.raises(Interrupted, match=f"Stopped: 2 of 5 are done; {again}") as stopped:
         work(stopping, frames, out, in_and_out(frames, out, "look"), stop, overwrite)
     assert stopped.value.code == 143
@@ -175,9 +199,18 @@ def test_a_stopped_picture_is_written_and_how_to_go_on_is_said(frames):
     target = frames.parent / "my out.jpg"
     pairs = in_and_out(frames / "1.png", target, "look")
     with pytest.raises(Interrupted) as stopped:
-        work(lambda *given: Made(brighter(*given).picture, "--config.start=x"), frames / "1.png", target, pairs, stop)
+        work(
+            lambda *given: Made(brighter(*given).picture, "--config.start=x"),
+            frames / "1.png",
+            target,
+            pairs,
+            stop,
+        )
     assert stopped.value.code == 130
-    wanted = f"{target} is the picture so far. To go on from it, add to the same command: --config.start=x --out="
+    wanted = (
+        f"{target} is the picture so far. To go on from it, add to the same command: "
+        "--config.start=x --out="
+    )
     assert f"{wanted}'{frames.parent}/my out_2.jpg'" in str(stopped.value)
     assert shades(frames.parent / "in")["1.png"] == 1
     assert images.read_picture(target)[0, 0, 0] == pytest.approx(52, abs=1)
@@ -199,7 +232,10 @@ def test_a_preview_takes_no_other_files_place(frames, capsys):
     assert seen["3.png"] == out / "3.preview.png"
     assert shades(out)["2.preview.png"] == 8
     assert shades(out)["1.preview.png"] == 60
-    assert f"no preview this time, for {out / '2.preview.png'} is another file" in capsys.readouterr().out
+    assert (
+        f"no preview this time, for {out / '2.preview.png'} is another file"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("name", ["out.png", "out.jpg", "out", "deep/out.png"])
@@ -236,7 +272,7 @@ def test_a_name_that_becomes_too_long_is_cut(frames):
     assert len(canvas.preview_beside(target).name) == 255
 
 
-# ------------------------------------------------------------------------------------------------ masks
+# -------------------------------------------------------------------------------------------- masks
 
 
 def half(height: int, width: int, left: bool) -> np.ndarray:
@@ -251,18 +287,32 @@ def half(height: int, width: int, left: bool) -> np.ndarray:
     [
         ([half(40, 60, True), half(40, 60, False)], ""),
         ([half(80, 120, True), half(20, 30, False)], ""),  # sizes do not matter
-        ([half(40, 60, True)], "50% of the picture are in no mask: no style goes there, and the content stays."),
-        ([half(40, 60, True), half(40, 60, True) + half(40, 60, False)], "50% of the picture are in several masks"),
+        (
+            [half(40, 60, True)],
+            "50% of the picture are in no mask: no style goes there, and the content stays.",
+        ),
+        (
+            [half(40, 60, True), half(40, 60, True) + half(40, 60, False)],
+            "50% of the picture are in several masks",
+        ),
         (
             [half(60, 60, True), half(40, 60, False)],
             "The mask a.png is 60x60, of another form than the picture: it is stretched",
         ),
-        ([np.linspace([[0]], [[1]], 40) * np.ones((1, 60, 1)), np.linspace([[1]], [[0]], 40) * np.ones((1, 60, 1))], ""),
+        (
+            [
+                np.linspace([[0]], [[1]], 40) * np.ones((1, 60, 1)),
+                np.linspace([[1]], [[0]], 40) * np.ones((1, 60, 1)),
+            ],
+            "",
+        ),
     ],
     ids=["whole", "sizes", "hole", "overlap", "form", "soft"],
 )
 def test_what_becomes_of_masks_is_said(masks, words, capsys):
-    stylisation._say_of_masks(["a.png", "b.png"][: len(masks)], [m.astype(np.float32) for m in masks], 40, 60)
+    stylisation._say_of_masks(
+        ["a.png", "b.png"][: len(masks)], [m.astype(np.float32) for m in masks], 40, 60
+    )
     said = capsys.readouterr().out
     assert words in said
     assert bool(words) == bool(said)

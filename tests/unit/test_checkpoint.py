@@ -17,12 +17,19 @@ from imgtrans_jax.types import UserError
 
 def state(seed: int) -> dict:
     key = jax.random.key(seed)
-    return {"w": jax.random.normal(key, (64, 64)), "n": jnp.int32(seed), "h": jnp.ones((3,), jnp.bfloat16), "none": None}
+    return {
+        "w": jax.random.normal(key, (64, 64)),
+        "n": jnp.int32(seed),
+        "h": jnp.ones((3,), jnp.bfloat16),
+        "none": None,
+    }
 
 
 def like() -> dict:
     sharding = SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state(0))
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state(0)
+    )
 
 
 @pytest.fixture
@@ -41,13 +48,19 @@ def restore(checkpoints: Checkpoints):
 
 
 def same(x, y) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
+    return all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    )
 
 
 def test_the_newest_comes_back_with_its_metadata(saved):
     restored, metadata = restore(Checkpoints(saved.folder))
     assert same(restored, state(30))
-    assert (metadata["step"], metadata["data"], metadata["config"]) == (30, {"next_index": 30}, {"x": 1})
+    assert (metadata["step"], metadata["data"], metadata["config"]) == (
+        30,
+        {"next_index": 30},
+        {"x": 1},
+    )
     assert metadata == saved.metadata() | {"step": 30}
 
 
@@ -95,8 +108,11 @@ def lose_arrays(folder):
             file.unlink()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorstore's, of the damaged file
-@pytest.mark.parametrize("damage", [flip_bytes, cut_in_half, lose_metadata, lie_about_the_position, lose_arrays])
+# tensorstore's, of the damaged file
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "damage", [flip_bytes, cut_in_half, lose_metadata, lie_about_the_position, lose_arrays]
+)
 def test_a_damaged_step_is_set_aside_and_the_one_before_is_used(saved, damage, capsys):
     damage(saved.folder / "30")
     again = Checkpoints(saved.folder)
@@ -116,7 +132,8 @@ def test_if_all_are_damaged_it_says_so_and_keeps_them(saved):
     with pytest.raises(UserError, match=r"No checkpoint of .* is sound"):
         Checkpoints(saved.folder).restore(like())
     assert sorted(p.name for p in (saved.folder / "damaged").iterdir()) == ["10", "20", "30"]
-    with pytest.raises(UserError, match=r"bring back a copy, or remove that folder"):  # nothing begins anew unasked
+    # nothing begins anew unasked
+    with pytest.raises(UserError, match=r"bring back a copy, or remove that folder"):
         Checkpoints(saved.folder).restore(like())
 
 
@@ -126,7 +143,11 @@ def test_a_save_that_was_killed_is_ignored(saved):
 
 
 def test_other_arrays_are_no_damage(saved):
-    other = like() | {"w": jax.ShapeDtypeStruct((64, 65), jnp.float32, sharding=SingleDeviceSharding(jax.devices()[0]))}
+    other = like() | {
+        "w": jax.ShapeDtypeStruct(
+            (64, 65), jnp.float32, sharding=SingleDeviceSharding(jax.devices()[0])
+        )
+    }
     with pytest.raises(OtherArraysError) as error:
         Checkpoints(saved.folder).restore(other)
     assert error.value.metadata["config"] == {"x": 1}
@@ -166,7 +187,10 @@ def test_a_save_that_fails_in_the_background_is_said_and_loses_nothing(saved, mo
 
     monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", full)
     saved.save(40, state(40), {})
-    with pytest.raises(UserError, match=r"step 40 could not .*no space left on the disk.*newest there is of step 30"):
+    with pytest.raises(
+        UserError,
+        match=r"step 40 could not .*no space left on the disk.*newest there is of step 30",
+    ):
         saved.finish()
     assert sorted(p.name for p in saved.folder.iterdir()) == ["10", "20", "30"]
     monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", commit)
@@ -183,7 +207,14 @@ def test_what_a_killed_save_left_is_removed(saved):
 
 
 @pytest.mark.parametrize(
-    "name", ["files.json", "_CHECKPOINT_METADATA", "commit_success.txt", "state/manifest.ocdbt", "state/_METADATA"]
+    "name",
+    [
+        "files.json",
+        "_CHECKPOINT_METADATA",
+        "commit_success.txt",
+        "state/manifest.ocdbt",
+        "state/_METADATA",
+    ],
 )
 def test_a_changed_byte_of_any_file_is_noticed(saved, name, capsys):
     file = saved.folder / "30" / name
@@ -201,7 +232,9 @@ def test_a_newer_format_is_said(saved):
     record["format"] = 3
     file.write_text(json.dumps(record | {"digest": _digest(record)}))
     (saved.folder / "30" / "files.json").unlink()
-    with pytest.raises(UserError, match=r"newer imgtrans_jax \(format 3, this one knows 2\); update it"):
+    with pytest.raises(
+        UserError, match=r"newer imgtrans_jax \(format 3, this one knows 2\); update it"
+    ):
         Checkpoints(saved.folder).restore(like())
 
 
@@ -217,12 +250,17 @@ def test_every_single_change_of_an_array_changes_its_checksum():
 
 
 def test_format_1_is_read_and_goes_on_as_the_newest(tmp_path):
-    """A checkpoint that the version before wrote, of `state(7)`: without a format number and without a seal."""
-    with zipfile.ZipFile(Path(__file__).parents[1] / "golden" / "checkpoint_format_1.zip") as archive:
+    """A checkpoint that the version before wrote, of `state(7)`: without a format number and
+    without a seal.
+    """
+    with zipfile.ZipFile(
+        Path(__file__).parents[1] / "golden" / "checkpoint_format_1.zip"
+    ) as archive:
         archive.extractall(tmp_path)
     restored, metadata = restore(Checkpoints(tmp_path))
     for x, y in zip(jax.tree.leaves(restored), jax.tree.leaves(state(7)), strict=True):
-        np.testing.assert_allclose(x.astype(np.float32), y.astype(np.float32), atol=1e-6)  # random numbers to a bit or two
+        # random numbers to a bit or two
+        np.testing.assert_allclose(x.astype(np.float32), y.astype(np.float32), atol=1e-6)
     assert (metadata["format"], metadata["step"], metadata["data"]) == (1, 7, {"next_index": 7})
     again = Checkpoints(tmp_path)
     again.save(8, state(8), metadata)

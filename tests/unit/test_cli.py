@@ -32,7 +32,11 @@ def parsed_anew(monkeypatch):
     ("error", "code", "words"),
     [
         (UserError("Do this."), 2, "Error: Do this."),
-        (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 2, "No space left on device (runs/x): make room"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "runs/x"),
+            2,
+            "No space left on device (runs/x): make room",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "Permission denied (/x)"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 2, "memory is full"),
     ],
@@ -50,7 +54,9 @@ def test_mistakes_get_a_sentence_and_a_code(error, code, words, parsed_anew, cap
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("a bug"), FileNotFoundError("a bug")])
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), RuntimeError("a bug"), FileNotFoundError("a bug")]
+)
 def test_a_bug_is_not_hidden(error, parsed_anew):
     with pytest.raises(type(error)):
         cli.run(lambda _: (_ for _ in ()).throw(error))
@@ -65,7 +71,11 @@ def test_an_unknown_form_of_convolution_is_a_mistake(parsed_anew, capsys):
 
 @pytest.mark.parametrize(
     ("kernel", "tunables", "begun"),
-    [("always [madvise] never", None, True), ("[always] madvise never", None, False), ("always [madvise] never", "x=1", False)],
+    [
+        ("always [madvise] never", None, True),
+        ("[always] madvise never", None, False),
+        ("always [madvise] never", "x=1", False),
+    ],
 )
 def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypatch, tmp_path):
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
@@ -74,9 +84,17 @@ def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypa
     (tmp_path / "enabled").write_text(kernel)
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "imgtrans_jax.evaluate", "--run=x"])
     calls = []
-    monkeypatch.setattr(cli.os, "execv", lambda *args: calls.append((*args, cli.os.environ["GLIBC_TUNABLES"])))
+    monkeypatch.setattr(
+        cli.os, "execv", lambda *args: calls.append((*args, cli.os.environ["GLIBC_TUNABLES"]))
+    )
     cli._use_large_pages(tmp_path / "enabled")
-    wanted = [(sys.executable, [sys.executable, "-m", "imgtrans_jax.evaluate", "--run=x"], cli.LARGE_PAGES)]
+    wanted = [
+        (
+            sys.executable,
+            [sys.executable, "-m", "imgtrans_jax.evaluate", "--run=x"],
+            cli.LARGE_PAGES,
+        )
+    ]
     assert calls == (wanted if begun else [])
     cli._use_large_pages(tmp_path / "missing")
     assert len(calls) == begun
@@ -84,7 +102,8 @@ def test_a_program_begins_anew_for_large_pages(kernel, tunables, begun, monkeypa
 
 def test_what_the_cache_of_compiled_programs_needs_is_installed_with_the_package():
     assert any(
-        need.startswith("filelock") and "extra" not in need for need in importlib.metadata.requires("imgtrans_jax") or ()
+        need.startswith("filelock") and "extra" not in need
+        for need in importlib.metadata.requires("imgtrans_jax") or ()
     )
 
 
@@ -110,7 +129,9 @@ if __name__ == "__main__":
 def test_ctrl_c_is_not_lost_in_the_garbage_collector(tmp_path):
     (tmp_path / "interrupted.py").write_text(INTERRUPTED)
     began = time.monotonic()
-    ended = subprocess.run([sys.executable, tmp_path / "interrupted.py"], capture_output=True, text=True, timeout=50)
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "interrupted.py"], capture_output=True, text=True, timeout=50
+    )
     assert (ended.returncode, ended.stderr.strip()) == (130, "Stopped.")
     assert time.monotonic() - began < 45
 
@@ -147,7 +168,9 @@ def test_every_path_flag_knows_the_home_folder(script, tmp_path):
     given = [f"--{name}=~/my {name}.png" for name in PATHS_OF[script]]
     command = [sys.executable, "-c", PATHS, script, *given]
     changed = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=changed, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     for name, found in zip(PATHS_OF[script], done.stdout.splitlines(), strict=True):
         assert found.strip("[]'") == f"{tmp_path}/my {name}.png"
@@ -155,8 +178,14 @@ def test_every_path_flag_knows_the_home_folder(script, tmp_path):
 
 def test_every_field_that_is_a_path_knows_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    found = cli.overridden(Gatys(), [("start", "~/a.png"), ("weights", "~/vgg.pth"), ("content_weight", "0.5")])
-    assert (found.start, found.weights, found.content_weight) == (f"{tmp_path}/a.png", f"{tmp_path}/vgg.pth", 0.5)
+    found = cli.overridden(
+        Gatys(), [("start", "~/a.png"), ("weights", "~/vgg.pth"), ("content_weight", "0.5")]
+    )
+    assert (found.start, found.weights, found.content_weight) == (
+        f"{tmp_path}/a.png",
+        f"{tmp_path}/vgg.pth",
+        0.5,
+    )
 
 
 ENDED = """

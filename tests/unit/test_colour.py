@@ -39,7 +39,9 @@ def test_statistics_under_a_mask_see_its_pixels_alone():
     whole = np.concatenate([picture(3), picture(4)])
     mask = np.zeros((40, 30, 1))
     mask[:20] = 1
-    for masked, alone in zip(colour.statistics(whole, mask), colour.statistics(picture(3)), strict=True):
+    for masked, alone in zip(
+        colour.statistics(whole, mask), colour.statistics(picture(3)), strict=True
+    ):
         np.testing.assert_allclose(masked, alone, atol=1e-6)
 
 
@@ -52,9 +54,12 @@ def test_blends_lie_between():
 
 def test_luminance_and_chroma():
     np.testing.assert_allclose(
-        colour.luminance(np.array([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]))[0, :, 0], [0.299, 0.587, 0.114]
+        colour.luminance(np.array([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]))[0, :, 0],
+        [0.299, 0.587, 0.114],
     )
     a, b = np.clip(picture(7), 0.3, 0.6), np.clip(picture(8), 0.3, 0.6)
     joined = colour.with_luminance(a, b)
     np.testing.assert_allclose(colour.luminance(joined), colour.luminance(b), atol=1e-5)
-    np.testing.assert_allclose(joined - colour.luminance(joined), a - colour.luminance(a), atol=1e-5)
+    np.testing.assert_allclose(
+        joined - colour.luminance(joined), a - colour.luminance(a), atol=1e-5
+    )

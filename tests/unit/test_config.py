@@ -1,4 +1,6 @@
-"""Configs: overrides by name, mistakes answered by a sentence, and a stored form that executes nothing."""
+"""Configs: overrides by name, mistakes answered by a sentence, and a stored form that executes
+nothing.
+"""
 
 import dataclasses
 import json
@@ -9,7 +11,15 @@ from flax import linen as nn
 from PIL import Image
 
 from imgtrans_jax import cli, loop
-from imgtrans_jax.config import Experiment, differences, from_json, load, names_in, override, to_json
+from imgtrans_jax.config import (
+    Experiment,
+    differences,
+    from_json,
+    load,
+    names_in,
+    override,
+    to_json,
+)
 from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.losses.adversarial import hinge, vanilla
@@ -69,10 +79,22 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("recipe.generator.blocks", "banana", r"config\.recipe\.generator\.blocks needs an int \(now 9\); 'banana' is none"),
-        ("recipe.generatr.blocks", "6", r"config\.recipe \(CycleGAN\) has no field 'generatr'\. Did you mean generator\?"),
+        (
+            "recipe.generator.blocks",
+            "banana",
+            r"config\.recipe\.generator\.blocks needs an int \(now 9\); 'banana' is none",
+        ),
+        (
+            "recipe.generatr.blocks",
+            "6",
+            r"config\.recipe \(CycleGAN\) has no field 'generatr'\. Did you mean generator\?",
+        ),
         ("recipe.generator.blocks.more", "6", r"has no field 'more'"),
-        ("recipe.gan", "wasserstein", r"needs one of lsgan, vanilla, saturating, hinge, wgan \(now lsgan\)"),
+        (
+            "recipe.gan",
+            "wasserstein",
+            r"needs one of lsgan, vanilla, saturating, hinge, wgan \(now lsgan\)",
+        ),
         ("recipe.halve_critic", "maybe", "needs true or false"),
         ("recipe.cycle", "1,2,3", "needs a float or 2 numbers joined by commas"),
         ("matmul_precision", "fast", "needs one of default, high, highest"),
@@ -89,7 +111,9 @@ def test_mistakes_get_a_sentence(name, text, words):
 
 
 def test_a_config_is_stored_and_read_back():
-    recipe = CycleGAN(generator=ResNetGenerator(blocks=6, kernel_init=Xavier(2.0)), gan=hinge, cycle=(10.0, 0.0))
+    recipe = CycleGAN(
+        generator=ResNetGenerator(blocks=6, kernel_init=Xavier(2.0)), gan=hinge, cycle=(10.0, 0.0)
+    )
     experiment = dataclasses.replace(PLAIN, recipe=recipe, steps=None)
     stored = json.loads(json.dumps(to_json(experiment)))
     assert stored["recipe"]["gan"] == {"ref": "imgtrans_jax.losses.adversarial:hinge"}
@@ -99,8 +123,13 @@ def test_a_config_is_stored_and_read_back():
 
 def test_differences_name_the_fields():
     changed = override(override(PLAIN, "batch_size", "4"), "recipe.gan", "vanilla")
-    assert differences(to_json(PLAIN), to_json(changed)) == ["config.recipe.gan: lsgan -> vanilla", "config.batch_size: 1 -> 4"]
-    other = dataclasses.replace(PLAIN, optimizer=dataclasses.replace(PLAIN.optimizer, schedule=Cosine()))
+    assert differences(to_json(PLAIN), to_json(changed)) == [
+        "config.recipe.gan: lsgan -> vanilla",
+        "config.batch_size: 1 -> 4",
+    ]
+    other = dataclasses.replace(
+        PLAIN, optimizer=dataclasses.replace(PLAIN.optimizer, schedule=Cosine())
+    )
     (line,) = differences(to_json(PLAIN), to_json(other))
     assert line.startswith("config.optimizer.schedule: LinearDecay(")
     assert "Cosine(" in line
@@ -119,7 +148,14 @@ def test_what_has_no_name_is_refused():
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "builtins:eval", "imgtrans_jax.config:importlib", "imgtrans_jax.report:os", "imgtrans_jax.cli:app"]
+    "name",
+    [
+        "os:system",
+        "builtins:eval",
+        "imgtrans_jax.config:importlib",
+        "imgtrans_jax.report:os",
+        "imgtrans_jax.cli:app",
+    ],
 )
 def test_a_strangers_run_executes_nothing(name):
     stored = to_json(PLAIN)
@@ -188,10 +224,15 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     stored, known = json.loads(json.dumps(to_json(experiment))), names_in(experiment)
     assert stored["recipe"]["generator"]["from"] == str(folder)
     assert stored["recipe"]["extra"][0] == {"ref": f"{name}:loss", "from": str(folder)}
-    assert stored["recipe"]["extra"][1] == {"ref": "myconfig:in_the_config", "from": str(folder / "configs")}
+    assert stored["recipe"]["extra"][1] == {
+        "ref": "myconfig:in_the_config",
+        "from": str(folder / "configs"),
+    }
     path = list(sys.path)
     forget("myconfig", "mynet", "mynets", "mynets.inner")
-    with pytest.raises(UserError, match=rf"{name}:Net in {folder}, which is code outside .* --trust_code"):
+    with pytest.raises(
+        UserError, match=rf"{name}:Net in {folder}, which is code outside .* --trust_code"
+    ):
         from_json(stored)
     assert name not in sys.modules
     with pytest.raises(UserError, match="code outside"):
@@ -206,7 +247,10 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     moved = json.loads(json.dumps(stored).replace(str(folder), str(tmp_path / "elsewhere")))
     assert differences(stored, moved) == []
     forget("myconfig", "mynet", "mynets", "mynets.inner")
-    with pytest.raises(UserError, match=rf"{name}:Net, which cannot be imported .* it was in .*elsewhere; .*set PYTHONPATH to"):
+    with pytest.raises(
+        UserError,
+        match=rf"{name}:Net, which cannot be imported .* it was in .*elsewhere; .*set PYTHONPATH",
+    ):
         from_json(moved, trust_code=True)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.syspath_prepend(folder / "configs")
@@ -251,7 +295,10 @@ def test_a_missing_config_names_the_nearest(tmp_path, monkeypatch):
 
 def test_overrides_are_split_from_other_flags():
     argv = ["train.py", "--config=x.py", "--config.a.b=1", "--steps=3", "-config.c", "2"]
-    assert cli.split_overrides(argv) == (["train.py", "--config=x.py", "--steps=3"], [("a.b", "1"), ("c", "2")])
+    assert cli.split_overrides(argv) == (
+        ["train.py", "--config=x.py", "--steps=3"],
+        [("a.b", "1"), ("c", "2")],
+    )
     with pytest.raises(UserError, match="needs a value"):
         cli.split_overrides(["train.py", "--config.a"])
 
@@ -266,13 +313,18 @@ def test_modules_are_replaced_not_bound():
 def test_a_config_is_also_looked_for_beside_the_script(tmp_path, monkeypatch):
     (tmp_path / "repo" / "configs").mkdir(parents=True)
     (tmp_path / "repo" / "configs" / "mine.py").write_text(
-        "from imgtrans_jax.config import Experiment\ndef get_config():\n    return Experiment(batch_size=7)\n"
+        "from imgtrans_jax.config import Experiment\ndef get_config():\n    return "
+        "Experiment(batch_size=7)\n"
     )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "repo" / "train.py"), raising=False)
+    monkeypatch.setattr(
+        sys.modules["__main__"], "__file__", str(tmp_path / "repo" / "train.py"), raising=False
+    )
     assert load("configs/mine.py").batch_size == 7
-    with pytest.raises(UserError, match=r"There is no config file configs/mime.py; did you mean configs/mine\.py"):
+    with pytest.raises(
+        UserError, match=r"There is no config file configs/mime.py; did you mean configs/mine\.py"
+    ):
         load("configs/mime.py")
     monkeypatch.setenv("HOME", str(tmp_path / "repo"))
     assert load("~/configs/mine.py").batch_size == 7

@@ -28,7 +28,12 @@ def passes(function, x, kernel):
 
 
 def assert_equal(fast, plain, x, kernel):
-    for name, a, b in zip(("result", "image", "kernel"), passes(fast, x, kernel), passes(plain, x, kernel), strict=True):
+    for name, a, b in zip(
+        ("result", "image", "kernel"),
+        passes(fast, x, kernel),
+        passes(plain, x, kernel),
+        strict=True,
+    ):
         assert a.shape == b.shape, name
         np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * float(abs(b).max()), err_msg=name)
 
@@ -51,7 +56,9 @@ def by_lax(stride: int = 1, padding: int = 0, border: convolution.Border = "zero
 )
 def test_winograd(size, channels, side, padding, border):
     x, kernel = drawn((*size, channels[0]), (side, side, *channels))
-    assert_equal(lambda x, k: winograd(x, k, padding, border), by_lax(1, padding, border), x, kernel)
+    assert_equal(
+        lambda x, k: winograd(x, k, padding, border), by_lax(1, padding, border), x, kernel
+    )
 
 
 @pytest.mark.parametrize(("side", "size", "tiles"), [(3, (34, 30), (8, 7)), (4, (33, 29), (10, 9))])
@@ -70,8 +77,12 @@ def test_winograd_in_bands(monkeypatch, side: int, size: tuple[int, int], tiles:
 def test_winograd_makes_only_the_gradient_that_is_wanted():
     x, kernel = drawn((1, 12, 12, 4), (3, 3, 4, 4))
     both = jax.grad(lambda x, k: winograd(x, k, 1, "zero").sum(), (0, 1))(x, kernel)
-    np.testing.assert_allclose(jax.grad(lambda x: winograd(x, kernel, 1, "zero").sum())(x), both[0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(jax.grad(lambda k: winograd(x, k, 1, "zero").sum())(kernel), both[1], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.grad(lambda x: winograd(x, kernel, 1, "zero").sum())(x), both[0], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        jax.grad(lambda k: winograd(x, k, 1, "zero").sum())(kernel), both[1], rtol=1e-5, atol=1e-5
+    )
     only_x = str(jax.make_jaxpr(jax.grad(lambda x: winograd(x, kernel, 1, "zero").sum()))(x))
     assert only_x.count("dot_general") < str(
         jax.make_jaxpr(jax.grad(lambda x, k: winograd(x, k, 1, "zero").sum(), (0, 1)))(x, kernel)
@@ -85,7 +96,11 @@ def test_winograd_is_exact_to_float32(side: int):
     wide = np.zeros((1, size, size, 64))
     for u in range(side):
         for v in range(side):
-            wide += np.einsum("nhwi,io->nhwo", np.float64(x)[:, u : u + size, v : v + size], np.float64(kernel)[u, v])
+            wide += np.einsum(
+                "nhwi,io->nhwo",
+                np.float64(x)[:, u : u + size, v : v + size],
+                np.float64(kernel)[u, v],
+            )
     assert abs(winograd(x, kernel, 0, "zero") - wide).max() < 3e-5 * abs(wide).max()
 
 
@@ -125,7 +140,12 @@ def test_direct(size, channels, geometry):
 @pytest.mark.parametrize(("side", "stride"), [(3, 1), (7, 1), (3, 2)])
 def test_reflected(side: int, stride: int):
     x, kernel = drawn((2, 9, 11, 4), (side, side, 4, 3))
-    assert_equal(lambda x, k: convolve(x, k, stride, side // 2, "reflect"), by_lax(stride, side // 2, "reflect"), x, kernel)
+    assert_equal(
+        lambda x, k: convolve(x, k, stride, side // 2, "reflect"),
+        by_lax(stride, side // 2, "reflect"),
+        x,
+        kernel,
+    )
 
 
 @settings(deadline=None, max_examples=5)
@@ -153,14 +173,17 @@ def test_a_map_smaller_than_the_kernel_has_an_empty_result(channels: int):
 
 
 def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):
-    x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 64, 64, 64), (3, 3, 64, 64)))
+    x, kernel = (
+        jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 64, 64, 64), (3, 3, 64, 64))
+    )
 
     def text(x=x, kernel=kernel) -> str:
         return str(jax.make_jaxpr(lambda x, k: convolve(x, k, 1, 1))(x, kernel))
 
     assert "winograd" in text()
     assert "direct" in text(
-        jax.ShapeDtypeStruct((1, 64, 64, 16), jnp.float32), kernel=jax.ShapeDtypeStruct((3, 3, 16, 64), jnp.float32)
+        jax.ShapeDtypeStruct((1, 64, 64, 16), jnp.float32),
+        kernel=jax.ShapeDtypeStruct((3, 3, 16, 64), jnp.float32),
     )
     assert "custom_vjp" not in text(jax.ShapeDtypeStruct((1, 8, 8, 64), jnp.float32))  # by patches
     for name, absent in (("direct", "winograd"), ("plain", "custom_vjp")):

@@ -30,7 +30,11 @@ from imgtrans_jax.types import UserError
 def test_every_cut_gives_its_size_and_range(height, width, load, crop, resize, kind, seed):
     cut = Cut(load, crop, resize)
     rng = np.random.default_rng(seed)
-    picture = rng.integers(0, 256, (height, width, 3)).astype(kind) if kind == np.uint8 else rng.random((height, width, 3))
+    picture = (
+        rng.integers(0, 256, (height, width, 3)).astype(kind)
+        if kind == np.uint8
+        else rng.random((height, width, 3))
+    )
     for result in (cut.train(picture, rng), cut.test(picture)):
         assert result.dtype == np.float32
         assert np.abs(result).max() <= 1
@@ -62,7 +66,11 @@ def test_flips_are_half_and_crops_are_everywhere():
 
 
 def test_sizes_that_do_not_go_together_are_refused():
-    for cut, words in ((Cut(64, 66), "multiple of 4"), (Cut(64, 128), "larger than"), (Cut(4, 0), "under 8")):
+    for cut, words in (
+        (Cut(64, 66), "multiple of 4"),
+        (Cut(64, 128), "larger than"),
+        (Cut(4, 0), "under 8"),
+    ):
         with pytest.raises(UserError, match=words):
             cut.check()
 
@@ -89,11 +97,18 @@ def test_no_subject_is_on_two_sides(drawings):
     split = drawings["split"]
     for side in (TRAIN_A, TRAIN_B, TEST):
         assert (split == side).sum() > 100
-    seen = {side: {d.tobytes() for d in drawings["sketch"][split == side]} for side in (TRAIN_A, TRAIN_B, TEST)}
+    seen = {
+        side: {d.tobytes() for d in drawings["sketch"][split == side]}
+        for side in (TRAIN_A, TRAIN_B, TEST)
+    }
     assert not seen[TEST] & (seen[TRAIN_A] | seen[TRAIN_B])
     assert not seen[TRAIN_A] & seen[TRAIN_B]
     side_of = dict(zip(drawings["name"].tolist(), split.tolist(), strict=True))
-    man, woman, person = side_of["1F468-200D-1F4BB"], side_of["1F469-200D-1F4BB"], side_of["1F9D1-200D-1F4BB"]
+    man, woman, person = (
+        side_of["1F468-200D-1F4BB"],
+        side_of["1F469-200D-1F4BB"],
+        side_of["1F9D1-200D-1F4BB"],
+    )
     assert man == woman == person  # technologists
     assert not any("1F3FB" in name or name.startswith("1F1") for name in side_of)
 
@@ -108,8 +123,10 @@ def test_a_damaged_cache_is_drawn_anew(tmp_path, monkeypatch, capsys):
 
 
 SVG = (
-    '<svg viewBox="0 0 72 72" xmlns="http://www.w3.org/2000/svg"><g id="color"><circle cx="36" cy="36" r="23" fill="#FCEA2B"/>'
-    '</g><g id="line"><circle cx="36" cy="36" r="23" fill="none" stroke="#000" stroke-width="6"/></g></svg>'
+    '<svg viewBox="0 0 72 72" xmlns="http://www.w3.org/2000/svg">'
+    '<g id="color"><circle cx="36" cy="36" r="23" fill="#FCEA2B"/></g>'
+    '<g id="line"><circle cx="36" cy="36" r="23" fill="none" stroke="#000" stroke-width="6"/></g>'
+    "</svg>"
 )
 
 # ------------------------------------------------------------------ folders
@@ -126,7 +143,9 @@ def test_a_folder_of_folders_finds_its_test_pictures(pictures):
 
 def test_bad_pictures_among_good_are_named_and_left_out(pictures, capsys):
     whole = (pictures / "good.jpg",)[0]
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(whole)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(
+        whole
+    )
     folder = pictures / "trainA"
     (folder / "cut.jpg").write_bytes(whole.read_bytes()[:900])
     (folder / "text.png").write_text("no")
@@ -135,7 +154,12 @@ def test_bad_pictures_among_good_are_named_and_left_out(pictures, capsys):
     found = FilePictures(folder, 3)
     said = capsys.readouterr().out
     assert len(found) == 6
-    for words in ("cut.jpg is damaged", "text.png is no picture", "tiny.png is 2x2", "3 of 9 pictures"):
+    for words in (
+        "cut.jpg is damaged",
+        "text.png is no picture",
+        "tiny.png is 2x2",
+        "3 of 9 pictures",
+    ):
         assert words in said
     assert "notes.txt" not in said
 
@@ -151,8 +175,12 @@ def test_mixed_kinds_of_pictures_make_batches(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         for name, shape in (("rgba", (20, 30, 4)), ("grey", (25, 20)), ("rgb", (40, 20, 3))):
-            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / folder / f"{name}.png")
-        Image.fromarray(rng.integers(0, 65536, (20, 20), dtype=np.uint16)).save(tmp_path / folder / "deep.png")
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(
+                tmp_path / folder / f"{name}.png"
+            )
+        Image.fromarray(rng.integers(0, 65536, (20, 20), dtype=np.uint16)).save(
+            tmp_path / folder / "deep.png"
+        )
     opened = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 16)).open()
     batch = opened.batches(4, seed=0)[0]
     assert batch["a"].shape == batch["b"].shape == (4, 16, 16, 3)
@@ -192,8 +220,12 @@ def test_an_epoch_shows_every_picture_once(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         for number in range(6):
-            Image.fromarray(np.full((16, 16, 3), 40 * number, np.uint8)).save(tmp_path / folder / f"{number}.png")
-    batches = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(16, 16)).open().batches(2, seed=0)
+            Image.fromarray(np.full((16, 16, 3), 40 * number, np.uint8)).save(
+                tmp_path / folder / f"{number}.png"
+            )
+    batches = (
+        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(16, 16)).open().batches(2, seed=0)
+    )
     orders = {}
     for side in "ab":
         shown = np.concatenate([batches[n][side][:, 0, 0, 0] for n in range(6)])
@@ -231,8 +263,14 @@ def test_pictures_of_different_sizes_need_a_crop(tmp_path):
     for folder, sizes in (("a", (20, 24)), ("b", (20, 20))):
         (tmp_path / folder).mkdir()
         for i, side in enumerate(sizes):
-            Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(tmp_path / folder / f"{i}.png")
-    batches = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 0, "none")).open().batches(2, seed=0)
+            Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(
+                tmp_path / folder / f"{i}.png"
+            )
+    batches = (
+        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 0, "none"))
+        .open()
+        .batches(2, seed=0)
+    )
     with pytest.raises(UserError, match="different sizes"):
         batches[0]
 

@@ -17,7 +17,9 @@ F, P = RNG.normal(size=(2, 1, 5, 6, 4))  # generated and target features
 
 def numpy_gram(f: np.ndarray) -> np.ndarray:
     flat = f.reshape(-1, f.shape[-1])
-    return np.array([[sum(flat[:, i] * flat[:, j]) for j in range(flat.shape[1])] for i in range(flat.shape[1])])
+    return np.array(
+        [[sum(flat[:, i] * flat[:, j]) for j in range(flat.shape[1])] for i in range(flat.shape[1])]
+    )
 
 
 G, A = numpy_gram(F), numpy_gram(P)
@@ -58,7 +60,9 @@ def test_style_losses(loss, expected):
 def test_the_lecture_slides_letters_say_the_same_as_the_paper():
     height, width, channels = 5, 6, 4
     slides = np.linalg.norm(G - A, "fro") ** 2 / (2 * height * width * channels) ** 2
-    np.testing.assert_allclose(feature.style_normalised(*single(G[None], A[None]), M), slides, rtol=1e-5)
+    np.testing.assert_allclose(
+        feature.style_normalised(*single(G[None], A[None]), M), slides, rtol=1e-5
+    )
 
 
 def test_the_content_gradient_before_the_rectification_is_the_papers():
@@ -79,7 +83,8 @@ def test_gram_of_bfloat16_features_is_summed_in_float32():
     ones = jnp.full((1, 64, 64, 2), 1.0, jnp.bfloat16)
     found = feature.gram(ones)
     assert found.dtype == jnp.float32
-    np.testing.assert_array_equal(found, np.full((1, 2, 2), 4096.0))  # bfloat16 sums would stop at 256
+    # bfloat16 sums would stop at 256
+    np.testing.assert_array_equal(found, np.full((1, 2, 2), 4096.0))
 
 
 def test_gram_under_a_mask_counts_its_places_alone():
@@ -87,7 +92,9 @@ def test_gram_under_a_mask_counts_its_places_alone():
     mask[:2, 1:4] = 1
     mask[4, 5] = 0.5
     expected = numpy_gram(F[:, :2, 1:4]) + 0.5 * numpy_gram(F[:, 4:, 5:])
-    np.testing.assert_allclose(feature.gram(single(F)[0], jnp.asarray(mask))[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        feature.gram(single(F)[0], jnp.asarray(mask))[0], expected, rtol=1e-5
+    )
 
 
 def test_several_images_are_averaged():
@@ -102,7 +109,9 @@ def test_total_variation_of_a_checkerboard_is_exact(height, width):
     board = (np.indices((height, width)).sum(axis=0) % 2).astype(np.float32)
     images = jnp.asarray(np.repeat(board[None, ..., None], 3, axis=3))
     assert feature.total_variation(images) == 3 * (height * (width - 1) + width * (height - 1))
-    np.testing.assert_allclose(feature.mean_variation(images), feature.total_variation(images) / images.size, rtol=1e-6)
+    np.testing.assert_allclose(
+        feature.mean_variation(images), feature.total_variation(images) / images.size, rtol=1e-6
+    )
 
 
 def test_features_of_two_shapes_are_refused():
@@ -112,7 +121,10 @@ def test_features_of_two_shapes_are_refused():
 
 def test_black_pictures_have_finite_gradients():
     zeros = jnp.zeros((1, 4, 4, 3))
-    for loss in (feature.content_relative, lambda x, y: feature.style_relative(feature.gram(x), feature.gram(y), 16)):
+    for loss in (
+        feature.content_relative,
+        lambda x, y: feature.style_relative(feature.gram(x), feature.gram(y), 16),
+    ):
         assert np.isfinite(jax.grad(loss)(zeros, zeros)).all()
 
 

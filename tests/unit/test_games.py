@@ -1,4 +1,6 @@
-"""Every other game through the shared step: pix2pix, GAN with Algorithm 1, WGAN, SRGAN, SimGAN, against updates by hand."""
+"""Every other game through the shared step: pix2pix, GAN with Algorithm 1, WGAN, SRGAN, SimGAN,
+against updates by hand.
+"""
 
 import dataclasses
 
@@ -43,11 +45,17 @@ SIM = SimGAN(PIX2PIX.generator, PIX2PIX.critic, pool_size=0)
 
 def pairs(seed: int = 0, n: int = 2, a: int = 16, b: int = 16) -> dict[str, jax.Array]:
     keys = jax.random.split(jax.random.key(seed))
-    return {s: jax.random.uniform(k, (n, side, side, 3), minval=-1) for s, k, side in zip("ab", keys, (a, b), strict=True)}
+    return {
+        s: jax.random.uniform(k, (n, side, side, 3), minval=-1)
+        for s, k, side in zip("ab", keys, (a, b), strict=True)
+    }
 
 
 def labelled(n: int) -> dict[str, jax.Array]:
-    return {"x": jax.random.uniform(jax.random.key(n), (n, 8, 8, 1), minval=-1), "y": jnp.eye(4)[jnp.arange(n) % 4]}
+    return {
+        "x": jax.random.uniform(jax.random.key(n), (n, 8, 8, 1), minval=-1),
+        "y": jnp.eye(4)[jnp.arange(n) % 4],
+    }
 
 
 def one_step(recipe, batch, g_tx=TX, d_tx=TX, frozen=None):
@@ -67,13 +75,16 @@ def assert_close(got, want, atol=2e-5):
 
 
 def same(x, y) -> bool:
-    return all(np.array_equal(p, q) for p, q in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
+    return all(
+        np.array_equal(p, q) for p, q in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    )
 
 
 # ------------------------------------------------------------------ pix2pix
 
 
-@pytest.mark.parametrize(("gan", "conditional"), [(lsgan, False)])  # vanilla, conditional: test_trajectories.py
+# vanilla, conditional: test_trajectories.py
+@pytest.mark.parametrize(("gan", "conditional"), [(lsgan, False)])
 def test_pix2pix_is_the_update_written_by_hand(gan, conditional):
     recipe, batch = dataclasses.replace(PIX2PIX, gan=gan, conditional=conditional), pairs()
     _, before, after, _ = one_step(recipe, batch)
@@ -121,7 +132,9 @@ def test_the_five_losses_have_their_terms_and_views(changes, terms):
 
 
 def test_the_modes_of_testing():
-    recipe = dataclasses.replace(PIX2PIX, generator=UNet(width=2, levels=5, norm="batch", kernel_init=WIDE))
+    recipe = dataclasses.replace(
+        PIX2PIX, generator=UNet(width=2, levels=5, norm="batch", kernel_init=WIDE)
+    )
     batch = pairs(a=32, b=32)
     _, _, after, _ = one_step(recipe, batch)
 
@@ -131,8 +144,10 @@ def test_the_modes_of_testing():
 
     paper, plain = tested("paper", batch["a"]), tested("eval", batch["a"])
     assert np.abs(paper - plain).max() > 1e-3
-    np.testing.assert_array_equal(paper, tested("paper", batch["a"]))  # one draw of noise, so that a result can be had again
-    np.testing.assert_allclose(tested("eval", batch["a"][:1]), plain[:1], atol=1e-5)  # each picture by itself
+    # one draw of noise, so that a result can be had again
+    np.testing.assert_array_equal(paper, tested("paper", batch["a"]))
+    # each picture by itself
+    np.testing.assert_allclose(tested("eval", batch["a"][:1]), plain[:1], atol=1e-5)
     assert np.abs(tested("paper", batch["a"][:1]) - paper[:1]).max() > 1e-3
 
 
@@ -141,7 +156,11 @@ def test_the_modes_of_testing():
 
 @pytest.mark.parametrize(
     ("k", "gan", "conditional"),
-    [(1, vanilla, False), (3, saturating, True), pytest.param(2, hinge, False, marks=pytest.mark.slow)],
+    [
+        (1, vanilla, False),
+        (3, saturating, True),
+        pytest.param(2, hinge, False, marks=pytest.mark.slow),
+    ],
 )
 def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
     recipe = dataclasses.replace(NOISE, critic_steps=k, gan=gan, conditional=conditional)
@@ -161,11 +180,15 @@ def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
     d_params = before.d.params
     for turn in range(k):
         minibatch = {name: x[turn :: k + 1] for name, x in batch.items()}
-        fake = jax.lax.stop_gradient(samples(before.g.params, minibatch, jax.random.fold_in(k_gen, turn + 1)))
+        fake = jax.lax.stop_gradient(
+            samples(before.g.params, minibatch, jax.random.fold_in(k_gen, turn + 1))
+        )
         latents.append(fake)
 
         def judge(params, fake=fake, minibatch=minibatch):
-            return gan.real(d(params, minibatch["x"], minibatch)) + gan.fake(d(params, fake, minibatch))
+            return gan.real(d(params, minibatch["x"], minibatch)) + gan.fake(
+                d(params, fake, minibatch)
+            )
 
         d_params = moved(d_params, jax.grad(judge)(d_params))
     last = {name: x[k :: k + 1] for name, x in batch.items()}
@@ -187,8 +210,8 @@ def test_while_one_player_trains_the_other_is_constant():
     _, before, after, _ = one_step(NOISE, batch, d_tx=STILL)
     assert same(before.d.params, after.d.params)
     assert not same(before.g.params, after.g.params)
-    # The critic's objective has no gradient by the generator, nor the generator's by the critic: the update of one does not
-    # depend on the other's optimiser, in the turn in which it is made.
+    # The critic's objective has no gradient by the generator, nor the generator's by the critic:
+    # the update of one does not depend on the other's optimiser, in the turn in which it is made.
     _, _, alone, _ = one_step(NOISE, batch, g_tx=STILL)
     _, _, both, _ = one_step(NOISE, batch)
     assert same(alone.d.params, both.d.params)
@@ -241,7 +264,10 @@ def test_numbers_that_make_no_gan_are_refused(changes):
 
 def test_a_generator_and_data_that_do_not_fit_are_refused():
     for generator, words in (
-        (NOISE.generator.clone(size=16), "would see 16x16x1 of the generator and 8x8x1 of the data"),
+        (
+            NOISE.generator.clone(size=16),
+            "would see 16x16x1 of the generator and 8x8x1 of the data",
+        ),
         (NOISE.generator.clone(channels=3), "would see 8x8x3 of the generator"),
     ):
         game = dataclasses.replace(NOISE, generator=generator).game(TX, TX)
@@ -255,14 +281,25 @@ def test_a_generator_and_data_that_do_not_fit_are_refused():
 @pytest.mark.slow  # two feature networks to compile
 def test_srgan_is_the_sum_of_its_weighted_parts():
     small = SRResNet(width=2, blocks=1, norm="none", kernel_init=WIDE)
-    recipe = SRGAN(small, SRGANCritic(width=1, units=2), pixel=2.0, content=0.5, adversarial=1e-3, layer="relu1_1")
+    recipe = SRGAN(
+        small,
+        SRGANCritic(width=1, units=2),
+        pixel=2.0,
+        content=0.5,
+        adversarial=1e-3,
+        layer="relu1_1",
+    )
     batch = pairs(a=8, b=32)
     network = VGG(16, ("relu1_1",)).init(jax.random.key(3), jnp.zeros((1, 8, 8, 3)))
     game, before, _, metrics = one_step(recipe, batch, frozen=network)
     fake = apply(game.generator, before.g.params, {}, batch, None)[0]["fake_b"]
     np.testing.assert_allclose(metrics["pixel"], 2 * l2(fake, batch["b"]), rtol=1e-5)
-    features = [VGG(16, ("relu1_1",)).apply(network, (x + 1) / 2)["relu1_1"] for x in (fake, batch["b"])]
-    np.testing.assert_allclose(metrics["content"], 0.5 * np.mean((features[0] - features[1]) ** 2), rtol=1e-4)
+    features = [
+        VGG(16, ("relu1_1",)).apply(network, (x + 1) / 2)["relu1_1"] for x in (fake, batch["b"])
+    ]
+    np.testing.assert_allclose(
+        metrics["content"], 0.5 * np.mean((features[0] - features[1]) ** 2), rtol=1e-4
+    )
     assert set(metrics) >= {"gan", "d_real", "d_fake"}
     alone = one_step(dataclasses.replace(recipe, content=0.0, adversarial=0.0), batch)
     assert {name for name in alone[3] if not name.startswith("norm/")} == {"pixel"}
@@ -272,7 +309,9 @@ def test_srgan_is_the_sum_of_its_weighted_parts():
 def test_vgg_16_stands_in_for_the_layers_of_vgg_19():
     network = VGG(16, ("relu3_3",)).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     x, y = (jax.random.uniform(jax.random.key(n), (1, 32, 32, 3), minval=-1) for n in range(2))
-    np.testing.assert_array_equal(feature_distance(network, x, y, "relu3_4"), feature_distance(network, x, y, "relu3_3"))
+    np.testing.assert_array_equal(
+        feature_distance(network, x, y, "relu3_4"), feature_distance(network, x, y, "relu3_3")
+    )
     assert feature_distance(network, x, x, "relu3_3") == 0
 
 
@@ -284,7 +323,12 @@ def test_simgan_keeps_translations_near_their_inputs(layer):
     fake = apply(game.generator, before.g.params, {}, batch, None)[0]["fake_b"]
     near = feature_distance(network, fake, batch["a"], layer) if layer else l1(fake, batch["a"])
     np.testing.assert_allclose(metrics["similarity"], 5 * near, rtol=1e-4)
-    assert {name for name in metrics if not name.startswith("norm/")} == {"similarity", "gan", "d_real", "d_fake"}
+    assert {name for name in metrics if not name.startswith("norm/")} == {
+        "similarity",
+        "gan",
+        "d_real",
+        "d_fake",
+    }
 
 
 @pytest.mark.parametrize(

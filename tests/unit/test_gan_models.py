@@ -1,4 +1,6 @@
-"""The networks of pix2pix, GAN, SRGAN and the van Gogh CycleGAN: against PyTorch, and their exact sizes and fields of view."""
+"""The networks of pix2pix, GAN, SRGAN and the van Gogh CycleGAN: against PyTorch, and their exact
+sizes and fields of view.
+"""
 
 from pathlib import Path
 
@@ -44,23 +46,33 @@ def golden(name: str, kind: str) -> dict:
 def test_networks_and_their_gradients_are_pytorch_s(name, net):
     x, params = jnp.asarray(GOLDEN[f"{name}/input"]), golden(name, "params")
     shapes = jax.eval_shape(lambda: net.init(KEYS, x, True))
-    assert jax.tree.map(lambda p: p.shape, shapes["params"]) == jax.tree.map(lambda p: p.shape, params)
+    assert jax.tree.map(lambda p: p.shape, shapes["params"]) == jax.tree.map(
+        lambda p: p.shape, params
+    )
 
     def loss(params, x):
-        y, _ = net.apply({"params": params, "batch_stats": zeros}, x, True, rngs=KEYS, mutable=["batch_stats"])
+        y, _ = net.apply(
+            {"params": params, "batch_stats": zeros}, x, True, rngs=KEYS, mutable=["batch_stats"]
+        )
         return jnp.sum(y**2), y
 
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes.get("batch_stats", {}))
-    (_, y), (of_params, of_x) = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, x)
+    (_, y), (of_params, of_x) = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(
+        params, x
+    )
     np.testing.assert_allclose(y, GOLDEN[f"{name}/output"], atol=2e-5)
-    np.testing.assert_allclose(of_x, GOLDEN[f"{name}/input_grad"], atol=3e-4 * np.abs(GOLDEN[f"{name}/input_grad"]).max())
+    np.testing.assert_allclose(
+        of_x, GOLDEN[f"{name}/input_grad"], atol=3e-4 * np.abs(GOLDEN[f"{name}/input_grad"]).max()
+    )
     wanted = golden(name, "grads")
     for where, got in jax.tree.leaves_with_path(of_params):
         want = wanted
         for key in where:
             want = want[key.key]
         # A bias before a norm has no gradient but rounding.
-        np.testing.assert_allclose(got, want, atol=3e-4 * max(np.abs(want).max(), 1.0), err_msg=str(where))
+        np.testing.assert_allclose(
+            got, want, atol=3e-4 * max(np.abs(want).max(), 1.0), err_msg=str(where)
+        )
 
 
 def test_dcgan_s_critic_is_pytorch_s():
@@ -82,7 +94,9 @@ def test_the_gradient_penalty_and_its_gradients_are_pytorch_s():
     params = golden("penalty", "params")
     value, grads = jax.jit(jax.value_and_grad(penalty))(params)
     np.testing.assert_allclose(value, GOLDEN["penalty/output"], rtol=1e-5)
-    for got, want in zip(jax.tree.leaves(grads), jax.tree.leaves(golden("penalty", "grads")), strict=True):
+    for got, want in zip(
+        jax.tree.leaves(grads), jax.tree.leaves(golden("penalty", "grads")), strict=True
+    ):
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
@@ -111,23 +125,42 @@ def test_parameters_are_counted(net, shape, parameters):
 
 def test_the_u_net_has_the_paper_s_channels():
     shapes = jax.eval_shape(lambda: UNet().init(KEYS, jnp.zeros((1, 256, 256, 3)), True))["params"]
-    assert [shapes[f"down_{i}"]["kernel"].shape[3] for i in range(8)] == [64, 128, 256, 512, 512, 512, 512, 512]
+    assert [shapes[f"down_{i}"]["kernel"].shape[3] for i in range(8)] == [
+        64,
+        128,
+        256,
+        512,
+        512,
+        512,
+        512,
+        512,
+    ]
     # Counted after the skip connection, as the paper does: what the next layer up takes.
-    assert [shapes[f"up_{i}"]["kernel"].shape[2] for i in range(6, -1, -1)] == [1024, 1024, 1024, 1024, 512, 256, 128]
+    assert [shapes[f"up_{i}"]["kernel"].shape[2] for i in range(6, -1, -1)] == [
+        1024,
+        1024,
+        1024,
+        1024,
+        512,
+        256,
+        128,
+    ]
 
 
 def test_dropout_is_in_the_paper_s_three_levels_and_is_the_noise():
     net, x = UNet(width=1), jax.random.normal(jax.random.key(0), (1, 256, 256, 3))
     variables = net.init(KEYS, x, True)
     text = str(
-        jax.make_jaxpr(lambda v, key: net.apply(v, x, True, rngs={"dropout": key}, mutable=["batch_stats"]))(
-            variables, jax.random.key(0)
-        )
+        jax.make_jaxpr(
+            lambda v, key: net.apply(v, x, True, rngs={"dropout": key}, mutable=["batch_stats"])
+        )(variables, jax.random.key(0))
     )
     assert text.count("random_bits") == 3
 
     def run(seed, train):
-        return net.apply(variables, x, train, rngs={"dropout": jax.random.key(seed)}, mutable=["batch_stats"])[0]
+        return net.apply(
+            variables, x, train, rngs={"dropout": jax.random.key(seed)}, mutable=["batch_stats"]
+        )[0]
 
     assert np.abs(run(0, True) - run(1, True)).max() > 1e-4
     np.testing.assert_array_equal(run(0, False), run(1, False))
@@ -150,8 +183,12 @@ def test_a_patch_of_the_conditional_critic_sees_its_field(layers, field):
 
 
 def test_a_logit_of_the_stride_one_critic_sees_eleven_pixels():
-    # Instance norm reaches the whole map, so that the field is that of the convolutions, where the gradient jumps.
-    net, x = StrideOneCritic(widths=(2, 2, 2, 2)), jax.random.normal(jax.random.key(0), (1, 31, 31, 3))
+    # Instance norm reaches the whole map, so that the field is that of the convolutions, where the
+    # gradient jumps.
+    net, x = (
+        StrideOneCritic(widths=(2, 2, 2, 2)),
+        jax.random.normal(jax.random.key(0), (1, 31, 31, 3)),
+    )
     params = net.init(KEYS, x, True)
     assert net.apply(params, x, True).shape == (1, 31 * 31)
     middle = 31 * 15 + 15
@@ -188,7 +225,10 @@ def test_srresnet_starts_as_the_filter_that_it_is_added_to():
 
 @pytest.mark.parametrize("size", [8, 16, 64])
 def test_dcgan_makes_its_size_and_a_condition_reaches_both(size):
-    net, z = DCGANGenerator(size=size, width=2, channels=1), jax.random.normal(jax.random.key(0), (3, 5))
+    net, z = (
+        DCGANGenerator(size=size, width=2, channels=1),
+        jax.random.normal(jax.random.key(0), (3, 5)),
+    )
     pictures, _ = net.init_with_output(KEYS, z, True)
     assert pictures.shape == (3, size, size, 1)
     assert np.abs(pictures).max() < 1

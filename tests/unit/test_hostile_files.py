@@ -34,20 +34,28 @@ def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
     save_generator(load_generator(GOLDEN / "latest_net_G_A.pth"), folder / "ours.safetensors")
     save_network(recognised(tensors("latest_net_D_A.pth"), "x"), folder / "critic.safetensors")
-    save_file({k: np.ascontiguousarray(x) for k, x in tensors().items()}, folder / "theirs.safetensors")
+    save_file(
+        {k: np.ascontiguousarray(x) for k, x in tensors().items()}, folder / "theirs.safetensors"
+    )
     found = {"zip": GOLDEN / "latest_net_G_A.pth", "legacy": GOLDEN / "old_net_G_A.pth"}
     return found | {path.stem: path for path in folder.iterdir()}
 
 
 def weights(path: Path) -> dict[str, np.ndarray]:
     found = load_file(path)
-    network = found if isinstance(found, Network) else Network(ResNetGenerator(width=2, blocks=1), found.params["g"], {})
+    network = (
+        found
+        if isinstance(found, Network)
+        else Network(ResNetGenerator(width=2, blocks=1), found.params["g"], {})
+    )
     return state_dict(network)
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "ours", "theirs", "critic"])
 def test_flipped_bits_and_cut_files(form, files, tmp_path):
-    """Never anything but a sentence; and no other weights than were saved, where the form has checksums."""
+    """Never anything but a sentence; and no other weights than were saved, where the form has
+    checksums.
+    """
     data, good = files[form].read_bytes(), weights(files[form])
     rng, refused = np.random.default_rng(0), 0
     path = tmp_path / "x"
@@ -87,14 +95,20 @@ def zipped(path: Path, structure: bytes, **members: bytes) -> Path:
     return path
 
 
-def one_tensor(count: int, shape: tuple[int, ...], stride: tuple[int, ...], kind: str = "torch\nFloatStorage") -> bytes:
+def one_tensor(
+    count: int, shape: tuple[int, ...], stride: tuple[int, ...], kind: str = "torch\nFloatStorage"
+) -> bytes:
     """A state dict of one tensor, in opcodes."""
 
     def numbers(values):
         return b"(" + b"".join(b"\x8a\x08" + struct.pack("<q", n) for n in values) + b"t"
 
     storage = (
-        b"(X\x07\0\0\0storagec" + kind.encode() + b"\nX\x01\0\0\x000X\x03\0\0\0cpu\x8a\x08" + struct.pack("<q", count) + b"tQ"
+        b"(X\x07\0\0\0storagec"
+        + kind.encode()
+        + b"\nX\x01\0\0\x000X\x03\0\0\0cpu\x8a\x08"
+        + struct.pack("<q", count)
+        + b"tQ"
     )
     head = b"\x80\x02}(X\x0e\0\0\0model.1.weightctorch._utils\n_rebuild_tensor_v2\n("
     return head + storage + b"K\0" + numbers(shape) + numbers(stride) + b"\x89}tRu."
@@ -105,7 +119,8 @@ def doubled(levels: int) -> bytes:
     return (
         b"\x80\x02}q\x00"
         + b"".join(
-            b"}(X\x01\0\0\0ah" + bytes([i]) + b"X\x01\0\0\0bh" + bytes([i]) + b"uq" + bytes([i + 1]) for i in range(levels)
+            b"}(X\x01\0\0\0ah" + bytes([i]) + b"X\x01\0\0\0bh" + bytes([i]) + b"uq" + bytes([i + 1])
+            for i in range(levels)
         )
         + b"."
     )
@@ -114,7 +129,11 @@ def doubled(levels: int) -> bytes:
 def same_storage_often(count: int) -> bytes:
     one = one_tensor(2**20, (2**20,), (1,))
     tensor = one[one.index(b"ctorch._utils") : -2]
-    return b"\x80\x02}(" + b"".join(b"X\x04\0\0\0" + f"{i:04d}".encode() + tensor for i in range(count)) + b"u."
+    return (
+        b"\x80\x02}("
+        + b"".join(b"X\x04\0\0\0" + f"{i:04d}".encode() + tensor for i in range(count))
+        + b"u."
+    )
 
 
 def many_members(path: Path) -> None:
@@ -153,13 +172,25 @@ def keyed(count: int) -> bytes:
 
 
 STRUCTURES = {
-    "a long name before many": b"\x80\x02}X" + struct.pack("<I", 10**6) + b"a" * 10**6 + b"}(" + keyed(10**5) + b"us.",
-    "names that grow": b"\x80\x02}" + b"".join(b"X\x90\1\0\0" + b"a" * 400 + b"}" for _ in range(2000)) + b"s" * 2000 + b".",
+    "a long name before many": b"\x80\x02}X"
+    + struct.pack("<I", 10**6)
+    + b"a" * 10**6
+    + b"}("
+    + keyed(10**5)
+    + b"us.",
+    "names that grow": b"\x80\x02}"
+    + b"".join(b"X\x90\1\0\0" + b"a" * 400 + b"}" for _ in range(2000))
+    + b"s" * 2000
+    + b".",
     "a large dict in itself": b"\x80\x02}q\0(X\x01\0\0\0ah\0" + keyed(10**5) + b"u.",
-    "an endless key of a storage": one_tensor(4, (4,), (1,)).replace(b"X\x01\0\0\x000", endless(), 1),
+    "an endless key of a storage": one_tensor(4, (4,), (1,)).replace(
+        b"X\x01\0\0\x000", endless(), 1
+    ),
     "an endless name": b"\x80\x04" + endless() + b"\x8c\x01x\x93.",
     "an endless shape": one_tensor(4, (4,), (1,)).replace(b"K\0(", b"K\0(" + endless(), 1),
-    "pairs of lists of lists": b"\x80\x02ccollections\nOrderedDict\n]q\0(" + b"h\0" * 10**5 + b"e\x85R.",
+    "pairs of lists of lists": b"\x80\x02ccollections\nOrderedDict\n]q\0("
+    + b"h\0" * 10**5
+    + b"e\x85R.",
     "a dict of a text": b"\x80\x02ccollections\nOrderedDict\nX\x02\0\0\0ab\x85R.",
     "a key of 2^20 digits": b"\x80\x02}\x8b" + struct.pack("<i", 2**19) + b"\x7f" * 2**19 + b"Ns.",
     "a function by its name": b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR.",
@@ -214,16 +245,30 @@ def test_hostile_pickles(name, form, tmp_path, cheap):
     if form == "zip":
         zipped(path, STRUCTURES[name], m0=bytes(16))
     else:
-        head = b"".join(pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
-        path.write_bytes(head + STRUCTURES[name] + pickle.dumps(["0"], 2) + struct.pack("<q", 4) + bytes(16))
+        head = b"".join(
+            pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+        )
+        path.write_bytes(
+            head + STRUCTURES[name] + pickle.dumps(["0"], 2) + struct.pack("<q", 4) + bytes(16)
+        )
     with pytest.raises(UserError, match=r"latest_net_G.pth"):
         load_generator(path)
 
 
 def test_an_endless_list_of_what_lies_beside_the_pickle(tmp_path, cheap):
     path = tmp_path / "latest_net_G.pth"
-    head = b"".join(pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
-    path.write_bytes(head + one_tensor(4, (4,), (1,)) + b"\x80\x02](" + endless() + b"e." + struct.pack("<q", 4) + bytes(16))
+    head = b"".join(
+        pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    )
+    path.write_bytes(
+        head
+        + one_tensor(4, (4,), (1,))
+        + b"\x80\x02]("
+        + endless()
+        + b"e."
+        + struct.pack("<q", 4)
+        + bytes(16)
+    )
     with pytest.raises(UserError, match=r"latest_net_G.pth"):
         load_generator(path)
 
@@ -231,7 +276,10 @@ def test_an_endless_list_of_what_lies_beside_the_pickle(tmp_path, cheap):
 @pytest.mark.parametrize("count", [50, 5_000])
 def test_many_networks_and_deep_ones_are_refused_at_once(count, tmp_path, cheap):
     many = {f"n{i}.model.1.weight": np.zeros((1, 1, 1, 1), np.float32) for i in range(count)}
-    deep = {f"model.{max(0, 3 * i - 1)}.weight": np.zeros((1, 1, 1, 1), np.float32) for i in range(count)}
+    deep = {
+        f"model.{max(0, 3 * i - 1)}.weight": np.zeros((1, 1, 1, 1), np.float32)
+        for i in range(count)
+    }
     for arrays in (many, deep):
         save_file(arrays, tmp_path / "x.safetensors")
         with pytest.raises(UserError, match=r"several networks|holds .* networks|deeper than any"):
@@ -245,9 +293,13 @@ HEADERS = {
     "deep lists": b'{"a":' + b"[" * 10**6 + b"]" * 10**6 + b"}",
     "no text": b'{"\xff\xfe": 1}',
     "half a character": b'{"\\ud800": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
-    "a long name": b'{"' + b"a" * 10**6 + b'": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+    "a long name": b'{"'
+    + b"a" * 10**6
+    + b'": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
     "a place that is a float": b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0.0, 4.0]}}',
-    "a place of 5000 digits": b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, ' + b"9" * 5000 + b"]}}",
+    "a place of 5000 digits": b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, '
+    + b"9" * 5000
+    + b"]}}",
     "places that are texts": b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": "ab"}}',
     "a kind that is a list": b'{"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}',
     "a shape that is a number": b'{"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}',
@@ -294,7 +346,10 @@ def test_one_storage_is_not_read_a_thousand_times(tmp_path, cheap):
 def test_a_command_is_not_executed(protocol, tmp_path):
     harm = tmp_path / "harm"
     structure = pickle.dumps({"model.1.weight": Command(harm)}, protocol)
-    for path, write in ((tmp_path / "a.pth", zipped), (tmp_path / "b.pth", lambda p, s: p.write_bytes(s))):
+    for path, write in (
+        (tmp_path / "a.pth", zipped),
+        (tmp_path / "b.pth", lambda p, s: p.write_bytes(s)),
+    ):
         write(path, structure)
         with pytest.raises(UserError, match=r"was not executed|is no file of weights"):
             load_generator(path)
@@ -328,8 +383,12 @@ def entry(start: int, end: int, shape: list, dtype: str = "F32") -> dict:
         safetensors_file({"a": entry(16, 32, [4])}, bytes(32)),
         safetensors_file({"a": entry(0, 16, [4]), "b": entry(0, 16, [4])}, bytes(16)),
         safetensors_file({"a": entry(0, 16, [4]), "__metadata__": {"imgtrans_jax": {}}}, bytes(16)),
-        safetensors_file({"a": entry(0, 16, [4]), "__metadata__": {"imgtrans_jax": "[" * 100_000}}, bytes(16)),
-        safetensors_file({"a": entry(0, 16, [4]), "__metadata__": {"imgtrans_jax": "null"}}, bytes(16)),
+        safetensors_file(
+            {"a": entry(0, 16, [4]), "__metadata__": {"imgtrans_jax": "[" * 100_000}}, bytes(16)
+        ),
+        safetensors_file(
+            {"a": entry(0, 16, [4]), "__metadata__": {"imgtrans_jax": "null"}}, bytes(16)
+        ),
     ],
 )
 def test_hostile_safetensors(content, tmp_path, cheap):
@@ -346,7 +405,11 @@ def resaved(path: Path, source: Path, change) -> Path:
     change(stored)
     stored.pop("sha256")
     stored["sha256"] = _digest(arrays, stored)
-    save_file({k: np.ascontiguousarray(x) for k, x in arrays.items()}, path, {"imgtrans_jax": json.dumps(stored)})
+    save_file(
+        {k: np.ascontiguousarray(x) for k, x in arrays.items()},
+        path,
+        {"imgtrans_jax": json.dumps(stored)},
+    )
     return path
 
 

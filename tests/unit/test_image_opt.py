@@ -68,13 +68,17 @@ def test_gradient_descent_is_its_formula():
 
 def test_adam_is_optaxs_without_cooling():
     steps = 20
-    found = optimise_image(quadratic, ZEROS, FROZEN, PixelAdam(0.01, cooling=0.0), steps, clip=False)
+    found = optimise_image(
+        quadratic, ZEROS, FROZEN, PixelAdam(0.01, cooling=0.0), steps, clip=False
+    )
     tx = optax.adam(0.01, 0.9, 0.99)
     image, opt = ZEROS, tx.init(ZEROS)
     for _ in range(steps - 1):
         updates, opt = tx.update(SCALES * (image - TARGET), opt, image)
         image = optax.apply_updates(image, updates)
-    np.testing.assert_allclose(found.last if found.best_at == steps - 2 else found.image, image, atol=1e-5)
+    np.testing.assert_allclose(
+        found.last if found.best_at == steps - 2 else found.image, image, atol=1e-5
+    )
 
 
 def test_adam_cools():
@@ -90,7 +94,9 @@ def test_adam_cools():
 
 
 def test_an_explosion_is_found_and_the_best_image_kept():
-    """A rate above 2 / curvature: the loss falls in the flat directions and explodes in the steep one."""
+    """A rate above 2 / curvature: the loss falls in the flat directions and explodes in the steep
+    one.
+    """
     found = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.0205), 2000, clip=False)
     assert found.diverged is not None
     assert found.diverged < 2000
@@ -147,16 +153,22 @@ def test_pixels_stay_in_range_and_every_evaluation_is_watched():
 def test_the_same_program_serves_other_values():
     compiled = compile_step(quadratic, ZEROS, FROZEN, LBFGS(), 40)
     for target in (TARGET, 1 - TARGET):
-        found = optimise_image(quadratic, ZEROS, {"target": target, "scales": SCALES}, LBFGS(), 40, compiled=compiled)
+        found = optimise_image(
+            quadratic, ZEROS, {"target": target, "scales": SCALES}, LBFGS(), 40, compiled=compiled
+        )
         np.testing.assert_allclose(found.image, target, atol=5e-3)
 
 
 @pytest.mark.parametrize("optimizer", [LBFGS(), PixelAdam()])
 def test_side_by_side_is_one_after_the_other(optimizer):
     targets = jnp.stack([TARGET, 1 - TARGET, TARGET**2])
-    best, history = optimise_many(quadratic, ZEROS, {"scales": SCALES}, {"target": targets}, optimizer, 30)
+    best, history = optimise_many(
+        quadratic, ZEROS, {"scales": SCALES}, {"target": targets}, optimizer, 30
+    )
     for i in range(3):
-        alone = optimise_image(quadratic, ZEROS, {"target": targets[i], "scales": SCALES}, optimizer, 30)
+        alone = optimise_image(
+            quadratic, ZEROS, {"target": targets[i], "scales": SCALES}, optimizer, 30
+        )
         np.testing.assert_allclose(best[i], alone.image, atol=2e-4)
         np.testing.assert_allclose(history["bowl"][:10, i], alone.history["bowl"][:10], rtol=1e-3)
 

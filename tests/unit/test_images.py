@@ -12,9 +12,9 @@ RGB = RNG.integers(0, 256, (12, 10, 3), dtype=np.uint8)
 
 
 def save(path, array, mode=None, **options):
-    Image.fromarray(array, mode).save(path, **options) if mode is None else Image.fromarray(array).convert(mode).save(
-        path, **options
-    )
+    Image.fromarray(array, mode).save(path, **options) if mode is None else Image.fromarray(
+        array
+    ).convert(mode).save(path, **options)
     return path
 
 
@@ -91,7 +91,10 @@ def test_listing_a_folder(tmp_path):
     (tmp_path / "sub" / ".hidden").mkdir(parents=True)
     for name in ("b.PNG", "sub/a.jpg", "notes.txt", ".DS_Store", "sub/.hidden/c.png", "._x.png"):
         (tmp_path / name).write_bytes(b"")
-    assert [p.relative_to(tmp_path).as_posix() for p in images.list_pictures(tmp_path)] == ["b.PNG", "sub/a.jpg"]
+    assert [p.relative_to(tmp_path).as_posix() for p in images.list_pictures(tmp_path)] == [
+        "b.PNG",
+        "sub/a.jpg",
+    ]
     with pytest.raises(UserError, match="is a file, not a folder"):
         images.list_pictures(tmp_path / "b.PNG")
 
@@ -110,7 +113,9 @@ def test_resizing_keeps_the_kind_and_the_range():
         assert resized.shape == (30, 7, picture.shape[2])
         assert resized.dtype == picture.dtype
         assert 0 <= resized.min() <= resized.max() <= (255 if picture.dtype == np.uint8 else 1)
-    np.testing.assert_array_equal(images.resize(RGB, 24, 20)[..., :1], images.resize(RGB[..., :1], 24, 20))
+    np.testing.assert_array_equal(
+        images.resize(RGB, 24, 20)[..., :1], images.resize(RGB[..., :1], 24, 20)
+    )
 
 
 def test_a_grid_and_a_png(tmp_path):
@@ -130,13 +135,22 @@ def test_padding_reaches_the_multiple_even_of_a_2x2_picture():
 
 def test_what_a_training_has_written_is_no_picture_of_the_folder_that_it_lies_in(tmp_path, capsys):
     mine, run = tmp_path / "mine", tmp_path / "mine" / "runs" / "first"
-    for path in (mine / "a.png", mine / "samples" / "b.png", run / "samples" / "0000010_a2b.png", run / "out" / "c.png"):
+    for path in (
+        mine / "a.png",
+        mine / "samples" / "b.png",
+        run / "samples" / "0000010_a2b.png",
+        run / "out" / "c.png",
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (9, 9)).save(path)
-    assert len(images.list_pictures(mine)) == 4  # a folder named samples, or runs, is not yet a training
+    # a folder named samples, or runs, is not yet a training
+    assert len(images.list_pictures(mine)) == 4
     (run / "checkpoints").mkdir()
     (run / "config.json").write_text("{}")
-    assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png", "samples/b.png"]
+    assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == [
+        "a.png",
+        "samples/b.png",
+    ]
     assert f"Left out: what a training has written to {run}" in capsys.readouterr().out
     (run / "checkpoints").rmdir()  # to begin anew
     (run / "columns.json").write_text("{}")

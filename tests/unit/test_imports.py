@@ -48,7 +48,9 @@ def test_imports_point_one_way(path):
         for name in names:
             if name.startswith("imgtrans_jax."):
                 other = name.split(".")[1]
-                assert other == room(path) or floor(other) < floor(room(path)), f"{room(path)} imports {other}"
+                assert other == room(path) or floor(other) < floor(room(path)), (
+                    f"{room(path)} imports {other}"
+                )
 
 
 def test_a_loss_and_a_model_know_no_config_and_no_optimiser():

@@ -64,8 +64,14 @@ def test_a_large_text_is_not_read(tmp_path):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=20,
 )
 
@@ -79,11 +85,14 @@ def test_what_is_written_is_read_and_cannot_leave_its_element(value):
     assert not set("<>&\u2028\u2029") & set(text)
 
 
-# ------------------------------------------------------------------------------------------------ whoever reads it
+# --------------------------------------------------------------------------------- whoever reads it
 
 
 def rows(*lines: object) -> bytes:
-    return b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines) + b"\n"
+    return (
+        b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+        + b"\n"
+    )
 
 
 BAD = ["x", None, True, [1], {"a": 1}, {}, [], "NaN", [[]]]
@@ -92,16 +101,33 @@ BAD = ["x", None, True, [1], {"a": 1}, {}, [], "NaN", [[]]]
 def test_a_text_where_a_number_belongs_is_passed_over(tmp_path):
     (tmp_path / "samples").mkdir()
     (tmp_path / "metrics.jsonl").write_bytes(
-        rows({"step": 1, "loss": 0.5}, *({"step": bad, "loss": 1} for bad in BAD), *({"step": 2, "loss": bad} for bad in BAD))
-        + rows(*TEXTS.values(), {"step": -1, "loss": 1}, {"step": 3, "loss": float("nan"), "rate": float("inf")})
+        rows(
+            {"step": 1, "loss": 0.5},
+            *({"step": bad, "loss": 1} for bad in BAD),
+            *({"step": 2, "loss": bad} for bad in BAD),
+        )
+        + rows(
+            *TEXTS.values(),
+            {"step": -1, "loss": 1},
+            {"step": 3, "loss": float("nan"), "rate": float("inf")},
+        )
     )
     read = report.read_metrics(tmp_path)
     assert [row["step"] for row in read] == [1] + [2] * len(BAD) + [3]
     assert "<svg" in report.curves_svg("x", ["loss", "rate"], read)
     (tmp_path / "columns.json").write_text('{"a2b": 3, "b2a": [1, "<"]}')
-    for name in ("mine.png", "x_1.png", "1e3_a.png", "٣_a.png", "99999999999999999999_a.png", '0000001_a"onerror="x.png'):
+    for name in (
+        "mine.png",
+        "x_1.png",
+        "1e3_a.png",
+        "٣_a.png",
+        "99999999999999999999_a.png",
+        '0000001_a"onerror="x.png',
+    ):
         Image.new("RGB", (4, 4)).save(tmp_path / "samples" / name)
-    (tmp_path / "watch.json").write_text('{"seen": {"a": ["x"]}, "standing": [{"name": [], "text": {}, "since": "x"}]}')
+    (tmp_path / "watch.json").write_text(
+        '{"seen": {"a": ["x"]}, "standing": [{"name": [], "text": {}, "since": "x"}]}'
+    )
     shown = Report(tmp_path, {}, {}, step=3)
     shown.page("x", running=False)
     shown.close()
@@ -131,24 +157,43 @@ def test_colours_that_are_none(text, tmp_path):
 
 
 def test_scores_that_are_none(tmp_path):
-    good = {"what": "a2b", "step": 2, "scores": {"kid": 0.5}, "errors": {"kid": 0.1}, "counts": {"fakes": 2}, "protocol": {}}
+    good = {
+        "what": "a2b",
+        "step": 2,
+        "scores": {"kid": 0.5},
+        "errors": {"kid": 0.1},
+        "counts": {"fakes": 2},
+        "protocol": {},
+    }
     spoilt = [good | {key: bad} for key in good if key != "what" for bad in BAD]
-    spoilt += [good | {"scores": {"kid": bad, "fid": 1.0}, "errors": {"fid": bad}, "counts": {"fakes": bad}} for bad in BAD]
+    spoilt += [
+        good
+        | {"scores": {"kid": bad, "fid": 1.0}, "errors": {"fid": bad}, "counts": {"fakes": bad}}
+        for bad in BAD
+    ]
     spoilt += [good | {"protocol": {"features": bad, "pictures": bad}} for bad in BAD]
     picture = np.zeros((4, 4, 3), np.uint8)
     for record in spoilt:
         (tmp_path / evaluation.FILE).write_bytes(rows(*TEXTS.values(), {"what": []}, record))
         column = comparison._column(tmp_path, "x", [picture], 2, "a2b")
-        assert "<table>" in comparison._page([comparison.Column("input", [picture], {}), column, column], "a2b")
+        assert "<table>" in comparison._page(
+            [comparison.Column("input", [picture], {}), column, column], "a2b"
+        )
 
 
 def test_answers_that_are_none(tmp_path):
     trial = {"method": "a", "fooled": True, "scored": True}
     good = {"format": perceptual_study.FORMAT, "participant": "p", "study": "s", "trials": [trial]}
     (tmp_path / "good.json").write_text(json.dumps(good))
-    spoilt = [rows(good | {"trials": bad}) for bad in BAD] + [rows(good | {"trials": [bad]}) for bad in BAD]
-    spoilt += [rows(good | {"trials": [trial | {key: bad}]}) for key in trial for bad in ([], {}, None, 3)]
-    spoilt += [rows(good | {"format": bad}) for bad in BAD] + [rows(good | {"participant": bad}) for bad in BAD[1:7]]
+    spoilt = [rows(good | {"trials": bad}) for bad in BAD] + [
+        rows(good | {"trials": [bad]}) for bad in BAD
+    ]
+    spoilt += [
+        rows(good | {"trials": [trial | {key: bad}]}) for key in trial for bad in ([], {}, None, 3)
+    ]
+    spoilt += [rows(good | {"format": bad}) for bad in BAD] + [
+        rows(good | {"participant": bad}) for bad in BAD[1:7]
+    ]
     for number, text in enumerate([*spoilt, *TEXTS.values()]):
         (tmp_path / f"{number}.json").write_bytes(text)
     (tmp_path / "folder.json").mkdir()
@@ -158,7 +203,7 @@ def test_answers_that_are_none(tmp_path):
     assert "100.0%" in perceptual_study.summary(sessions)
 
 
-# ------------------------------------------------------------------------------------------------ pages
+# -------------------------------------------------------------------------------------------- pages
 
 
 class Scripts(HTMLParser):
@@ -219,7 +264,7 @@ def test_no_name_of_a_run_or_text_of_a_config_is_markup(tmp_path):
         assert not {"script", "b", "i"} & set(seen.tags)
 
 
-# ------------------------------------------------------------------------------------------------ files that are there
+# ----------------------------------------------------------------------------- files that are there
 
 
 def test_what_is_there_is_refused_before_any_work(tmp_path):
@@ -239,9 +284,18 @@ def test_what_is_there_is_refused_before_any_work(tmp_path):
 
 def test_the_page_of_runs_lies_beside_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert comparison.page_beside([Path("runs/a"), Path("runs/b")]) == tmp_path / "runs" / "comparison.html"
-    assert comparison.page_beside([Path("runs/a"), Path("x/runs/b")]) == tmp_path / "runs" / "comparison.html"
-    assert comparison.page_beside([Path("runs/a"), Path("/nowhere/b")]) == tmp_path / "runs" / "comparison.html"
+    assert (
+        comparison.page_beside([Path("runs/a"), Path("runs/b")])
+        == tmp_path / "runs" / "comparison.html"
+    )
+    assert (
+        comparison.page_beside([Path("runs/a"), Path("x/runs/b")])
+        == tmp_path / "runs" / "comparison.html"
+    )
+    assert (
+        comparison.page_beside([Path("runs/a"), Path("/nowhere/b")])
+        == tmp_path / "runs" / "comparison.html"
+    )
 
 
 def test_what_was_fetched_is_known_again(tmp_path, monkeypatch, capsys):

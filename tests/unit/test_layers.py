@@ -17,7 +17,11 @@ def convolve_by_hand(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     y = np.zeros((x.shape[0], height, width, kernel.shape[3]))
     for u in range(k):
         for v in range(k):
-            y += np.einsum("nhwi,io->nhwo", x[:, u : u + height, v : v + width].astype(np.float64), kernel[u, v])
+            y += np.einsum(
+                "nhwi,io->nhwo",
+                x[:, u : u + height, v : v + width].astype(np.float64),
+                kernel[u, v],
+            )
     return y
 
 
@@ -46,10 +50,14 @@ def test_valid_convolution(k: int):
 
 def test_transposed_convolution():
     x, kernel = arrays((2, 5, 6, 4), (3, 3, 4, 3))
-    np.testing.assert_allclose(convolve_transposed(x, kernel), transpose_by_hand(x, kernel), atol=1e-5)
+    np.testing.assert_allclose(
+        convolve_transposed(x, kernel), transpose_by_hand(x, kernel), atol=1e-5
+    )
 
 
-@pytest.mark.parametrize(("convolve", "channels"), [(convolve, (3, 5)), (convolve_transposed, (4, 3))])
+@pytest.mark.parametrize(
+    ("convolve", "channels"), [(convolve, (3, 5)), (convolve_transposed, (4, 3))]
+)
 def test_the_written_gradients_are_those_of_finite_differences(convolve, channels):
     jax.config.update("jax_enable_x64", True)
     try:
@@ -62,9 +70,12 @@ def test_the_written_gradients_are_those_of_finite_differences(convolve, channel
 
         grad_x, grad_k = jax.grad(energy, (0, 1))(x, kernel)
         step = 1e-6
-        slope = (energy(x + step * dx, kernel + step * dk) - energy(x - step * dx, kernel - step * dk)) / (2 * step)
+        slope = (
+            energy(x + step * dx, kernel + step * dk) - energy(x - step * dx, kernel - step * dk)
+        ) / (2 * step)
         np.testing.assert_allclose(np.sum(grad_x * dx) + np.sum(grad_k * dk), slope, rtol=1e-7)
-        second = jax.grad(lambda x: jnp.sum(jax.grad(energy)(x, kernel) ** 2))(x)  # a gradient penalty needs it
+        # a gradient penalty needs it
+        second = jax.grad(lambda x: jnp.sum(jax.grad(energy)(x, kernel) ** 2))(x)
         assert np.isfinite(second).all()
     finally:
         jax.config.update("jax_enable_x64", False)
@@ -82,14 +93,17 @@ def test_instance_norm_far_from_zero_keeps_its_digits():
     wide = x.astype(np.float64)
     mean = wide.mean((1, 2), keepdims=True)
     exact = (wide - mean) / np.sqrt(((wide - mean) ** 2).mean((1, 2), keepdims=True) + 1e-5)
-    # The one-pass variance is off by 8.6 here; what is left is the rounding of the mean, half a unit in 100.
+    # The one-pass variance is off by 8.6 here; what is left is the rounding of the mean, half a
+    # unit in 100.
     assert np.abs(instance_norm(jnp.asarray(x)) - exact).max() < 1e-2
 
 
 def test_instance_norm_of_a_flat_image_is_zero_with_a_finite_gradient():
     x = jnp.full((1, 8, 8, 2), 0.7)
     assert np.abs(instance_norm(x)).max() < 1e-3  # the mean is rounded
-    assert np.isfinite(jax.grad(lambda x: jnp.sum(instance_norm(x) ** 2 + instance_norm(x)))(x)).all()
+    assert np.isfinite(
+        jax.grad(lambda x: jnp.sum(instance_norm(x) ** 2 + instance_norm(x)))(x)
+    ).all()
 
 
 def test_instance_norm_refuses_a_single_pixel():
@@ -99,7 +113,9 @@ def test_instance_norm_refuses_a_single_pixel():
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])  # where a mean is taken in two steps
 @pytest.mark.parametrize("axes", [(1, 2), (0, 1, 2)])
-def test_standardised_has_the_gradients_of_its_definition(monkeypatch, axes: tuple[int, ...], platform: str):
+def test_standardised_has_the_gradients_of_its_definition(
+    monkeypatch, axes: tuple[int, ...], platform: str
+):
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
     x, seed = (jax.random.normal(jax.random.key(i), (2, 5, 4, 3)) + i for i in range(2))
 
@@ -115,7 +131,9 @@ def test_standardised_has_the_gradients_of_its_definition(monkeypatch, axes: tup
         return jax.grad(lambda x: jnp.sum(jnp.square(jax.vjp(function, x)[1](seed)[0])))(x)
 
     np.testing.assert_allclose(fast(x), by_definition(x), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(jax.vjp(fast, x)[1](seed)[0], jax.vjp(by_definition, x)[1](seed)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.vjp(fast, x)[1](seed)[0], jax.vjp(by_definition, x)[1](seed)[0], rtol=1e-4, atol=1e-5
+    )
     np.testing.assert_allclose(penalty(fast), penalty(by_definition), rtol=1e-4, atol=1e-5)
 
 
@@ -125,6 +143,10 @@ def test_a_bias_before_instance_norm_is_kept_and_does_nothing():
     params = module.init(jax.random.key(1), x, False)["params"]
     moved = {**params, "head": {**params["head"], "bias": params["head"]["bias"] + 3}}
     assert "bias" in params["block_0"]["conv_0"]
-    np.testing.assert_array_equal(module.apply({"params": moved}, x, False), module.apply({"params": params}, x, False))
+    np.testing.assert_array_equal(
+        module.apply({"params": moved}, x, False), module.apply({"params": params}, x, False)
+    )
     tail = {**params, "tail": {**params["tail"], "bias": params["tail"]["bias"] + 3}}
-    assert not np.array_equal(module.apply({"params": tail}, x, False), module.apply({"params": params}, x, False))
+    assert not np.array_equal(
+        module.apply({"params": tail}, x, False), module.apply({"params": params}, x, False)
+    )

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax.losses.adversarial import gradient_penalty, hinge, lsgan, saturating, vanilla, wgan
+from imgtrans_jax.losses.adversarial import (
+    gradient_penalty,
+    hinge,
+    lsgan,
+    saturating,
+    vanilla,
+    wgan,
+)
 from imgtrans_jax.losses.compose import join, plus, total
 from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 
@@ -77,13 +84,20 @@ def test_the_saturating_generator_has_no_gradient_where_the_critic_is_sure():
 
 def test_the_gradient_penalty_of_a_linear_critic_is_known():
     weights = np.random.default_rng(1).normal(size=(4, 5, 2)).astype(np.float32)
-    real, fake = (np.random.default_rng(seed).normal(size=(3, 4, 5, 2)).astype(np.float32) for seed in (2, 3))
+    real, fake = (
+        np.random.default_rng(seed).normal(size=(3, 4, 5, 2)).astype(np.float32) for seed in (2, 3)
+    )
     labels = np.eye(3, dtype=np.float32)
 
     def judge(views):  # the condition has a gradient too, which does not count
-        return {"d": jnp.einsum("nhwc,hwc->n", views["d"], weights)[:, None] + 100 * views["y"].sum(1, keepdims=True)}
+        return {
+            "d": jnp.einsum("nhwc,hwc->n", views["d"], weights)[:, None]
+            + 100 * views["y"].sum(1, keepdims=True)
+        }
 
-    got = gradient_penalty(judge, {"d": real, "y": labels}, {"d": fake, "y": labels}, jax.random.key(0))
+    got = gradient_penalty(
+        judge, {"d": real, "y": labels}, {"d": fake, "y": labels}, jax.random.key(0)
+    )
     np.testing.assert_allclose(got, (np.linalg.norm(weights) - 1) ** 2, rtol=1e-5)
 
 
@@ -93,6 +107,9 @@ def test_the_gradient_penalty_looks_between_real_and_fake():
     def judge(views):  # its gradient at x is x
         return {"d": 0.5 * views["d"] ** 2}
 
-    values = [float(gradient_penalty(judge, {"d": real}, {"d": fake}, jax.random.key(seed))) for seed in range(8)]
+    values = [
+        float(gradient_penalty(judge, {"d": real}, {"d": fake}, jax.random.key(seed)))
+        for seed in range(8)
+    ]
     # For x uniform in [1, 3] the mean of (x - 1)^2 is 4/3.
     np.testing.assert_allclose(np.mean(values), 4 / 3, rtol=0.1)

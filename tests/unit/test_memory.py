@@ -21,7 +21,11 @@ def stat(inactive: int, active: int, prefix: str = "") -> str:
         # 8 GB allowed, and 7.9 of it in use, of which 7.4 are what was read from files.
         (
             "0::/\n",
-            {"memory.max": 8 * GB, "memory.current": 7.9 * GB, "memory.stat": stat(7 * GB, 0.4 * GB)},
+            {
+                "memory.max": 8 * GB,
+                "memory.current": 7.9 * GB,
+                "memory.stat": stat(7 * GB, 0.4 * GB),
+            },
             [7.5 * GB],
         ),
         ("0::/\n", {"memory.max": 8 * GB, "memory.current": 3 * GB}, [5 * GB]),
@@ -41,7 +45,11 @@ def stat(inactive: int, active: int, prefix: str = "") -> str:
             [3 * GB],
         ),
         # A container that sees its own group as the root, and the host's name of it.
-        ("0::/docker/1f\n", {"memory.max": 8 * GB, "memory.current": 6 * GB, "memory.stat": stat(GB, 0)}, [3 * GB]),
+        (
+            "0::/docker/1f\n",
+            {"memory.max": 8 * GB, "memory.current": 6 * GB, "memory.stat": stat(GB, 0)},
+            [3 * GB],
+        ),
         ("0::/../other\n", {"memory.max": 8 * GB, "memory.current": 6 * GB}, [2 * GB]),
         # Version 1, alone and beside an empty version 2.
         (
@@ -55,9 +63,17 @@ def stat(inactive: int, active: int, prefix: str = "") -> str:
             },
             [7.5 * GB, V1_NONE - 9 * GB],
         ),
-        ("4:memory:/\n", {f"{V1}memory.limit_in_bytes": 4 * GB, f"{V1}memory.usage_in_bytes": GB}, [3 * GB]),
+        (
+            "4:memory:/\n",
+            {f"{V1}memory.limit_in_bytes": 4 * GB, f"{V1}memory.usage_in_bytes": GB},
+            [3 * GB],
+        ),
         ("damaged\n", {"memory.max": "?", "memory.current": 1, "memory.stat": "no"}, []),
-        ("0::/\n", {"memory.max": 8 * GB, "memory.current": GB, "memory.stat": "inactive_file many"}, [7 * GB]),
+        (
+            "0::/\n",
+            {"memory.max": 8 * GB, "memory.current": GB, "memory.stat": "inactive_file many"},
+            [7 * GB],
+        ),
         ("", {}, []),
     ],
 )
@@ -82,7 +98,10 @@ def test_a_state_that_is_donated_counts_once():
         return jax.tree.map(lambda x: x + batch.sum(), state), batch.mean()
 
     row = jax.ShapeDtypeStruct((10,), jnp.float32)
-    once, twice = (memory.needed(jax.jit(step, donate_argnums=donated).lower(state, row).compile()) for donated in ((0,), ()))
+    once, twice = (
+        memory.needed(jax.jit(step, donate_argnums=donated).lower(state, row).compile())
+        for donated in ((0,), ())
+    )
     assert 4_000_000 <= once < 4_010_000
     assert 8_000_000 <= twice < 8_010_000
     assert memory.held(jax.tree.map(jnp.zeros_like, state)) == 4_000_000

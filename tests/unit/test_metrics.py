@@ -1,4 +1,6 @@
-"""The kernel distance against its definition, and the four numbers on what must pass and what must fail."""
+"""The kernel distance against its definition, and the four numbers on what must pass and what must
+fail.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +36,11 @@ def drawings():
     drawn = load_openmoji(64)
     held_out = drawn["split"] == TEST
     others = drawn["colour"][drawn["split"] == TRAIN_B]
-    return to_signed(drawn["sketch"][held_out]), to_signed(drawn["colour"][held_out]), to_signed(others)
+    return (
+        to_signed(drawn["sketch"][held_out]),
+        to_signed(drawn["colour"][held_out]),
+        to_signed(others),
+    )
 
 
 def test_real_drawings_are_near_and_sketches_far(drawings):
@@ -53,7 +59,11 @@ def test_true_colours_pass(drawings):
 def test_what_is_not_coloured_fails(drawings):
     sketches, coloured, _ = drawings
     tint = np.clip(sketches + np.array([0.0, -0.1, -0.7]), -1, 1).astype(np.float32)
-    inside = np.where((coloured.min(-1, keepdims=True) < 0.9) & (sketches > 0.9), np.array([0.9, 0.6, -0.8]), sketches)
+    inside = np.where(
+        (coloured.min(-1, keepdims=True) < 0.9) & (sketches > 0.9),
+        np.array([0.9, 0.6, -0.8]),
+        sketches,
+    )
     for fake, wrong in (
         (sketches, "distance_ratio"),
         (tint, "background_change"),
@@ -67,7 +77,9 @@ def test_what_is_not_coloured_fails(drawings):
 
 
 def test_hue_groups_are_counted():
-    colours = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 1, 1]], float)
+    colours = np.array(
+        [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 1, 1]], float
+    )
     assert hue_groups(colours) == 6
     assert hue_groups(colours[:2]) == 2
     assert hue_groups(np.ones((10, 3))) == 0
@@ -97,7 +109,11 @@ def test_ssim_is_its_equation_window_by_window():
             var_p, var_q = (window * (p - mean_p) ** 2).sum(), (window * (q - mean_q) ** 2).sum()
             both = (window * (p - mean_p) * (q - mean_q)).sum()
             c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-            values.append((2 * mean_p * mean_q + c1) * (2 * both + c2) / ((mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2)))
+            values.append(
+                (2 * mean_p * mean_q + c1)
+                * (2 * both + c2)
+                / ((mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2))
+            )
     np.testing.assert_allclose(ssim(x, y), np.mean(values), rtol=1e-10)
     np.testing.assert_allclose(ssim(x, x), 1)
     with pytest.raises(ValueError, match="11 pixels"):
@@ -112,4 +128,6 @@ def test_super_resolution_is_scored_on_luma_without_its_border():
     spoilt[:, -4:] = 0
     assert super_resolution_scores(spoilt, truth) == (np.inf, 1.0)
     white, black = np.ones((1, 1, 3)), -np.ones((1, 1, 3))
-    np.testing.assert_allclose([luma_bytes(white)[0, 0], luma_bytes(black)[0, 0]], [235, 16], atol=1e-4)
+    np.testing.assert_allclose(
+        [luma_bytes(white)[0, 0], luma_bytes(black)[0, 0]], [235, 16], atol=1e-4
+    )

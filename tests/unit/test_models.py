@@ -1,4 +1,6 @@
-"""The networks' exact sizes and fields of view, and what they refuse; test_parity.py has them against PyTorch."""
+"""The networks' exact sizes and fields of view, and what they refuse; test_parity.py has them
+against PyTorch.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,9 @@ from imgtrans_jax.models.vgg import VGG
 
 
 def size(net: nn.Module, side: int = 64) -> int:
-    variables = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=True))
+    variables = jax.eval_shape(
+        lambda: net.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=True)
+    )
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))
 
 
@@ -30,7 +34,8 @@ def test_parameter_counts_are_exact():
 
 
 @pytest.mark.parametrize(
-    ("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), pytest.param(4, 142, marks=pytest.mark.slow), (5, 286)]
+    ("layers", "field"),
+    [(0, 1), (1, 16), (2, 34), (3, 70), pytest.param(4, 142, marks=pytest.mark.slow), (5, 286)],
 )
 def test_the_field_of_view_of_one_logit_is_exact(layers: int, field: int):
     # Without norms: instance norm's statistics let every logit see a little of everything.
@@ -45,12 +50,17 @@ def test_the_field_of_view_of_one_logit_is_exact(layers: int, field: int):
     assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (field, field)
 
 
-FORMS = [(u, n) for u in ("transposed", "nearest", "bilinear") for n in ("instance", "batch", "none")]
+FORMS = [
+    (u, n) for u in ("transposed", "nearest", "bilinear") for n in ("instance", "batch", "none")
+]
 
 
 @pytest.mark.parametrize(
     ("upsample", "norm"),
-    [*FORMS[::4], *(pytest.param(*form, marks=pytest.mark.slow) for form in FORMS if form not in FORMS[::4])],
+    [
+        *FORMS[::4],
+        *(pytest.param(*form, marks=pytest.mark.slow) for form in FORMS if form not in FORMS[::4]),
+    ],
 )
 def test_every_form_of_the_generator_keeps_the_size_and_the_range(upsample, norm):
     net = ResNetGenerator(width=2, blocks=1, upsample=upsample, norm=norm, dropout=0.5)
@@ -62,7 +72,9 @@ def test_every_form_of_the_generator_keeps_the_size_and_the_range(upsample, norm
     assert np.abs(y).max() <= 1
 
 
-@pytest.mark.parametrize("kernel_init", [Normal(0.5), Xavier(), Kaiming(), Orthogonal(), nn.initializers.ones])
+@pytest.mark.parametrize(
+    "kernel_init", [Normal(0.5), Xavier(), Kaiming(), Orthogonal(), nn.initializers.ones]
+)
 def test_any_initialiser_draws_the_kernels(kernel_init):
     net = PatchGAN(width=4, layers=1, kernel_init=kernel_init)
     params = net.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), train=False)["params"]
@@ -88,19 +100,35 @@ def test_bfloat16_keeps_float32_parameters_and_outputs():
 
 def test_sizes_that_do_not_fit_are_refused_with_a_sentence():
     with pytest.raises(ValueError, match="multiples of 4"):
-        jax.eval_shape(lambda: ResNetGenerator().init(jax.random.key(0), jnp.zeros((1, 30, 32, 3)), train=True))
+        jax.eval_shape(
+            lambda: ResNetGenerator().init(jax.random.key(0), jnp.zeros((1, 30, 32, 3)), train=True)
+        )
     with pytest.raises(ValueError, match="24 pixels a side"):
-        jax.eval_shape(lambda: PatchGAN().init(jax.random.key(0), jnp.zeros((1, 16, 64, 3)), train=True))
+        jax.eval_shape(
+            lambda: PatchGAN().init(jax.random.key(0), jnp.zeros((1, 16, 64, 3)), train=True)
+        )
 
 
 def test_remat_keeps_less_and_changes_no_gradient():
     x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3), minval=-1)
-    plain, remat = (ResNetGenerator(width=4, blocks=2, dropout=0.5, remat=flag) for flag in (False, True))
-    params = jax.jit(lambda: plain.init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, x, train=True)["params"])()
+    plain, remat = (
+        ResNetGenerator(width=4, blocks=2, dropout=0.5, remat=flag) for flag in (False, True)
+    )
+    params = jax.jit(
+        lambda: plain.init(
+            {"params": jax.random.key(1), "dropout": jax.random.key(2)}, x, train=True
+        )["params"]
+    )()
 
     def gradient(module):
         def loss(params):
-            return jnp.sum(jnp.sin(module.apply({"params": params}, x, train=True, rngs={"dropout": jax.random.key(3)})))
+            return jnp.sum(
+                jnp.sin(
+                    module.apply(
+                        {"params": params}, x, train=True, rngs={"dropout": jax.random.key(3)}
+                    )
+                )
+            )
 
         kept = jax.tree.leaves(jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params))
         return jax.jit(jax.grad(loss))(params), sum(x.size * x.dtype.itemsize for x in kept)

@@ -8,7 +8,17 @@ import numpy as np
 import optax
 import pytest
 
-from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay, clipped, smooth, update
+from imgtrans_jax.optim import (
+    Adam,
+    Constant,
+    Cosine,
+    Exponential,
+    LinearDecay,
+    StepDecay,
+    clipped,
+    smooth,
+    update,
+)
 
 PER_EPOCH = 1334  # horse2zebra at batch 1
 
@@ -35,7 +45,9 @@ def rate(schedule, epoch: int, step: int = 0, per_epoch: int = PER_EPOCH) -> flo
 )
 def test_the_papers_schedule_is_exact_at_its_corners(epoch, step, factor):
     # SPEC of the authors' code: 2e-4 (1 - max(0, e + 1 - 100) / 101)
-    np.testing.assert_allclose(rate(LinearDecay(), epoch, step), 2e-4 * factor, rtol=2e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        rate(LinearDecay(), epoch, step), 2e-4 * factor, rtol=2e-6, atol=1e-12
+    )
 
 
 def test_the_form_that_reaches_zero():
@@ -48,7 +60,9 @@ def test_the_form_that_reaches_zero():
 def test_an_epoch_begins_with_its_first_step_however_long_it_is():
     for per_epoch in (1, 3, 99_991, 1_000_003):
         schedule = LinearDecay(1.0, 1, 100)
-        np.testing.assert_allclose(rate(schedule, 9, per_epoch - 1, per_epoch), 1 - 9 / 101, rtol=1e-6)
+        np.testing.assert_allclose(
+            rate(schedule, 9, per_epoch - 1, per_epoch), 1 - 9 / 101, rtol=1e-6
+        )
         np.testing.assert_allclose(rate(schedule, 10, 0, per_epoch), 1 - 10 / 101, rtol=1e-6)
 
 
@@ -58,8 +72,16 @@ def test_step_exponential_cosine_and_constant():
     np.testing.assert_allclose(rate(StepDecay(2e-3, 0.99, 2), 198), 2e-3 * 0.99**99, rtol=1e-5)
     np.testing.assert_allclose(rate(Exponential(1.0, 0.5), 3), 0.125, rtol=1e-6)
     np.testing.assert_allclose(rate(Exponential(1.0, 0.5), 0, PER_EPOCH // 2), 0.5**0.5, rtol=1e-6)
-    for epoch, part in ((0, 1.0), (50, 0.75 + 0.25 * 2**0.5 - 0.25), (100, 0.5), (200, 0.0), (300, 0.0)):
-        want = 0.1 + 0.9 * (0.5 * (1 + np.cos(np.pi * min(epoch / 200, 1))) if epoch == 50 else part)
+    for epoch, part in (
+        (0, 1.0),
+        (50, 0.75 + 0.25 * 2**0.5 - 0.25),
+        (100, 0.5),
+        (200, 0.0),
+        (300, 0.0),
+    ):
+        want = 0.1 + 0.9 * (
+            0.5 * (1 + np.cos(np.pi * min(epoch / 200, 1))) if epoch == 50 else part
+        )
         np.testing.assert_allclose(rate(Cosine(1.0, 200, final=0.1), epoch), want, rtol=1e-5)
     assert rate(Constant(3e-4), 1000) == pytest.approx(3e-4)
 
@@ -81,7 +103,11 @@ def test_the_van_gogh_report_s_falling_rate():
     assert schedule.epochs == 200
     np.testing.assert_allclose(rate(schedule, 199, 391, 392), 7.394592753e-4, rtol=2e-6)
     np.testing.assert_allclose(rate(schedule, 200, 0, 392), 7.320646825e-4, rtol=2e-6)
-    np.testing.assert_allclose([rate(schedule, 0), rate(schedule, 1), rate(schedule, 2)], [2e-3, 2e-3, 2e-3 * 0.99], rtol=1e-6)
+    np.testing.assert_allclose(
+        [rate(schedule, 0), rate(schedule, 1), rate(schedule, 2)],
+        [2e-3, 2e-3, 2e-3 * 0.99],
+        rtol=1e-6,
+    )
     assert Constant(1e-3, length=200).epochs == 200
 
 
@@ -99,8 +125,12 @@ def test_nothing_moves_that_is_not_sound(guarded: bool):
     params, grads = {"w": jnp.array([1.0, -2.0])}, {"w": jnp.array([0.5, jnp.nan])}
     state = update(tx, params, tx.init(params), {"w": jnp.array([0.3, 0.2])})[1]
     kept, opt, _ = jax.jit(functools.partial(update, tx))(params, state, grads, jnp.array(False))
-    for before, after in zip(jax.tree.leaves((params, state)), jax.tree.leaves((kept, opt)), strict=True):
+    for before, after in zip(
+        jax.tree.leaves((params, state)), jax.tree.leaves((kept, opt)), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
-    moved, opt, norm = jax.jit(functools.partial(update, tx))(params, state, {"w": jnp.array([0.3, 0.2])}, jnp.array(True))
+    moved, opt, norm = jax.jit(functools.partial(update, tx))(
+        params, state, {"w": jnp.array([0.3, 0.2])}, jnp.array(True)
+    )
     assert int(jax.tree.leaves(opt)[0]) == 2
     np.testing.assert_allclose(norm, np.linalg.norm(moved["w"] - params["w"]), rtol=1e-5)

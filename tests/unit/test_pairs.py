@@ -17,7 +17,14 @@ from imgtrans_jax.data import archives
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.derived import Edges, Grey, Holes, Lab, Smaller
 from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
-from imgtrans_jax.data.pairs import OneSide, OpenMojiPairs, Pix2Pix, SideBySide, TwoFolders, partners
+from imgtrans_jax.data.pairs import (
+    OneSide,
+    OpenMojiPairs,
+    Pix2Pix,
+    SideBySide,
+    TwoFolders,
+    partners,
+)
 from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.data.sources import FilePictures, OpenMoji
 from imgtrans_jax.types import UserError
@@ -36,21 +43,26 @@ def side_by_side(tmp_path):
         (tmp_path / "pairs" / split).mkdir(parents=True)
         for number in range(count):
             left = noise(number, 24, 24, 3)
-            Image.fromarray(np.concatenate([left, 255 - left], axis=1)).save(tmp_path / "pairs" / split / f"{number}.png")
+            Image.fromarray(np.concatenate([left, 255 - left], axis=1)).save(
+                tmp_path / "pairs" / split / f"{number}.png"
+            )
     return tmp_path / "pairs"
 
 
 # ------------------------------------------------------------------ pairs
 
 
-@pytest.mark.parametrize("cut", [SMALL, Cut(24, 16, "none"), Cut(20, 0, "short"), Cut(30, 16, "width", flip=False)])
+@pytest.mark.parametrize(
+    "cut", [SMALL, Cut(24, 16, "none"), Cut(20, 0, "short"), Cut(30, 16, "width", flip=False)]
+)
 def test_one_draw_cuts_both_pictures_of_a_pair(side_by_side, cut):
     opened = Paired(str(side_by_side), cut=cut).open()
     batches = opened.batches(4, seed=0)
     seen = set()
     for number in range(4):
         batch = batches[number]
-        np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)  # whatever was cut, flipped and resized
+        # whatever was cut, flipped and resized
+        np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)
         seen |= {picture.tobytes() for picture in batch["a"]}
     assert len(seen) > (10 if cut.crop_size else 5)
 
@@ -76,7 +88,10 @@ def test_pictures_that_hold_no_pair_are_refused_and_the_cut_is_said(side_by_side
 
 
 def test_two_folders_match_by_name(tmp_path, capsys):
-    for folder, names in (("a", ("one.png", "two.jpg", "alone.png")), ("b", ("one.png", "two.png"))):
+    for folder, names in (
+        ("a", ("one.png", "two.jpg", "alone.png")),
+        ("b", ("one.png", "two.png")),
+    ):
         (tmp_path / folder).mkdir()
         for name in names:
             Image.fromarray(noise(len(name), 20, 26, 3)).save(tmp_path / folder / name)
@@ -106,14 +121,19 @@ def found_partners(tmp_path, a, b):
         for name in names:
             put(tmp_path / side, name)
     found = partners(*(FilePictures(tmp_path / side, 3) for side in "ab"))
-    return {str(x.relative_to(tmp_path / "a")): str(y.relative_to(tmp_path / "b")) for x, y in found.items()}
+    return {
+        str(x.relative_to(tmp_path / "a")): str(y.relative_to(tmp_path / "b"))
+        for x, y in found.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("a", "b", "wanted"),
     [
-        (["1/x.png", "2/x.png"], ["2/x.jpg", "1/x.png"], {"1/x.png": "1/x.png", "2/x.png": "2/x.jpg"}),
-        (["x.png", "y.png"], ["deep/er/x.png", "y.png"], {"x.png": "deep/er/x.png", "y.png": "y.png"}),
+        (["1/x.png", "2/x.png"], ["2/x.jpg", "1/x.png"],
+         {"1/x.png": "1/x.png", "2/x.png": "2/x.jpg"}),
+        (["x.png", "y.png"], ["deep/er/x.png", "y.png"],
+         {"x.png": "deep/er/x.png", "y.png": "y.png"}),
         (["1/x.png", "9/x.png"], ["1/x.png", "8/x.png"], {"1/x.png": "1/x.png"}),
         (["1/x.png", "2/x.png"], ["1/x.png"], {"1/x.png": "1/x.png"}),
         (["a.b.png", "a.png"], ["a.b.jpg", "a.jpg"], {"a.b.png": "a.b.jpg", "a.png": "a.jpg"}),
@@ -140,7 +160,11 @@ def test_two_partners_for_one_picture_are_refused_by_name(a, b, named, tmp_path)
 
 
 NAMES_OF_FILES = st.lists(
-    st.tuples(st.sampled_from(["", "1/", "2/", "1/2/"]), st.sampled_from("xyz"), st.sampled_from([".png", ".jpg"])),
+    st.tuples(
+        st.sampled_from(["", "1/", "2/", "1/2/"]),
+        st.sampled_from("xyz"),
+        st.sampled_from([".png", ".jpg"]),
+    ),
     min_size=1,
     max_size=8,
     unique=True,
@@ -167,11 +191,17 @@ def test_no_picture_ever_gets_a_partner_that_may_be_anothers(a, b):
         return
     assert len(set(found.values())) == len(found)
     for x, y in found.items():
-        of_a, of_b = (p.relative_to(root).with_suffix("") for p, root in ((x, roots[0]), (y, roots[1])))
+        of_a, of_b = (
+            p.relative_to(root).with_suffix("") for p, root in ((x, roots[0]), (y, roots[1]))
+        )
         unique = all([p.stem for p in side.paths].count(x.stem) == 1 for side in sides)
         assert of_a == of_b or (x.stem == y.stem and unique)
     for x in sides[0].paths:  # and whoever has one and one only gets it
-        same = [y for y in sides[1].paths if x.relative_to("a").with_suffix("") == y.relative_to("b").with_suffix("")]
+        same = [
+            y
+            for y in sides[1].paths
+            if x.relative_to("a").with_suffix("") == y.relative_to("b").with_suffix("")
+        ]
         assert not same or found[x] in same
 
 
@@ -192,7 +222,9 @@ def test_what_is_resized_or_stretched_to_its_partner_is_said(tmp_path, capsys):
     put(tmp_path / "a", "x.png", (40, 32))
     put(tmp_path / "b", "x.png", (20, 16))
     TwoFolders(str(tmp_path / "a"), str(tmp_path / "b")).open(16, 3)
-    assert "1 of 1 pairs have two sizes, and the first picture is resized" in capsys.readouterr().out
+    assert (
+        "1 of 1 pairs have two sizes, and the first picture is resized" in capsys.readouterr().out
+    )
     put(tmp_path / "a", "y.png", (40, 20))
     put(tmp_path / "b", "y.png", (20, 40))
     TwoFolders(str(tmp_path / "a"), str(tmp_path / "b")).open(16, 3)
@@ -218,7 +250,9 @@ def test_pairs_with_transparency_are_cut_each_by_itself(tmp_path):
     for side in "ab":
         (tmp_path / side).mkdir()
         Image.fromarray(disc).save(tmp_path / side / "x.png")
-    opened = Paired(a=str(tmp_path / "a"), b=str(tmp_path / "b"), cut=Cut(26, 24), channels=4).open()
+    opened = Paired(
+        a=str(tmp_path / "a"), b=str(tmp_path / "b"), cut=Cut(26, 24), channels=4
+    ).open()
     batch = opened.batches(1, seed=0)[0]
     np.testing.assert_array_equal(batch["a"], batch["b"])
     levels = (batch["a"][0] + 1) * 127.5
@@ -259,7 +293,9 @@ def archive_of(members: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A web server for files of tmp_path/www, the cache in tmp_path/cache, and no folder of the user's."""
+    """A web server for files of tmp_path/www, the cache in tmp_path/cache, and no folder of the
+    user's.
+    """
     (tmp_path / "www").mkdir()
     monkeypatch.setenv("IMGTRANS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("IMGTRANS_DATA", raising=False)
@@ -283,21 +319,39 @@ def served(tmp_path, monkeypatch):
 def test_an_archive_is_fetched_once_and_nothing_leads_outside(served, tmp_path):
     picture = io.BytesIO()
     Image.fromarray(noise(0, 16, 32, 3)).save(picture, "PNG")
-    hostile = {"../../evil.png": b"x", "/tmp/evil2.png": b"x", "facades/train/../../../evil3.png": picture.getvalue()}
-    whole = archive_of({"facades/train/1.png": picture.getvalue(), "facades/val/2.png": picture.getvalue(), **hostile})
+    hostile = {
+        "../../evil.png": b"x",
+        "/tmp/evil2.png": b"x",
+        "facades/train/../../../evil3.png": picture.getvalue(),
+    }
+    whole = archive_of(
+        {
+            "facades/train/1.png": picture.getvalue(),
+            "facades/val/2.png": picture.getvalue(),
+            **hostile,
+        }
+    )
     (tmp_path / "www" / "facades.tar.gz").write_bytes(whole)
     folder = archives.fetched("facades", served)
-    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.*")) == ["train/1.png", "train/evil3.png", "val/2.png"]
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.*")) == [
+        "train/1.png",
+        "train/evil3.png",
+        "val/2.png",
+    ]
     assert not list(tmp_path.rglob("evil.png"))
     (tmp_path / "www" / "facades.tar.gz").unlink()
     assert archives.fetched("facades", served) == folder
     assert Pix2Pix("facades").open(16, 3)[1][0][0].shape == (16, 16, 3)
 
 
-def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(served, tmp_path, monkeypatch):
+def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(
+    served, tmp_path, monkeypatch
+):
     with pytest.raises(UserError, match=r"could not be fetched .*IMGTRANS_DATA"):
         archives.fetched("maps", served)
-    (tmp_path / "www" / "maps.tar.gz").write_bytes(archive_of({"maps/train/1.png": noise(0, 5000).tobytes()})[:3000])
+    (tmp_path / "www" / "maps.tar.gz").write_bytes(
+        archive_of({"maps/train/1.png": noise(0, 5000).tobytes()})[:3000]
+    )
     with pytest.raises(UserError, match="could not be fetched"):
         archives.fetched("maps", served)
     assert not list((tmp_path / "cache" / "pix2pix").iterdir())
@@ -312,7 +366,8 @@ def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(served, tm
 
 
 @pytest.mark.parametrize(
-    ("by", "channels"), [(Edges(), (3, 3)), (Grey(), (1, 3)), (Lab(), (1, 2)), (Holes(), (4, 3)), (Smaller(4), (3, 3))]
+    ("by", "channels"),
+    [(Edges(), (3, 3)), (Grey(), (1, 3)), (Lab(), (1, 2)), (Holes(), (4, 3)), (Smaller(4), (3, 3))],
 )
 def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, channels, pictures):
     opened = Derived(str(pictures), by, SMALL).open()
@@ -327,7 +382,9 @@ def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, 
     np.testing.assert_array_equal(first["a"], second["a"])
     shown = by.shown(first["a"], first["b"])
     assert shown.shape == (2, 16, 16, 3)
-    np.testing.assert_allclose(shown, Derived(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02)
+    np.testing.assert_allclose(
+        shown, Derived(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -344,7 +401,9 @@ def test_lab_of_known_colours():
     colours = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [0, 0, 0]], np.float32)
     known = [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [53.39, 0, 0]]
     np.testing.assert_allclose(to_lab(colours) * [50, 110, 110] + [50, 0, 0], known, atol=0.05)
-    np.testing.assert_allclose(luma(colours)[:, 0], [2 * 0.299 - 1, 2 * 0.587 - 1, 2 * 0.114 - 1, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        luma(colours)[:, 0], [2 * 0.299 - 1, 2 * 0.587 - 1, 2 * 0.114 - 1, 0], atol=1e-6
+    )
 
 
 def test_what_a_user_gives_stands_for_the_input():
@@ -358,7 +417,9 @@ def test_what_a_user_gives_stands_for_the_input():
     result = Holes().shown(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
     assert (result[2:5, 3:7] == 0.5).all()
     np.testing.assert_array_equal(result[6:], picture[6:, :, :3])
-    grey = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(3, axis=2)
+    grey = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(
+        3, axis=2
+    )
     np.testing.assert_allclose(Grey().given(grey)[..., 0], grey[..., 0], atol=1e-6)
     with_colour = Lab().shown(Lab().given(grey)[None], np.zeros((1, 12, 12, 2), np.float32))[0]
     np.testing.assert_allclose(with_colour, grey, atol=2e-3)
@@ -383,7 +444,8 @@ def test_digits_come_with_their_class():
     assert batch["x"].shape == (32, 16, 16, 1)
     assert batch["y"].shape == (32, 10)
     np.testing.assert_array_equal(batch["y"].sum(1), 1)
-    # A nearest-mean classifier of real digits agrees with the labels, so that pictures and labels belong together.
+    # A nearest-mean classifier of real digits agrees with the labels, so that pictures and labels
+    # belong together.
     many = opened.batches(1600, seed=1)[0]
     means = np.stack([many["x"][many["y"][:, i] > 0].mean(0).ravel() for i in range(10)])
     nearest = ((batch["x"].reshape(32, 1, -1) - means) ** 2).sum(-1).argmin(1)
@@ -393,10 +455,22 @@ def test_digits_come_with_their_class():
 def test_the_embedded_groups_hold_what_they_say():
     opened = Labelled(OpenMojiGroups(("faces", "animals")), Cut(64, 64), channels=3).open()
     assert opened.classes == ("faces", "animals")
-    labels = np.array([label for _, label in (opened.streams[0].train[i] for i in range(len(opened.streams[0].train)))])
+    labels = np.array(
+        [
+            label
+            for _, label in (
+                opened.streams[0].train[i] for i in range(len(opened.streams[0].train))
+            )
+        ]
+    )
     assert (np.bincount(labels) > 60).all()
     yellow = [
-        np.mean([(x[..., 2] < 100) & (x[..., 0] > 200) for x in (opened.streams[0].train[int(i)][0] for i in rows[:40])])
+        np.mean(
+            [
+                (x[..., 2] < 100) & (x[..., 0] > 200)
+                for x in (opened.streams[0].train[int(i)][0] for i in rows[:40])
+            ]
+        )
         for rows in (np.flatnonzero(labels == k) for k in (0, 1))
     ]
     assert yellow[0] > 2 * yellow[1]  # faces are yellow
@@ -410,7 +484,9 @@ def test_a_folder_of_classes(tmp_path):
         for kind in ("cat", "dog"):
             (tmp_path / split / kind).mkdir(parents=True)
             for number in range(count):
-                Image.fromarray(noise(number, 20, 20, 3)).save(tmp_path / split / kind / f"{number}.png")
+                Image.fromarray(noise(number, 20, 20, 3)).save(
+                    tmp_path / split / kind / f"{number}.png"
+                )
     opened = Labelled(str(tmp_path), SMALL, channels=3).open()
     assert opened.classes == ("cat", "dog")
     assert opened.counts() == "6 training and 2 test, classes cat, dog"

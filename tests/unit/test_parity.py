@@ -1,4 +1,6 @@
-"""Layers, blocks, losses, Adam, networks: what PyTorch makes of the same numbers (tests/golden/make_with_torch.py)."""
+"""Layers, blocks, losses, Adam, networks: what PyTorch makes of the same numbers
+(tests/golden/make_with_torch.py).
+"""
 
 from pathlib import Path
 
@@ -37,12 +39,16 @@ def double():
         yield
 
 
-# ------------------------------------------------------------------------------------------------ layers
+# ------------------------------------------------------------------------------------------- layers
 
 
 def hwio(weight: np.ndarray, transposed: bool = False) -> np.ndarray:
     """Conv2d stores OIHW, ConvTranspose2d IOHW."""
-    return weight.transpose((2, 3, 0, 1) if transposed else (2, 3, 1, 0)) if weight.ndim == 4 else weight
+    return (
+        weight.transpose((2, 3, 0, 1) if transposed else (2, 3, 1, 0))
+        if weight.ndim == 4
+        else weight
+    )
 
 
 def convolution(weights: dict[str, np.ndarray], transposed: bool = False) -> dict[str, np.ndarray]:
@@ -53,7 +59,9 @@ def convolution(weights: dict[str, np.ndarray], transposed: bool = False) -> dic
 
 
 def assert_same(name: str, f, params) -> dict:
-    """f(params, x) and its gradients are PyTorch's to 1e-10; returns the gradients by the parameters."""
+    """f(params, x) and its gradients are PyTorch's to 1e-10; returns the gradients by the
+    parameters.
+    """
     x, seed = GOLDEN[f"{name}/input_0"], GOLDEN[f"{name}/seed"]
     y, pull = jax.vjp(f, params, x)
     np.testing.assert_allclose(y, GOLDEN[f"{name}/output"], atol=1e-10)
@@ -80,7 +88,11 @@ def test_convolutions_and_resampling(name: str, layer: nn.Module, double):
 
     params = tree(part(GOLDEN, name, "weights"))
     grads = assert_same(name, lambda p, x: layer.apply({"params": p}, x), params)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), grads, tree(part(GOLDEN, name, "grads")))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10),
+        grads,
+        tree(part(GOLDEN, name, "grads")),
+    )
 
 
 @pytest.mark.parametrize("name", ["halved/even", "halved/odd", "instance_norm"])
@@ -99,7 +111,9 @@ def test_batch_norm_and_its_running_statistics(mode: str, double):
         assert not np.allclose(after["running_var"], stats["var"])
 
     def normed(params, x):
-        return BatchNorm().apply({"params": params, "batch_stats": stats}, x, mode == "train", mutable=["batch_stats"])
+        return BatchNorm().apply(
+            {"params": params, "batch_stats": stats}, x, mode == "train", mutable=["batch_stats"]
+        )
 
     grads = assert_same(name, lambda p, x: normed(p, x)[0], params)
     for ours, theirs in (("scale", "weight"), ("bias", "bias")):
@@ -117,21 +131,27 @@ def test_a_residual_block(norm, double):
     def tree(weights):
         found: dict = {}
         for i, at in enumerate((1, 5)):
-            found[f"conv_{i}"] = convolution({k: x for k, x in weights.items() if k.startswith(f"conv_block.{at}.")})
+            found[f"conv_{i}"] = convolution(
+                {k: x for k, x in weights.items() if k.startswith(f"conv_block.{at}.")}
+            )
             if norm == "batch":
                 start = f"conv_block.{at + 1}."
-                found[f"norm_{i}"] = {"batch": {"scale": weights[f"{start}weight"], "bias": weights[f"{start}bias"]}}
+                found[f"norm_{i}"] = {
+                    "batch": {"scale": weights[f"{start}weight"], "bias": weights[f"{start}bias"]}
+                }
         return found
 
     def run(params, x):
-        return block.apply({"params": params, "batch_stats": stats}, x, True, mutable=["batch_stats"])[0]
+        return block.apply(
+            {"params": params, "batch_stats": stats}, x, True, mutable=["batch_stats"]
+        )[0]
 
     grads = assert_same(f"block/{norm}", run, tree(part(GOLDEN, f"block/{norm}", "weights")))
     wanted = tree(part(GOLDEN, f"block/{norm}", "grads"))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), grads, wanted)
 
 
-# ------------------------------------------------------------------------------------------------ losses and Adam
+# ---------------------------------------------------------------------------------- losses and Adam
 
 DISTANCES = {
     "l1": pixel.l1,
@@ -144,14 +164,18 @@ DISTANCES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted({"/".join(key.split("/")[:3]) for key in GOLDEN if key.startswith("gan/")}))
+@pytest.mark.parametrize(
+    "name", sorted({"/".join(key.split("/")[:3]) for key in GOLDEN if key.startswith("gan/")})
+)
 def test_adversarial_losses(name: str, double):
     _, loss, piece = name.split("/")
     f = getattr(getattr(adversarial, loss), piece)
     z = GOLDEN[f"{name}/input_0"]
     value, grad = jax.value_and_grad(f)(z)
     np.testing.assert_allclose(value, GOLDEN[f"{name}/output"], rtol=1e-12)
-    np.testing.assert_allclose(grad * GOLDEN[f"{name}/seed"], GOLDEN[f"{name}/input_grad_0"], atol=1e-12)
+    np.testing.assert_allclose(
+        grad * GOLDEN[f"{name}/seed"], GOLDEN[f"{name}/input_grad_0"], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -167,7 +191,9 @@ def test_distances(name: str, double):
 def test_total_variation(double):
     value, grad = jax.value_and_grad(feature.total_variation)(GOLDEN["total_variation/input_0"])
     np.testing.assert_allclose(value, GOLDEN["total_variation/output"], rtol=1e-12)
-    np.testing.assert_allclose(grad * GOLDEN["total_variation/seed"], GOLDEN["total_variation/input_grad_0"], atol=1e-11)
+    np.testing.assert_allclose(
+        grad * GOLDEN["total_variation/seed"], GOLDEN["total_variation/input_grad_0"], atol=1e-11
+    )
 
 
 def test_adam_and_its_schedule(double):
@@ -182,7 +208,7 @@ def test_adam_and_its_schedule(double):
         np.testing.assert_allclose(x, GOLDEN["adam/params"][step + 1], rtol=1e-5, atol=1e-6)
 
 
-# ------------------------------------------------------------------------------------------------ networks
+# ----------------------------------------------------------------------------------------- networks
 
 MODULES = {
     "resnet": ResNetGenerator(width=2, blocks=2, channels=2),
@@ -200,7 +226,9 @@ MODULES = {
 
 
 def unknown_biases(layers: list[Layer], tree: dict) -> None:
-    """The common code has no bias where it has no norm; ours has, and its gradient is not to be compared."""
+    """The common code has no bias where it has no norm; ours has, and its gradient is not to be
+    compared.
+    """
     for layer in layers:
         if not layer.norm and not layer.bias:
             branch = tree
@@ -214,10 +242,14 @@ def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
     network = recognised(part(NETWORKS, name, "weights"), name)
     assert network.module == MODULES[name]
     x, seed = NETWORKS[f"{name}/input_0"], NETWORKS[f"{name}/seed"]
-    module = network.module.clone(dropout=0.0) if hasattr(network.module, "dropout") else network.module
+    module = (
+        network.module.clone(dropout=0.0) if hasattr(network.module, "dropout") else network.module
+    )
 
     def run(params, x):
-        return module.apply({"params": params, "batch_stats": network.stats}, x, train=True, mutable=["batch_stats"])
+        return module.apply(
+            {"params": params, "batch_stats": network.stats}, x, train=True, mutable=["batch_stats"]
+        )
 
     y, pull, updated = jax.vjp(run, network.params, x, has_aux=True)
     np.testing.assert_allclose(y, NETWORKS[f"{name}/output"], atol=2e-5)
@@ -228,7 +260,9 @@ def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
     ours = state_dict(Network(module, of_params, updated.get("batch_stats", {})))
     for key, wanted in part(NETWORKS, name, "grads").items():
         # A bias before a norm has no gradient but rounding.
-        np.testing.assert_allclose(ours[key], wanted, atol=3e-4 * max(1, np.abs(wanted).max()), err_msg=key)
+        np.testing.assert_allclose(
+            ours[key], wanted, atol=3e-4 * max(1, np.abs(wanted).max()), err_msg=key
+        )
     for key, wanted in part(NETWORKS, name, "after").items():
         np.testing.assert_allclose(ours[key], wanted, atol=1e-5, err_msg=key)
 
@@ -236,7 +270,9 @@ def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
 def with_draws(module: nn.Module, seed: int) -> dict[str, np.ndarray]:
     """The weights of make_with_torch.py's `with_draws`, by PyTorch's names."""
     side = 256 if isinstance(module, UNet) else 64
-    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False))
+    shapes = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False)
+    )
     zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
     state = state_dict(Network(module, zeros["params"], zeros.get("batch_stats", {})))
     values = drawn({name: x.shape for name, x in state.items()}, seed)

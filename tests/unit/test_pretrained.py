@@ -36,7 +36,9 @@ def torchvision_names(params: dict, depth: int) -> dict[str, np.ndarray]:
     """As torchvision would name and lay out our parameters; with a classifier that nobody reads."""
     arrays = {"classifier.0.weight": np.zeros((64, 1000), np.float32)}
     for place, name in pretrained._torchvision_names(depth).items():
-        arrays[f"{place}.weight"] = np.ascontiguousarray(params[name]["kernel"].transpose(3, 2, 0, 1))
+        arrays[f"{place}.weight"] = np.ascontiguousarray(
+            params[name]["kernel"].transpose(3, 2, 0, 1)
+        )
         arrays[f"{place}.bias"] = params[name]["bias"]
     return arrays
 
@@ -52,12 +54,13 @@ def narrow_vgg19() -> dict[str, np.ndarray]:
     return arrays
 
 
-# ------------------------------------------------------------------------------------------------ the embedded weights
+# ----------------------------------------------------------------------------- the embedded weights
 
 
 def test_the_embedded_weights_are_imagenets(embedded):
     assert sorted(embedded) == sorted([*vgg.convolutions(16), "mean", "deviation"])
-    # The first layer's filters as torchvision's vgg16-397923af has them: the first tap, and the first bias.
+    # The first layer's filters as torchvision's vgg16-397923af has them: the first tap, and the
+    # first bias.
     np.testing.assert_allclose(embedded["conv1_1"]["kernel"][0, 0, 0, 0], -0.5537, atol=1e-4)
     np.testing.assert_allclose(embedded["conv1_1"]["bias"][0], 0.4034, atol=1e-4)
 
@@ -73,7 +76,9 @@ def test_the_cache_is_read_and_a_damaged_one_is_not_believed(embedded, capsys):
     np.testing.assert_array_equal(again["conv5_3"]["kernel"], embedded["conv5_3"]["kernel"])
     assert path.read_bytes() == whole
     path.write_bytes(whole[:5000])
-    np.testing.assert_array_equal(load_vgg()[1]["params"]["conv1_2"]["bias"], embedded["conv1_2"]["bias"])
+    np.testing.assert_array_equal(
+        load_vgg()[1]["params"]["conv1_2"]["bias"], embedded["conv1_2"]["bias"]
+    )
     assert not list(path.parent.glob(".*"))
 
 
@@ -84,7 +89,7 @@ def test_a_damaged_package_is_said(embedded, tmp_path, monkeypatch):
         load_vgg("embedded")
 
 
-# ------------------------------------------------------------------------------------------------ files
+# -------------------------------------------------------------------------------------------- files
 
 
 def test_safetensors_with_torchvisions_names(embedded, tmp_path):
@@ -92,7 +97,9 @@ def test_safetensors_with_torchvisions_names(embedded, tmp_path):
     safetensors.numpy.save_file(torchvision_names(embedded, 16), path)
     depth, params = load_vgg(str(path))
     assert depth == 16
-    np.testing.assert_array_equal(params["params"]["conv4_2"]["kernel"], embedded["conv4_2"]["kernel"])
+    np.testing.assert_array_equal(
+        params["params"]["conv4_2"]["kernel"], embedded["conv4_2"]["kernel"]
+    )
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UserError, match="damaged or cut off"):
         load_vgg(str(path))
@@ -100,7 +107,9 @@ def test_safetensors_with_torchvisions_names(embedded, tmp_path):
 
 def test_vgg19_is_known_by_its_shapes(tmp_path):
     path = tmp_path / "any_name.safetensors"
-    safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in narrow_vgg19().items()}, path)
+    safetensors.numpy.save_file(
+        {k: np.ascontiguousarray(v) for k, v in narrow_vgg19().items()}, path
+    )
     depth, params = load_vgg(str(path))
     assert depth == 19
     assert params["params"]["conv5_4"]["kernel"].dtype == np.float32
@@ -108,7 +117,10 @@ def test_vgg19_is_known_by_its_shapes(tmp_path):
 
 def test_another_network_is_refused(tmp_path):
     path = tmp_path / "alexnet.safetensors"
-    arrays = {"features.0.weight": np.zeros((64, 3, 11, 11), np.float32), "features.0.bias": np.zeros(64, np.float32)}
+    arrays = {
+        "features.0.weight": np.zeros((64, 3, 11, 11), np.float32),
+        "features.0.bias": np.zeros(64, np.float32),
+    }
     safetensors.numpy.save_file(arrays, path)
     with pytest.raises(UserError, match="another network than VGG-16 or VGG-19"):
         load_vgg(str(path))
@@ -122,7 +134,10 @@ def test_weights_that_are_not_numbers_are_refused(embedded, tmp_path):
         load_vgg(str(tmp_path / "nan.safetensors"))
 
 
-@pytest.mark.parametrize("pattern", ["block{0}_conv{1}/block{0}_conv{1}_{2}_1:0", "block{0}_conv{1}/block{0}_conv{1}/{3}:0"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["block{0}_conv{1}/block{0}_conv{1}_{2}_1:0", "block{0}_conv{1}/block{0}_conv{1}/{3}:0"],
+)
 def test_kerass_files_see_the_same(embedded, tmp_path, pattern):
     """Keras's first layer sees BGR in [0, 255] minus a mean; ours, after reading, RGB in [0, 1]."""
     path = tmp_path / "notop.h5"
@@ -151,7 +166,7 @@ def test_files_that_are_not_there_or_no_weights(tmp_path):
         load_vgg(str(tmp_path / "vgg.onnx"))
 
 
-# ------------------------------------------------------------------------------------------------ .pth
+# --------------------------------------------------------------------------------------------- .pth
 
 
 @pytest.mark.parametrize(("file", "prefix"), [("zip.pth", ""), ("legacy.pth", "state_dict.")])
@@ -191,7 +206,10 @@ def test_code_in_a_pickle_is_not_executed(reader, tmp_path):
     harm = tmp_path / "harm"
     path = tmp_path / "vgg16.pth"
     path.write_bytes(pickle.dumps({"VGG16_0": Code(harm)}))
-    with pytest.raises(UserError, match=r"asks for .*mkdir, which a file of weights does not need; it was not executed"):
+    with pytest.raises(
+        UserError,
+        match=r"asks for .*mkdir, which a file of weights does not need; it was not executed",
+    ):
         reader(path)
     assert not harm.exists()
 
@@ -201,7 +219,9 @@ def test_code_in_torchs_own_form_is_not_executed(tmp_path):
 
     harm = tmp_path / "harm"
     with zipfile.ZipFile(tmp_path / "x.pth", "w") as file:
-        file.writestr("archive/data.pkl", pickle.dumps({"features.0.weight": Code(harm)}, protocol=2))
+        file.writestr(
+            "archive/data.pkl", pickle.dumps({"features.0.weight": Code(harm)}, protocol=2)
+        )
     with pytest.raises(UserError, match="was not executed"):
         load_vgg(str(tmp_path / "x.pth"))
     assert not harm.exists()
@@ -228,16 +248,19 @@ def test_torchvisions_names_carry_their_checksum(tmp_path):
         load_vgg(str(path))
     right = tmp_path / f"vgg16-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     right.write_bytes(data)
-    with pytest.raises(UserError, match="another network"):  # the checksum is right, and the network a toy
+    # the checksum is right, and the network a toy
+    with pytest.raises(UserError, match="another network"):
         load_vgg(str(right))
 
 
-# ------------------------------------------------------------------------------------------------ the hub
+# ------------------------------------------------------------------------------------------ the hub
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A server on this machine with a VGG-19 and a large classifier, that answers as the hub does; yields what it sent."""
+    """A server on this machine with a VGG-19 and a large classifier, that answers as the hub does;
+    yields what it sent.
+    """
     arrays = {k: np.ascontiguousarray(v) for k, v in narrow_vgg19().items()} | {
         "classifier.0.weight": np.zeros((4096, 2048), "f2")
     }
@@ -246,7 +269,10 @@ def hub(monkeypatch, tmp_path):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            if self.path == "/timm/vgg19.tv_in1k/resolve/128d4708565b3a414bcbb9bbad440b2fe37b9f18/model.safetensors":
+            if (
+                self.path == "/timm/vgg19.tv_in1k/resolve/"
+                "128d4708565b3a414bcbb9bbad440b2fe37b9f18/model.safetensors"
+            ):
                 self.send_response(302)
                 self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/storage")
                 self.end_headers()
@@ -287,12 +313,19 @@ def test_from_the_hub_the_convolutions_alone_are_read_once(hub):
 def test_without_a_network_the_ways_out_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("IMGTRANS_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match=r"could not be fetched.*--config\.weights=embedded.*--config\.weights=FILE"):
+    with pytest.raises(
+        UserError, match=r"could not be fetched.*--config\.weights=embedded.*--config\.weights=FILE"
+    ):
         load_vgg("vgg19")
 
 
 def test_a_header_that_lies_is_said(tmp_path):
-    for header in (b"{", json.dumps({"features.0.bias": {"dtype": "F32", "shape": [64], "data_offsets": [0, 9]}}).encode()):
+    for header in (
+        b"{",
+        json.dumps(
+            {"features.0.bias": {"dtype": "F32", "shape": [64], "data_offsets": [0, 9]}}
+        ).encode(),
+    ):
         path = tmp_path / "x.safetensors"
         path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(300))
         with pytest.raises(UserError, match="damaged or cut off"):

@@ -17,7 +17,9 @@ from imgtrans_jax.types import UserError
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_an_armed_stop_asks_to_save_and_gives_the_signals_back(number, capsys):
-    before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    }
     with Stop() as stop:
         stop.arm()
         assert not stop.asked(1)
@@ -52,7 +54,11 @@ def test_a_platform_without_hangups_has_none(monkeypatch):
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
-    with alone_in(tmp_path), pytest.raises(UserError, match="Another run trains in"), alone_in(tmp_path):
+    with (
+        alone_in(tmp_path),
+        pytest.raises(UserError, match="Another run trains in"),
+        alone_in(tmp_path),
+    ):
         pass
     with alone_in(tmp_path):
         pass
@@ -72,7 +78,9 @@ MARK = ".owner.json"
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_a_file_system_without_locks_is_said_and_two_runs_are_refused_all_the_same(tmp_path, capsys):
+def test_a_file_system_without_locks_is_said_and_two_runs_are_refused_all_the_same(
+    tmp_path, capsys
+):
     with alone_in(tmp_path):
         assert "knows no locks" in capsys.readouterr().out
         words = rf"Process {os.getpid()} on {socket.gethostname()} has trained in"
@@ -87,16 +95,24 @@ def test_the_mark_of_a_dead_process_is_removed_and_that_of_another_host_is_named
     mark = tmp_path / MARK
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    mark.write_text(json.dumps({"host": socket.gethostname(), "process": ended.pid, "since": "yesterday"}))
+    mark.write_text(
+        json.dumps({"host": socket.gethostname(), "process": ended.pid, "since": "yesterday"})
+    )
     with alone_in(tmp_path):
         assert f"process {ended.pid}) has ended" in capsys.readouterr().out
     for text, words in (
-        (json.dumps({"host": "node7", "process": 12, "since": "Monday"}), "Process 12 on node7 .* since Monday"),
+        (
+            json.dumps({"host": "node7", "process": 12, "since": "Monday"}),
+            "Process 12 on node7 .* since Monday",
+        ),
         ("", "on an unknown host"),
         ("[1]", "on an unknown host"),
     ):
         mark.write_text(text)
-        with pytest.raises(UserError, match=rf"{words}.*remove .*{MARK} and start again"), alone_in(tmp_path):
+        with (
+            pytest.raises(UserError, match=rf"{words}.*remove .*{MARK} and start again"),
+            alone_in(tmp_path),
+        ):
             pass
         assert mark.read_text() == text
 

@@ -22,8 +22,14 @@ SPACES = {
         [[0.5151, 0.2920, 0.1571], [0.2412, 0.6922, 0.0666], [-0.0010, 0.0419, 0.7841]],
         "srgb",
     ),
-    "Adobe RGB": ([[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]], 2.19921875),
-    "ProPhoto": ([[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]], 461 / 256),
+    "Adobe RGB": (
+        [[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]],
+        2.19921875,
+    ),
+    "ProPhoto": (
+        [[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]],
+        461 / 256,
+    ),
 }
 RED = {"Display P3": (202, 59, 44), "Adobe RGB": (189, 44, 36), "ProPhoto": (151, 67, 33)}
 """How (220, 40, 30) of sRGB is stored in each."""
@@ -35,7 +41,12 @@ def fixed(*numbers):
 
 def curve(kind):
     if kind == "srgb":
-        return b"para" + bytes(4) + struct.pack(">HH", 3, 0) + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+        return (
+            b"para"
+            + bytes(4)
+            + struct.pack(">HH", 3, 0)
+            + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+        )
     if isinstance(kind, float):
         return b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(kind * 256))
     table = np.rint(np.asarray(kind) * 65535).astype(int)
@@ -55,9 +66,17 @@ def profile(space, tags):
 
 def rgb_profile(name):
     columns, kind = SPACES[name]
-    xyz = {c + b"XYZ": b"XYZ " + bytes(4) + fixed(*np.array(columns)[:, i]) for i, c in enumerate((b"r", b"g", b"b"))}
+    xyz = {
+        c + b"XYZ": b"XYZ " + bytes(4) + fixed(*np.array(columns)[:, i])
+        for i, c in enumerate((b"r", b"g", b"b"))
+    }
     return profile(
-        b"RGB ", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), **xyz, **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve(kind))}
+        b"RGB ",
+        {
+            b"wtpt": b"XYZ " + bytes(4) + fixed(*D50),
+            **xyz,
+            **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve(kind)),
+        },
     )
 
 
@@ -91,7 +110,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 @pytest.mark.parametrize("name", SPACES)
 def test_the_red_of_the_issue(name, tmp_path):
     Image.new("RGB", (8, 8), RED[name]).save(tmp_path / "x.png", icc_profile=rgb_profile(name))
-    np.testing.assert_allclose(images.read_picture(tmp_path / "x.png")[0, 0].astype(int), (220, 40, 30), atol=2)
+    np.testing.assert_allclose(
+        images.read_picture(tmp_path / "x.png")[0, 0].astype(int), (220, 40, 30), atol=2
+    )
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -109,7 +130,9 @@ def test_the_red_of_the_issue(name, tmp_path):
     ],
 )
 def test_rgb_in_every_form(name, form, mode, options, tmp_path):
-    """Within a level of the formulas where the form keeps pixels as they are and carries a profile."""
+    """Within a level of the formulas where the form keeps pixels as they are and carries a
+    profile.
+    """
     path = tmp_path / f"x.{form}"
     image = Image.fromarray(PIXELS)
     alpha = Image.fromarray(PIXELS[..., 0])
@@ -176,11 +199,20 @@ def cmyk_profile():
     c, m, y, k = grid.T
     lightness = 100 - 25 * c - 35 * m - 5 * y
     lightness = np.where(k == 1, 10, lightness)
-    lab = np.stack([lightness * 2.55, 128 - 40 * c * (1 - k) + 60 * m * (1 - k), 128 + 80 * y * (1 - k) - 30 * c * (1 - k)], 1)
+    lab = np.stack(
+        [
+            lightness * 2.55,
+            128 - 40 * c * (1 - k) + 60 * m * (1 - k),
+            128 + 80 * y * (1 - k) - 30 * c * (1 - k),
+        ],
+        1,
+    )
     head = b"mft1" + bytes(4) + struct.pack(">BBBx", 4, 3, 2) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
     straight = bytes(range(256))
     lut = head + straight * 4 + bytes(np.rint(lab).astype(np.uint8).ravel().tolist()) + straight * 3
-    whole = profile(b"CMYK", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"A2B0": lut, b"A2B1": lut})
+    whole = profile(
+        b"CMYK", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"A2B0": lut, b"A2B1": lut}
+    )
     return whole[:12] + b"prtr" + whole[16:20] + b"Lab " + whole[24:]
 
 
@@ -189,7 +221,9 @@ def test_cmyk(form, tmp_path):
     inks = np.zeros((8, 40, 4), np.uint8)
     for place in range(4):
         inks[:, 8 * place : 8 * place + 8, place] = 255
-    Image.frombytes("CMYK", (40, 8), inks.tobytes()).save(tmp_path / f"x.{form}", icc_profile=cmyk_profile())
+    Image.frombytes("CMYK", (40, 8), inks.tobytes()).save(
+        tmp_path / f"x.{form}", icc_profile=cmyk_profile()
+    )
     found = images.read_picture(tmp_path / f"x.{form}").astype(int)
     cyan, magenta, yellow, black, paper = (found[4, 4 + 8 * i] for i in range(5))
     np.testing.assert_allclose(paper, 255, atol=3)
@@ -226,13 +260,17 @@ DAMAGED = {
 @pytest.mark.parametrize("form", ["png", "tif", "webp"])
 def test_a_damaged_profile_is_left_out_with_one_word(name, form, tmp_path, capsys):
     path = tmp_path / f"x.{form}"
-    Image.fromarray(PIXELS).save(path, icc_profile=DAMAGED[name], **({"lossless": True} if form == "webp" else {}))
+    Image.fromarray(PIXELS).save(
+        path, icc_profile=DAMAGED[name], **({"lossless": True} if form == "webp" else {})
+    )
     for _ in range(3):
         np.testing.assert_array_equal(images.read_picture(path), PIXELS)
     said = capsys.readouterr().out
     assert said.count(f"The colour profile of {path} is left out") == 1
     deep = tmp_path / "deep.png"
-    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257).save(deep, icc_profile=rgb_profile("ProPhoto"))
+    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257).save(
+        deep, icc_profile=rgb_profile("ProPhoto")
+    )
     np.testing.assert_allclose(images.read_picture(deep)[..., 0], PIXELS[..., 0] / 255, atol=1e-6)
     assert f"The colour profile of {deep} is left out" in capsys.readouterr().out
 
@@ -251,10 +289,18 @@ def test_a_profile_that_cannot_be_unpacked_is_left_out(tmp_path, capsys):
 @given(st.data())
 def test_no_profile_is_more_than_a_word(data):
     """Mutated profiles, read as those of colour and of grey."""
-    whole = bytearray(data.draw(st.sampled_from([rgb_profile("Display P3"), grey_profile("srgb"), cmyk_profile()])))
+    whole = bytearray(
+        data.draw(
+            st.sampled_from([rgb_profile("Display P3"), grey_profile("srgb"), cmyk_profile()])
+        )
+    )
     for _ in range(data.draw(st.integers(1, 6))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    mutated = bytes(whole[: data.draw(st.integers(0, len(whole)))]) if data.draw(st.booleans()) else bytes(whole)
+    mutated = (
+        bytes(whole[: data.draw(st.integers(0, len(whole)))])
+        if data.draw(st.booleans())
+        else bytes(whole)
+    )
     found = grey_curve(mutated)
     if found is not None:
         assert np.isfinite(found(np.linspace(0, 1, 9))).all()
@@ -264,7 +310,7 @@ def test_no_profile_is_more_than_a_word(data):
         assert in_srgb(image, "x.tif").size == (8, 8)
 
 
-# ------------------------------------------------------------------------------------------------ PNG's own chunks
+# --------------------------------------------------------------------------------- PNG's own chunks
 
 
 def chunks(gamma, chromaticity=None):
@@ -284,13 +330,19 @@ def test_gamma_and_primaries_of_a_png(tmp_path):
     np.testing.assert_allclose(images.read_picture(path), encoded(PIXELS / 255), atol=1.1)
     Image.fromarray(PIXELS).save(path, pnginfo=chunks(1 / 2.2, P3))
     xyz = (PIXELS / 255) ** 2.2 @ np.array(SPACES["Display P3"][0]).T
-    np.testing.assert_allclose(images.read_picture(path), encoded(xyz @ np.linalg.inv(SRGB).T), atol=2.1)
+    np.testing.assert_allclose(
+        images.read_picture(path), encoded(xyz @ np.linalg.inv(SRGB).T), atol=2.1
+    )
     Image.fromarray(PIXELS).save(path, pnginfo=chunks(1 / 2.2))  # what sRGB files say of themselves
     np.testing.assert_array_equal(images.read_picture(path), PIXELS)
     Image.fromarray(PIXELS[..., 0]).save(path, pnginfo=chunks(1.0))
-    np.testing.assert_allclose(images.read_picture(path)[..., 0], encoded(PIXELS[..., 0] / 255), atol=1.1)
+    np.testing.assert_allclose(
+        images.read_picture(path)[..., 0], encoded(PIXELS[..., 0] / 255), atol=1.1
+    )
     Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257).save(path, pnginfo=chunks(1.0))
-    np.testing.assert_allclose(255 * images.read_picture(path)[..., 0], encoded(PIXELS[..., 0] / 255), atol=0.01)
+    np.testing.assert_allclose(
+        255 * images.read_picture(path)[..., 0], encoded(PIXELS[..., 0] / 255), atol=0.01
+    )
 
 
 @pytest.mark.parametrize("chromaticity", [(0.3, 0.0, 0, 0, 0, 0, 0, 0), (0.3,) * 8, (4e4,) * 8])
@@ -302,4 +354,6 @@ def test_primaries_that_are_none_are_left_out_with_a_word(chromaticity, tmp_path
 
 def test_our_own_profile_is_read_by_littlecms_as_meant():
     made = ImageCms.ImageCmsProfile(io.BytesIO(made_profile(2.2, P3)))
-    np.testing.assert_allclose(np.array(made.profile.red_colorant[0]), np.array(SPACES["Display P3"][0])[:, 0], atol=2e-3)
+    np.testing.assert_allclose(
+        np.array(made.profile.red_colorant[0]), np.array(SPACES["Display P3"][0])[:, 0], atol=2e-3
+    )

@@ -27,7 +27,11 @@ def test_a_step_with_remat_takes_less_memory():
     batch = {side: np.zeros((1, 32, 32, 3), np.float32) for side in "ab"}
 
     def working_memory(remat: bool) -> int:
-        recipe = CycleGAN(ResNetGenerator(width=8, blocks=2, remat=remat), PatchGAN(width=4, layers=1), pool_size=0)
+        recipe = CycleGAN(
+            ResNetGenerator(width=8, blocks=2, remat=remat),
+            PatchGAN(width=4, layers=1),
+            pool_size=0,
+        )
         program = Program(Experiment(recipe=recipe), device_mesh((0, 1), 1), batch, per_epoch=100)
         with form("plain"):
             found = program._compiled({}).memory_analysis()
@@ -40,7 +44,12 @@ def test_a_step_with_remat_takes_less_memory():
 def program(schedule, per_epoch: int) -> Program:
     recipe = CycleGAN(ResNetGenerator(width=2, blocks=0), PatchGAN(width=2, layers=0), pool_size=0)
     batch = {side: np.zeros((1, 16, 16, 3), np.float32) for side in "ab"}
-    return Program(Experiment(recipe=recipe, optimizer=Adam(schedule)), device_mesh((0, 1), 1), batch, per_epoch)
+    return Program(
+        Experiment(recipe=recipe, optimizer=Adam(schedule)),
+        device_mesh((0, 1), 1),
+        batch,
+        per_epoch,
+    )
 
 
 @pytest.mark.parametrize(

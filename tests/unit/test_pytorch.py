@@ -1,4 +1,6 @@
-"""Files of the common PyTorch code: recognised and written back, and what is wrong with others said."""
+"""Files of the common PyTorch code: recognised and written back, and what is wrong with others
+said.
+"""
 
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ def tensors(name: str = "latest_net_G_A.pth") -> dict[str, np.ndarray]:
     return read_torch(GOLDEN / name)
 
 
-# ------------------------------------------------------------------------------------------------ good files
+# --------------------------------------------------------------------------------------- good files
 
 
 @pytest.mark.parametrize("name", ["latest_net_G_A.pth", "old_net_G_A.pth", "half_net_G_A.pth"])
@@ -36,12 +38,16 @@ def test_one_network_in_four_dresses(name):
     assert ours.keys() == wanted.keys()
     for key in wanted:
         assert ours[key].dtype == np.float32
-        np.testing.assert_allclose(ours[key], wanted[key], atol=1e-3 if name.startswith("half") else 0)
+        np.testing.assert_allclose(
+            ours[key], wanted[key], atol=1e-3 if name.startswith("half") else 0
+        )
 
 
 def test_the_one_generator_of_a_checkpoint_is_found():
     both = {
-        f"{n}.{k}": x for n, file in (("G", "latest_net_G.pth"), ("D", "latest_net_D_A.pth")) for k, x in tensors(file).items()
+        f"{n}.{k}": x
+        for n, file in (("G", "latest_net_G.pth"), ("D", "latest_net_D_A.pth"))
+        for k, x in tensors(file).items()
     }
     found, wanted = state_dict(recognised(both, "x")), tensors("latest_net_G.pth")
     assert all(np.array_equal(found[key], wanted[key]) for key in wanted)
@@ -76,7 +82,9 @@ def test_all_sorts_of_the_same_layers_are_told_apart():
         (PatchGAN(width=3, layers=0, norm="none"), 2),
     ):
         network = with_weights(module, channels, rng)
-        found = recognised({f"state_dict.module.{key}": x for key, x in state_dict(network).items()}, "x")
+        found = recognised(
+            {f"state_dict.module.{key}": x for key, x in state_dict(network).items()}, "x"
+        )
         assert (found.module, found.channels) == (module, channels), described(found)
         back, wanted = state_dict(found), state_dict(network)
         assert all(np.array_equal(back[key], wanted[key]) for key in wanted)
@@ -93,7 +101,11 @@ def with_weights(module, channels: int, rng) -> Network:
     def draw(where, leaf):
         inner = where[-1].key == "bias" and not biased and where[-2].key != "batch"
         # Where the common code has no bias ours must be 0 to go there.
-        return np.zeros(leaf.shape, np.float32) if inner else rng.standard_normal(leaf.shape).astype(np.float32)
+        return (
+            np.zeros(leaf.shape, np.float32)
+            if inner
+            else rng.standard_normal(leaf.shape).astype(np.float32)
+        )
 
     drawn = jax.tree.map_with_path(draw, shapes)
     return Network(module, drawn["params"], drawn.get("batch_stats", {}))
@@ -103,14 +115,16 @@ def test_bfloat16_and_safetensors_with_torchs_names(tmp_path):
     import ml_dtypes
 
     rounded = {key: x.astype(ml_dtypes.bfloat16) for key, x in tensors().items()}
-    save_file({key: np.ascontiguousarray(x) for key, x in rounded.items()}, tmp_path / "x.safetensors")
+    save_file(
+        {key: np.ascontiguousarray(x) for key, x in rounded.items()}, tmp_path / "x.safetensors"
+    )
     found = load_file(tmp_path / "x.safetensors")
     assert isinstance(found, Network)
     for key, x in state_dict(found).items():
         np.testing.assert_array_equal(x, rounded[key].astype(np.float32))
 
 
-# ------------------------------------------------------------------------------------------------ other networks
+# ----------------------------------------------------------------------------------- other networks
 
 
 def changed(**changes) -> dict[str, np.ndarray]:
@@ -126,18 +140,39 @@ ZEROS = np.zeros((2,), np.float32)
     ("given", "words"),
     [
         ({"classifier.weight": np.zeros((3, 3), np.float32)}, "holds no network of the common"),
-        ({f"{n}.{k}": x for n in ("netG", "netF") for k, x in tensors().items()}, r"several networks \(netF, netG\)"),
+        (
+            {f"{n}.{k}": x for n in ("netG", "netF") for k, x in tensors().items()},
+            r"several networks \(netF, netG\)",
+        ),
         (changed(model__1__bias=None), "of 1 block but has model.10.conv_block.1.bias"),
-        (changed(model__10__conv_block__5__weight=None, model__10__conv_block__6__weight=None), "lacks model.10.conv_block.6"),
-        (changed(model__4__weight=np.zeros((4, 2, 3, 5), np.float32)), r"model.4.weight is 4x2x3x3; the file has 4x2x3x5"),
+        (
+            changed(model__10__conv_block__5__weight=None, model__10__conv_block__6__weight=None),
+            "lacks model.10.conv_block.6",
+        ),
+        (
+            changed(model__4__weight=np.zeros((4, 2, 3, 5), np.float32)),
+            r"model.4.weight is 4x2x3x3; the file has 4x2x3x5",
+        ),
         (changed(model__3__weight=ZEROS), "has model.3.weight too"),
         (changed(model__2__weight=ZEROS), "instance norms with weights"),
-        (changed(model__10__conv_block__0__weight=np.zeros((8, 8, 3, 3), np.float32)), "pad with zeros"),
-        (changed(model__1__bias=np.array([1, np.nan], np.float32)), "values in model.1.bias that no network has"),
-        (changed(model__1__bias=np.array([1, 1e30], np.float32)), "values in model.1.bias that no network has"),
+        (
+            changed(model__10__conv_block__0__weight=np.zeros((8, 8, 3, 3), np.float32)),
+            "pad with zeros",
+        ),
+        (
+            changed(model__1__bias=np.array([1, np.nan], np.float32)),
+            "values in model.1.bias that no network has",
+        ),
+        (
+            changed(model__1__bias=np.array([1, 1e30], np.float32)),
+            "values in model.1.bias that no network has",
+        ),
         (changed(model__1__bias=np.zeros((0,), np.float32)), "no values in model.1.bias"),
         (changed(model__1__weight=ZEROS), "no convolution"),
-        (changed(model__17__weight=None, model__18__weight=None), "lacks a convolution model.18.weight"),
+        (
+            changed(model__17__weight=None, model__18__weight=None),
+            "lacks a convolution model.18.weight",
+        ),
         ({"model.0.weight": np.zeros((1, 3, 4, 4), np.float32)}, "lacks"),
         ({"net.0.weight": np.zeros((1, 3, 1, 1), np.float32)}, "lacks"),
         ({"model.model.0.weight": np.zeros((1, 3, 4, 4), np.float32)}, "lacks"),
@@ -149,7 +184,9 @@ def test_another_network_is_refused_with_what_is_wrong(given, words):
 
 
 def test_another_blur_is_refused():
-    network = with_weights(ResNetGenerator(width=1, blocks=1, downsample="blurred"), 3, np.random.default_rng(0))
+    network = with_weights(
+        ResNetGenerator(width=1, blocks=1, downsample="blurred"), 3, np.random.default_rng(0)
+    )
     found = state_dict(network)
     found["model.7.filt"] = np.full_like(found["model.7.filt"], 1 / 9)
     with pytest.raises(UserError, match=r"its model.7.filt is another blur"):
@@ -157,11 +194,21 @@ def test_another_blur_is_refused():
 
 
 def test_absurd_depths_are_refused_before_they_are_built():
-    block = {f"conv_block.{i}.{k}": x for i in (1, 5) for k, x in
-             (("weight", np.zeros((4, 4, 3, 3), np.float32)), ("bias", np.zeros((4,), np.float32)))}  # fmt: skip
+    kernel, bias = np.zeros((4, 4, 3, 3), np.float32), np.zeros((4,), np.float32)
+    block = {
+        f"conv_block.{i}.{k}": x
+        for i in (1, 5)
+        for k, x in zip(("weight", "bias"), (kernel, bias), strict=True)
+    }
     many = {f"model.{10 + i}.{key}": x for i in range(5000) for key, x in block.items()}
-    ends = {"model.1.weight": np.zeros((1, 3, 7, 7), np.float32), "model.7.weight": np.zeros((4, 2, 3, 3), np.float32)}
-    ends |= {"model.5010.weight": np.zeros((4, 2, 3, 3)), "model.5017.weight": np.zeros((3, 1, 7, 7), np.float32)}
+    ends = {
+        "model.1.weight": np.zeros((1, 3, 7, 7), np.float32),
+        "model.7.weight": np.zeros((4, 2, 3, 3), np.float32),
+    }
+    ends |= {
+        "model.5010.weight": np.zeros((4, 2, 3, 3)),
+        "model.5017.weight": np.zeros((3, 1, 7, 7), np.float32),
+    }
     began = time.monotonic()
     with pytest.raises(UserError, match="5000 blocks, deeper than any"):
         recognised(many | ends, "x.pth")
@@ -182,7 +229,9 @@ def test_what_the_common_code_has_not_got_is_not_written(module, words):
 
 
 def test_a_bias_that_has_no_place_there_is_not_dropped():
-    network = with_weights(ResNetGenerator(width=1, blocks=0, norm="none"), 3, np.random.default_rng(0))
+    network = with_weights(
+        ResNetGenerator(width=1, blocks=0, norm="none"), 3, np.random.default_rng(0)
+    )
     network.params["head"]["bias"][0] = 1
     with pytest.raises(UserError, match=r"no bias at model.1 for norm='none'"):
         state_dict(network)

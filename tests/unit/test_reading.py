@@ -38,18 +38,38 @@ def saved(image: Image.Image, form: str, **options) -> bytes:
 
 # ------------------------------------------------------------------ forms
 
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(harm) (w) file closefile\n%%EOF\n"
+EPS = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    b"(harm) (w) file closefile\n%%EOF\n"
+)
 REFUSED = {
     "EPS": EPS,
     "EPS of Windows": b"\xc5\xd0\xd3\xc6" + struct.pack("<II", 32, len(EPS)) + bytes(20) + EPS,
     "PS": EPS.replace(b" EPSF-3.0", b""),
-    "WMF": b"\xd7\xcd\xc6\x9a\0\0" + struct.pack("<hhhhH", 0, 0, 9, 9, 72) + bytes(6) + b"\x01\0\x09\0" + bytes(30),
+    "WMF": b"\xd7\xcd\xc6\x9a\0\0"
+    + struct.pack("<hhhhH", 0, 0, 9, 9, 72)
+    + bytes(6)
+    + b"\x01\0\x09\0"
+    + bytes(30),
     "EMF": b"\x01\0\0\0" + bytes(36) + b" EMF" + bytes(60),
     "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>",
     "FITS": b"SIMPLE  =                    T".ljust(2880),
     **{
         form: saved(Image.fromarray(RGB).convert("1" if form in ("XBM", "MSP") else "RGB"), form)
-        for form in ("PDF", "PCX", "TGA", "ICO", "ICNS", "SGI", "IM", "DDS", "SPIDER", "XBM", "MSP", "QOI")
+        for form in (
+            "PDF",
+            "PCX",
+            "TGA",
+            "ICO",
+            "ICNS",
+            "SGI",
+            "IM",
+            "DDS",
+            "SPIDER",
+            "XBM",
+            "MSP",
+            "QOI",
+        )
     },
 }
 
@@ -108,7 +128,9 @@ def test_every_place_that_opens_a_picture_goes_through_the_one_list():
 
 def png(width: int, height: int, data: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
@@ -121,8 +143,14 @@ def jpeg(width: int, height: int) -> bytes:
     return bytes(whole)
 
 
-def npy(kind: str, shape: object, data: bytes = b"", version: bytes = b"\1\0", head: bytes | None = None) -> bytes:
-    text = repr({"descr": kind, "fortran_order": False, "shape": shape}).encode() if head is None else head
+def npy(
+    kind: str, shape: object, data: bytes = b"", version: bytes = b"\1\0", head: bytes | None = None
+) -> bytes:
+    text = (
+        repr({"descr": kind, "fortran_order": False, "shape": shape}).encode()
+        if head is None
+        else head
+    )
     text += b" " * (63 - (10 + len(text)) % 64) + b"\n"
     return b"\x93NUMPY" + version + struct.pack("<H", len(text)) + text + data
 
@@ -133,12 +161,16 @@ HOSTILE = {
     "png of 2^31.png": png(2**31 - 1, 2**31 - 1),
     "png of 13000.png": png(13000, 13000, zlib.compress(bytes(13000 * 1626), 9), 1, 0),
     "gif of 65535.gif": b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;",
-    "bmp of 2^31.bmp": b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, 0, 0, 0, 0, 0, 0),
+    "bmp of 2^31.bmp": b"BM"
+    + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, *[0] * 6),
     "ppm of 2^40.ppm": b"P6 1099511627776 1099511627776 255\n",
     "tiff of 2^32.tif": b"II*\0\x08\0\0\0\x04\0"
     + b"".join(
         struct.pack("<HHII", number, kind, 1, value)
-        for number, kind, value in ((256, 4, 2**32 - 1), (257, 4, 2**32 - 1), (258, 3, 8), (262, 3, 1))
+        for number, kind, value in (
+            *((256, 4, 2**32 - 1), (257, 4, 2**32 - 1)),
+            *((258, 3, 8), (262, 3, 1)),
+        )
     )
     + bytes(4),
     "273 TiB.npy": npy("<f8", (6_000_000, 6_000_000)),
@@ -182,7 +214,10 @@ def test_a_large_picture_says_what_it_needs_and_is_read_where_that_is_free(tmp_p
     path = tmp_path / "x.png"
     path.write_bytes(png(8000, 6000, zlib.compress(bytes(6000 * 1001), 9), 1, 0))
     monkeypatch.setattr("imgtrans_jax.memory.free_on_host", lambda: 2**29)
-    with pytest.raises(UserError, match=r"x\.png has 8000x6000 pixels, which take 549 MB of memory, and 512 MB are free"):
+    with pytest.raises(
+        UserError,
+        match=r"x\.png has 8000x6000 pixels, which take 549 MB of memory, and 512 MB are free",
+    ):
         images.read_picture(path)
     monkeypatch.setattr("imgtrans_jax.memory.free_on_host", lambda: None)
     assert images.read_picture(path, channels=1).shape == (6000, 8000, 1)
@@ -235,7 +270,9 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
 def test_reading_in_threads_leaves_the_warnings_as_they_were(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "x.png")
     before = list(warnings.filters)
-    threads = [threading.Thread(target=images.read_picture, args=(tmp_path / "x.png",)) for _ in range(16)]
+    threads = [
+        threading.Thread(target=images.read_picture, args=(tmp_path / "x.png",)) for _ in range(16)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -262,7 +299,9 @@ def test_a_mutated_file_is_a_picture_or_a_sentence(data):
     name = data.draw(st.sampled_from(sorted(GOOD)))
     whole = bytearray(GOOD[name])
     for _ in range(data.draw(st.integers(1, 8))):
-        place = data.draw(st.one_of(st.integers(0, min(200, len(whole) - 1)), st.integers(0, len(whole) - 1)))
+        place = data.draw(
+            st.one_of(st.integers(0, min(200, len(whole) - 1)), st.integers(0, len(whole) - 1))
+        )
         whole[place] = data.draw(st.integers(0, 255))
     mutated = bytes(whole[: data.draw(st.one_of(st.just(len(whole)), st.integers(0, len(whole))))])
     check_same_guarantees(name, mutated)
@@ -324,7 +363,9 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("form", ["jpg", "png", "webp"])
 def test_one_odd_tag_does_not_matter(name, form, tmp_path):
-    stripes = np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None, None], 40, axis=1).repeat(3, axis=2)
+    stripes = np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None, None], 40, axis=1).repeat(
+        3, axis=2
+    )
     path = tmp_path / f"x.{form}"
     Image.fromarray(stripes).save(path, exif=exif(ODD[name], ROTATED), quality=95)
     picture = images.read_picture(path)
@@ -347,7 +388,13 @@ def test_all_eight_rotations(orientation, form, tmp_path):
     marked = Image.fromarray(np.repeat(np.repeat(RGB, 8, 0), 8, 1)).crop((0, 0, 80, 96))
     turned = Image.Exif()
     turned[0x0112] = orientation
-    options = {"lossless": True} if form == "webp" else {"save_all": True, "append_images": [marked]} if form == "mpo" else {}
+    options = (
+        {"lossless": True}
+        if form == "webp"
+        else {"save_all": True, "append_images": [marked]}
+        if form == "mpo"
+        else {}
+    )
     marked.save(tmp_path / f"x.{form}", exif=turned, **options)
     wanted = np.asarray(marked)
     wanted = wanted.transpose(1, 0, 2) if orientation in (5, 7) else wanted
@@ -368,7 +415,11 @@ def test_all_eight_rotations(orientation, form, tmp_path):
     assert found.shape == wanted.shape
     assert images.picture_size(path) == wanted.shape[:2]
     if form in ("jpg", "mpo"):
-        assert np.abs(found.astype(int) - wanted).mean() < 40 < np.abs(found[::-1, ::-1].astype(int) - wanted).mean()
+        assert (
+            np.abs(found.astype(int) - wanted).mean()
+            < 40
+            < np.abs(found[::-1, ::-1].astype(int) - wanted).mean()
+        )
     else:
         np.testing.assert_array_equal(found, wanted)
 
@@ -432,41 +483,74 @@ def test_numbers_are_read_in_their_range_or_refused(name, form, channels, tmp_pa
     elif form == "pgm" and values.dtype == np.uint16:
         path.write_bytes(b"P5 10 8 65535\n" + values.astype(">u2").tobytes())
     else:
-        Image.fromarray(values).save(path, **({"compression": "tiff_lzw"} if form == "lzw.tif" else {}))
+        Image.fromarray(values).save(
+            path, **({"compression": "tiff_lzw"} if form == "lzw.tif" else {})
+        )
     if not sound:
         with pytest.raises(UserError, match=r"are needed|white is 65535") as error:
             images.read_picture(path, channels)
         assert str(path) in str(error.value)
         return
-    white = {"u": np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1, "f": 1}[values.dtype.kind]
+    white = {"u": np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1, "f": 1}[
+        values.dtype.kind
+    ]
     found = images.to_unit(images.read_picture(path, channels))
     assert found.shape == (8, 10, channels)
-    np.testing.assert_allclose(found, np.repeat((values / white)[..., None], channels, axis=2), atol=1e-6)
+    np.testing.assert_allclose(
+        found, np.repeat((values / white)[..., None], channels, axis=2), atol=1e-6
+    )
 
 
 def test_12_bits_that_say_so_are_read(tmp_path):
     values = np.linspace(0, 4095, 80).astype(np.uint16).reshape(8, 10)
     (tmp_path / "x.pgm").write_bytes(b"P5 10 8 4095\n" + values.astype(">u2").tobytes())
-    np.testing.assert_allclose(images.read_picture(tmp_path / "x.pgm", 1)[..., 0], values / 4095, atol=2e-5)
+    np.testing.assert_allclose(
+        images.read_picture(tmp_path / "x.pgm", 1)[..., 0], values / 4095, atol=2e-5
+    )
     pairs = values.reshape(-1, 2).astype(int)
-    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1)
-    entries = ((256, 4, 10), (257, 4, 8), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 122), (278, 4, 8), (279, 4, 120))
-    table = b"".join(struct.pack("<HHII", number, kind, 1, value) for number, kind, value in entries)
+    packed = np.stack(
+        [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1
+    )
+    entries = (
+        (256, 4, 10),
+        (257, 4, 8),
+        (258, 3, 12),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 122),
+        (278, 4, 8),
+        (279, 4, 120),
+    )
+    table = b"".join(
+        struct.pack("<HHII", number, kind, 1, value) for number, kind, value in entries
+    )
     data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4)
     (tmp_path / "x.tif").write_bytes(data.ljust(122, b"\0") + packed.astype(np.uint8).tobytes())
-    np.testing.assert_allclose(images.read_picture(tmp_path / "x.tif", 1)[..., 0], values / 4095, atol=1e-6)
+    np.testing.assert_allclose(
+        images.read_picture(tmp_path / "x.tif", 1)[..., 0], values / 4095, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 def test_white_is_zero_where_the_file_says_so(kind, tmp_path):
-    values = np.linspace(0, 1 if kind == np.float32 else np.iinfo(kind).max, 80).astype(kind).reshape(8, 10)
+    values = (
+        np.linspace(0, 1 if kind == np.float32 else np.iinfo(kind).max, 80)
+        .astype(kind)
+        .reshape(8, 10)
+    )
     Image.fromarray(values).save(tmp_path / "x.tif", tiffinfo={262: 0})
     with Image.open(tmp_path / "x.tif") as image:
         if image.tag_v2[262] != 0:
             pytest.skip("this Pillow writes no such file")
-        raw = np.frombuffer((tmp_path / "x.tif").read_bytes()[image.tag_v2[273][0] :], kind, 80).reshape(8, 10)
+        raw = np.frombuffer(
+            (tmp_path / "x.tif").read_bytes()[image.tag_v2[273][0] :], kind, 80
+        ).reshape(8, 10)
     white = 1 if kind == np.float32 else np.iinfo(kind).max
-    np.testing.assert_allclose(images.to_unit(images.read_picture(tmp_path / "x.tif", 1))[..., 0], 1 - raw / white, atol=1e-6)
+    np.testing.assert_allclose(
+        images.to_unit(images.read_picture(tmp_path / "x.tif", 1))[..., 0],
+        1 - raw / white,
+        atol=1e-6,
+    )
 
 
 def rgb16(values: np.ndarray) -> bytes:
@@ -490,9 +574,19 @@ def test_colours_of_16_bits(tmp_path, capsys):
 def test_numbers_with_a_sign_are_refused(tmp_path):
     for bits, kind in ((8, np.int8), (16, np.int16)):
         values = np.linspace(-50, 100, 80).astype(kind).reshape(8, 10)
-        entries = ((256, 4, 10), (257, 4, 8), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, 134), (278, 4, 8))
+        entries = (
+            (256, 4, 10),
+            (257, 4, 8),
+            (258, 3, bits),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, 134),
+            (278, 4, 8),
+        )
         entries += ((279, 4, values.nbytes), (339, 3, 2))
-        table = b"".join(struct.pack("<HHII", number, kind, 1, value) for number, kind, value in entries)
+        table = b"".join(
+            struct.pack("<HHII", number, kind, 1, value) for number, kind, value in entries
+        )
         data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4)
         (tmp_path / "x.tif").write_bytes(data.ljust(134, b"\0") + values.tobytes())
         with pytest.raises(UserError, match=r"are needed"):
@@ -517,10 +611,15 @@ def premultiplied(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     unit = picture.astype(np.float64) / (255 if picture.dtype == np.uint8 else 1)
 
     def plane(x):
-        return np.asarray(Image.fromarray(x.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC), float)
+        return np.asarray(
+            Image.fromarray(x.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC),
+            float,
+        )
 
     alpha = plane(unit[..., 3])
-    colours = [plane(unit[..., c] * unit[..., 3]) / np.where(alpha > 0.002, alpha, 1) for c in range(3)]
+    colours = [
+        plane(unit[..., c] * unit[..., 3]) / np.where(alpha > 0.002, alpha, 1) for c in range(3)
+    ]
     return np.stack([*(np.where(alpha > 0.002, c, 0) for c in colours), alpha], axis=2).clip(0, 1)
 
 
@@ -540,7 +639,9 @@ def test_no_dark_fringe_around_what_is_opaque(kind, size):
     assert found.dtype == kind
     unit = images.to_unit(found)
     seen = unit[..., 3] > 0.05
-    np.testing.assert_allclose(unit[seen][:, :3], np.tile([1, 0.5, 0.25], (seen.sum(), 1)), atol=0.02)
+    np.testing.assert_allclose(
+        unit[seen][:, :3], np.tile([1, 0.5, 0.25], (seen.sum(), 1)), atol=0.02
+    )
     np.testing.assert_allclose(unit[seen], premultiplied(disc(kind), *size)[seen], atol=0.004)
 
 
@@ -623,7 +724,9 @@ def test_links_to_folders_are_followed_once_and_never_for_ever(tmp_path, capsys)
     (tmp_path / "in" / "real" / "up").symlink_to(tmp_path)
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in" / "real")
     (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nowhere")
-    found = [p.relative_to(tmp_path / "in").as_posix() for p in images.list_pictures(tmp_path / "in")]
+    found = [
+        p.relative_to(tmp_path / "in").as_posix() for p in images.list_pictures(tmp_path / "in")
+    ]
     assert found == ["gone.png", "linked/2.png", "real/1.png"]
     said = capsys.readouterr().out
     assert "1 links to a folder that holds this one" in said
@@ -684,7 +787,10 @@ def test_18000_frames_are_sorted_and_named():
 LONG = "x" * 247 + ".png"
 
 
-@pytest.mark.parametrize("name", [LONG, os.fsdecode(b"caf\xe9.png"), "näïve ☕.png", "a\nb.png", "-x.png", "<!--<script>.png"])
+@pytest.mark.parametrize(
+    "name",
+    [LONG, os.fsdecode(b"caf\xe9.png"), "näïve ☕.png", "a\nb.png", "-x.png", "<!--<script>.png"],
+)
 def test_names_of_any_kind(name, tmp_path, capsys):
     try:
         images.write_picture(tmp_path / name, RGB)
@@ -719,7 +825,10 @@ def test_an_example_of_16_bits_and_little_light_is_said_once(capsys):
     dark = np.full((9, 9, 1), 300, np.uint16)
     for _ in range(3):
         np.testing.assert_allclose(reading.with_channels(dark, 1, "depth"), 300 / 65535)
-    assert capsys.readouterr().out.count("depth has 16 bits, and its largest number is 300 of 65535") == 1
+    assert (
+        capsys.readouterr().out.count("depth has 16 bits, and its largest number is 300 of 65535")
+        == 1
+    )
 
 
 def test_names_that_are_no_utf_8_are_printed(tmp_path):
@@ -738,7 +847,9 @@ def test_names_that_are_no_utf_8_are_printed(tmp_path):
     Image.fromarray(RGB).save(folder / "good.png")
     (folder / os.fsdecode(b"\xff.png")).write_bytes(b"")
     environment = os.environ | {"PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"}
-    done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder], capture_output=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert b"Left out: " in done.stdout
     assert b"caf\\udce9" in done.stdout
@@ -757,7 +868,10 @@ def test_the_folder_one_is_in(given, tmp_path, monkeypatch):
     ClassFolders(given).open(16, 3)
 
 
-@pytest.mark.parametrize(("given", "words"), [("/", "whole file system"), ("", "no name"), ("~nobody/x", "does not exist")])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("/", "whole file system"), ("", "no name"), ("~nobody/x", "does not exist")],
+)
 def test_folders_that_are_none(given, words):
     for source in (Folder(given), ClassFolders(given)):
         with pytest.raises(UserError, match=words):

@@ -12,7 +12,14 @@ from imgtrans_jax.report import Clock, Report, curves_svg, duration, read_metric
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (18600, "5 h 10 min"), (183600, "2 d 3 h")],
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (18600, "5 h 10 min"),
+        (183600, "2 d 3 h"),
+    ],
 )
 def test_durations_are_read_by_people(seconds, text):
     assert duration(seconds) == text
@@ -23,7 +30,13 @@ def filled(folder, step=0):
     column = np.zeros((2, 8, 8, 3), np.float32)
     for now in range(step + 10, step + 40, 10):
         report.metrics(now, {"cycle_a": 1 / now, "d_a_real": 0.5, "norm/g_grad": 2.0})
-        report.samples(now, {name: {"input": column, "output": column + 1, "truth": column - 1} for name in ("a2b", "b2a")})
+        report.samples(
+            now,
+            {
+                name: {"input": column, "output": column + 1, "truth": column - 1}
+                for name in ("a2b", "b2a")
+            },
+        )
     report.page("Training: step 30.", running=True)
     return report
 
@@ -68,7 +81,9 @@ def test_tensorboard_files_hold_the_scalars(tmp_path):
 
 
 def test_curves_are_well_formed_and_survive_odd_values():
-    rows = [{"step": s, "x": v} for s, v in ((1, 1.0), (2, float("nan")), (3, 3.0), (4, float("inf")))]
+    rows = [
+        {"step": s, "x": v} for s, v in ((1, 1.0), (2, float("nan")), (3, 3.0), (4, float("inf")))
+    ]
     svg = curves_svg("a & b", ["x", "missing"], rows)
     root = ElementTree.fromstring(svg[svg.index("<svg") : svg.index("</svg>") + 6])
     (line,) = root.iter("polyline")
@@ -78,7 +93,14 @@ def test_curves_are_well_formed_and_survive_odd_values():
 
 
 def test_damaged_rows_are_passed_over(tmp_path):
-    rows = [b'{"step": 1, "x": 2.0}', b'{"step": 2, "x": \xf3}', b'{"stfp": 3}', b"[]", b'{"step": 4, "x": 1.0}', b'{"step": 5']
+    rows = [
+        b'{"step": 1, "x": 2.0}',
+        b'{"step": 2, "x": \xf3}',
+        b'{"stfp": 3}',
+        b"[]",
+        b'{"step": 4, "x": 1.0}',
+        b'{"step": 5',
+    ]
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(rows))
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 4]
 
@@ -86,7 +108,15 @@ def test_damaged_rows_are_passed_over(tmp_path):
 def test_strangers_pictures_among_the_samples_are_let_be(tmp_path):
     """Whatever lies there: a phone's name begins like a step."""
     filled(tmp_path).close()
-    names = ("photo.png", "20240101_120000.png", "0000099_other.png", "1_a2b.png", "_a2b.png", "x_y_z.png", "\u0661_a2b.png")
+    names = (
+        "photo.png",
+        "20240101_120000.png",
+        "0000099_other.png",
+        "1_a2b.png",
+        "_a2b.png",
+        "x_y_z.png",
+        "\u0661_a2b.png",
+    )
     for name in names:
         (tmp_path / "samples" / name).write_bytes(b"no picture")
     report = filled(tmp_path, step=20)
@@ -100,12 +130,26 @@ def test_strangers_pictures_among_the_samples_are_let_be(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "value", ['"high"', "null", "true", "[1, 2]", '{"a": 1}', "1" * 400, "1e999", "NaN", "[" * 100_000, '"' + "x" * 10**6 + '"']
+    "value",
+    [
+        '"high"',
+        "null",
+        "true",
+        "[1, 2]",
+        '{"a": 1}',
+        "1" * 400,
+        "1e999",
+        "NaN",
+        "[" * 100_000,
+        '"' + "x" * 10**6 + '"',
+    ],
 )
 def test_a_run_goes_on_whatever_stands_in_its_files(tmp_path, value):
     filled(tmp_path).close()
     rows = (tmp_path / "metrics.jsonl").read_text()
-    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 5, "cycle_a": {value}}}\n{{"step": {value}, "x": 1}}\n{rows}')
+    (tmp_path / "metrics.jsonl").write_text(
+        f'{{"step": 5, "cycle_a": {value}}}\n{{"step": {value}, "x": 1}}\n{rows}'
+    )
     for text in (value, f'{{"a2b": {value}}}'):
         (tmp_path / "columns.json").write_text(text)
         for name in ("holiday.png", "x_a2b.png", "-5_a2b.png", "0000010.png"):
@@ -143,8 +187,14 @@ CYCLEGAN = {
     ("terms", "shown"),
     [
         (CYCLEGAN, "cycle 2.000  identity 2.000  gan 2.000  d 4.000"),
-        ({"pixel": 30.25, "gan": 0.5, "d_real": 0.25, "d_fake": 0.5, "norm/g": 9.0}, "pixel 30.250  gan 0.500  d 0.750"),
-        ({"gan": 0.5, "d_real": -2.0, "d_fake": 0.5, "d_penalty": 0.25, "warm": 0.125}, "gan 0.500  d -1.250  warm 0.125"),
+        (
+            {"pixel": 30.25, "gan": 0.5, "d_real": 0.25, "d_fake": 0.5, "norm/g": 9.0},
+            "pixel 30.250  gan 0.500  d 0.750",
+        ),
+        (
+            {"gan": 0.5, "d_real": -2.0, "d_fake": 0.5, "d_penalty": 0.25, "warm": 0.125},
+            "gan 0.500  d -1.250  warm 0.125",
+        ),
     ],
 )
 def test_a_line_of_progress_fits_a_console_and_verbose_has_all_terms(terms, shown):
@@ -154,4 +204,6 @@ def test_a_line_of_progress_fits_a_console_and_verbose_has_all_terms(terms, show
     assert max(map(len, line.splitlines())) <= 110
     first, second, *_ = Clock(0, 266_800, 1, verbose=True).line(1, terms).splitlines()
     assert "input wait" in first
-    assert second.split() == [word for n, v in terms.items() if "norm" not in n for word in (n, f"{v:.3f}")]
+    assert second.split() == [
+        word for n, v in terms.items() if "norm" not in n for word in (n, f"{v:.3f}")
+    ]

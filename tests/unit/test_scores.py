@@ -14,11 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from imgtrans_jax.metrics.distributions import frechet_distance, frechet_of_gaussians, kid, kid_protocol
+from imgtrans_jax.metrics.distributions import (
+    frechet_distance,
+    frechet_of_gaussians,
+    kid,
+    kid_protocol,
+)
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.kernel_distance import polynomial_mmd
 from imgtrans_jax.metrics.lpips import LPIPS
-from imgtrans_jax.metrics.segmentation import CITYSCAPES, FACADES, colours_of, confusion, scores, snapped
+from imgtrans_jax.metrics.segmentation import (
+    CITYSCAPES,
+    FACADES,
+    colours_of,
+    confusion,
+    scores,
+    snapped,
+)
 from imgtrans_jax.models.inception import Inception, resized
 from imgtrans_jax.pretrained.features import ALEXNET_SHA256, load_inception
 from imgtrans_jax.pretrained.pickles import read_arrays
@@ -45,7 +57,13 @@ def test_psnr_and_ssim_are_scikit_images(height, width, noise, seed):
     x = pictures(1, height, width, seed)[0]
     y = (x + np.random.default_rng(seed).normal(0, noise, x.shape)).clip(0, 255).astype(np.uint8)
     expected = structural_similarity(
-        x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=-1
+        x,
+        y,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=-1,
     )
     assert rgb_ssim(x, y) == pytest.approx(expected, abs=1e-6)
     assert psnr(x, y) == pytest.approx(peak_signal_noise_ratio(x, y, data_range=255), abs=1e-6)
@@ -76,11 +94,16 @@ def test_lpips_is_the_reference_packages(backbone, name):
 def test_inception_is_pytorch_fids(tmp_path):
     with np.load(GOLDEN / "inception.npz") as golden:
         features, shapes = golden["features"], json.loads(str(golden["shapes"]))
-    values = {name: value.astype(np.float32) for name, value in drawn({k: tuple(v) for k, v in shapes.items()}, seed=5).items()}
+    values = {
+        name: value.astype(np.float32)
+        for name, value in drawn({k: tuple(v) for k, v in shapes.items()}, seed=5).items()
+    }
     write_torch(tmp_path / "inception.pth", values)
     params = load_inception(str(tmp_path / "inception.pth"))
     nchw = np.random.RandomState(6).uniform(0, 1, (2, 3, 100, 140)).astype(np.float32)
-    found = jax.jit(lambda params, x: Inception().apply(params, resized(x)))(params, nchw.transpose(0, 2, 3, 1))
+    found = jax.jit(lambda params, x: Inception().apply(params, resized(x)))(
+        params, nchw.transpose(0, 2, 3, 1)
+    )
     np.testing.assert_allclose(found, features, atol=2e-5)
     values.pop("Mixed_6b.branch1x1.bn.bias")
     write_torch(tmp_path / "part.pth", values)
@@ -100,16 +123,22 @@ def test_inception_that_cannot_be_fetched_says_what_to_do(tmp_path, monkeypatch)
 def test_the_frechet_distance_of_gaussians_is_its_closed_form():
     rng = np.random.default_rng(0)
     # One dimension: (m - n)^2 + (s - t)^2; commuting covariances: the same, summed.
-    assert frechet_of_gaussians(np.zeros(1), np.eye(1) * 4, np.full(1, 3.0), np.eye(1) * 25) == pytest.approx(9 + 9)
+    assert frechet_of_gaussians(
+        np.zeros(1), np.eye(1) * 4, np.full(1, 3.0), np.eye(1) * 25
+    ) == pytest.approx(9 + 9)
     s, t = rng.uniform(0.1, 3, (2, 6))
     basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     x, y = ((basis * d**2) @ basis.T for d in (s, t))
-    assert frechet_of_gaussians(np.zeros(6), x, np.ones(6), y) == pytest.approx(6 + np.square(s - t).sum())
+    assert frechet_of_gaussians(np.zeros(6), x, np.ones(6), y) == pytest.approx(
+        6 + np.square(s - t).sum()
+    )
     a, b = (m @ m.T for m in rng.normal(size=(2, 6, 6)))
     expected = np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real)
     assert frechet_of_gaussians(np.zeros(6), a, np.zeros(6), b) == pytest.approx(expected)
     singular = np.diag([1.0, 0, 0])
-    assert frechet_of_gaussians(np.zeros(3), singular, np.zeros(3), singular) == pytest.approx(0, abs=1e-12)
+    assert frechet_of_gaussians(np.zeros(3), singular, np.zeros(3), singular) == pytest.approx(
+        0, abs=1e-12
+    )
 
 
 def test_the_frechet_distance_of_samples_nears_that_of_their_gaussians():
@@ -137,7 +166,8 @@ def test_kid_s_error_is_the_scatter_of_its_values(monkeypatch, n, m, shift, subs
     values, errors = np.transpose([kid(x, y, seed) for seed, (x, y) in enumerate(drawn)])
     many = rng.normal(size=(3000, 8)), rng.normal(shift, 1, (3000, 8))
     truth = polynomial_mmd(*many) if shift else 0.0
-    assert 0.75 < np.sqrt(np.mean(errors**2)) / np.std(values) < 1.45  # cautious for one distribution
+    # cautious for one distribution
+    assert 0.75 < np.sqrt(np.mean(errors**2)) / np.std(values) < 1.45
     assert np.mean(np.abs(values - truth) < 1.96 * errors) > 0.85
     assert abs(np.mean(values) - truth) < 4 * np.std(values) / np.sqrt(120) + 0.02
 
@@ -174,7 +204,8 @@ def test_segmentation_by_hand():
     maps = [snapped(m.clip(0, 255).astype(np.uint8), colours) for m in (noisy, true)]
     assert maps[0].tolist() == [[1, 1, 1, 2], [2, 0, 2, 3]]
     found = scores(confusion(maps[0], maps[1], 4), colours)
-    # sky 4: 3 right; tree 2: 1 right (one is said to be nothing); car 1: 0 right; the last pixel's truth is no class.
+    # sky 4: 3 right; tree 2: 1 right (one is said to be nothing); car 1: 0 right; the last pixel's
+    # truth is no class.
     assert found.pixel == pytest.approx(4 / 7)
     assert found.per_class == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
     # sky 3 / (4 + 3 - 3); tree 1 / (2 + 3 - 1); car 0 / (1 + 0).
@@ -220,7 +251,9 @@ CITYSCAPES_LABELS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "colour", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS])
+@pytest.mark.parametrize(
+    ("name", "colour", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS]
+)
 def test_every_colour_of_cityscapes_is_scored_or_left_out(name, colour, scored):
     assert sum(scored for *_, scored in CITYSCAPES_LABELS) == 19
     road, other = (np.full((2, 2, 3), rgb, np.uint8) for rgb in (CITYSCAPES["road"], colour))
@@ -239,7 +272,13 @@ def test_colours_come_by_name_or_from_a_file(tmp_path):
     file = tmp_path / "colours.json"
     file.write_text('{"a": [0, 0, 0], "b": [255, 255, 255]}')
     assert colours_of(str(file)) == {"a": (0, 0, 0), "b": (255, 255, 255)}
-    for text in ('{"a": [0, 0, 0]}', '{"a": [0, 0, 0], "b": [0, 0, 0]}', "[1]", '{"a": [0, 0, 300], "b": [1, 1, 1]}', "{"):
+    for text in (
+        '{"a": [0, 0, 0]}',
+        '{"a": [0, 0, 0], "b": [0, 0, 0]}',
+        "[1]",
+        '{"a": [0, 0, 300], "b": [1, 1, 1]}',
+        "{",
+    ):
         file.write_text(text)
         with pytest.raises(UserError, match="two classes or more"):
             colours_of(str(file))

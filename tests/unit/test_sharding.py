@@ -1,4 +1,6 @@
-"""Meshes, who holds what, and what is refused; how a step computes on several devices: tests/faults/test_devices.py."""
+"""Meshes, who holds what, and what is refused; how a step computes on several devices:
+tests/faults/test_devices.py.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,9 @@ def eight(monkeypatch):
     (device,) = jax.devices()[:1]
     monkeypatch.setattr(jax, "device_count", lambda: 8)
     monkeypatch.setattr(jax, "local_device_count", lambda: 8)
-    monkeypatch.setattr(sharding, "Mesh", lambda devices, axes: dict(zip(axes, devices.shape, strict=True)))
+    monkeypatch.setattr(
+        sharding, "Mesh", lambda devices, axes: dict(zip(axes, devices.shape, strict=True))
+    )
     monkeypatch.setattr(jax, "devices", lambda: [device] * 8)
 
 
@@ -31,7 +35,13 @@ def eight(monkeypatch):
         ((0, 1), 8, 8, (8, 1), ""),
         ((0, 1), 8, None, (8, 1), ""),
         ((0, 1), 16, 4, (4, 1), "Using 4 of 8 devices"),
-        ((0, 1), 1, 1, (1, 1), "--config.batch_size=8 --config.recipe.pool_groups=8 (or multiples) uses all"),
+        (
+            (0, 1),
+            1,
+            1,
+            (1, 1),
+            "--config.batch_size=8 --config.recipe.pool_groups=8 (or multiples) uses all",
+        ),
         ((0, 2), 4, None, (4, 2), ""),
         ((0, 8), 1, 1, (1, 8), ""),
         ((2, 1), 4, 2, (2, 1), ""),
@@ -63,7 +73,9 @@ def test_a_mesh_that_cannot_be_is_refused(eight, wanted, rows, groups, words):
 
 def test_the_rows_of_a_part_count(eight):
     assert sharding.device_mesh((8, 1), 16, 8, parts=2)["data"] == 8
-    with pytest.raises(UserError, match=r"4 rows \(in each of 2 parts\), 4 pool groups.*batch_size=16 --config"):
+    with pytest.raises(
+        UserError, match=r"4 rows \(in each of 2 parts\), 4 pool groups.*batch_size=16 --config"
+    ):
         sharding.device_mesh((8, 1), 8, 4, parts=2)
 
 
@@ -81,9 +93,13 @@ class Wide:
 
 def test_who_holds_what(monkeypatch):
     monkeypatch.setattr(sharding, "NamedSharding", lambda mesh, spec: spec)
-    game = CycleGAN(ResNetGenerator(width=4, blocks=1), PatchGAN(width=4, layers=1), pool_size=8, pool_groups=4, ema=0.9).game(
-        Adam().transformation(1), Adam().transformation(1)
-    )
+    game = CycleGAN(
+        ResNetGenerator(width=4, blocks=1),
+        PatchGAN(width=4, layers=1),
+        pool_size=8,
+        pool_groups=4,
+        ema=0.9,
+    ).game(Adam().transformation(1), Adam().transformation(1))
     batch = {side: jnp.zeros((4, 16, 16, 3)) for side in "ab"}
     state = jax.eval_shape(lambda: init_state(game, batch, jax.random.key(0)))
     plain = sharding.state_shardings(state, Wide)
@@ -104,4 +120,6 @@ def test_who_holds_what(monkeypatch):
 
 def test_a_batch_comes_to_one_device_as_it_is():
     batch = {"x": np.arange(16.0).reshape(1, 4, 2, 2)}
-    np.testing.assert_array_equal(sharding.to_devices(batch, sharding.one_device())["x"], batch["x"])
+    np.testing.assert_array_equal(
+        sharding.to_devices(batch, sharding.one_device())["x"], batch["x"]
+    )

@@ -1,4 +1,6 @@
-"""The shared training step against an update written out by hand with stop_gradient and two forward passes."""
+"""The shared training step against an update written out by hand with stop_gradient and two forward
+passes.
+"""
 
 import dataclasses
 
@@ -43,7 +45,10 @@ LIGHT = dataclasses.replace(TINY, generator=Light())
 
 def new_batch(seed: int, n: int = 2, side: int = 16) -> dict[str, jax.Array]:
     keys = jax.random.split(jax.random.key(seed))
-    return {s: jax.random.uniform(k, (n, side, side, 3), minval=-1) for s, k in zip("ab", keys, strict=True)}
+    return {
+        s: jax.random.uniform(k, (n, side, side, 3), minval=-1)
+        for s, k in zip("ab", keys, strict=True)
+    }
 
 
 def run(recipe: CycleGAN, batches, critic_first: bool = False, tx=TX):
@@ -94,7 +99,9 @@ def by_hand(recipe: CycleGAN, state, batch, critic_first: bool):
 
 
 # lsgan: test_trajectories.py
-@pytest.mark.parametrize(("nets", "gan", "critic_first"), [(LIGHT, vanilla, False), (LIGHT, hinge, True)])
+@pytest.mark.parametrize(
+    ("nets", "gan", "critic_first"), [(LIGHT, vanilla, False), (LIGHT, hinge, True)]
+)
 def test_both_orders_are_the_update_written_by_hand(nets, gan, critic_first):
     recipe = dataclasses.replace(nets, gan=gan)
     batch = new_batch(0)
@@ -114,14 +121,29 @@ def test_the_orders_differ_in_the_generators_alone():
 
 
 def same(x, y) -> bool:
-    return all(np.array_equal(p, q) for p, q in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
+    return all(
+        np.array_equal(p, q) for p, q in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    )
 
 
 def test_terms_carry_their_weights_and_zero_leaves_images_out():
     batch = new_batch(1)
-    logs = run(dataclasses.replace(LIGHT, cycle=(10.0, 4.0), identity=(0.5, 0.25), adversarial=(1.0, 3.0)), [batch])[1][0]
-    plain = run(dataclasses.replace(LIGHT, cycle=1.0, identity=1.0, halve_critic=False), [batch])[1][0]
-    weights = {"cycle_a": 10, "cycle_b": 4, "identity_a": 5, "identity_b": 1, "gan_ab": 1, "gan_ba": 3, "d_a_real": 0.5}
+    logs = run(
+        dataclasses.replace(LIGHT, cycle=(10.0, 4.0), identity=(0.5, 0.25), adversarial=(1.0, 3.0)),
+        [batch],
+    )[1][0]
+    plain = run(dataclasses.replace(LIGHT, cycle=1.0, identity=1.0, halve_critic=False), [batch])[
+        1
+    ][0]
+    weights = {
+        "cycle_a": 10,
+        "cycle_b": 4,
+        "identity_a": 5,
+        "identity_b": 1,
+        "gan_ab": 1,
+        "gan_ba": 3,
+        "d_a_real": 0.5,
+    }
     for name, weight in weights.items():
         np.testing.assert_allclose(logs[name], weight * plain[name], rtol=1e-5)
     summed = run(dataclasses.replace(LIGHT, distance=l1_sum, cycle=1.0), [batch])[1][0]
@@ -131,10 +153,22 @@ def test_terms_carry_their_weights_and_zero_leaves_images_out():
 @pytest.mark.parametrize(
     ("changes", "terms", "images"),
     [
-        ({"adversarial": 0.0, "identity": 0.0}, {"cycle_a", "cycle_b"}, {"fake_a", "fake_b", "rec_a", "rec_b"}),
+        (
+            {"adversarial": 0.0, "identity": 0.0},
+            {"cycle_a", "cycle_b"},
+            {"fake_a", "fake_b", "rec_a", "rec_b"},
+        ),
         ({"cycle": 0.0}, {"gan_ab", "gan_ba"}, {"fake_a", "fake_b"}),
-        ({"cycle": (10.0, 0.0), "identity": 0.0}, {"gan_ab", "gan_ba", "cycle_a"}, {"fake_a", "fake_b", "rec_a"}),
-        ({"cycle": (0.0, 10.0), "identity": 0.0}, {"gan_ab", "gan_ba", "cycle_b"}, {"fake_a", "fake_b", "rec_b"}),
+        (
+            {"cycle": (10.0, 0.0), "identity": 0.0},
+            {"gan_ab", "gan_ba", "cycle_a"},
+            {"fake_a", "fake_b", "rec_a"},
+        ),
+        (
+            {"cycle": (0.0, 10.0), "identity": 0.0},
+            {"gan_ab", "gan_ba", "cycle_b"},
+            {"fake_a", "fake_b", "rec_b"},
+        ),
         ({"adversarial": (1.0, 0.0), "cycle": 0.0}, {"gan_ab"}, {"fake_a", "fake_b"}),
     ],
 )
@@ -142,9 +176,13 @@ def test_ablations_compute_only_what_their_terms_need(changes, terms, images):
     recipe, batch = dataclasses.replace(TINY, **changes), new_batch(0)
     game = recipe.game(TX, TX)
     state = jax.eval_shape(lambda key: init_state(game, batch, key), jax.random.key(0))
-    _, metrics = jax.eval_shape(lambda state: gan_step(game, state, batch, None, jax.random.key(0)), state)
+    _, metrics = jax.eval_shape(
+        lambda state: gan_step(game, state, batch, None, jax.random.key(0)), state
+    )
     assert {name for name in metrics if not name.startswith(("d_", "norm/"))} == terms
-    samples = jax.eval_shape(lambda p: game.generator.apply({"params": p}, batch, train=False), state.g.params)
+    samples = jax.eval_shape(
+        lambda p: game.generator.apply({"params": p}, batch, train=False), state.g.params
+    )
     assert set(samples) == images
     shown = jax.eval_shape(lambda p: recipe.samples(p, {}, batch), state.g.params)
     assert set(shown) == {"fake_a", "fake_b", "rec_a", "rec_b"}
@@ -155,8 +193,12 @@ def test_nothing_is_shared_between_the_two_directions():
     count = sum(leaf.size for leaf in jax.tree.leaves(state.g.params))
     one = sum(leaf.size for leaf in jax.tree.leaves(state.g.params["g_ab"]))
     assert count == 2 * one
-    assert not np.array_equal(state.g.params["g_ab"]["head"]["kernel"], state.g.params["g_ba"]["head"]["kernel"])
-    assert not np.array_equal(state.d.params["d_a"]["conv_0"]["kernel"], state.d.params["d_b"]["conv_0"]["kernel"])
+    assert not np.array_equal(
+        state.g.params["g_ab"]["head"]["kernel"], state.g.params["g_ba"]["head"]["kernel"]
+    )
+    assert not np.array_equal(
+        state.d.params["d_a"]["conv_0"]["kernel"], state.d.params["d_b"]["conv_0"]["kernel"]
+    )
 
 
 def test_every_leaf_has_a_buffer_of_its_own():
@@ -190,7 +232,9 @@ def test_the_critics_are_shown_the_history():
 def test_a_loss_that_is_not_finite_leaves_the_state_and_says_when():
     bad = new_batch(2)
     bad["a"] = bad["a"].at[0, 0, 0, 0].set(jnp.nan)
-    states, logs = run(dataclasses.replace(LIGHT, ema=0.9, pool_size=2), [new_batch(0), bad, new_batch(3)])
+    states, logs = run(
+        dataclasses.replace(LIGHT, ema=0.9, pool_size=2), [new_batch(0), bad, new_batch(3)]
+    )
     assert [int(s.failed) for s in states] == [-1, -1, 1, 1]
     assert same(states[2].replace(failed=0), states[1].replace(failed=0))
     assert same(states[3], states[2])
@@ -213,12 +257,17 @@ def test_a_loss_of_ones_own_is_logged_and_moves_the_generator():
 
 def test_batch_norm_keeps_the_statistics_of_real_then_fake():
     norm = dataclasses.replace(
-        LIGHT, generator=LIGHT.generator.clone(norm="batch"), critic=PatchGAN(width=2, layers=1, norm="batch")
+        LIGHT,
+        generator=LIGHT.generator.clone(norm="batch"),
+        critic=PatchGAN(width=2, layers=1, norm="batch"),
     )
     (before, after), _ = run(norm, [new_batch(0)])
     critic, batch = norm.critic.clone(), new_batch(0)
     fake_a, _ = norm.generator.clone().apply(
-        {"params": before.g.params["g_ba"], "batch_stats": before.g.stats["g_ba"]}, batch["b"], True, mutable=["batch_stats"]
+        {"params": before.g.params["g_ba"], "batch_stats": before.g.stats["g_ba"]},
+        batch["b"],
+        True,
+        mutable=["batch_stats"],
     )
     stats = before.d.stats["d_a"]
     for view in (batch["a"], fake_a):
@@ -232,18 +281,24 @@ def test_batch_norm_keeps_the_statistics_of_real_then_fake():
 @pytest.mark.slow  # XLA:CPU takes long to compile it
 def test_bfloat16_trains_with_float32_parameters_and_losses():
     half = dataclasses.replace(
-        TINY, generator=TINY.generator.clone(dtype="bfloat16"), critic=TINY.critic.clone(dtype="bfloat16")
+        TINY,
+        generator=TINY.generator.clone(dtype="bfloat16"),
+        critic=TINY.critic.clone(dtype="bfloat16"),
     )
     states, logs = run(half, [new_batch(0)])
     _, exact = run(TINY, [new_batch(0)])
-    assert {leaf.dtype for leaf in jax.tree.leaves((states[1].g, states[1].d, states[1].pool))} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves((states[1].g, states[1].d, states[1].pool))} == {
+        jnp.dtype("float32")
+    }
     for name, value in exact[0].items():
         np.testing.assert_allclose(logs[0][name], value, rtol=0.1, err_msg=name)
 
 
 @pytest.mark.parametrize("critic_first", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_batch_in_parts_is_the_batch(critic_first):
-    """Without batch statistics, pools and dropout, gradients and terms are means of those of the parts."""
+    """Without batch statistics, pools and dropout, gradients and terms are means of those of the
+    parts.
+    """
     batch = new_batch(0, n=4)
     game = dataclasses.replace(LIGHT.game(TX, TX), critic_first=critic_first)
     state = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
@@ -262,10 +317,18 @@ def test_the_parts_of_a_batch_pass_on_their_statistics_and_pools():
     recipe = dataclasses.replace(LIGHT, generator=Light(norm="batch"), pool_size=4)
     game = recipe.game(TX, TX)
     state = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
-    moved, _ = jax.jit(gan_step, static_argnums=(0, 5))(game, state, batch, None, jax.random.key(7), 2)
+    moved, _ = jax.jit(gan_step, static_argnums=(0, 5))(
+        game, state, batch, None, jax.random.key(7), 2
+    )
     stats, fakes = state.g.stats, []
     for part in (0, 1):  # row i is of part i modulo 2
-        samples, stats = apply(game.generator, state.g.params, stats, {side: x[part::2] for side, x in batch.items()}, None)
+        samples, stats = apply(
+            game.generator,
+            state.g.params,
+            stats,
+            {side: x[part::2] for side, x in batch.items()},
+            None,
+        )
         fakes.append(samples["fake_b"])
     for x, y in zip(jax.tree.leaves(moved.g.stats), jax.tree.leaves(stats), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)

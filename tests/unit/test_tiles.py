@@ -22,7 +22,13 @@ from imgtrans_jax.tiles import NotLocalError, Plan
 
 NETWORKS = {  # network, picture, tile, multiple, batch statistics of the picture
     "resnet": (ResNetGenerator(width=4, blocks=2), (72, 100), 32, 4, False),
-    "resnet_cut": (ResNetGenerator(width=4, blocks=1, downsample="blurred", upsample="blurred"), (72, 60), 24, 4, False),
+    "resnet_cut": (
+        ResNetGenerator(width=4, blocks=1, downsample="blurred", upsample="blurred"),
+        (72, 60),
+        24,
+        4,
+        False,
+    ),
     "resnet_dropout": (
         ResNetGenerator(width=4, blocks=1, upsample="nearest", norm="batch", dropout=0.5),
         (64, 64),
@@ -31,7 +37,13 @@ NETWORKS = {  # network, picture, tile, multiple, batch statistics of the pictur
         True,
     ),
     "unet_paper": (UNet(width=4, levels=5), (160, 192), 64, 32, True),
-    "unet_instance": (UNet(width=4, levels=3, norm="instance", upsample="bilinear"), (64, 80), 16, 8, False),
+    "unet_instance": (
+        UNet(width=4, levels=3, norm="instance", upsample="bilinear"),
+        (64, 80),
+        16,
+        8,
+        False,
+    ),
     "dncnn": (DnCNN(width=4, depth=2), (41, 50), 16, 1, False),
     "dncnn_paper": (DnCNN(width=4, depth=2), (41, 50), 16, 1, True),
     "srresnet": (SRResNet(width=4, blocks=1, skip=True), (41, 50), 16, 1, False),
@@ -43,7 +55,9 @@ NETWORKS = {  # network, picture, tile, multiple, batch statistics of the pictur
 def network(name):
     module, (height, width), _, _, train = NETWORKS[name]
     x = np.random.default_rng(0).uniform(-1, 1, (1, height, width, 3)).astype(np.float32)
-    weights = jax.jit(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))()
+    weights = jax.jit(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)
+    )()
     rngs = {"dropout": jax.random.key(1)}
 
     def apply(weights, x):
@@ -52,10 +66,13 @@ def network(name):
     return apply, weights, x, np.asarray(jax.jit(apply)(weights, x))
 
 
-MORE = {"resnet_dropout", "dncnn_paper", "srresnet_instance"}  # what is new in them, others have too
+# what is new in them, others have too
+MORE = {"resnet_dropout", "dncnn_paper", "srresnet_instance"}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in MORE else n for n in NETWORKS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in MORE else n for n in NETWORKS]
+)
 def test_tiles_are_the_whole_picture(name):
     apply, weights, x, whole = network(name)
     _, _, tile, multiple, _ = NETWORKS[name]
@@ -71,7 +88,11 @@ def test_tiles_are_the_whole_picture(name):
 def test_any_size_and_any_tile(rows, columns, tile):
     apply, weights, _, _ = network("resnet_cut")
     x = np.random.default_rng(rows).uniform(-1, 1, (1, 4 * rows, 4 * columns, 3)).astype(np.float32)
-    np.testing.assert_allclose(Plan(apply, weights, x.shape[1:], tile, 4)(weights, x), jax.jit(apply)(weights, x), atol=2e-5)
+    np.testing.assert_allclose(
+        Plan(apply, weights, x.shape[1:], tile, 4)(weights, x),
+        jax.jit(apply)(weights, x),
+        atol=2e-5,
+    )
 
 
 def test_small_tiles_of_a_wide_network():
@@ -96,11 +117,17 @@ def test_tiles_without_common_statistics_would_differ():
 
 def test_a_flat_part_and_a_large_mean_keep_their_digits():
     apply, weights, x, _ = network("resnet")
-    x = np.where(np.arange(x.shape[1])[None, :, None, None] < 36, 0.999, 0.01 * x + 0.9).astype(np.float32)
-    np.testing.assert_allclose(Plan(apply, weights, x.shape[1:], 24, 4)(weights, x), jax.jit(apply)(weights, x), atol=1e-4)
+    x = np.where(np.arange(x.shape[1])[None, :, None, None] < 36, 0.999, 0.01 * x + 0.9).astype(
+        np.float32
+    )
+    np.testing.assert_allclose(
+        Plan(apply, weights, x.shape[1:], 24, 4)(weights, x), jax.jit(apply)(weights, x), atol=1e-4
+    )
 
 
-def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_through_the_same_plan(monkeypatch):
+def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_through_the_same_plan(
+    monkeypatch,
+):
     apply, weights, x, whole = network("resnet")
     plan = Plan(apply, weights, x.shape[1:], 32, 4)
     monkeypatch.setattr(tiles, "IN_MEMORY", 1000)
@@ -126,13 +153,16 @@ def test_files_of_maps_are_where_they_are_wanted_and_have_no_name(monkeypatch, t
 
 def test_large_maps_are_computed_again_and_small_ones_leave_when_they_are_done():
     module = ResNetGenerator()
-    weights = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
+    weights = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)
+    )
     plan = Plan(lambda w, x: module.apply(w, x, train=False), weights, (1024, 2048, 3), 512, 4)
     kept = [step.target for step in plan.steps if step.kept]
     assert "head_norm" not in kept
     assert "down_1_norm" in kept
     assert [step.halo for step in plan.steps[:3]] == [4, 4, 8]  # 3; 3 + 1; 3 + 1 + 2 pixels
-    assert plan.steps[-1].halo == 8  # 2 + 1 + 3, the transposed convolutions see half of their kernel
+    # 2 + 1 + 3, the transposed convolutions see half of their kernel
+    assert plan.steps[-1].halo == 8
     there, most = set(), 0
     for step in plan.steps:
         assert set(step.uses) <= there
@@ -157,7 +187,10 @@ class Global(nn.Module):
         return Norm("instance", name="norm")(y, False)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("mean", "reduce_sum"), ("attention", "over positions"), ("twice", "twice|reuse")])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("mean", "reduce_sum"), ("attention", "over positions"), ("twice", "twice|reuse")],
+)
 def test_a_network_that_is_not_local_is_refused(kind, words):
     module = Global(kind)
     x = np.zeros((1, 32, 32, 3), np.float32)

@@ -1,4 +1,6 @@
-"""What somebody else's run or data set names: no code of it is imported, and nothing outside is opened unasked."""
+"""What somebody else's run or data set names: no code of it is imported, and nothing outside is
+opened unasked.
+"""
 
 import dataclasses
 import json
@@ -43,7 +45,10 @@ FEATURES = {
             }
         )
     },
-    "dataset_info.json": {"features.json": nested(IMAGE), "dataset_info.json": {"features": nested(EVIL)}},
+    "dataset_info.json": {
+        "features.json": nested(IMAGE),
+        "dataset_info.json": {"features": nested(EVIL)},
+    },
     "no JSON": {"features.json": "{"},
     "a list": {"features.json": []},
     "deep": {"features.json": "[" * 5000 + "]" * 5000},
@@ -54,7 +59,9 @@ FEATURES = {
 
 @pytest.fixture
 def payload(tmp_path, monkeypatch):
-    """A module that anybody can import from where the program was started, and what it would leave behind."""
+    """A module that anybody can import from where the program was started, and what it would leave
+    behind.
+    """
     mark = tmp_path / "executed"
     (tmp_path / "payload.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -65,10 +72,17 @@ def payload(tmp_path, monkeypatch):
 
 
 def data_set(folder: Path, files: dict) -> str:
-    """A prepared data set `evil` in the folder, with some of its files as given; returns its data_dir."""
+    """A prepared data set `evil` in the folder, with some of its files as given; returns its
+    data_dir.
+    """
     inner = folder / "data" / "evil" / "1.0.0"
     inner.mkdir(parents=True)
-    split = {"name": "train", "numBytes": "1", "shardLengths": ["1"], "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}"}
+    split = {
+        "name": "train",
+        "numBytes": "1",
+        "shardLengths": ["1"],
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}",
+    }
     info = {"name": "evil", "version": "1.0.0", "fileFormat": "array_record", "splits": [split]}
     for name, content in {"dataset_info.json": info, **files}.items():
         if name == "features.json" and content is None:
@@ -77,22 +91,35 @@ def data_set(folder: Path, files: dict) -> str:
                 content = nested(content)
         if name == "dataset_info.json":
             content = info | content
-        raw = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
+        raw = (
+            content
+            if isinstance(content, bytes)
+            else (content if isinstance(content, str) else json.dumps(content)).encode()
+        )
         (inner / name).write_bytes(raw)
     return str(folder / "data")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning"
+)
 @pytest.mark.parametrize("files", FEATURES.values(), ids=FEATURES)
 def test_a_data_set_s_folder_imports_nothing(files, payload, tmp_path):
     data_dir = data_set(tmp_path, files)
-    for source in (Tfds("evil", data_dir=data_dir), Tfds("evil:1.0.0", data_dir=data_dir), Tfds(f"evil/data_dir={data_dir}")):
-        with pytest.raises(UserError, match=r"not tensorflow-datasets' own; it was not imported|cannot be read|knows no"):
+    for source in (
+        Tfds("evil", data_dir=data_dir),
+        Tfds("evil:1.0.0", data_dir=data_dir),
+        Tfds(f"evil/data_dir={data_dir}"),
+    ):
+        with pytest.raises(
+            UserError,
+            match=r"not tensorflow-datasets' own; it was not imported|cannot be read|knows no",
+        ):
             source.open("a", 8, 3)
     assert "payload" not in sys.modules
 
 
-# ------------------------------------------------------------------------------------------------ what a stored config names
+# ----------------------------------------------------------------------- what a stored config names
 
 OUTSIDE = [
     Unpaired(a="/stranger", b="/stranger"),
@@ -116,7 +143,10 @@ OUTSIDE = [
 def stored(data: pipeline.Data, path: Path) -> Path:
     """A stranger's generator: a file of ours whose config names the data."""
     found = load_generator(GOLDEN / "latest_net_G_A.pth")
-    save_generator(dataclasses.replace(found, experiment=dataclasses.replace(found.experiment, data=data)), path)
+    save_generator(
+        dataclasses.replace(found, experiment=dataclasses.replace(found.experiment, data=data)),
+        path,
+    )
     return path
 
 
@@ -142,14 +172,18 @@ def test_a_field_that_the_user_gives_is_his(payload, pictures):
     mine = override(experiment, "data.a", str(pictures))
     with pytest.raises(UserError, match=r"names config\.data\.b="):
         trust.opened(mine, given=["data.a"])
-    assert trust.opened(override(mine, "data.b", str(pictures)), given=["data.a", "data.b"]).counts()
+    assert trust.opened(
+        override(mine, "data.b", str(pictures)), given=["data.a", "data.b"]
+    ).counts()
     with pytest.raises(UserError, match=r"names config\.data\.a=/stranger"):
         trust.opened(override(experiment, "data.b", str(pictures)), given=["data.b"])
 
 
 def test_names_that_lead_nowhere_need_no_trust(payload):
     assert named_outside(Experiment()) == {}
-    assert named_outside(Experiment(data=Unpaired(Tfds("cycle_gan/horse2zebra"), Tfds("mnist")))) == {}
+    assert (
+        named_outside(Experiment(data=Unpaired(Tfds("cycle_gan/horse2zebra"), Tfds("mnist")))) == {}
+    )
     assert named_outside(Experiment(init_from="x", evaluation=Evaluation(features="a.pth"))) == {
         "config.init_from": "x",
         "config.evaluation.features": "a.pth",
@@ -167,12 +201,20 @@ def test_by_the_doors_of_the_commands(payload, tmp_path):
 
 
 HARMLESS = {"train", "test", "key", "label", "layer", "layers", "best", "metrics", "groups", "kind"}
-HARMLESS |= {"Pix2Pix.name", "TfdsPairs.a", "TfdsPairs.b", "Gatys.content_layers", "Gatys.style_layers"}
+HARMLESS |= {
+    "Pix2Pix.name",
+    "TfdsPairs.a",
+    "TfdsPairs.b",
+    "Gatys.content_layers",
+    "Gatys.style_layers",
+}
 """Texts that are compared with what there is, and never opened."""
 
 
 @pytest.mark.parametrize("trust_code", [False, frozenset({"mine:Net"})])
-def test_the_folder_that_a_config_names_is_not_searched_for_the_package_s_own_modules(tmp_path, trust_code):
+def test_the_folder_that_a_config_names_is_not_searched_for_the_package_s_own_modules(
+    tmp_path, trust_code
+):
     """Importing tfds_builder has tensorflow-datasets look for cv2, which is not installed here."""
     (tmp_path / "cv2.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
     stored = {"type": "imgtrans_jax.data.tfds_builder:CycleGAN", "from": str(tmp_path)}
@@ -184,9 +226,18 @@ def test_the_folder_that_a_config_names_is_not_searched_for_the_package_s_own_mo
 
 def configurable() -> list[type]:
     modules = [config, pipeline, sources, pairs, labelled, derived]
-    modules += [sys.modules[name] for name in sorted(sys.modules) if name.startswith("imgtrans_jax.recipes.")]
-    classes = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
-    classes = {kind for kind in classes if dataclasses.is_dataclass(kind)} - {Opens, pipeline.Opened}
+    modules += [
+        sys.modules[name]
+        for name in sorted(sys.modules)
+        if name.startswith("imgtrans_jax.recipes.")
+    ]
+    classes = {
+        kind for module in modules for kind in vars(module).values() if isinstance(kind, type)
+    }
+    classes = {kind for kind in classes if dataclasses.is_dataclass(kind)} - {
+        Opens,
+        pipeline.Opened,
+    }
     return sorted(classes, key=lambda kind: kind.__qualname__)
 
 
@@ -194,15 +245,21 @@ def configurable() -> list[type]:
 def test_every_text_of_a_config_is_marked_or_known_to_open_nothing(kind):
     """A new field fails here, until it is one or the other."""
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        if "str" not in str(hint) or typing.get_origin(hint) is typing.ClassVar or "Opens(" in str(hint):
+        if (
+            "str" not in str(hint)
+            or typing.get_origin(hint) is typing.ClassVar
+            or "Opens(" in str(hint)
+        ):
             continue
         inner = [kind for kind in (typing.get_args(hint) or (hint,)) if kind is str]
         if not inner or (name in ("name", "parent") and "flax" in str(kind.__mro__)):
             continue
-        assert name in HARMLESS or f"{kind.__name__}.{name}" in HARMLESS, f"{kind.__name__}.{name}: {hint}"
+        assert name in HARMLESS or f"{kind.__name__}.{name}" in HARMLESS, (
+            f"{kind.__name__}.{name}: {hint}"
+        )
 
 
-# ------------------------------------------------------------------------------------------------ wrong types
+# -------------------------------------------------------------------------------------- wrong types
 
 
 @pytest.mark.parametrize(

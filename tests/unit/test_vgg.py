@@ -1,4 +1,6 @@
-"""VGG against PyTorch's golden arrays (tests/golden/make_vgg_golden.py), its fields of view, and what is not computed."""
+"""VGG against PyTorch's golden arrays (tests/golden/make_vgg_golden.py), its fields of view, and
+what is not computed.
+"""
 
 from pathlib import Path
 
@@ -20,7 +22,9 @@ def drawn_params(depth: int) -> dict:
     params: dict = {"mean": np.array(vgg.MEAN), "deviation": np.array(vgg.DEVIATION)}
     fan_in = 3
     for name in vgg.convolutions(depth):
-        kernel = draw.standard_normal((3, 3, fan_in, vgg.channels(name))) * (2 / (9 * fan_in)) ** 0.5
+        kernel = (
+            draw.standard_normal((3, 3, fan_in, vgg.channels(name))) * (2 / (9 * fan_in)) ** 0.5
+        )
         params[name] = {"kernel": kernel, "bias": 0.1 * draw.standard_normal(vgg.channels(name))}
         fan_in = vgg.channels(name)
     return {"params": jax.tree.map(jnp.float32, params)}
@@ -29,9 +33,15 @@ def drawn_params(depth: int) -> dict:
 @pytest.mark.parametrize("depth", [16, 19])
 def test_features_and_gradients_equal_pytorch(depth):
     params = drawn_params(depth)
-    images = jnp.float32(np.random.RandomState(7).uniform(size=(1, 3, 34, 40)).transpose(0, 2, 3, 1))
+    images = jnp.float32(
+        np.random.RandomState(7).uniform(size=(1, 3, 34, 40)).transpose(0, 2, 3, 1)
+    )
     for pooling in ("max", "average"):
-        wanted = [name.split("/")[2] for name in GOLDEN.files if name.startswith(f"{depth}/{pooling}/") and "grad" not in name]
+        wanted = [
+            name.split("/")[2]
+            for name in GOLDEN.files
+            if name.startswith(f"{depth}/{pooling}/") and "grad" not in name
+        ]
         assert len(wanted) >= 5
         network = VGG(depth, tuple(wanted), pooling)
 
@@ -42,7 +52,9 @@ def test_features_and_gradients_equal_pytorch(depth):
         (_, found), grad = jax.jit(jax.value_and_grad(loss, has_aux=True))(images, params)
         for layer in wanted:
             golden = GOLDEN[f"{depth}/{pooling}/{layer}"]
-            np.testing.assert_allclose(found[layer][:, ::2, ::2, ::5], golden, atol=2e-5 * np.abs(golden).max())
+            np.testing.assert_allclose(
+                found[layer][:, ::2, ::2, ::5], golden, atol=2e-5 * np.abs(golden).max()
+            )
         golden = GOLDEN[f"{depth}/{pooling}/grad"]
         np.testing.assert_allclose(grad, golden, atol=1e-4 * np.abs(golden).max())
 
@@ -60,7 +72,15 @@ def test_names_are_the_fields_own():
 
 
 @pytest.mark.parametrize(
-    ("layer", "side"), [("relu1_1", 3), ("pool1", 6), ("conv2_2", 14), ("relu3_3", 40), ("relu4_3", 92), ("relu5_3", 196)]
+    ("layer", "side"),
+    [
+        ("relu1_1", 3),
+        ("pool1", 6),
+        ("conv2_2", 14),
+        ("relu3_3", 40),
+        ("relu4_3", 92),
+        ("relu5_3", 196),
+    ],
 )
 def test_receptive_fields_of_vgg16(layer, side):
     assert vgg.receptive_field(layer, 16)[0] == side
@@ -70,7 +90,8 @@ def test_receptive_fields_of_vgg16(layer, side):
 def test_receptive_fields_are_where_the_gradient_is(layer):
     network = VGG(16, (layer,), "average")
     images = jnp.ones((1, 64, 64, 3))
-    params = jax.tree.map(jnp.abs, network.init(jax.random.key(0), images))  # nothing cancels, nothing is rectified away
+    # nothing cancels, nothing is rectified away
+    params = jax.tree.map(jnp.abs, network.init(jax.random.key(0), images))
     (found,) = apply(network, params, images).values()
     y, x = found.shape[1] // 2, found.shape[2] // 2 - 1
     with form("direct"):  # Winograd's rounding is seen beyond the field, where zeros are added
@@ -84,7 +105,9 @@ def test_receptive_fields_are_where_the_gradient_is(layer):
 
 
 def test_only_what_is_needed_is_computed():
-    params = jax.eval_shape(VGG(16, ("relu2_1",)).init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+    params = jax.eval_shape(
+        VGG(16, ("relu2_1",)).init, jax.random.key(0), jnp.zeros((1, 32, 32, 3))
+    )["params"]
     assert sorted(params) == ["conv1_1", "conv1_2", "conv2_1", "deviation", "mean"]
 
 

@@ -1,4 +1,6 @@
-"""Collapse, inversion and victory are seen, said once, kept over a resume, and forgotten when they are over."""
+"""Collapse, inversion and victory are seen, said once, kept over a resume, and forgotten when they
+are over.
+"""
 
 import numpy as np
 import pytest
@@ -15,14 +17,21 @@ def test_variety_by_hand():
     black, grey, white = (np.full((1, 4, 4, 3), v, np.float32) for v in (-1, 0, 1))
     wanted = np.concatenate([black, white])
     assert variety(np.concatenate([black, grey]), wanted) == pytest.approx(0.5)
-    assert variety(np.concatenate([black, black, white]), np.concatenate([black, grey, white])) == pytest.approx(1.0)
+    assert variety(
+        np.concatenate([black, black, white]), np.concatenate([black, grey, white])
+    ) == pytest.approx(1.0)
     assert variety(wanted, np.concatenate([grey, grey])) == 1.0
     assert variety(black, wanted) == 1.0
 
 
 def test_correlation_is_numpys():
     x, y = pictures(0, 3), pictures(1, 3)
-    expected = np.mean([np.corrcoef(u.mean(-1).ravel(), v.mean(-1).ravel())[0, 1] for u, v in zip(x, y, strict=True)])
+    expected = np.mean(
+        [
+            np.corrcoef(u.mean(-1).ravel(), v.mean(-1).ravel())[0, 1]
+            for u, v in zip(x, y, strict=True)
+        ]
+    )
     assert brightness_correlation(x, y) == pytest.approx(expected, abs=1e-5)
     assert brightness_correlation(x, -x) == pytest.approx(-1, abs=1e-5)
     assert brightness_correlation(np.zeros((2, 4, 4, 3)), x[:2, :4, :4]) == 0
@@ -66,18 +75,30 @@ def test_collapse_is_measured_against_the_truth_where_there_is_one(tmp_path):
     flat = np.broadcast_to(x[:1], x.shape) + 0.01 * x
     for step in (1, 2):
         _, alarms = watch.sheets(
-            step, {"pairs": {"input": x, "output": flat, "truth": x}, "alike": {"input": flat, "output": flat}}
+            step,
+            {
+                "pairs": {"input": x, "output": flat, "truth": x},
+                "alike": {"input": flat, "output": flat},
+            },
         )
     assert [a.name for a in alarms] == ["pairs: collapse"]
     for step in (3, 4):
-        figures, alarms = watch.sheets(step, {"samples": {"z 1": flat[:2], "z 2": flat[2:]}, "real pictures": {"picture 1": x}})
+        figures, alarms = watch.sheets(
+            step, {"samples": {"z 1": flat[:2], "z 2": flat[2:]}, "real pictures": {"picture 1": x}}
+        )
     assert [a.name for a in alarms] == ["samples: collapse"]
     assert figures["watch/samples/variety"] < 0.05
 
 
 def test_a_critic_has_won_when_it_does_so_for_long(tmp_path):
     watch = Watch(tmp_path, lsgan, halved=True)  # a guess costs 0.25
-    values = {"d_a_real": 0.005, "d_a_fake": 0.004, "d_b_real": 0.1, "d_b_fake": 0.1, "cycle_a": 1.0}
+    values = {
+        "d_a_real": 0.005,
+        "d_a_fake": 0.004,
+        "d_b_real": 0.1,
+        "d_b_fake": 0.1,
+        "cycle_a": 1.0,
+    }
     assert [watch.losses(step, values) for step in range(1, 5)] == [[]] * 4
     (alarm,) = watch.losses(5, values)
     assert alarm.name == "d_a: won"
@@ -89,7 +110,11 @@ def test_a_critic_has_won_when_it_does_so_for_long(tmp_path):
 
 @pytest.mark.parametrize("since", ['"x"', "null", "1e999", "[" * 100_000, '{"a": 1}'])
 def test_a_damaged_memory_of_what_was_seen_begins_anew(tmp_path, since):
-    (tmp_path / "watch.json").write_text(f'{{"seen": {{}}, "standing": [{{"name": 1, "text": [2], "since": {since}}}]}}')
+    (tmp_path / "watch.json").write_text(
+        f'{{"seen": {{}}, "standing": [{{"name": 1, "text": [2], "since": {since}}}]}}'
+    )
     assert Watch(tmp_path, lsgan).standing == {}
-    (tmp_path / "watch.json").write_text('{"seen": {}, "standing": [{"name": 1, "text": [2], "since": 3}]}')
+    (tmp_path / "watch.json").write_text(
+        '{"seen": {}, "standing": [{"name": 1, "text": [2], "since": 3}]}'
+    )
     assert Watch(tmp_path, lsgan).standing["1"].text == "[2]"
