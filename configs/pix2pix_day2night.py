@@ -12,14 +12,14 @@ import dataclasses
 
 from configs.pix2pix_facades import get_config as facades
 from imgtrans_jax.config import Experiment
-from imgtrans_jax.data.pairs import Pix2Pix
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.optim import Adam, Constant
 
 
 def get_config() -> Experiment:
     base = facades()
-    data = Paired(Pix2Pix("night2day"), direction="b2a", cut=base.data.cut)
+    data = Paired(Pix2PixPairs("night2day"), direction="b2a", cut=base.data.cut)
     return dataclasses.replace(
         base, data=data, optimizer=Adam(Constant(2e-4, length=17)), batch_size=4
     )

@@ -14,7 +14,7 @@ import dataclasses
 from configs.pix2pix_facades import get_config as facades
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pairs import Pix2Pix
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.optim import Adam, Constant
 
@@ -22,7 +22,7 @@ from imgtrans_jax.optim import Adam, Constant
 def get_config() -> Experiment:
     base = facades()
     data = Paired(
-        Pix2Pix("edges2handbags"),
+        Pix2PixPairs("edges2handbags"),
         direction="a2b",
         cut=Cut(load_size=256, crop_size=256, flip=False),
     )

@@ -13,7 +13,7 @@ import dataclasses
 from configs.pix2pix_facades import get_config as facades
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pairs import Pix2Pix
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.optim import Adam, Constant
 
@@ -21,7 +21,9 @@ from imgtrans_jax.optim import Adam, Constant
 def get_config() -> Experiment:
     base = facades()
     data = Paired(
-        Pix2Pix("edges2shoes"), direction="a2b", cut=Cut(load_size=256, crop_size=256, flip=False)
+        Pix2PixPairs("edges2shoes"),
+        direction="a2b",
+        cut=Cut(load_size=256, crop_size=256, flip=False),
     )
     return dataclasses.replace(
         base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4

@@ -14,7 +14,7 @@ Needs:    80,000 steps. Estimate, not measured: 1 to 2 hours on a data-centre GP
 
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pairs import Pix2Pix as Pix2PixData
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.losses.adversarial import vanilla
 from imgtrans_jax.models.patchgan import PatchGAN
@@ -25,7 +25,9 @@ from imgtrans_jax.recipes.pix2pix import Pix2Pix
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Paired(Pix2PixData("facades"), direction="b2a", cut=Cut(load_size=286, crop_size=256)),
+        data=Paired(
+            Pix2PixPairs("facades"), direction="b2a", cut=Cut(load_size=286, crop_size=256)
+        ),
         recipe=Pix2Pix(
             UNet(width=64, levels=8), PatchGAN(layers=3, norm="batch"), gan=vanilla, pixel=100.0
         ),

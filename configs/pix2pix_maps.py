@@ -12,11 +12,11 @@ import dataclasses
 
 from configs.pix2pix_facades import get_config as facades
 from imgtrans_jax.config import Experiment
-from imgtrans_jax.data.pairs import Pix2Pix
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired
 
 
 def get_config() -> Experiment:
     base = facades()
-    data = Paired(Pix2Pix("maps"), direction="a2b", cut=base.data.cut)
+    data = Paired(Pix2PixPairs("maps"), direction="a2b", cut=base.data.cut)
     return dataclasses.replace(base, data=data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -14,12 +15,12 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from flax import linen as nn
 
+from imgtrans_jax import data, losses, models, optim, recipes
 from imgtrans_jax.data.pipeline import Data, Unpaired
 from imgtrans_jax.optim import Adam
 from imgtrans_jax.recipes.cyclegan import CycleGAN
@@ -158,9 +159,9 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     """A copy of a dataclass with the field of the dotted `name` set to what `text` says, read by
     the field's type.
 
-    Where the present value is a function, a loss or a dataclass, the name of a sibling in its
-    module is accepted. Raises UserError, with the nearest names or both types, for what does not
-    fit.
+    Where the present value is a function, a loss or a dataclass, the name of another of its kind is
+    accepted, see `choices`, and `module:Name` for one of the user's own. Raises UserError, with the
+    nearest names or both types, for what does not fit.
     """
     head, _, rest = name.partition(".")
     where = f"{prefix}.{head}"
@@ -221,7 +222,7 @@ def _parse(text: str, hint: Any, present: Any) -> Any:
         )
     if origin is tuple:
         return _parse_tuple(text, args, present)
-    return _sibling(text, hint, present)
+    return _chosen(text, hint, present)
 
 
 def _parse_tuple(text: str, args: tuple[Any, ...], present: Any) -> tuple[Any, ...]:
@@ -238,39 +239,91 @@ def _only(value: Any, allowed: bool) -> Any:
     return value
 
 
-def _siblings(present: Any, hint: Any) -> dict[str, Any]:
-    """What may stand in the place of `present`: functions beside a function, constants of its type,
-    or instances with defaults of the classes beside its own that are of the hinted type.
+def choices(present: Any, hint: Any) -> dict[str, Any]:
+    """What may stand in the place of `present`, in a field of type `hint`, by its name: of what the
+    package of either exports, the classes that name the same base, as instances with their
+    defaults; for a function those of its signature, for a constant such as `hinge` the others of
+    its type. Where `present` is code of the user's own, what stands beside it in its module too.
     """
-    if present is None or isinstance(present, (int, float, str, tuple)):
+    if isinstance(present, (bool, int, float, str, tuple)) and not _is_nominal(hint):
         return {}
-    home = present.__module__ if inspect.isfunction(present) else type(present).__module__
-    public = {k: v for k, v in vars(sys.modules[home]).items() if not k.startswith("_")}
-    if inspect.isfunction(present):
-        return {k: v for k, v in public.items() if inspect.isfunction(v) and v.__module__ == home}
-    constants = {k: v for k, v in public.items() if type(v) is type(present)}
-    if constants:
-        return constants
-    found = dict(_instances(public, home, hint if inspect.isclass(hint) else object))
-    return {
-        k: v for k, v in found.items() if isinstance(v, nn.Module) == isinstance(present, nn.Module)
-    }
+    found: dict[str, Any] = {}
+    for name, value in sorted(_neighbors(present, hint).items()):
+        if inspect.isclass(value):
+            with contextlib.suppress(TypeError):  # it has fields without defaults
+                found |= {name: value()} if _stands_for(value, present, hint) else {}
+        elif _stands_for(value, present, hint):
+            found[name] = value
+    return found
 
 
-def _instances(public: dict[str, Any], home: str, wanted: type) -> Iterator[tuple[str, Any]]:
-    for name, kind in public.items():
-        if inspect.isclass(kind) and dataclasses.is_dataclass(kind) and kind.__module__ == home:
-            try:
-                instance = kind()
-            except TypeError:  # it has fields without defaults
-                continue
-            if isinstance(instance, wanted):
-                yield name, instance
+def _neighbors(present: Any, hint: Any) -> dict[str, Any]:
+    """What the packages of these two export, and what is public in a module that is not ours."""
+    kind = present if inspect.isfunction(present) else type(present)
+    homes = {getattr(hint, "__module__", ""), kind.__module__}
+    packages = {".".join(home.split(".")[:2]) for home in homes if _is_own(home)}
+    if isinstance(present, nn.Module):
+        packages.add(models.__name__)
+    modules = [sys.modules[name] for name in sorted(packages)]
+    exported = [(module, name) for module in modules for name in getattr(module, "__all__", ())]
+    found = {name: getattr(module, name) for module, name in exported}
+    if not _is_own(kind.__module__) and kind.__module__ != "builtins":
+        found |= {k: v for k, v in vars(sys.modules[kind.__module__]).items() if k[0] != "_"}
+    return found
 
 
-def _sibling(text: str, hint: Any, present: Any) -> Any:
-    siblings = _siblings(present, hint)
-    return _only(siblings.get(text), text in siblings)
+def _stands_for(value: Any, present: Any, hint: Any) -> bool:
+    """Whether a class, a function or a constant may be chosen instead of `present`."""
+    if inspect.isclass(value):
+        base = hint if _is_nominal(hint) and hint is not nn.Module else _role(type(present))
+        if (
+            isinstance(present, nn.Module)
+            and base is None
+            and not _is_own(type(present).__module__)
+        ):
+            base = _role(value)  # one of the user's own that names no base: any may replace it
+        related = value is type(present) or (base is not None and base in value.__mro__[1:])
+        return dataclasses.is_dataclass(value) and related
+    if inspect.isfunction(value) and inspect.isfunction(present):
+        return inspect.signature(value) == inspect.signature(present)
+    return type(value) is type(present) and _name_of(value) is not None
+
+
+def _is_nominal(hint: Any) -> bool:
+    """Whether a type is one whose subclasses are its choices."""
+    return inspect.isclass(hint) and hint not in (bool, int, float, str, tuple, type(None), object)
+
+
+def _role(kind: type) -> type | None:
+    """The public base of a class of ours or of the user's, such as Generator of UNet."""
+    return next(
+        (base for base in kind.__mro__[1:] if public_names().get(base.__name__) is base), None
+    )
+
+
+def _chosen(text: str, hint: Any, present: Any) -> Any:
+    """The choice of this name, or `module:Name` of the user's own."""
+    module, _, name = text.partition(":")
+    if re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", text) and _is_there(module):
+        try:
+            value = getattr(_imported(module, str(Path.cwd())), name)
+            value = value() if inspect.isclass(value) else value
+        except Exception as error:
+            raise UserError(f"{text} cannot be used: {type(error).__name__}: {error}") from error
+        return _only(value, _fits(value, hint))
+    found = choices(present, hint)
+    return _only(found.get(text), text in found)
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module can be imported, from the present folder too."""
+    sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # what should be its package is none
+        return False
+    finally:
+        sys.path.pop()
 
 
 def _describe(hint: Any, present: Any) -> str:
@@ -294,14 +347,14 @@ def _describe(hint: Any, present: Any) -> str:
     }
     if hint in simple:
         return simple[hint]
-    siblings = _siblings(present, hint)
-    return f"one of {', '.join(siblings)}" if siblings else "a value that a config file sets"
+    names = choices(present, hint)
+    return f"one of {', '.join(names)}" if names else "a value that a config file sets"
 
 
 def _short(value: Any) -> str:
     name = _name_of(value)
     if name:
-        return name.partition(":")[2]
+        return name.rpartition(":")[2]
     return f"{type(value).__name__}(…)" if dataclasses.is_dataclass(value) else repr(value)
 
 
@@ -311,6 +364,23 @@ Trust: TypeAlias = bool | frozenset[str]
 """Whether the code outside imgtrans_jax that a stored config names may be run: all, none, or these
 names.
 """
+
+
+@functools.cache
+def public_names() -> dict[str, Any]:
+    """What a config can be made of, by the names that runs and files store, wherever in the package
+    it is defined.
+    """
+    packages = (data, losses, models, optim, recipes)
+    exported = {name: getattr(package, name) for package in packages for name in package.__all__}
+    return exported | {"Evaluation": Evaluation, "Experiment": Experiment}
+
+
+_RENAMED = {"imgtrans_jax.data.pairs:Pix2Pix": "Pix2PixPairs"}
+"""Public names by the older ones that runs may have. Before 0.2 a run stored `module:Name`."""
+
+_RENAMED_FIELDS = {"GanLoss": {"fool": "generator"}}
+"""Fields by their older names, for each type that has some."""
 
 
 def to_json(value: Any, where: str = "config") -> Any:
@@ -330,8 +400,9 @@ def to_json(value: Any, where: str = "config") -> Any:
         fields = {
             f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in _fields(value)
         }
-        name = f"{type(value).__module__}:{type(value).__qualname__}"
-        return {"type": name, **_home(name), **fields}
+        name = _name_of(type(value))
+        if name:
+            return {"type": name, **_home(name), **fields}
     raise UserError(
         f"{where} is {value!r}, which cannot be stored with the run; write it as a named function "
         "or a dataclass in a module."
@@ -346,6 +417,7 @@ def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> 
     Every value must be of its field's type; what the texts among them name is not opened here, see
     `named_outside`. Raises UserError for anything else.
     """
+    stored = _current(stored)
     if isinstance(stored, list):
         return tuple(from_json(item, trust_code, f"{where}[{i}]") for i, item in enumerate(stored))
     if not isinstance(stored, dict):
@@ -462,15 +534,14 @@ def _plain(hint: Any) -> Any:
 
 
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
-    """One line for each field in which two stored configs differ, as `config.batch_size: 1 ->
-    4`.
+    """One line for each field in which two stored configs differ, such as
+    `config.batch_size: 1 -> 4`.
     """
-    if (
-        isinstance(old, dict)
-        and isinstance(new, dict)
-        and "type" in old
-        and old["type"] == new.get("type")
-    ):
+    old, new = _current(old), _current(new)
+    same_type = (
+        isinstance(old, dict) and isinstance(new, dict) and old.get("type") == new.get("type")
+    )
+    if same_type and "type" in old:
         # A field that only one of them has came or went with a version of the program, and changed
         # nothing.
         common = [key for key in old if key in new and key != _FROM]
@@ -482,10 +553,27 @@ def differences(old: Any, new: Any, where: str = "config") -> list[str]:
     return [f"{where}: {_stored_text(old)} -> {_stored_text(new)}"]
 
 
+def _current(stored: Any) -> Any:
+    """A stored value, not what is in it, by the names of today."""
+    if not isinstance(stored, dict):
+        return stored
+    stored = stored | {key: _public(stored[key]) for key in ("type", "ref") if key in stored}
+    kind = stored.get("type")
+    renamed = _RENAMED_FIELDS.get(kind, {}) if isinstance(kind, str) else {}
+    return {renamed.get(key, key): item for key, item in stored.items()}
+
+
+def _public(name: Any) -> Any:
+    """The public name of what an older run stored as `imgtrans_jax.module:Name`."""
+    if not isinstance(name, str) or not (_is_own(name.partition(":")[0]) or name in _RENAMED):
+        return name
+    return _RENAMED.get(name, name.rpartition(":")[2])
+
+
 def _homeless(stored: Any) -> Any:
-    """A stored value without the folders in which its modules were."""
+    """A stored value by the names of today, without the folders in which its modules were."""
     if isinstance(stored, dict):
-        return {key: _homeless(item) for key, item in stored.items() if key != _FROM}
+        return {key: _homeless(item) for key, item in _current(stored).items() if key != _FROM}
     return [_homeless(item) for item in stored] if isinstance(stored, list) else stored
 
 
@@ -494,7 +582,7 @@ def _stored_text(stored: Any) -> str:
         fields = ", ".join(
             f"{k}={_stored_text(v)}" for k, v in stored.items() if k not in ("type", "ref", _FROM)
         )
-        name = str(stored.get("ref") or stored.get("type")).partition(":")[2]
+        name = str(stored.get("ref") or stored.get("type")).rpartition(":")[2]
         return name if "ref" in stored else f"{name}({fields})"
     if isinstance(stored, list):
         return f"({', '.join(map(_stored_text, stored))})"
@@ -512,32 +600,39 @@ def _fields(config: Any) -> list[dataclasses.Field[Any]]:
 
 
 def _name_of(value: Any) -> str | None:
-    """`module:name` of a function or of a module's constant, if it is found there again."""
-    if inspect.isfunction(value) or inspect.isclass(value):
-        module, name = value.__module__, value.__qualname__
-    elif (
-        dataclasses.is_dataclass(value)
-        and all(callable(getattr(value, f.name)) for f in dataclasses.fields(value))
-        and dataclasses.fields(value)
-    ):
-        module = type(value).__module__
-        name = next((k for k, v in vars(sys.modules[module]).items() if v is value), "")
-    else:
+    """The public name of a function, a class or a constant, or `module:name` of the user's own, if
+    it is found there again.
+    """
+    defined = inspect.isfunction(value) or inspect.isclass(value)
+    if not defined and not _is_constant(value):
         return None
-    return (
-        f"{module}:{name}"
-        if name and getattr(sys.modules.get(module), name, None) is value
-        else None
-    )
+    ours = next((name for name, public in public_names().items() if public is value), None)
+    if ours:
+        return ours
+    module = value.__module__ if defined else type(value).__module__
+    if _is_own(module):
+        return None
+    if defined:
+        name = value.__qualname__
+    else:
+        name = next((k for k, v in vars(sys.modules[module]).items() if v is value), "")
+    found = getattr(sys.modules.get(module), name, None) if name else None
+    return f"{module}:{name}" if name and found is value else None
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether it is made of functions alone, as `hinge` is."""
+    fields = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+    return bool(fields) and all(callable(getattr(value, f.name)) for f in fields)
 
 
 def _home(name: str) -> dict[str, str]:
     """For code outside imgtrans_jax, the folder from which its module can be imported: a config
     that is loaded by its path may use modules that no later program would find.
     """
-    module, _, _ = name.partition(":")
+    module, given, _ = name.partition(":")
     file = getattr(sys.modules.get(module), "__file__", None)
-    if module.split(".")[0] == "imgtrans_jax" or not file:
+    if not given or not file:
         return {}
     depth = module.count(".") + (Path(file).name == "__init__.py")
     return {_FROM: str(Path(file).resolve().parents[depth])}
@@ -548,12 +643,16 @@ _FROM = "from"
 
 
 def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
-    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if not attribute:
+    if not isinstance(name, str) or not name:
         raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
-    trusted = name in trust_code if isinstance(trust_code, frozenset) else trust_code
-    own = module.split(".")[0] == "imgtrans_jax"
-    if not trusted and not own:
+    if name in public_names():
+        return public_names()[name]
+    module, given, attribute = name.partition(":")
+    if not given:
+        raise UserError(
+            f"The run was made with {name}, which this version of imgtrans_jax does not have."
+        )
+    if not (name in trust_code if isinstance(trust_code, frozenset) else trust_code):
         at = f" in {home}" if home else ""
         raise UserError(
             f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run "
@@ -561,26 +660,14 @@ def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
             "convert know."
         )
     try:
-        # Only of code that is trusted, and not of this package, is the folder that the config names
-        # looked into.
-        found = getattr(_imported(module, home if trusted and not own else ""), attribute)
+        return getattr(_imported(module, home), attribute)
     except Exception as error:  # what importing somebody's module can bring about
-        if own:
-            raise UserError(
-                f"The run was made with {name}, which this version of imgtrans_jax does not have."
-            ) from None
         before = f"it was in {home}; if that has moved, s" if home else "S"
         raise UserError(
-            f"The run was made with {name}, which cannot be imported here "
-            f"({type(error).__name__}: {error}): {before}et PYTHONPATH to the folder that holds "
-            f"{module.split('.')[0]}, and run the same command again."
+            f"The run was made with {name}, which cannot be imported here ({type(error).__name__}: "
+            f"{error}): {before}et PYTHONPATH to the folder that holds {module.split('.')[0]}, and "
+            "run the same command again."
         ) from None
-    if not trusted and not _is_own(found):
-        raise UserError(
-            f"The stored config names {name}, which is not imgtrans_jax's own; the run is not to "
-            "be trusted."
-        )
-    return found
 
 
 def _imported(module: str, home: str) -> types.ModuleType:
@@ -594,10 +681,6 @@ def _imported(module: str, home: str) -> types.ModuleType:
         sys.path.remove(home)
 
 
-def _is_own(found: Any) -> bool:
-    """Whether it is a function or a class that imgtrans_jax defines, or a constant of such a
-    class.
-    """
-    if not (inspect.isfunction(found) or inspect.isclass(found)):
-        found = type(found)
-    return found.__module__.split(".")[0] == "imgtrans_jax"
+def _is_own(module: str) -> bool:
+    """Whether a module is imgtrans_jax's."""
+    return module.split(".")[0] == "imgtrans_jax"

@@ -70,7 +70,9 @@ def check_place(folder: Path) -> None:
     that a run would write over. Raises UserError, with the file, if not.
     """
     stored = json_files.read_or_none(folder / "config.json") or {}
-    if (folder / "checkpoints").is_dir() or str(stored.get("type")).endswith(":Experiment"):
+    if (folder / "checkpoints").is_dir() or str(stored.get("type")).rpartition(":")[
+        2
+    ] == "Experiment":
         return
     for name in ("config.json", "index.html", "metrics.jsonl", "columns.json", "watch.json"):
         if os.path.lexists(folder / name):

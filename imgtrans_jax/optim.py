@@ -15,6 +15,11 @@ from jax import lax
 
 from imgtrans_jax.types import Params
 
+__all__ = [
+    "LBFGS", "Adam", "Constant", "Cosine", "Exponential", "GradientDescent", "LinearDecay",
+    "PixelAdam", "PixelOptimizer", "Schedule", "SmoothedDescent", "StepDecay",
+]  # fmt: skip
+
 
 @runtime_checkable
 class Schedule(Protocol):
@@ -32,7 +37,7 @@ class Schedule(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Counted:
+class Counted(Schedule):
     """unit: what the numbers of a schedule count: epochs, or steps, where a paper counts these
     whatever the pictures are."""
 
@@ -284,7 +289,7 @@ class PixelOptimizer(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class PixelAdam:
+class PixelAdam(PixelOptimizer):
     """Kingma and Ba 2015, on pixels: `rate` is about how far a value in [0, 1] moves a step.
 
     Over the last `cooling` of the run the rate falls along half a cosine to a hundredth, which
@@ -313,7 +318,7 @@ class PixelAdam:
 
 
 @dataclasses.dataclass(frozen=True)
-class LBFGS:
+class LBFGS(PixelOptimizer):
     """Limited-memory BFGS (Nocedal and Wright 2006, algorithm 7.4) with `memory` pairs kept."""
 
     memory: int = 20
@@ -327,7 +332,7 @@ class LBFGS:
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientDescent:
+class GradientDescent(PixelOptimizer):
     """The image minus `rate` times the gradient."""
 
     rate: float = 1.0
@@ -341,7 +346,7 @@ class GradientDescent:
 
 
 @dataclasses.dataclass(frozen=True)
-class SmoothedDescent:
+class SmoothedDescent(PixelOptimizer):
     """Deep Dream's step: the gradient, smoothed by Gaussians of `sigmas` pixels that are summed, by
     its mean absolute value.
 

@@ -37,7 +37,7 @@ class Derivation(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Edges:
+class Edges(Derivation):
     """Edges -> picture. Lines come from a difference of Gaussians with a soft threshold
     (Winnemöller 2011, section 2.4): black on white, for pictures and for pencil drawings alike.
     sigma: their width in pixels; strength: how many faint ones show.
@@ -67,7 +67,7 @@ class Edges:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grey:
+class Grey(Derivation):
     """Grey -> colour, both as they are: (h, w, 1) -> (h, w, 3). A user gives any picture; its
     luminance is taken.
     """
@@ -87,7 +87,7 @@ class Grey:
 
 
 @dataclasses.dataclass(frozen=True)
-class Lab:
+class Lab(Derivation):
     """Lightness -> the two colours of CIE Lab: (h, w, 1) -> (h, w, 2). The result keeps the
     lightness of the input exactly, so that the generator needs two channels and no line is lost. A
     user gives any picture; its lightness is taken.
@@ -113,7 +113,7 @@ class Lab:
 
 
 @dataclasses.dataclass(frozen=True)
-class Holes:
+class Holes(Derivation):
     """A picture with holes -> the whole picture: (h, w, 4) -> (h, w, 3), the fourth channel 1 in a
     hole, where colours are 0.
 
@@ -157,7 +157,7 @@ class Holes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Smaller:
+class Smaller(Derivation):
     """Fewer pixels -> the picture: reduced by a bicubic filter against aliasing, and rounded to 8
     bits as a file would be.
 

@@ -36,7 +36,7 @@ class LabelledSource(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Digits:
+class Digits(LabelledSource):
     """scikit-learn's 1,797 handwritten digits (UCI, Alpaydin and Kaynak 1998), 8x8 and grey; every
     tenth is for testing.
     """
@@ -101,7 +101,7 @@ first.
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenMojiGroups:
+class OpenMojiGroups(LabelledSource):
     """The embedded coloured drawings of some groups; the names of the groups are the classes."""
 
     groups: tuple[str, ...] = tuple(GROUPS)
@@ -141,7 +141,7 @@ class OpenMojiGroups:
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsLabelled:
+class TfdsLabelled(LabelledSource):
     """A data set of tensorflow-datasets with a class for each picture, such as `mnist`; no
     TensorFlow is needed.
     """
@@ -179,7 +179,7 @@ def _class_names(split: Any, label: str) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassFolders:
+class ClassFolders(LabelledSource):
     """A folder with a folder of pictures for each class, or with pictures alone, which are one
     class. Of a folder with `train` the test pictures come from `test`; without one the training
     pictures serve for the samples too.

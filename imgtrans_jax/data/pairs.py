@@ -16,7 +16,15 @@ import numpy as np
 
 from imgtrans_jax.data.archives import ADDRESS, NAMES, fetched
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.sources import FilePictures, Folder, Pictures, Side, Tfds, given_folder
+from imgtrans_jax.data.sources import (
+    FilePictures,
+    Folder,
+    Pictures,
+    Side,
+    Source,
+    Tfds,
+    given_folder,
+)
 from imgtrans_jax.types import DataSet, PathText, UserError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -43,7 +51,7 @@ class PairSource(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenMojiPairs:
+class OpenMojiPairs(PairSource):
     """The embedded drawings: a is the line drawing, b the coloured one. The test pairs are a
     held-out tenth.
     """
@@ -64,7 +72,7 @@ class OpenMojiPairs:
 
 
 @dataclasses.dataclass(frozen=True)
-class SideBySide:
+class SideBySide(PairSource):
     """A folder of pictures that each hold a pair, a left and b right, as pix2pix's data sets do.
 
     Of a folder with `train`, test pairs come from `test`, or else from `val`; without one the
@@ -96,7 +104,7 @@ def _no_pair(path: Path, height: int, width: int) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoFolders:
+class TwoFolders(PairSource):
     """Two folders whose pictures match by their paths in them, without the suffix, or else by a
     name that each folder has once. `train` or `trainA` and `trainB` in them, and test folders
     beside these, are found as for `Folder`.
@@ -119,7 +127,7 @@ class TwoFolders:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pix2Pix:
+class Pix2PixPairs(PairSource):
     """One of pix2pix's own data sets by name: facades, maps, edges2shoes, edges2handbags,
     cityscapes, night2day.
 
@@ -139,7 +147,7 @@ class Pix2Pix:
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsPairs:
+class TfdsPairs(PairSource):
     """A data set of tensorflow-datasets whose examples hold both pictures, under the features `a`
     and `b`.
     """
@@ -162,7 +170,7 @@ class TfdsPairs:
 
 
 @dataclasses.dataclass(frozen=True)
-class OneSide:
+class OneSide(Source):
     """One side of pairs as a source of single pictures: for training without the pairing, or on one
     kind alone.
     """

@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenMoji:
+class OpenMoji(Source):
     """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of
     the other half; with `whole` of both halves.
 
@@ -65,7 +65,7 @@ class OpenMoji:
 
 
 @dataclasses.dataclass(frozen=True)
-class Folder:
+class Folder(Source):
     """A folder of pictures, or one picture file, which is then met again and again.
 
     Test pictures come from beside it: of `trainA` from `testA`, of `train` from `test`. A folder
@@ -102,7 +102,7 @@ def given_folder(text: str) -> Path:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tfds:
+class Tfds(Source):
     """A data set of tensorflow-datasets by name, such as `cycle_gan/horse2zebra`; no TensorFlow is
     needed.
 

@@ -15,13 +15,13 @@ from imgtrans_jax.types import Logits, Named
 class GanLoss:
     """The three pieces of a two-player loss, all to be minimised.
 
-    real: the critic's loss on real images. fake: the critic's loss on generated ones. fool: the
-    generator's loss.
+    real: the critic's loss on real images. fake: the critic's loss on generated ones. generator:
+    the generator's loss.
     """
 
     real: Callable[[Logits], jax.Array]
     fake: Callable[[Logits], jax.Array]
-    fool: Callable[[Logits], jax.Array]
+    generator: Callable[[Logits], jax.Array]
 
 
 def _wide(logits: Logits) -> jax.Array:

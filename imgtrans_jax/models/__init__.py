@@ -1,3 +1,45 @@
 """Networks as pure-function Flax modules: arrays in, arrays out, no config and no state of their
 own.
 """
+
+from imgtrans_jax.models.alexnet import AlexNet
+from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
+from imgtrans_jax.models.dncnn import DnCNN
+from imgtrans_jax.models.inception import Inception
+from imgtrans_jax.models.layers import (
+    Critic,
+    Generator,
+    Initializer,
+    Kaiming,
+    Normal,
+    Orthogonal,
+    Xavier,
+)
+from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN, StrideOneCritic
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.models.vgg import VGG
+
+__all__ = [
+    "VGG",
+    "AlexNet",
+    "Critic",
+    "DCGANCritic",
+    "DCGANGenerator",
+    "DnCNN",
+    "Generator",
+    "ImageCritic",
+    "Inception",
+    "Initializer",
+    "Kaiming",
+    "Normal",
+    "Orthogonal",
+    "PatchGAN",
+    "ResNetGenerator",
+    "SRGANCritic",
+    "SRResNet",
+    "StrideOneCritic",
+    "UNet",
+    "Xavier",
+]

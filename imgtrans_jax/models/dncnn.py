@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imgtrans_jax.models.layers import Conv, Initializer, Norm, Normal, check_batch
+from imgtrans_jax.models.layers import Conv, Generator, Initializer, Norm, Normal, check_batch
 from imgtrans_jax.types import Dtype, SignedImages
 
 
-class DnCNN(nn.Module):
+class DnCNN(Generator):
     """Conv3-ReLU, `depth` x (Conv3-batch norm-ReLU), Conv3; no tanh, so that values may leave [-1,
     1].
 

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +22,35 @@ NormKind: TypeAlias = Literal["instance", "batch", "none"]
 Downsampling: TypeAlias = Literal["strided", "blurred"]
 Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear", "blurred"]
 Bias: TypeAlias = bool | Literal["idle"]
-Initializer: TypeAlias = Callable[..., jax.Array]
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
+class Generator(nn.Module):
+    """The base of networks from images to images, (images, train) -> images. Those that name it are
+    a choice wherever a config has one of them.
+    """
+
+    @property
+    def multiple(self) -> int:
+        """Of what the sides of an input must be multiples; others are padded to it."""
+        return 4
+
+
+class Critic(nn.Module):
+    """The base of networks that judge images, (images, train) -> logits; a choice as `Generator`s
+    are.
+    """
+
+
+class Initializer(Protocol):
+    """The first values of an array of weights; any of jax.nn.initializers is one."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> jax.Array: ...
+
+
 @dataclasses.dataclass(frozen=True)
-class Normal:
+class Normal(Initializer):
     """N(mean, stddev^2): the papers' N(0, 0.02). A value rather than a closure, so that a config
     can be stored.
     """
@@ -41,7 +63,7 @@ class Normal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Xavier:
+class Xavier(Initializer):
     """Glorot and Bengio 2010, normal; `gain` multiplies the standard deviation."""
 
     gain: float = 1.0
@@ -53,7 +75,7 @@ class Xavier:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kaiming:
+class Kaiming(Initializer):
     """He et al. 2015, normal, variance 2 / fan-in."""
 
     def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
@@ -61,7 +83,7 @@ class Kaiming:
 
 
 @dataclasses.dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Initializer):
     """Saxe et al. 2014, scaled by `gain`."""
 
     gain: float = 1.0

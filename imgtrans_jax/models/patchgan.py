@@ -12,6 +12,7 @@ from flax import linen as nn
 
 from imgtrans_jax.models.layers import (
     Conv,
+    Critic,
     Downsampling,
     Initializer,
     Norm,
@@ -25,7 +26,7 @@ from imgtrans_jax.models.layers import (
 from imgtrans_jax.types import Dtype, Logits, Named
 
 
-class PatchGAN(nn.Module):
+class PatchGAN(Critic):
     """C64-C128-C256-C512 and a 1-channel convolution, 4x4, LeakyReLU 0.2, no norm on the first
     layer.
 
@@ -86,7 +87,7 @@ class PatchGAN(nn.Module):
         return y.astype(jnp.promote_types(y.dtype, jnp.float32))
 
 
-class StrideOneCritic(nn.Module):
+class StrideOneCritic(Critic):
     """The critic of the van Gogh CycleGAN report: 3x3 convolutions of stride 1 alone, each logit
     sees 11 pixels.
 

@@ -13,6 +13,7 @@ from flax import linen as nn
 from imgtrans_jax.models.layers import (
     Conv,
     Downsampling,
+    Generator,
     Initializer,
     Norm,
     Normal,
@@ -55,7 +56,7 @@ class ResidualBlock(nn.Module):
         return x + Norm(self.norm, name="norm_1")(conv("conv_1")(y), train)
 
 
-class ResNetGenerator(nn.Module):
+class ResNetGenerator(Generator):
     """c7s1-w, d2w, d4w, R4w x blocks, u2w, uw, c7s1-channels, tanh.
 
     (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 4 and at

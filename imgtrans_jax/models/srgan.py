@@ -10,6 +10,8 @@ from flax import linen as nn
 
 from imgtrans_jax.models.layers import (
     Conv,
+    Critic,
+    Generator,
     Initializer,
     Kaiming,
     Norm,
@@ -42,7 +44,7 @@ class PReLU(nn.Module):
         return jnp.where(x >= 0, x, slope * x)
 
 
-class SRResNet(nn.Module):
+class SRResNet(Generator):
     """Conv9-PReLU, `blocks` residual blocks, a skip over all of them, then two sub-pixel layers of
     x2 and a Conv9.
 
@@ -96,7 +98,7 @@ def enlarged(x: jax.Array, factor: int) -> jax.Array:
     return jax.image.resize(x, (n, factor * height, factor * width, channels), "cubic")
 
 
-class SRGANCritic(nn.Module):
+class SRGANCritic(Critic):
     """Eight 3x3 convolutions of stride 1 and 2 in turn, C64 to C512, LeakyReLU 0.2, then 1024 units
     and one logit.
 

@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from imgtrans_jax.models.layers import (
     Conv,
+    Generator,
     Initializer,
     Norm,
     Normal,
@@ -21,7 +22,7 @@ from imgtrans_jax.models.layers import (
 from imgtrans_jax.types import Dtype, SignedImages
 
 
-class UNet(nn.Module):
+class UNet(Generator):
     """C64-C128-C256-C512 x (levels - 3), and back with skip connections from layer i to layer
     levels - i; ends in tanh.
 

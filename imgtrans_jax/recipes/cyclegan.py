@@ -193,7 +193,7 @@ class CycleGAN(Recipe):
         ab, ba = _pair(self.adversarial)
         weighted = {"gan_ab": (ab, "d_b"), "gan_ba": (ba, "d_a")}
         return {
-            term: weight * self.gan.fool(logits[critic])
+            term: weight * self.gan.generator(logits[critic])
             for term, (weight, critic) in weighted.items()
             if weight
         }

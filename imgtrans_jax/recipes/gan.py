@@ -173,7 +173,7 @@ class GAN(Recipe):
         return {"d": x, "y": batch["y"]} if self.conditional else {"d": x}
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"gan": self.gan.fool(logits["d"])}
+        return {"gan": self.gan.generator(logits["d"])}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         return {"d_real": self.gan.real(real["d"]), "d_fake": self.gan.fake(fake["d"])}

@@ -114,7 +114,9 @@ class Pix2Pix(Recipe):
         return {"d": jnp.concatenate([batch["a"], b], axis=-1) if self.conditional else b}
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"gan": self.adversarial * self.gan.fool(logits["d"])} if self.adversarial else {}
+        return (
+            {"gan": self.adversarial * self.gan.generator(logits["d"])} if self.adversarial else {}
+        )
 
     def _near(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         return (

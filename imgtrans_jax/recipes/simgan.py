@@ -100,7 +100,7 @@ class SimGAN(Recipe):
         )[0]["fake_b"]
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"gan": self.adversarial * self.gan.fool(logits["d"])}
+        return {"gan": self.adversarial * self.gan.generator(logits["d"])}
 
     def _alike(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         if not self.similarity:

@@ -126,4 +126,6 @@ class SRGAN(Recipe):
         }
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        return {"gan": self.adversarial * self.gan.fool(logits["d"])} if self.adversarial else {}
+        return (
+            {"gan": self.adversarial * self.gan.generator(logits["d"])} if self.adversarial else {}
+        )

@@ -3,6 +3,7 @@ nothing.
 """
 
 import dataclasses
+import inspect
 import json
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax import cli, loop
+from imgtrans_jax import cli, data, loop, losses, models, optim, recipes
 from imgtrans_jax.config import (
     Experiment,
     differences,
@@ -20,17 +21,22 @@ from imgtrans_jax.config import (
     override,
     to_json,
 )
+from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.generators import load_generator
 from imgtrans_jax.losses.adversarial import hinge, vanilla
 from imgtrans_jax.losses.pixel import l1_sum
 from imgtrans_jax.metrics.segmentation import colours_of
 from imgtrans_jax.models.layers import Xavier
+from imgtrans_jax.models.patchgan import StrideOneCritic
 from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.srgan import SRResNet
+from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Cosine, LinearDecay
 from imgtrans_jax.pretrained.features import load_inception
 from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.recipes.pix2pix import Pix2Pix
 from imgtrans_jax.types import UserError
 
 PLAIN = Experiment()
@@ -54,6 +60,11 @@ def field(experiment, name):
         ("recipe.generator.dtype", "bfloat16", "bfloat16"),
         ("recipe.generator.kernel_init", "Xavier", Xavier()),
         ("recipe.generator.kernel_init.stddev", "0.1", None),
+        ("recipe.generator", "UNet", UNet()),
+        ("recipe.generator", "SRResNet", SRResNet()),
+        ("recipe.critic", "StrideOneCritic", StrideOneCritic()),
+        ("recipe", "Pix2Pix", Pix2Pix()),
+        ("data", "Paired", Paired()),
         ("recipe.gan", "vanilla", vanilla),
         ("recipe.gan", "hinge", hinge),
         ("recipe.distance", "l1_sum", l1_sum),
@@ -93,8 +104,17 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         (
             "recipe.gan",
             "wasserstein",
-            r"needs one of lsgan, vanilla, saturating, hinge, wgan \(now lsgan\)",
+            r"needs one of hinge, lsgan, saturating, vanilla, wgan \(now lsgan\)",
         ),
+        (
+            "recipe.generator",
+            "PatchGAN",
+            r"needs one of DnCNN, ResNetGenerator, SRResNet, UNet \(now ResNetGenerator",
+        ),
+        ("recipe.generator", "no_such_module:Net", "needs one of DnCNN"),
+        ("recipe.generator", "json:loads", "needs one of DnCNN"),
+        ("recipe.generator", "json:nothing", "json:nothing cannot be used: AttributeError"),
+        ("recipe.distance", "content_mean", r"needs one of l1, l1_sum, l2 \(now l1\)"),
         ("recipe.halve_critic", "maybe", "needs true or false"),
         ("recipe.cycle", "1,2,3", "needs a float or 2 numbers joined by commas"),
         ("matmul_precision", "fast", "needs one of default, high, highest"),
@@ -102,7 +122,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("optimizer.schedule", "Adam", "needs one of"),
         ("data.cut.zoom", "2", "Its fields: load_size, crop_size, resize, flip"),
         ("recipe.generator.parent", "x", "has no field 'parent'"),
-        ("recipe", "x", "needs one of CycleGAN"),
+        ("recipe", "x", "needs one of CycleGAN, GAN, Pix2Pix, SRGAN, SimGAN"),
     ],
 )
 def test_mistakes_get_a_sentence(name, text, words):
@@ -116,7 +136,8 @@ def test_a_config_is_stored_and_read_back():
     )
     experiment = dataclasses.replace(PLAIN, recipe=recipe, steps=None)
     stored = json.loads(json.dumps(to_json(experiment)))
-    assert stored["recipe"]["gan"] == {"ref": "imgtrans_jax.losses.adversarial:hinge"}
+    assert stored["recipe"]["gan"] == {"ref": "hinge"}
+    assert stored["recipe"]["generator"]["type"] == "ResNetGenerator"
     assert "parent" not in stored["recipe"]["generator"]
     assert from_json(stored) == experiment
 
@@ -256,6 +277,59 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     monkeypatch.syspath_prepend(folder / "configs")
     assert from_json(moved, trust_code=True).recipe.generator.width == 3
     forget("myconfig", "mynet", "mynets", "mynets.inner")
+
+
+def test_a_generator_of_ones_own_is_one_file_and_a_flag(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_nets.py").write_text(MODULE)
+    forget("my_nets")
+    path = list(sys.path)
+    changed = override(PLAIN, "recipe.generator", "my_nets:Net")
+    assert override(changed, "recipe.generator.width", "5").recipe.generator.width == 5
+    stored = to_json(changed)
+    assert stored["recipe"]["generator"] == {
+        "type": "my_nets:Net",
+        "from": str(tmp_path),
+        "width": 3,
+    }
+    assert to_json(override(changed, "recipe.generator", "UNet"))["recipe"]["generator"] == {
+        **to_json(override(PLAIN, "recipe.generator", "UNet"))["recipe"]["generator"]
+    }
+    assert sys.path == path
+    forget("my_nets")
+
+
+def test_no_two_packages_export_one_name():
+    packages = (data, losses, models, optim, recipes)
+    names = [name for package in packages for name in package.__all__]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("package", [data, losses, models, optim, recipes])
+def test_what_is_exported_has_a_home_in_its_package(package):
+    """And everything that a config can name is exported: functions, values and modules."""
+    for name in package.__all__:
+        kind = getattr(package, name)
+        home = kind if inspect.isfunction(kind) or inspect.isclass(kind) else type(kind)
+        assert home.__module__.startswith(package.__name__)
+
+
+def test_runs_of_the_first_version_are_read_by_the_names_of_today():
+    old = {
+        "type": "imgtrans_jax.data.pipeline:Paired",
+        "pairs": {"type": "imgtrans_jax.data.pairs:Pix2Pix", "name": "maps"},
+    }
+    assert from_json(old) == Paired(Pix2PixPairs("maps"))
+    mixed = {
+        "type": "imgtrans_jax.losses.adversarial:GanLoss",
+        "real": {"ref": "imgtrans_jax.losses.adversarial:hinge_real"},
+        "fake": {"ref": "imgtrans_jax.losses.adversarial:hinge_fake"},
+        "fool": {"ref": "imgtrans_jax.losses.adversarial:mean"},
+    }
+    assert from_json(mixed).generator is losses.mean
+    now = to_json(from_json(mixed))
+    assert now["generator"] == {"ref": "mean"}
+    assert differences(mixed, now) == differences(now, mixed) == []
 
 
 def test_home_is_the_users_own(monkeypatch):

@@ -105,7 +105,7 @@ def test_pix2pix_is_the_update_written_by_hand(gan, conditional):
     d_params = moved(before.d.params, jax.grad(judge)(before.d.params))
 
     def fool(params):
-        return gan.fool(d(d_params, g(params))) + 3 * jnp.mean(jnp.abs(g(params) - b))
+        return gan.generator(d(d_params, g(params))) + 3 * jnp.mean(jnp.abs(g(params) - b))
 
     assert_close(after.d.params, d_params)
     assert_close(after.g.params, moved(before.g.params, jax.jit(jax.grad(fool))(before.g.params)))
@@ -195,7 +195,7 @@ def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
     latents.append(samples(before.g.params, last, k_gen))
 
     def fool(params):
-        return gan.fool(d(d_params, samples(params, last, k_gen), last))
+        return gan.generator(d(d_params, samples(params, last, k_gen), last))
 
     assert_close(after.d.params, d_params)
     assert_close(after.g.params, moved(before.g.params, jax.grad(fool)(before.g.params)))

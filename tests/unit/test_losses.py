@@ -37,13 +37,13 @@ def test_adversarial_losses(loss, real, fake, fool):
     logits = jnp.asarray(Z, jnp.float32)
     np.testing.assert_allclose(loss.real(logits), real, rtol=1e-6)
     np.testing.assert_allclose(loss.fake(logits), fake, rtol=1e-6)
-    np.testing.assert_allclose(loss.fool(logits), fool, rtol=1e-6)
+    np.testing.assert_allclose(loss.generator(logits), fool, rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [lsgan, vanilla, hinge, saturating, wgan])
 @pytest.mark.parametrize("z", [-200.0, 200.0])
 def test_adversarial_losses_are_stable_far_out(loss, z):
-    for part in (loss.real, loss.fake, loss.fool):
+    for part in (loss.real, loss.fake, loss.generator):
         value, grad = jax.value_and_grad(part)(jnp.full((1, 2, 2, 1), z))
         assert np.isfinite(value)
         assert np.isfinite(grad).all()
@@ -78,8 +78,8 @@ def test_objectives_join_and_refuse_a_name_twice():
 
 def test_the_saturating_generator_has_no_gradient_where_the_critic_is_sure():
     sure = jnp.full((1, 1, 1, 1), -20.0)  # that a sample is made
-    assert abs(float(jax.grad(saturating.fool)(sure).sum())) < 1e-8
-    assert abs(float(jax.grad(vanilla.fool)(sure).sum())) > 0.99
+    assert abs(float(jax.grad(saturating.generator)(sure).sum())) < 1e-8
+    assert abs(float(jax.grad(vanilla.generator)(sure).sum())) > 0.99
 
 
 def test_the_gradient_penalty_of_a_linear_critic_is_known():

@@ -20,7 +20,7 @@ from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
 from imgtrans_jax.data.pairs import (
     OneSide,
     OpenMojiPairs,
-    Pix2Pix,
+    Pix2PixPairs,
     SideBySide,
     TwoFolders,
     partners,
@@ -341,7 +341,7 @@ def test_an_archive_is_fetched_once_and_nothing_leads_outside(served, tmp_path):
     assert not list(tmp_path.rglob("evil.png"))
     (tmp_path / "www" / "facades.tar.gz").unlink()
     assert archives.fetched("facades", served) == folder
-    assert Pix2Pix("facades").open(16, 3)[1][0][0].shape == (16, 16, 3)
+    assert Pix2PixPairs("facades").open(16, 3)[1][0][0].shape == (16, 16, 3)
 
 
 def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(
@@ -356,7 +356,7 @@ def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(
         archives.fetched("maps", served)
     assert not list((tmp_path / "cache" / "pix2pix").iterdir())
     with pytest.raises(UserError, match="choose one of facades"):
-        Pix2Pix("facade").open(16, 3)
+        Pix2PixPairs("facade").open(16, 3)
     (tmp_path / "own" / "maps" / "train").mkdir(parents=True)
     monkeypatch.setenv("IMGTRANS_DATA", str(tmp_path / "own"))
     assert archives.fetched("maps", served) == tmp_path / "own" / "maps"

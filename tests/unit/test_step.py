@@ -84,7 +84,9 @@ def by_hand(recipe: CycleGAN, state, batch, critic_first: bool):
     def generators(params, critic_params):
         ab, ba = params["g_ab"], params["g_ba"]
         fake_b, fake_a = g(ab, a), g(ba, b)
-        fool = gan.fool(d(critic_params["d_b"], fake_b)) + gan.fool(d(critic_params["d_a"], fake_a))
+        fool = gan.generator(d(critic_params["d_b"], fake_b)) + gan.generator(
+            d(critic_params["d_a"], fake_a)
+        )
         cycle = jnp.mean(jnp.abs(g(ba, fake_b) - a)) + jnp.mean(jnp.abs(g(ab, fake_a) - b))
         identity = jnp.mean(jnp.abs(g(ab, b) - b)) + jnp.mean(jnp.abs(g(ba, a) - a))
         return fool + 10 * cycle + 5 * identity
