@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import OTHERS, TARGETS, Case
-from imgtrans_jax.cli import LARGE_PAGES
+from imgtrans_jax.commands.app import LARGE_PAGES
 
 PAIRS = 5
 FIRST = 300  # seconds that a setting may take to its first step

@@ -10,7 +10,8 @@ Needs:    4,000 steps; about 2 minutes on two CPU cores (measured, other work be
 
 import dataclasses
 
-from configs.gan_digits import get_config as gan
+from imgtrans_jax.configs.gan_digits import get_config as gan
+
 from imgtrans_jax.config import Experiment
 
 

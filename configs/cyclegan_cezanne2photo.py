@@ -10,7 +10,8 @@ Needs:    1,257,400 steps (200 epochs). Estimate, not measured: 28 to 57 hours o
 
 import dataclasses
 
-from configs.cyclegan_horse2zebra import get_config as horse2zebra
+from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.sources import Tfds
 

@@ -13,7 +13,8 @@ Needs:    595,000 steps (200 epochs of 2975). Estimate, not measured: 5 to 10 ho
 
 import dataclasses
 
-from configs.cyclegan_horse2zebra import get_config as horse2zebra
+from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pipeline import Unpaired

@@ -11,7 +11,8 @@ Needs:    665,200 steps (200 epochs). Estimate, not measured: 15 to 30 hours on 
 
 import dataclasses
 
-from configs.cyclegan_horse2zebra import get_config as horse2zebra
+from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.sources import Tfds
 

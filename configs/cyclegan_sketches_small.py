@@ -13,7 +13,8 @@ Needs:    100 epochs of the larger folder: 2,500 steps with 100 pictures, 12,500
 
 import dataclasses
 
-from configs.quickstart import get_config as quickstart
+from imgtrans_jax.configs.quickstart import get_config as quickstart
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pipeline import Unpaired

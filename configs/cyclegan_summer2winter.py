@@ -12,7 +12,8 @@ Needs:    246,200 steps (200 epochs). Estimate, not measured: 6 to 11 hours on a
 
 import dataclasses
 
-from configs.cyclegan_horse2zebra import get_config as horse2zebra
+from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.sources import Tfds
 

@@ -13,7 +13,8 @@ Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours
 
 import dataclasses
 
-from configs.cyclegan_facades import get_config as facades
+from imgtrans_jax.configs.cyclegan_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.recipes.simgan import SimGAN

@@ -11,7 +11,8 @@ Needs:    80,000 steps (200 epochs of 400). Estimate, not measured: 1 to 2 hours
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 
 

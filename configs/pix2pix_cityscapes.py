@@ -11,7 +11,8 @@ Needs:    595,000 steps. Estimate, not measured: 8 to 15 hours on a data-centre 
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired

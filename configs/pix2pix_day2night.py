@@ -10,7 +10,8 @@ Needs:    75,700 steps. Estimate, not measured: 2 to 4 hours on a data-centre GP
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.data.pipeline import Paired

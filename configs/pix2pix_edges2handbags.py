@@ -11,7 +11,8 @@ Needs:    519,500 steps. Estimate, not measured: 12 to 20 hours on a data-centre
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pairs import Pix2PixPairs

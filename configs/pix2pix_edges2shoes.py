@@ -10,7 +10,8 @@ Needs:    186,900 steps. Estimate, not measured: 4 to 8 hours on a data-centre G
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.pairs import Pix2PixPairs

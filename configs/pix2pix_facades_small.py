@@ -11,7 +11,8 @@ Needs:    6,400 steps; 24 minutes on two CPU cores (measured, another training b
 
 import dataclasses
 
-from configs.pix2pix_facades import get_config as facades
+from imgtrans_jax.configs.pix2pix_facades import get_config as facades
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.models.patchgan import PatchGAN

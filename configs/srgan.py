@@ -13,7 +13,8 @@ Needs:    Estimate, not measured: half a day to a day on a data-centre GPU.
 
 import dataclasses
 
-from configs.srresnet import get_config as srresnet
+from imgtrans_jax.configs.srresnet import get_config as srresnet
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.optim import Adam, StepDecay
 

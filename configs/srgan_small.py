@@ -12,7 +12,8 @@ Needs:    648 steps; 8 minutes on two CPU cores (measured, another job beside).
 
 import dataclasses
 
-from configs.srresnet_small import get_config as srresnet
+from imgtrans_jax.configs.srresnet_small import get_config as srresnet
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.models.srgan import SRGANCritic
 from imgtrans_jax.optim import Adam, Cosine

@@ -13,7 +13,8 @@ Needs:    3,240 steps; 14 minutes on two CPU cores (measured, another training b
 
 import dataclasses
 
-from configs.srresnet import get_config as srresnet
+from imgtrans_jax.configs.srresnet import get_config as srresnet
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.losses.pixel import l1

@@ -14,7 +14,8 @@ Needs:    78,400 steps. Estimate, not measured: 4 to 8 hours on a data-centre GP
 
 import dataclasses
 
-from configs.vangogh_smallBS import get_config as small
+from imgtrans_jax.configs.vangogh_smallBS import get_config as small
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.optim import Adam, StepDecay
 

@@ -14,7 +14,8 @@ Needs:    628,600 steps. Estimate, not measured: 8 to 12 hours on a data-centre 
 
 import dataclasses
 
-from configs.vangogh_smallBS import get_config as small
+from imgtrans_jax.configs.vangogh_smallBS import get_config as small
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.optim import Adam, StepDecay
 

@@ -13,7 +13,8 @@ Needs:    4,000 steps of 384 pictures; 6 minutes 48 seconds on two CPU cores (me
 
 import dataclasses
 
-from configs.gan_digits import get_config as gan
+from imgtrans_jax.configs.gan_digits import get_config as gan
+
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.models.dcgan import DCGANCritic

@@ -11,17 +11,18 @@ to --out; what is trained already is not trained again.
 """
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
-from imgtrans_jax import cli
+from imgtrans_jax.commands import app
 
-METHOD = flags.DEFINE_enum("method", "pix2pix", ["pix2pix", "cyclegan"], "Whose losses.")
-STEPS = flags.DEFINE_integer("steps", 600, "How long each is trained.", lower_bound=1)
-OUT = cli.path_flag("out", None, "The folder. Default: runs/compare_METHOD.")
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a sheet that is there already.")
+FLAGS = app.Flags()
+METHOD = FLAGS.choice("method", "pix2pix", ["pix2pix", "cyclegan"], "Whose losses.")
+STEPS = FLAGS.whole("steps", 600, "How long each is trained.", 1)
+OUT = FLAGS.path("out", None, "The folder. Default: runs/compare_METHOD.")
+OVERWRITE = FLAGS.switch("overwrite", "Replace a sheet that is there already.")
 
 LOSSES = {
     "pix2pix": (
@@ -37,7 +38,7 @@ LOSSES = {
 }
 
 
-def main(overrides: cli.Overrides) -> int:
+def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import config, images, loop, translation
     from imgtrans_jax.files import refuse_existing
     from imgtrans_jax.metrics.kernel_distance import kernel_distance
@@ -45,7 +46,7 @@ def main(overrides: cli.Overrides) -> int:
     small, names, fields = LOSSES[METHOD.value]
     out = Path(OUT.value or f"runs/compare_{METHOD.value}")
     refuse_existing(out / "compare.png", overwrite=OVERWRITE.value)
-    base = cli.load_config(small, overrides)
+    base = app.overridden(config.load(small), overrides)
     test = base.data.open().samples(190)
     coloured = test["b"]
     columns = {"input": test["a"]}
@@ -85,4 +86,4 @@ def main(overrides: cli.Overrides) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

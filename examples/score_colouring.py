@@ -5,14 +5,17 @@
 Exit code 0 if all four pass, 1 if not.
 """
 
+import sys
+
 import numpy as np
 
-from imgtrans_jax import cli
+from imgtrans_jax.commands import app
 
-RUN = cli.path_flag("run", "runs/quickstart", "The folder of the run.")
+FLAGS = app.Flags()
+RUN = FLAGS.path("run", "runs/quickstart", "The folder of the run.")
 
 
-def main(_: cli.Overrides) -> int:
+def main(_: app.Overrides) -> int:
     from imgtrans_jax import translation
     from imgtrans_jax.data.openmoji import TEST, load_openmoji
     from imgtrans_jax.images import to_signed
@@ -44,4 +47,4 @@ def main(_: cli.Overrides) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

@@ -9,16 +9,19 @@ of that on the real test digits, 1 if not. For a WGAN-GP run the mean norm of th
 between real digits and samples is printed too; it should be near 1.
 """
 
+import sys
+
 import jax
 import numpy as np
 
-from imgtrans_jax import cli
+from imgtrans_jax.commands import app
 
-RUN = cli.path_flag("run", "runs/gan_digits", "The folder of the run.")
+FLAGS = app.Flags()
+RUN = FLAGS.path("run", "runs/gan_digits", "The folder of the run.")
 COUNT = 1000
 
 
-def main(_: cli.Overrides) -> int:
+def main(_: app.Overrides) -> int:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
@@ -98,4 +101,4 @@ def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

@@ -8,25 +8,26 @@ PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole 
 sheet of crops where the first run differs most from the filter.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
-from imgtrans_jax import cli
+from imgtrans_jax.commands import app
 
-RUN = cli.path_flags("run", "The folder of a run; may be given several times.")
-OUT = cli.path_flag("out", "enlarged.png", "Where the sheet goes.")
-COUNT = flags.DEFINE_integer("count", 100, "How many test pictures, evenly spread.", lower_bound=1)
-TRUST_PATHS = flags.DEFINE_bool(
-    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
+FLAGS = app.Flags()
+RUN = FLAGS.paths("run", "The folder of a run; may be given several times.")
+OUT = FLAGS.path("out", "enlarged.png", "Where the sheet goes.")
+COUNT = FLAGS.whole("count", 100, "How many test pictures, evenly spread.", 1)
+TRUST_PATHS = FLAGS.switch(
+    "trust_paths", "Open the folders and data sets that somebody else's run names."
 )
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a sheet that is there already.")
+OVERWRITE = FLAGS.switch("overwrite", "Replace a sheet that is there already.")
 CROPS, SIDE = 5, 48
 
 
-def main(_: cli.Overrides) -> int:
+def main(_: app.Overrides) -> int:
     from imgtrans_jax import images, trust
     from imgtrans_jax.data.derived import Smaller
     from imgtrans_jax.files import make_folder, refuse_existing
@@ -109,4 +110,4 @@ def crop(pictures: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

@@ -6,18 +6,20 @@ Prints the mean absolute error of the translations and of the unchanged inputs, 
 1].
 """
 
+import sys
+
 import numpy as np
-from absl import flags
 
-from imgtrans_jax import cli
+from imgtrans_jax.commands import app
 
-RUN = cli.path_flag("run", "runs/pix2pix_openmoji", "The folder of the run.")
-TRUST_PATHS = flags.DEFINE_bool(
-    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
+FLAGS = app.Flags()
+RUN = FLAGS.path("run", "runs/pix2pix_openmoji", "The folder of the run.")
+TRUST_PATHS = FLAGS.switch(
+    "trust_paths", "Open the folders and data sets that somebody else's run names."
 )
 
 
-def main(_: cli.Overrides) -> int:
+def main(_: app.Overrides) -> int:
     from imgtrans_jax import translation, trust
     from imgtrans_jax.data.pipeline import Derived, Paired
     from imgtrans_jax.types import UserError
@@ -39,4 +41,4 @@ def main(_: cli.Overrides) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

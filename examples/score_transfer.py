@@ -8,22 +8,25 @@ distance from the photograph in relu4_2, by the distance of the painting from it
 recognisable: over 15, and under 0.75.
 """
 
-from imgtrans_jax import cli
+import sys
 
+from imgtrans_jax.commands import app
+
+FLAGS = app.Flags()
 NAMES = {
-    name: cli.path_flag(name, None, f"The {name} picture.", required=True)
-    for name in ("content", "style", "result")
+    name: FLAGS.path(name, None, f"The {name} picture.") for name in ("content", "style", "result")
 }
-WEIGHTS = cli.path_flag("weights", "embedded", "The network: embedded, vgg16, vgg19 or a file.")
+WEIGHTS = FLAGS.path("weights", "embedded", "The network: embedded, vgg16, vgg19 or a file.")
 
 
-def main(overrides: cli.Overrides) -> int:
+def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import images
     from imgtrans_jax.canvas import unit
     from imgtrans_jax.metrics.transfer import transfer_figures
     from imgtrans_jax.pretrained.vgg import load_vgg
 
-    pictures = {name: unit(images.read_picture(flag.value)) for name, flag in NAMES.items()}
+    paths = {name: app.required(flag.value, name) for name, flag in NAMES.items()}
+    pictures = {name: unit(images.read_picture(path)) for name, path in paths.items()}
     fall, nearness = transfer_figures(*load_vgg(WEIGHTS.value), **pictures)
     print(
         f"style loss fell {fall:.1f}-fold; distance to the content {nearness:.3f} of the style "
@@ -33,4 +36,4 @@ def main(overrides: cli.Overrides) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.main(sys.modules[__name__])

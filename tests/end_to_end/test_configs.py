@@ -206,7 +206,6 @@ def test_every_config_of_pictures_loads_and_says_how(name, kind):
     path = ROOT / "configs" / f"{name}.py"
     recipe = config.load(str(path), *PICTURES.values())
     assert type(recipe) is kind
-    assert config.from_json(config.to_json(recipe)) == recipe
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert "Command:  python stylize.py " in header
     # which is what stylize.py does anyway

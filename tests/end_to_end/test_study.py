@@ -240,7 +240,7 @@ def test_the_command_reads_answers_and_names_what_is_none(folders):
         ),
     ):
         (folders / name).write_text(text)
-    command = [sys.executable, "-m", "imgtrans_jax.study", f"--results={folders}"]
+    command = [sys.executable, "-m", "imgtrans_jax", "study", f"--results={folders}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "other.json is no file of answers" in done.stderr

@@ -12,7 +12,8 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax import convert, loop, translation
+from imgtrans_jax import loop, translation
+from imgtrans_jax.commands import app, convert
 from imgtrans_jax.config import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.data.derived import Derivation, Holes, Lab, Smaller
@@ -276,7 +277,7 @@ def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, m
 
 def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
     file = tmp_path / "digits.safetensors"
-    assert convert.main([], [str(gan_run), str(file)]) == 0
+    assert app.run(convert, [str(gan_run), str(file)]) == 0
     whole, alone = load_generator(gan_run), load_generator(file)
     assert alone.experiment == whole.experiment
     np.testing.assert_allclose(
@@ -284,8 +285,8 @@ def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
     )
     save_generator(alone, tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").stat().st_size == file.stat().st_size
-    with pytest.raises(UserError, match="Two names are needed"):
-        convert.main([], [str(gan_run)])
+    assert app.run(convert, [str(gan_run)]) == 2
+    assert "Two names are needed" in capsys.readouterr().err
 
 
 def test_files_that_are_no_generator_are_refused(gan_run, tmp_path):

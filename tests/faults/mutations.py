@@ -540,7 +540,6 @@ def spoilt(kind: str, number: int, here: Path, scratch: Path) -> Path:
 def read(kind: str, path: Path) -> None:
     """As the program does. Raises UserError, and nothing else, for what it refuses."""
     from imgtrans_jax import (
-        cli,
         comparison,
         config,
         generators,
@@ -550,13 +549,14 @@ def read(kind: str, path: Path) -> None:
         report,
         trust,
     )
+    from imgtrans_jax.commands import app
     from imgtrans_jax.data.sources import Tfds
     from imgtrans_jax.metrics.segmentation import colours_of
     from imgtrans_jax.pretrained.vgg import load_vgg
     from imgtrans_jax.types import UserError
     from imgtrans_jax.watch import Watch
 
-    assert cli is not None  # its name is in VALUES
+    assert app is not None  # its name is in VALUES
     match kind:
         case "picture" | "npy" if path.suffix in images.SUFFIXES:
             images.read_picture(path, 3)

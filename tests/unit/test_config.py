@@ -11,7 +11,8 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax import cli, data, loop, losses, models, optim, recipes
+from imgtrans_jax import data, loop, losses, models, optim, recipes
+from imgtrans_jax.commands import app
 from imgtrans_jax.config import (
     Experiment,
     differences,
@@ -19,6 +20,7 @@ from imgtrans_jax.config import (
     load,
     names_in,
     override,
+    shipped,
     to_json,
 )
 from imgtrans_jax.data.pairs import Pix2PixPairs
@@ -358,23 +360,21 @@ def test_broken_config_files(tmp_path, text, words):
 
 
 def test_a_missing_config_names_the_nearest(tmp_path, monkeypatch):
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "quickstart.py").write_text("")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"did you mean configs/quickstart\.py\?"):
+    with pytest.raises(UserError, match=r"did you mean quickstart"):
         load("configs/quikstart.py")
-    with pytest.raises(UserError, match="give the path of a Python file"):
+    with pytest.raises(UserError, match="imgtrans configs lists what there is"):
         load("zzz")
 
 
 def test_overrides_are_split_from_other_flags():
     argv = ["train.py", "--config=x.py", "--config.a.b=1", "--steps=3", "-config.c", "2"]
-    assert cli.split_overrides(argv) == (
+    assert app.split_overrides(argv) == (
         ["train.py", "--config=x.py", "--steps=3"],
         [("a.b", "1"), ("c", "2")],
     )
     with pytest.raises(UserError, match="needs a value"):
-        cli.split_overrides(["train.py", "--config.a"])
+        app.split_overrides(["train.py", "--config.a"])
 
 
 def test_modules_are_replaced_not_bound():
@@ -384,24 +384,28 @@ def test_modules_are_replaced_not_bound():
     assert isinstance(PLAIN.optimizer.schedule, LinearDecay)
 
 
-def test_a_config_is_also_looked_for_beside_the_script(tmp_path, monkeypatch):
-    (tmp_path / "repo" / "configs").mkdir(parents=True)
-    (tmp_path / "repo" / "configs" / "mine.py").write_text(
-        "from imgtrans_jax.config import Experiment\ndef get_config():\n    return "
-        "Experiment(batch_size=7)\n"
+def test_a_shipped_config_is_found_by_its_name_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("quickstart", "quickstart.py", "configs/quickstart.py"):
+        assert load(name).batch_size == 4
+    assert {"quickstart", "gatys", "my_loss"} <= {*shipped()}
+    (tmp_path / "quickstart").write_text("")
+    with pytest.raises(UserError, match=r"quickstart is no Python file"):
+        load("quickstart")
+
+
+def test_a_config_builds_on_what_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "base_of_mine.py").write_text(
+        "from imgtrans_jax.config import Experiment\n"
+        "def get_config(): return Experiment(batch_size=7)\n"
     )
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(
-        sys.modules["__main__"], "__file__", str(tmp_path / "repo" / "train.py"), raising=False
-    )
-    assert load("configs/mine.py").batch_size == 7
-    with pytest.raises(
-        UserError, match=r"There is no config file configs/mime.py; did you mean configs/mine\.py"
-    ):
-        load("configs/mime.py")
-    monkeypatch.setenv("HOME", str(tmp_path / "repo"))
-    assert load("~/configs/mine.py").batch_size == 7
+    (tmp_path / "configs" / "built.py").write_text("from base_of_mine import get_config\n")
+    path = list(sys.path)
+    assert load(str(tmp_path / "configs" / "built.py")).batch_size == 7
+    assert sys.path == path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load("~/configs/base_of_mine.py").batch_size == 7
 
 
 @pytest.mark.parametrize(

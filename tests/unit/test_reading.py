@@ -839,10 +839,11 @@ def test_names_that_are_no_utf_8_are_printed(tmp_path):
     except OSError:
         pytest.skip("this file system has no such names")
     program = (
-        "from imgtrans_jax import cli\n"
+        "from imgtrans_jax.commands import app; import sys\n"
         "from imgtrans_jax.data.sources import FilePictures; from pathlib import Path\n"
-        "def main(overrides, rest): FilePictures(Path(rest[0]), 3)\n"
-        "cli.run(main, positional=True)"
+        "FLAGS = app.Flags(); FOLDER = FLAGS.path('folder', None, ''); POSITIONAL = (FOLDER,)\n"
+        "def main(overrides): FilePictures(Path(FOLDER.value), 3)\n"
+        "app.main(sys.modules['__main__'])"
     )
     Image.fromarray(RGB).save(folder / "good.png")
     (folder / os.fsdecode(b"\xff.png")).write_bytes(b"")

@@ -1,34 +1,11 @@
-"""Changes the form of trained networks: a run, a file of ours, or files of the common PyTorch
-CycleGAN, pix2pix and CUT code.
-
-python -m imgtrans_jax.convert SRC DST [--direction=b2a]
-
-SRC: a run of train.py; a .safetensors file made here; a .pth or .safetensors file of the common
-code; or a folder of its .pth files (latest_net_G_A.pth, …). Its architecture is recognised from the
-shapes, and printed. PyTorch is not needed.
-
-DST decides what is made, of a run's smoothed generators if it has them:
-  FILE.safetensors   the generators with their config, for stylize.py --generator (a critic's .pth:
-  that critic) FILE.pth           one network as PyTorch's torch.load and load_state_dict take it;
-  of a CycleGAN that from a to b, or back
-                     with --direction=b2a
-  a folder           of a run: all its networks as latest_net_G.pth, latest_net_D.pth, or
-  latest_net_G_A.pth, …;
-                     of anything else: a run, for stylize.py --run and --config.init_from
-
-A file that is there is replaced with --overwrite alone; a folder that holds networks, and SRC,
-never.
-"""
+"""Changes the form of trained networks: of a run, of a file of ours, of PyTorch's files."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import cast
 
-from absl import flags
-
-from imgtrans_jax import cli, generators
+from imgtrans_jax import generators
 from imgtrans_jax.exchange import (
     Generator,
     imported_file,
@@ -39,22 +16,6 @@ from imgtrans_jax.exchange import (
 from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.pretrained.pytorch import Network, described
 from imgtrans_jax.types import Direction, UserError
-
-DIRECTION = flags.DEFINE_enum(
-    "direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN."
-)
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make the file DST anew if it is there already.")
-TRUST_CODE = flags.DEFINE_bool(
-    "trust_code", False, "Run code that the run's config names outside imgtrans_jax."
-)
-
-
-def main(overrides: cli.Overrides, arguments: list[str]) -> int:
-    if len(arguments) != 2 or overrides:
-        raise UserError("Two names are needed: python -m imgtrans_jax.convert SRC DST; see --help.")
-    source, target = (Path(name).expanduser() for name in arguments)
-    convert(source, target, cast("Direction", DIRECTION.value), OVERWRITE.value, TRUST_CODE.value)
-    return 0
 
 
 def convert(
@@ -133,7 +94,3 @@ def _write_folder(found: Generator, target: Path) -> None:
     for name, network in networks.items():
         write_network(network, target / f"latest_net_{name}.pth")
         print(f"Wrote {target / f'latest_net_{name}.pth'}: {described(network)}")
-
-
-if __name__ == "__main__":
-    cli.run(main, positional=True)

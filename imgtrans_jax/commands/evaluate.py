@@ -1,63 +1,64 @@
-"""Scores a trained generator on its held-out pictures, or one folder of pictures against another.
+"""Scores a trained generator on held-out pictures, or one folder against another.
 
-  python -m imgtrans_jax.evaluate --run=runs/pix2pix_openmoji
-  python -m imgtrans_jax.evaluate --run=runs/mine --config.data.a=other/sketches
+  imgtrans evaluate --run=runs/pix2pix_openmoji
+  imgtrans evaluate --run=runs/mine --config.data.a=other/sketches
   --config.data.b=other/paintings
-  python -m imgtrans_jax.evaluate --fake=coloured --real=true_colours --metrics=psnr,ssim,lpips_alex
-  python -m imgtrans_jax.evaluate --fake=predicted_labels --real=true_labels --colours=facades
-  python -m imgtrans_jax.evaluate --run=runs/labels2photo --segmenter=runs/photo2labels
-  --colours=facades
+  imgtrans evaluate --fake=coloured --real=true_colours --metrics=psnr,ssim,lpips_alex
+  imgtrans evaluate --fake=predicted_labels --real=true_labels --colors=facades
+  imgtrans evaluate --run=runs/labels2photo --segmenter=runs/photo2labels
+  --colors=facades
 
 Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the
-features of --features), cycle (where there is a way back); with --colours also the scores of label
+features of --features), cycle (where there is a way back); with --colors also the scores of label
 maps: pixel_accuracy, class_accuracy, class_iou. Each evaluation is printed, with standard errors,
 and added with its protocol to evaluations.jsonl in the folder of the run, or of --fake. A picture
 that cannot be read ends it, for a score is of all pictures or of none.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from pathlib import Path
 
-from absl import flags
+from imgtrans_jax.commands import app
 
-from imgtrans_jax import cli
-
-RUN = flags.DEFINE_string(
+FLAGS = app.Flags()
+RUN = FLAGS.path(
     "run", None, "A trained run, a .safetensors or .pth file, or a folder of .pth files."
 )
-FAKE = flags.DEFINE_string("fake", None, "Instead of --run: a folder of results.")
-REAL = flags.DEFINE_string(
+FAKE = FLAGS.path("fake", None, "Instead of --run: a folder of results.")
+REAL = FLAGS.path(
     "real", None, "With --fake: a folder of real pictures; those of one name belong together."
 )
-METRIC_NAMES = flags.DEFINE_list("metrics", [], "Which, joined by commas. Default: all that apply.")
-FEATURES = flags.DEFINE_string(
+METRIC_NAMES = FLAGS.texts("metrics", "Which, joined by commas. Default: all that apply.")
+FEATURES = FLAGS.text(
     "features",
     "vgg16",
     "For kid and fid: vgg16 (embedded), inception (fetched once), or the .pth of Inception's "
     "weights.",
 )
-COUNT = flags.DEFINE_integer("count", 0, "Test pictures; 0 for all.", lower_bound=0)
-COLOURS = flags.DEFINE_string(
-    "colours", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours."
+COUNT = FLAGS.whole("count", 0, "Test pictures; 0 for all.", 0)
+COLORS = FLAGS.text(
+    "colors", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours."
 )
-SEGMENTER = flags.DEFINE_string(
+SEGMENTER = FLAGS.path(
     "segmenter", None, "A run that makes label maps of photographs: the FCN score with it."
 )
-OUT = flags.DEFINE_string(
+OUT = FLAGS.path(
     "out", None, "Where the evaluation is added. Default: evaluations.jsonl in the run or --fake."
 )
-OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace what stands in --out instead of adding to it."
+OVERWRITE = FLAGS.switch("overwrite", "Replace what stands in --out instead of adding to it.")
+TRUST_CODE = FLAGS.switch(
+    "trust_code", "Run code that the run's config names outside imgtrans_jax."
 )
-TRUST_CODE = flags.DEFINE_bool(
-    "trust_code", False, "Run code that the run's config names outside imgtrans_jax."
+TRUST_PATHS = FLAGS.switch(
+    "trust_paths", "Open the folders and data sets that somebody else's run names."
 )
-TRUST_PATHS = flags.DEFINE_bool(
-    "trust_paths", False, "Open the folders and data sets that somebody else's run names."
-)
+FLAGS.alias("colours", "colors")
+POSITIONAL = (RUN,)
 
 
-def main(overrides: cli.Overrides) -> int:
+def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import evaluation  # after the flags, so that --help is fast
     from imgtrans_jax.files import refuse_inputs
     from imgtrans_jax.types import UserError
@@ -74,10 +75,10 @@ def main(overrides: cli.Overrides) -> int:
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
     file = Path(OUT.value).expanduser() if OUT.value else folder / evaluation.FILE
     names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
-    request = evaluation.Request(names, FEATURES.value, COUNT.value, COLOURS.value)
+    request = evaluation.Request(names, FEATURES.value, COUNT.value, COLORS.value)
     request.check()
     inputs = [
-        path for path in (run, Path(COLOURS.value), Path(SEGMENTER.value or "")) if path.is_file()
+        path for path in (run, Path(COLORS.value), Path(SEGMENTER.value or "")) if path.is_file()
     ]
     inputs += [
         path
@@ -103,18 +104,14 @@ def main(overrides: cli.Overrides) -> int:
     return 0
 
 
-def _of_run(run: Path, request, overrides: cli.Overrides) -> list:
+def _of_run(run: Path, request, overrides: app.Overrides) -> list:
     from imgtrans_jax import evaluation, trust
     from imgtrans_jax.generators import load_generator
 
     loaded = load_generator(run, TRUST_CODE.value)
-    loaded = dataclasses.replace(loaded, experiment=cli.overridden(loaded.experiment, overrides))
+    loaded = dataclasses.replace(loaded, experiment=app.overridden(loaded.experiment, overrides))
     segmenter = load_generator(SEGMENTER.value, TRUST_CODE.value) if SEGMENTER.value else None
     given = [name for name, _ in overrides]
     opened = trust.opened(loaded.experiment, TRUST_PATHS.value or TRUST_CODE.value, given)
     examiner = evaluation.Examiner(loaded, opened, request, segmenter)
     return examiner(loaded, loaded.step, str(run))
-
-
-if __name__ == "__main__":
-    cli.run(main)

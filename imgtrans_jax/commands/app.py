@@ -1,0 +1,446 @@
+"""What the commands share: their flags, `--config.*` overrides, and mistakes answered by one
+sentence instead of a traceback.
+
+  imgtrans COMMAND [ARGUMENT …] [--flag=value …]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import importlib
+import io
+import logging
+import os
+import pkgutil
+import re
+import shutil
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from absl import flags
+
+if TYPE_CHECKING:  # what takes time to import waits until it is needed, so that --help is fast
+    from imgtrans_jax.processes import Stop
+    from imgtrans_jax.types import UserError
+
+Overrides = list[tuple[str, str]]
+
+LARGE_PAGES = "glibc.malloc.hugetlb=1"  # for $GLIBC_TUNABLES
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a program as Ctrl-C does: what waits for its end is done."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+# ------------------------------------------------------------------------------------------- flags
+
+
+class _Path(flags.ArgumentParser):
+    """Text with ~ made the home folder, which not every shell does behind an equals sign."""
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+class Flags(flags.FlagValues):
+    """The flags of one command, apart from those of any other. Each method defines one, and gives
+    the holder of its value.
+    """
+
+    def path(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
+        """A path; its value is text, or None."""
+        serializer = flags.ArgumentSerializer()
+        return flags.DEFINE(_Path(), name, default, help, self, serializer)
+
+    def paths(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
+        """A path that may be given several times; its value is a list of texts."""
+        serializer = flags.ArgumentSerializer()
+        return flags.DEFINE_multi(_Path(), serializer, name, [], help, self)
+
+    def text(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
+        return flags.DEFINE_string(name, default, help, self)
+
+    def texts(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
+        """Texts joined by commas."""
+        return flags.DEFINE_list(name, [], help, self)
+
+    def whole(
+        self,
+        name: str,
+        default: int | None,
+        help: str,
+        least: int | None = None,
+        most: int | None = None,
+    ) -> flags.FlagHolder[Any]:
+        """A whole number from `least` to `most`."""
+        return flags.DEFINE_integer(name, default, help, least, most, self)
+
+    def number(self, name: str, default: float, help: str) -> flags.FlagHolder[float]:
+        """A number from 0."""
+        return flags.DEFINE_float(name, default, help, 0.0, None, self)
+
+    def choice(
+        self, name: str, default: str | None, values: Sequence[str], help: str
+    ) -> flags.FlagHolder[Any]:
+        return flags.DEFINE_enum(name, default, values, help, self)
+
+    def switch(self, name: str, help: str) -> flags.FlagHolder[bool]:
+        return flags.DEFINE_bool(name, False, help, self)
+
+    def alias(self, old: str, name: str) -> None:
+        """Another spelling of a flag, which is accepted and not shown."""
+        flags.DEFINE_alias(old, name, self)
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
+    """argv without its `--config.NAME=VALUE` (or `--config.NAME VALUE`) arguments, and these as
+    (name, value).
+
+    They are taken out before the flags are read, so that any other unknown flag still fails. Raises
+    UserError for one without a value.
+    """
+    from imgtrans_jax.types import UserError
+
+    rest, overrides = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        name, given, value = argument.lstrip("-").partition("=")
+        if not (argument.startswith("-") and name.startswith("config.")):
+            rest.append(argument)
+            continue
+        if not given:
+            value = next(arguments, "")
+            if not value or value.startswith("--"):
+                raise UserError(f"{argument} needs a value: {argument}=VALUE.")
+        overrides.append((name.removeprefix("config."), value))
+    return rest, overrides
+
+
+def overridden(value: Any, overrides: Overrides) -> Any:
+    """A config with the overrides of the command line, ~ made the home folder. Raises UserError for
+    one that does not fit.
+    """
+    from imgtrans_jax import config
+
+    for name, text in overrides:
+        value = config.override(value, name, os.path.expanduser(text))
+    return value
+
+
+def no_overrides(overrides: Overrides) -> None:
+    """Raises UserError if there are any, for a command that has no config."""
+    from imgtrans_jax.types import UserError
+
+    if overrides:
+        raise UserError(f"--config.{overrides[0][0]} has no meaning here; see --help.")
+
+
+def required(value: str | None, flag: str) -> str:
+    """The value of a flag. Raises UserError if it is not given."""
+    from imgtrans_jax.types import UserError
+
+    if value is None:
+        raise UserError(f"Which {flag}? Give --{flag}=…; see --help.")
+    return value
+
+
+def stoppable(work: Callable[[Stop], list[Path]]) -> int:
+    """The exit code of work that Ctrl-C stops with what it has so far."""
+    from imgtrans_jax import canvas, processes
+
+    with processes.Stop(at_once=True) as stop:
+        try:
+            return wrote(work(stop))
+        except canvas.Interrupted as interrupted:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(interrupted, flush=True)
+            return interrupted.code
+
+
+def wrote(written: Sequence[Path]) -> int:
+    """Says which files a command has written."""
+    if written:
+        plural, more = ("s", " …") if len(written) > 1 else ("", "")
+        print(f"Wrote {len(written)} picture{plural}: {written[0]}{more}")
+    return 0
+
+
+def _parsed(command: ModuleType, argv: Sequence[str]) -> None:
+    """Reads the flags of a command, and the arguments that stand for some of them: those of
+    POSITIONAL, by their place. Raises UserError for any that does not fit.
+    """
+    from imgtrans_jax.types import UserError
+
+    known: Flags = command.FLAGS
+    known.set_gnu_getopt()
+    known.unparse_flags()
+    try:
+        rest = known(["imgtrans", *argv])[1:]
+    except flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, list(known), 3, 0.6)
+        guess = (
+            f"did you mean {' or '.join(f'--{name}' for name in near)}?" if near else "see --help."
+        )
+        raise UserError(f"There is no flag --{error.flagname}; {guess}") from None
+    except flags.Error as error:
+        raise UserError(f"{str(error).rstrip('.')}; see --help.") from None
+    places = list(getattr(command, "POSITIONAL", ()))
+    while rest and places:
+        holder, several = places[0], isinstance(places[0].value, list)
+        if known[holder.name].present:
+            raise UserError(f"'{rest[0]}' and --{holder.name} say the same; give one of them.")
+        known[holder.name].value = rest if several else os.path.expanduser(rest[0])
+        rest, places = ([] if several else rest[1:]), places[1:]
+    if rest:
+        raise UserError(
+            f"'{rest[0]}' was not understood; flags are written --name=value, see --help."
+        )
+
+
+# -------------------------------------------------------------------------------------------- help
+
+
+def commands() -> list[str]:
+    """The names of the commands: the public modules beside this one, without those that a script at
+    the top stands for.
+    """
+    import imgtrans_jax.commands as package
+
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return [name for name in names if name not in ("app", "stylize")]
+
+
+def _overview() -> str:
+    width = max(map(len, commands())) + 2
+    lines = [f"  {name:{width}}{_summary(_command(name))}" for name in commands()]
+    return (
+        "Image-to-image translation in JAX.\n\n  imgtrans COMMAND [ARGUMENT …] [--flag=value …]\n\n"
+        + "\n".join(lines)
+        + "\n\nEach says more with --help: imgtrans train --help\n"
+    )
+
+
+def _summary(command: ModuleType) -> str:
+    """The first sentence of a command's help."""
+    return " ".join((command.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _help(command: ModuleType) -> str:
+    """A command's help: what it is for, its arguments, its flags."""
+    known: Flags = command.FLAGS
+    width = min(shutil.get_terminal_size().columns, 100)
+    lines = [(command.__doc__ or "").strip(), "", "Flags:"]
+    for flag in (flag for group in known.flags_by_module_dict().values() for flag in group):
+        if flag.name != known[flag.name].name or "Alias for" in flag.help:
+            continue
+        values = getattr(flag.parser, "enum_values", None)
+        among = f" {' | '.join(values)}." if values else ""
+        default = f" Default: {flag.default_as_str}." if flag.default else ""
+        head = f"  --{flag.name}" + ("" if flag.boolean else "=…")
+        text = f"{head:18} {flag.help}{among}{default}"
+        lines += textwrap.wrap(text, width, subsequent_indent=" " * 19)
+    return "\n".join(lines) + "\n"
+
+
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"imgtrans_jax.commands.{name}")
+
+
+# ------------------------------------------------------------------------------------------- start
+
+
+def main(command: str | ModuleType = "", program: str = "") -> NoReturn:
+    """The program `imgtrans`, with the arguments that it was started with; the first one names the
+    command. command: the one that a script stands for, or a script itself, which has FLAGS and a
+    `main` as the commands have; program: what its help calls it.
+    """
+    arguments = sys.argv[1:]
+    if not command:
+        command, *arguments = arguments or ["--help"]
+    sys.unraisablehook = _interrupt_again
+    _end_by_signals()
+    try:
+        sys.exit(_main(command, arguments, program))
+    except KeyboardInterrupt as stopped:
+        _stopped(stopped)
+
+
+def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # a file's name may be no text, or none of this terminal's
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if isinstance(command, str):
+        if command not in (*commands(), "stylize"):
+            return _other(command)
+        command = _command(command)
+    if {"--help", "-h", "-help", "--helpfull"} & {*arguments}:
+        name = f"imgtrans {command.__name__.rpartition('.')[2]}"
+        print(_help(command).replace(name, program or name), end="")
+        return 0
+    if getattr(command, "IS_LONG", False):
+        _use_large_pages()
+    return run(command, arguments)
+
+
+def _other(word: str) -> int:
+    """Where the first word is no command."""
+    from imgtrans_jax import __version__
+
+    if word in ("--help", "-h", "help"):
+        print(_overview(), end="")
+        return 0
+    if word == "--version":
+        print(__version__)
+        return 0
+    near = difflib.get_close_matches(word, commands(), 1) or ["--help"]
+    print(f"Error: There is no command '{word}'; try imgtrans {near[0]}.", file=sys.stderr)
+    return 2
+
+
+def run(command: ModuleType, arguments: Sequence[str]) -> int:
+    """Runs a command's `main` with these arguments, and gives its exit code: what a UserError says
+    is printed, and its code is 2 as a rule. Ctrl-C ends the program with 130, SIGTERM with 143,
+    SIGHUP with 129.
+    """
+    from imgtrans_jax.models.convolution import check_form
+    from imgtrans_jax.types import UserError
+
+    logging.getLogger("jax").setLevel(logging.WARNING)  # else it says which backends are not there
+    try:
+        rest, overrides = split_overrides(arguments)
+        _parsed(command, rest)
+        check_form()
+        _keep_compiled_programs()
+        return command.main(overrides) or 0
+    except UserError as error:
+        return _said(error, command.FLAGS)
+    except OSError as error:
+        if error.errno is None or error.strerror is None:  # raised by a library, not by the system
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = f"{'make room' if full else 'check the path'} or choose another"
+        sentence = f"{error.strerror}{where}: {advice}, then run the same command again."
+        return _said(UserError(sentence), command.FLAGS)
+    except RuntimeError as error:
+        from imgtrans_jax import processes
+
+        if processes.lost_a_peer(error):
+            print(f"\n{processes.LOST}", file=sys.stderr, flush=True)
+            return processes.leave(1)
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        sentence = (
+            "The device's memory is full: smaller pictures, a smaller batch or a narrower network "
+            "need less."
+        )
+        return _said(UserError(sentence), command.FLAGS)
+
+
+def _said(error: UserError, known: Flags) -> int:
+    """Prints a mistake's sentence, in which the library's arguments, `overwrite` and
+    `config.data.a`, are made the flags of this command.
+    """
+    from imgtrans_jax import processes
+
+    def flag(match: re.Match[str]) -> str:
+        name = match[1].partition("=")[0]
+        return f"--{match[1]}" if name in known or name.startswith("config.") else match[0]
+
+    text = re.sub(r"`([a-z_][\w.]*(?:=[^`]*)?)`", flag, str(error))
+    print(f"Error: {printable(text)}", file=sys.stderr, flush=True)
+    return processes.leave(error.code)
+
+
+def _stopped(by: KeyboardInterrupt) -> NoReturn:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print("\nStopped.", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # A compilation may still run in XLA's threads, and the interpreter's own end would crash in it.
+    os._exit(128 + getattr(by, "number", signal.SIGINT))
+
+
+def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> None:
+    """Begins this process anew with glibc told to ask for large pages, where Linux gives them to
+    those who ask.
+
+    XLA:CPU takes a step's memory from the system and returns it each time; in small pages that
+    costs a tenth of the step. glibc reads its settings when a process starts, which is why it has
+    to begin again. A $GLIBC_TUNABLES that is set stays.
+    """
+    if (
+        "GLIBC_TUNABLES" in os.environ
+        or not setting.exists()
+        or "[madvise]" not in setting.read_text()
+    ):
+        return
+    print(
+        f"Starting anew with GLIBC_TUNABLES={LARGE_PAGES}, for speed; set it empty to prevent this."
+    )
+    os.environ["GLIBC_TUNABLES"] = LARGE_PAGES
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _end_by_signals() -> None:
+    """Has SIGTERM, and SIGHUP unless nohup has it ignored, raise `Terminated`."""
+
+    def terminated(number: int, _: object) -> None:
+        raise Terminated(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        main = threading.current_thread() is threading.main_thread()
+        if main and number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, terminated)
+
+
+def _interrupt_again(lost: Any) -> None:
+    """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it
+    is sent once more. What orbax's coroutines did not get to say about a damaged file is left out:
+    checkpoint.py has said it.
+    """
+    code = getattr(lost.object, "cr_code", None)
+    if code is not None and "orbax" in Path(code.co_filename).parts:
+        return
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        main = threading.main_thread().ident or 0
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        threading.Timer(0.1, signal.pthread_kill, [main, number]).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _keep_compiled_programs() -> None:
+    """On disk, for the next start, unless $JAX_COMPILATION_CACHE_DIR names another folder; the
+    least used go first.
+    """
+    import jax
+
+    from imgtrans_jax.files import cache_folder
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_compilation_cache_max_size", 2**30)
+
+
+def printable(text: str, most: int = 10_000) -> str:
+    """A text that may hold names out of files, for the terminal: what is no character that can be
+    shown, such as the beginning of a command to the terminal, by its number.
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text[:most])
+    return shown + ("" if len(text) <= most else " …")

@@ -1,0 +1,3 @@
+"""What a trained generator is used for: loaded, applied to pictures of any size, written in other
+forms.
+"""
