@@ -161,13 +161,14 @@ def pictures(case: Case) -> dict[str, np.ndarray]:
             side: rng.uniform(-1, 1, shape).astype(np.float32) for side, shape in shapes.items()
         }
         return arrays | vgg() if case.task == "srgan" else arrays
-    from imgtrans_jax import images, samples
+    from imgtrans_jax.data import sample_pictures
+    from imgtrans_jax.io import images
 
-    photograph = samples.photograph()
+    photograph = sample_pictures.photograph()
     square = photograph[:, (photograph.shape[1] - photograph.shape[0]) // 2 :][
         :, : photograph.shape[0]
     ]
-    both = {"content": square, "style": samples.painting()}
+    both = {"content": square, "style": sample_pictures.painting()}
     resized = {name: images.resize(picture, case.size, case.size) for name, picture in both.items()}
     return {
         name: picture.astype(np.float32)[None] / 255 for name, picture in resized.items()
@@ -178,7 +179,7 @@ def vgg() -> dict[str, np.ndarray]:
     """VGG-19 up to conv5_3, of the embedded VGG-16: the layers that it has more are copies of those
     before them.
     """
-    from imgtrans_jax.pretrained.vgg import load_vgg
+    from imgtrans_jax.weights.vgg import load_vgg
 
     params = load_vgg("embedded")[1]["params"]
     params |= {f"conv{block}_4": params[f"conv{block}_3"] for block in (3, 4)}

@@ -18,13 +18,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgtrans_jax import config, loop
-from imgtrans_jax.program import new_game
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.loading import load
+from imgtrans_jax.training import loop
+from imgtrans_jax.training.program import new_game
 
 FASTEST = ["configs/gan_digits.py", "configs/quickstart.py", "configs/pix2pix_openmoji.py"]
 
 
-def alone(experiment: config.Experiment, count: int) -> float:
+def alone(experiment: Experiment, count: int) -> float:
     """Seconds a batch."""
     rows = experiment.batch_size * new_game(experiment).minibatches
     iterator = experiment.data.open().batches(rows, experiment.seed, 0, 1).iterator()
@@ -36,7 +38,7 @@ def alone(experiment: config.Experiment, count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-def trained(experiment: config.Experiment, steps: int) -> tuple[float, float]:
+def trained(experiment: Experiment, steps: int) -> tuple[float, float]:
     """Seconds a step, and the share of them spent waiting, from the first step on."""
     quiet = dataclasses.replace(experiment, sample_every=steps, save_every=steps, log_every=steps)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     args = parser.parse_args()
     for path in args.configs:
-        experiment = config.load(path)
+        experiment = load(path)
         batch = alone(experiment, args.steps)
         step, share = trained(experiment, args.steps)
         print(

@@ -26,7 +26,9 @@ import numpy as np
 from flax import linen as nn
 
 from benchmarks.ours import matmul_gflops, version
-from imgtrans_jax.models.convolution import Border, convolve, convolve_transposed, form
+from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
+from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.convolution.plain import Border
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Upsample
 from imgtrans_jax.models.patchgan import PatchGAN, StrideOneCritic

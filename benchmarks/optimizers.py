@@ -11,12 +11,13 @@ import time
 import jax
 import numpy as np
 
-from imgtrans_jax import images, samples
-from imgtrans_jax.canvas import unit
-from imgtrans_jax.image_opt import compile_step, start
+from imgtrans_jax.data import sample_pictures
+from imgtrans_jax.io import images
 from imgtrans_jax.optim import LBFGS, PixelAdam
-from imgtrans_jax.pretrained.vgg import load_vgg
-from imgtrans_jax.recipes.gatys import Gatys
+from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.style.optimize import compile_step, start
+from imgtrans_jax.style.workspace import unit
+from imgtrans_jax.weights.vgg import load_vgg
 
 OPTIMIZERS = (LBFGS(5), LBFGS(20), LBFGS(50), PixelAdam(0.01), PixelAdam(0.02), PixelAdam(0.05))
 
@@ -33,7 +34,7 @@ def main() -> None:
     params = jax.device_put(params)
     content, style = (
         unit(images.resize(p, args.size, args.size))[None]
-        for p in (samples.photograph(), samples.painting())
+        for p in (sample_pictures.photograph(), sample_pictures.painting())
     )
     frozen = {
         "params": params,

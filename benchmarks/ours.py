@@ -17,16 +17,19 @@ import numpy as np
 import optax
 
 from benchmarks.cases import RATE, Case, vgg_layers
-from imgtrans_jax import config, image_opt, program, sharding
-from imgtrans_jax.models.convolution import form
+from imgtrans_jax.config.loading import load
+from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.engine import sharding
+from imgtrans_jax.engine.game import apply
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.methods.srgan import SRGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.vgg import DEVIATION, MEAN
 from imgtrans_jax.optim import LBFGS, Adam, Constant, PixelAdam
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.recipes.gatys import Gatys
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.recipes.srgan import SRGAN
-from imgtrans_jax.state import apply
+from imgtrans_jax.style import optimize
+from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.training import program
 
 
 class Prepared(NamedTuple):
@@ -90,12 +93,12 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     """
     dtype, kept = _dtype(variant), variant.endswith("kept")
     if case.task == "cyclegan":
-        base = config.load("configs/cyclegan_horse2zebra.py")
+        base = load("configs/cyclegan_horse2zebra.py")
         generator = ResNetGenerator(blocks=case.blocks, dtype=dtype, remat=not kept)
         recipe: Any = CycleGAN(generator=generator)
         recipe = dataclasses.replace(recipe, critic=recipe.critic.clone(dtype=dtype))
     elif case.task == "pix2pix":
-        base = config.load("configs/pix2pix_facades.py")
+        base = load("configs/pix2pix_facades.py")
         recipe = Pix2Pix()
         recipe = dataclasses.replace(
             recipe,
@@ -103,7 +106,7 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
             critic=recipe.critic.clone(dtype=dtype),
         )
     else:
-        base = config.load("configs/srresnet.py")
+        base = load("configs/srresnet.py")
         recipe = SRGAN(pixel=0.0, content=0.006, layer="relu5_3", adversarial=1e-3)
     optimizer = Adam(Constant(2e-4, 200))
     experiment = dataclasses.replace(
@@ -186,11 +189,11 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     }
     steps = 10_000
     began = time.perf_counter()
-    compiled = image_opt.compile_step(
+    compiled = optimize.compile_step(
         recipe.objective(19), inputs["content"], frozen, optimizer, steps, clip=False
     )
     seconds = time.perf_counter() - began
-    walk = jax.jit(functools.partial(image_opt.start, optimizer=optimizer, steps=steps))(
+    walk = jax.jit(functools.partial(optimize.start, optimizer=optimizer, steps=steps))(
         inputs["content"]
     )
 
@@ -199,7 +202,7 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         walk, terms = compiled(walk, frozen)
         return terms["total"]
 
-    one = functools.partial(image_opt.step, recipe.objective(19), optimizer, steps, False)
+    one = functools.partial(optimize.step, recipe.objective(19), optimizer, steps, False)
     return Prepared(
         step, lambda: jax.block_until_ready(walk), seconds, lambda: flop(one, walk, frozen)
     )

@@ -6,7 +6,7 @@ Turn:     --config.side=128 smaller, --config.steps=75,50 sooner (at half and at
 Expected: a labelled grid of textures from noise, one layer each; deeper layers give larger strokes.
 """
 
-from imgtrans_jax.visualisation import BrushStrokes
+from imgtrans_jax.style.experiments import BrushStrokes
 
 
 def get_config() -> BrushStrokes:

@@ -12,7 +12,7 @@ import dataclasses
 
 from imgtrans_jax.configs.gan_digits import get_config as gan
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 
 
 def get_config() -> Experiment:

@@ -10,14 +10,14 @@ Expected: yellow faces are faces, the other groups are recognisable at best (doc
 Needs:    4,000 steps; 8 minutes on two CPU cores (measured, two other jobs beside).
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Labelled
 from imgtrans_jax.data.labelled import OpenMojiGroups
-from imgtrans_jax.data.pipeline import Labelled
 from imgtrans_jax.losses.adversarial import hinge
+from imgtrans_jax.methods.gan import GAN
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.gan import GAN
 
 
 def get_config() -> Experiment:

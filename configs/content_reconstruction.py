@@ -8,7 +8,7 @@ Turn:     --config.side=128 smaller, --config.steps=100 sooner,
 Expected: a labelled row; shallow layers give the pixels back, deep ones form without detail.
 """
 
-from imgtrans_jax.visualisation import ContentReconstruction
+from imgtrans_jax.style.experiments import ContentReconstruction
 
 
 def get_config() -> ContentReconstruction:

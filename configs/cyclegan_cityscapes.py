@@ -15,9 +15,9 @@ import dataclasses
 
 from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.models.resnet import ResNetGenerator
 
 

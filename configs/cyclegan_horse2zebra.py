@@ -12,15 +12,15 @@ Needs:    266,800 steps (200 epochs). Estimate, not measured: 6 to 12 hours on a
           two CPU cores about 9 s a step (measured): 28 days.
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.losses.adversarial import lsgan
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.recipes.cyclegan import CycleGAN
 
 
 def get_config() -> Experiment:

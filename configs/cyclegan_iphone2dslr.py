@@ -13,7 +13,7 @@ import dataclasses
 
 from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.sources import Tfds
 
 

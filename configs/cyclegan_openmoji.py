@@ -10,14 +10,14 @@ Needs:    90,200 steps (100 epochs of 902). Estimate, not measured: 1 to 2 hours
           GPU. On two CPU cores 1.8 s a step (measured): 45 hours.
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import OpenMoji
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.recipes.cyclegan import CycleGAN
 
 
 def get_config() -> Experiment:

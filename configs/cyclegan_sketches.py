@@ -13,13 +13,13 @@ Needs:    200 epochs of the larger folder at 128 px: with 500 pictures 100,000 s
           measured: 1 to 2 hours on a data-centre GPU; on two CPU cores 1.8 s a step (measured).
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.recipes.cyclegan import CycleGAN
 
 
 def get_config() -> Experiment:

@@ -15,9 +15,9 @@ import dataclasses
 
 from imgtrans_jax.configs.quickstart import get_config as quickstart
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.optim import Adam, LinearDecay
 
 

@@ -10,7 +10,7 @@ Expected: eyes, fur and arches where the picture suggests them; relu4_4 of VGG-1
 embedded VGG-16.
 """
 
-from imgtrans_jax.recipes.deepdream import DeepDream
+from imgtrans_jax.style.deepdream import DeepDream
 
 
 def get_config() -> DeepDream:

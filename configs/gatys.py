@@ -13,7 +13,7 @@ Expected: a picture of the photograph's size; losses relative to the style's own
 more.
 """
 
-from imgtrans_jax.recipes.gatys import Gatys
+from imgtrans_jax.style.gatys import Gatys
 
 
 def get_config() -> Gatys:

@@ -13,9 +13,9 @@ Leaves:   the paper's network was rescaled to a mean activation of 1, the publis
           area rather than one shape.
 """
 
-from imgtrans_jax.losses.feature import content_half, style_normalised
+from imgtrans_jax.losses.style import content_half, style_normalised
 from imgtrans_jax.optim import LBFGS
-from imgtrans_jax.recipes.gatys import Gatys
+from imgtrans_jax.style.gatys import Gatys
 
 
 def get_config() -> Gatys:

@@ -13,7 +13,7 @@ import dataclasses
 
 from imgtrans_jax.configs.pix2pix_facades import get_config as facades
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 
 
 def get_config() -> Experiment:

@@ -12,10 +12,10 @@ import dataclasses
 
 from imgtrans_jax.configs.pix2pix_facades import get_config as facades
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import Pix2PixPairs
-from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.optim import Adam, Constant
 
 

@@ -12,15 +12,15 @@ Needs:    80,000 steps. Estimate, not measured: 1 to 2 hours on a data-centre GP
           half an hour.
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import Pix2PixPairs
-from imgtrans_jax.data.pipeline import Paired
 from imgtrans_jax.losses.adversarial import vanilla
+from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
 
 
 def get_config() -> Experiment:

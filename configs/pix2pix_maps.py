@@ -12,9 +12,9 @@ import dataclasses
 
 from imgtrans_jax.configs.pix2pix_facades import get_config as facades
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import Pix2PixPairs
-from imgtrans_jax.data.pipeline import Paired
 
 
 def get_config() -> Experiment:

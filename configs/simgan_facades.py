@@ -14,9 +14,9 @@ import dataclasses
 
 from imgtrans_jax.configs.cyclegan_facades import get_config as facades
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.sources import Tfds
-from imgtrans_jax.recipes.simgan import SimGAN
+from imgtrans_jax.methods.simgan import SimGAN
 
 
 def get_config() -> Experiment:

@@ -14,7 +14,7 @@ import dataclasses
 
 from imgtrans_jax.configs.srresnet_small import get_config as srresnet
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.models.srgan import SRGANCritic
 from imgtrans_jax.optim import Adam, Cosine
 

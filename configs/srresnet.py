@@ -10,14 +10,14 @@ Expected: about 2 dB over a bicubic filter on photographs (table 2). Not trained
 Needs:    Estimate, not measured: one to two days on a data-centre GPU.
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Derived
 from imgtrans_jax.data.derived import Smaller
-from imgtrans_jax.data.pipeline import Derived
 from imgtrans_jax.data.sources import OpenMoji
+from imgtrans_jax.methods.srgan import SRGAN
 from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.srgan import SRGAN
 
 
 def get_config() -> Experiment:

@@ -15,7 +15,7 @@ import dataclasses
 
 from imgtrans_jax.configs.srresnet import get_config as srresnet
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.models.srgan import SRResNet

@@ -9,7 +9,7 @@ Expected: edges and colours in the first row, textures in the middle, parts of t
 fields exact to the pixel.
 """
 
-from imgtrans_jax.visualisation import TopPatches
+from imgtrans_jax.style.top_patches import TopPatches
 
 
 def get_config() -> TopPatches:

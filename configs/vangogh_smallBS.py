@@ -11,14 +11,14 @@ Expected: brush strokes and colours of the painter; shapes stay, since a logit s
 Needs:    628,600 steps. Estimate, not measured: 8 to 12 hours on a data-centre GPU.
 """
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import Tfds
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.patchgan import StrideOneCritic
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.cyclegan import CycleGAN
 
 
 def get_config() -> Experiment:

@@ -16,7 +16,7 @@ import dataclasses
 
 from imgtrans_jax.configs.vangogh_smallBS import get_config as small
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.optim import Adam, StepDecay
 
 

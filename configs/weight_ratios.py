@@ -6,7 +6,7 @@ Turn:     --config.ratios=1e2,1e4,1e6  --config.steps=300  --config.side_by_side
 Expected: a labelled grid and a table of both weighted losses after 100 evaluations.
 """
 
-from imgtrans_jax.visualisation import WeightRatios
+from imgtrans_jax.style.experiments import WeightRatios
 
 
 def get_config() -> WeightRatios:

@@ -15,7 +15,7 @@ import dataclasses
 
 from imgtrans_jax.configs.gan_digits import get_config as gan
 
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.models.dcgan import DCGANCritic
 from imgtrans_jax.optim import Adam, Constant

@@ -39,26 +39,29 @@ LOSSES = {
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import config, images, loop, translation
-    from imgtrans_jax.files import refuse_existing
+    from imgtrans_jax.config.loading import load
+    from imgtrans_jax.inference import translator
+    from imgtrans_jax.io import images
+    from imgtrans_jax.io.files import refuse_existing
     from imgtrans_jax.metrics.kernel_distance import kernel_distance
+    from imgtrans_jax.training import loop
 
     small, names, fields = LOSSES[METHOD.value]
     out = Path(OUT.value or f"runs/compare_{METHOD.value}")
     refuse_existing(out / "compare.png", overwrite=OVERWRITE.value)
-    base = app.overridden(config.load(small), overrides)
+    base = app.overridden(load(small), overrides)
     test = base.data.open().samples(190)
     coloured = test["b"]
     columns = {"input": test["a"]}
     lines = []
     for name in names:
-        ablation = config.load(f"configs/{METHOD.value}_ablation_{name}.py").recipe
+        ablation = load(f"configs/{METHOD.value}_ablation_{name}.py").recipe
         recipe = dataclasses.replace(
             base.recipe, **{field: getattr(ablation, field) for field in fields}
         )
         print(f"\n{name}: " + ", ".join(f"{field}={getattr(recipe, field)}" for field in fields))
         loop.train(dataclasses.replace(base, recipe=recipe), out / name, STEPS.value)
-        apply, _ = translation.generator(out / name, "a2b")
+        apply, _ = translator.generator(out / name, "a2b")
         columns[name] = np.concatenate([np.asarray(apply(a[None])) for a in test["a"]])
         ratio = kernel_distance(columns[name], coloured) / kernel_distance(test["a"], coloured)
         error = np.abs(columns[name] - coloured).mean() / np.abs(test["a"] - coloured).mean()

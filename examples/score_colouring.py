@@ -16,12 +16,12 @@ RUN = FLAGS.path("run", "runs/quickstart", "The folder of the run.")
 
 
 def main(_: app.Overrides) -> int:
-    from imgtrans_jax import translation
     from imgtrans_jax.data.openmoji import TEST, load_openmoji
-    from imgtrans_jax.images import to_signed
+    from imgtrans_jax.inference import translator
+    from imgtrans_jax.io.images import to_signed
     from imgtrans_jax.metrics.colouring import score_colouring
 
-    apply, experiment = translation.generator(RUN.value, "a2b")
+    apply, experiment = translator.generator(RUN.value, "a2b")
     drawings = load_openmoji(experiment.data.cut.crop_size)
     held_out = drawings["split"] == TEST
     sketches, coloured = (to_signed(drawings[kind][held_out]) for kind in ("sketch", "colour"))

@@ -25,11 +25,11 @@ def main(_: app.Overrides) -> int:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
+    from imgtrans_jax.data.datasets import Labelled
     from imgtrans_jax.data.labelled import Digits
-    from imgtrans_jax.data.pipeline import Labelled
-    from imgtrans_jax.generators import load_generator
-    from imgtrans_jax.recipes.gan import GAN
-    from imgtrans_jax.translation import sampled
+    from imgtrans_jax.inference.load import load_generator
+    from imgtrans_jax.inference.sample import sampled
+    from imgtrans_jax.methods.gan import GAN
     from imgtrans_jax.types import UserError
 
     loaded = load_generator(RUN.value)
@@ -84,9 +84,9 @@ def main(_: app.Overrides) -> int:
 
 def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:
     """(N,) norms of the critic's gradients at random points between pictures (N, H, W, C)."""
-    from imgtrans_jax.generators import restored
-    from imgtrans_jax.program import new_game
-    from imgtrans_jax.state import apply
+    from imgtrans_jax.engine.game import apply
+    from imgtrans_jax.inference.load import restored
+    from imgtrans_jax.training.program import new_game
 
     state, experiment = restored(run)
     critic = new_game(experiment).critic

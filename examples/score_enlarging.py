@@ -28,12 +28,13 @@ CROPS, SIDE = 5, 48
 
 
 def main(_: app.Overrides) -> int:
-    from imgtrans_jax import images, trust
+    from imgtrans_jax.config import trust
     from imgtrans_jax.data.derived import Smaller
-    from imgtrans_jax.files import make_folder, refuse_existing
-    from imgtrans_jax.generators import load_generator
+    from imgtrans_jax.inference.load import load_generator
+    from imgtrans_jax.inference.translator import compiled
+    from imgtrans_jax.io import images
+    from imgtrans_jax.io.files import make_folder, refuse_existing
     from imgtrans_jax.metrics.fidelity import super_resolution_scores
-    from imgtrans_jax.translation import compiled
     from imgtrans_jax.types import UserError
 
     if not RUN.value:
@@ -83,7 +84,7 @@ def main(_: app.Overrides) -> int:
 
 
 def bicubic(small: np.ndarray) -> np.ndarray:
-    from imgtrans_jax import images
+    from imgtrans_jax.io import images
 
     height, width = small.shape[:2]
     return images.resize((small + 1) / 2, 4 * height, 4 * width) * 2 - 1
@@ -93,7 +94,7 @@ def crop(pictures: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
     """How far the second is from the first where it is farthest, and there a crop of all, three
     times as large.
     """
-    from imgtrans_jax import images
+    from imgtrans_jax.io import images
 
     far = np.abs(pictures[1] - pictures[0]).mean(axis=2)
     height, width = far.shape

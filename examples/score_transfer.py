@@ -20,10 +20,10 @@ WEIGHTS = FLAGS.path("weights", "embedded", "The network: embedded, vgg16, vgg19
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import images
-    from imgtrans_jax.canvas import unit
+    from imgtrans_jax.io import images
     from imgtrans_jax.metrics.transfer import transfer_figures
-    from imgtrans_jax.pretrained.vgg import load_vgg
+    from imgtrans_jax.style.workspace import unit
+    from imgtrans_jax.weights.vgg import load_vgg
 
     paths = {name: app.required(flag.value, name) for name, flag in NAMES.items()}
     pictures = {name: unit(images.read_picture(path)) for name, path in paths.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import trust
+from imgtrans_jax.config import trust
 
 gc.set_threshold(100_000, 20, 100)  # a third of tracing would be the garbage collector's
 
@@ -52,13 +52,13 @@ def pictures(tmp_path):
 
 TINY_CONFIG = '''
 """A run of seconds, for tests."""
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
+from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.recipes.cyclegan import CycleGAN
+from imgtrans_jax.optim.adam import Adam; from imgtrans_jax.optim.schedules import LinearDecay
+from imgtrans_jax.methods.cyclegan import CycleGAN
 
 def get_config():
     return Experiment(

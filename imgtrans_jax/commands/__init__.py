@@ -1,1 +1,1 @@
-"""The command `imgtrans`: each public module that has a `main` is one of its commands."""
+"""Command lines: flags, one call, one sentence for a mistake."""

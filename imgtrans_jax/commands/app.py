@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from absl import flags
 
 if TYPE_CHECKING:  # what takes time to import waits until it is needed, so that --help is fast
-    from imgtrans_jax.processes import Stop
+    from imgtrans_jax.runtime.signals import Stop
     from imgtrans_jax.types import UserError
 
 Overrides = list[tuple[str, str]]
@@ -132,10 +132,10 @@ def overridden(value: Any, overrides: Overrides) -> Any:
     """A config with the overrides of the command line, ~ made the home folder. Raises UserError for
     one that does not fit.
     """
-    from imgtrans_jax import config
+    from imgtrans_jax.config.overrides import override
 
     for name, text in overrides:
-        value = config.override(value, name, os.path.expanduser(text))
+        value = override(value, name, os.path.expanduser(text))
     return value
 
 
@@ -158,12 +158,13 @@ def required(value: str | None, flag: str) -> str:
 
 def stoppable(work: Callable[[Stop], list[Path]]) -> int:
     """The exit code of work that Ctrl-C stops with what it has so far."""
-    from imgtrans_jax import canvas, processes
+    from imgtrans_jax.runtime import signals
+    from imgtrans_jax.style import workspace
 
-    with processes.Stop(at_once=True) as stop:
+    with signals.Stop(at_once=True) as stop:
         try:
             return wrote(work(stop))
-        except canvas.Interrupted as interrupted:
+        except workspace.Interrupted as interrupted:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print(interrupted, flush=True)
             return interrupted.code
@@ -216,7 +217,7 @@ def commands() -> list[str]:
     """The names of the commands: the public modules beside this one, without those that a script at
     the top stands for.
     """
-    import imgtrans_jax.commands as package
+    from imgtrans_jax import commands as package
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
     return [name for name in names if name not in ("app", "stylize")]
@@ -315,7 +316,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
     is printed, and its code is 2 as a rule. Ctrl-C ends the program with 130, SIGTERM with 143,
     SIGHUP with 129.
     """
-    from imgtrans_jax.models.convolution import check_form
+    from imgtrans_jax.convolution.forms import check_form
     from imgtrans_jax.types import UserError
 
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it says which backends are not there
@@ -336,11 +337,11 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         sentence = f"{error.strerror}{where}: {advice}, then run the same command again."
         return _said(UserError(sentence), command.FLAGS)
     except RuntimeError as error:
-        from imgtrans_jax import processes
+        from imgtrans_jax.runtime import distributed
 
-        if processes.lost_a_peer(error):
-            print(f"\n{processes.LOST}", file=sys.stderr, flush=True)
-            return processes.leave(1)
+        if distributed.lost_a_peer(error):
+            print(f"\n{distributed.LOST}", file=sys.stderr, flush=True)
+            return distributed.leave(1)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         sentence = (
@@ -354,7 +355,7 @@ def _said(error: UserError, known: Flags) -> int:
     """Prints a mistake's sentence, in which the library's arguments, `overwrite` and
     `config.data.a`, are made the flags of this command.
     """
-    from imgtrans_jax import processes
+    from imgtrans_jax.runtime import distributed
 
     def flag(match: re.Match[str]) -> str:
         name = match[1].partition("=")[0]
@@ -362,7 +363,7 @@ def _said(error: UserError, known: Flags) -> int:
 
     text = re.sub(r"`([a-z_][\w.]*(?:=[^`]*)?)`", flag, str(error))
     print(f"Error: {printable(text)}", file=sys.stderr, flush=True)
-    return processes.leave(error.code)
+    return distributed.leave(error.code)
 
 
 def _stopped(by: KeyboardInterrupt) -> NoReturn:
@@ -412,7 +413,7 @@ def _end_by_signals() -> None:
 def _interrupt_again(lost: Any) -> None:
     """A Ctrl-C that meets a callback of the garbage collector, of which jax has one, ends there; it
     is sent once more. What orbax's coroutines did not get to say about a damaged file is left out:
-    checkpoint.py has said it.
+    engine/checkpoint.py has said it.
     """
     code = getattr(lost.object, "cr_code", None)
     if code is not None and "orbax" in Path(code.co_filename).parts:
@@ -431,7 +432,7 @@ def _keep_compiled_programs() -> None:
     """
     import jax
 
-    from imgtrans_jax.files import cache_folder
+    from imgtrans_jax.io.files import cache_folder
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))

@@ -36,7 +36,10 @@ POSITIONAL = (RUNS,)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import comparison  # after the flags, so that --help is fast
+    from imgtrans_jax.evaluation.compare import (  # after the flags, so that --help is fast
+        compare,
+        page_beside,
+    )
     from imgtrans_jax.types import Direction, UserError
 
     app.no_overrides(overrides)
@@ -44,12 +47,8 @@ def main(overrides: app.Overrides) -> int:
         raise UserError("Which runs? Give --runs=RUN,RUN,…; see --help.")
     inputs = Path(INPUT.value).expanduser() if INPUT.value else None
     runs = [Path(run).expanduser() for run in RUNS.value]
-    out = Path(OUT.value).expanduser() if OUT.value else comparison.page_beside(runs)
+    out = Path(OUT.value).expanduser() if OUT.value else page_beside(runs)
     trusted = TRUST_CODE.value, TRUST_PATHS.value
     direction = cast("Direction", DIRECTION.value)
-    print(
-        comparison.compare(
-            runs, inputs, out, direction, COUNT.value, SIZE.value, OVERWRITE.value, *trusted
-        )
-    )
+    print(compare(runs, inputs, out, direction, COUNT.value, SIZE.value, OVERWRITE.value, *trusted))
     return 0

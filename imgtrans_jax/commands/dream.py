@@ -23,14 +23,15 @@ IS_LONG = True
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import config, dreaming
-    from imgtrans_jax.recipes.deepdream import DeepDream
+    from imgtrans_jax.config.loading import load
+    from imgtrans_jax.style.deepdream import DeepDream
+    from imgtrans_jax.style.dream import dream
 
-    recipe = config.load(CONFIG.value, DeepDream) if CONFIG.value else DeepDream()
+    recipe = load(CONFIG.value, DeepDream) if CONFIG.value else DeepDream()
     recipe = app.overridden(recipe, overrides)
     picture = app.required(CONTENT.value, "content")
     return app.stoppable(
-        lambda stop: dreaming.dream(
+        lambda stop: dream(
             recipe,
             picture,
             OUT.value,

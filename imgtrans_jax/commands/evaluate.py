@@ -59,8 +59,15 @@ POSITIONAL = (RUN,)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import evaluation  # after the flags, so that --help is fast
-    from imgtrans_jax.files import refuse_inputs
+    from imgtrans_jax.evaluation import evaluator
+    from imgtrans_jax.evaluation.records import (  # after the flags, so that --help is fast
+        FILE,
+        check_table,
+        keep,
+        table,
+    )
+    from imgtrans_jax.io.files import refuse_inputs
+    from imgtrans_jax.metrics import registry
     from imgtrans_jax.types import UserError
 
     if RUN.value and (FAKE.value or REAL.value):
@@ -73,9 +80,9 @@ def main(overrides: app.Overrides) -> int:
         )
     fake, real, run = (Path(flag.value or "").expanduser() for flag in (FAKE, REAL, RUN))
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
-    file = Path(OUT.value).expanduser() if OUT.value else folder / evaluation.FILE
-    names = tuple(name.strip() for name in METRIC_NAMES.value) or evaluation.METRICS
-    request = evaluation.Request(names, FEATURES.value, COUNT.value, COLORS.value)
+    file = Path(OUT.value).expanduser() if OUT.value else folder / FILE
+    names = tuple(name.strip() for name in METRIC_NAMES.value) or registry.METRICS
+    request = evaluator.Request(names, FEATURES.value, COUNT.value, COLORS.value)
     request.check()
     inputs = [
         path for path in (run, Path(COLORS.value), Path(SEGMENTER.value or "")) if path.is_file()
@@ -85,33 +92,34 @@ def main(overrides: app.Overrides) -> int:
         for pictures in (fake, real)
         if FAKE.value
         for path in pictures.rglob("*")
-        if path.name != evaluation.FILE
+        if path.name != FILE
     ]
     refuse_inputs([file], inputs)
     if not OUT.value and file.is_symlink():
         raise UserError(f"{file} is a link, which is not written through; give another --out.")
     if OUT.value or folder.is_dir():  # else it will be said that this is missing
-        evaluation.check_table(file, OVERWRITE.value)
+        check_table(file, OVERWRITE.value)
     folders = FAKE.value is not None
     records = (
-        [evaluation.evaluate_folders(fake, real, request)]
+        [evaluator.evaluate_folders(fake, real, request)]
         if folders
         else _of_run(run, request, overrides)
     )
-    evaluation.keep(records, file, anew=OVERWRITE.value)
-    print("\n\n".join(evaluation.table(record) for record in records))
+    keep(records, file, anew=OVERWRITE.value)
+    print("\n\n".join(table(record) for record in records))
     print(f"\n{'Written' if OVERWRITE.value else 'Added'} to {file}, with the protocol.")
     return 0
 
 
 def _of_run(run: Path, request, overrides: app.Overrides) -> list:
-    from imgtrans_jax import evaluation, trust
-    from imgtrans_jax.generators import load_generator
+    from imgtrans_jax.config import trust
+    from imgtrans_jax.evaluation import evaluator
+    from imgtrans_jax.inference.load import load_generator
 
     loaded = load_generator(run, TRUST_CODE.value)
     loaded = dataclasses.replace(loaded, experiment=app.overridden(loaded.experiment, overrides))
     segmenter = load_generator(SEGMENTER.value, TRUST_CODE.value) if SEGMENTER.value else None
     given = [name for name, _ in overrides]
     opened = trust.opened(loaded.experiment, TRUST_PATHS.value or TRUST_CODE.value, given)
-    examiner = evaluation.Examiner(loaded, opened, request, segmenter)
+    examiner = evaluator.Examiner(loaded, opened, request, segmenter)
     return examiner(loaded, loaded.step, str(run))

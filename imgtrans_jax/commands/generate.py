@@ -23,11 +23,11 @@ POSITIONAL = (RUN,)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import translation
+    from imgtrans_jax.inference import sample
 
     app.no_overrides(overrides)
     source = app.required(RUN.value, "run")
     label, trusted, anew = LABEL.value, TRUST_CODE.value, OVERWRITE.value
     return app.wrote(
-        translation.generate(source, OUT.value, COUNT.value, label, SEED.value, trusted, anew)
+        sample.generate(source, OUT.value, COUNT.value, label, SEED.value, trusted, anew)
     )

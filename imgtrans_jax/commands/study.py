@@ -38,15 +38,15 @@ POSITIONAL = (REAL, FAKE)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import perceptual_study  # after the flags, so that --help is fast
+    from imgtrans_jax.evaluation import human_study  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
     app.no_overrides(overrides)
     if RESULTS.value:
-        sessions, refused = perceptual_study.read_sessions(
+        sessions, refused = human_study.read_sessions(
             [Path(name).expanduser() for name in RESULTS.value]
         )
-        print(app.printable(perceptual_study.summary(sessions)))
+        print(app.printable(human_study.summary(sessions)))
         for reason in refused:
             print(f"Left out: {app.printable(reason)}", file=sys.stderr)
         return 1 if refused else 0
@@ -54,10 +54,8 @@ def main(overrides: app.Overrides) -> int:
         raise UserError(
             "Give --real=FOLDER and --fake=FOLDER[,FOLDER…], or --results=FILE[,FILE…]; see --help."
         )
-    plan = perceptual_study.Plan(
-        SIZE.value, SECONDS.value, PRACTICE.value, SCORED.value, MIXED.value
-    )
+    plan = human_study.Plan(SIZE.value, SECONDS.value, PRACTICE.value, SCORED.value, MIXED.value)
     real, *fakes, out = (Path(name).expanduser() for name in (REAL.value, *FAKE.value, OUT.value))
-    said = perceptual_study.make(real, fakes, out, plan, OVERWRITE.value)
+    said = human_study.make(real, fakes, out, plan, OVERWRITE.value)
     print(app.printable(said))
     return 0

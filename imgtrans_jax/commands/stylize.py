@@ -41,7 +41,7 @@ from imgtrans_jax.commands.transfer import transfer
 from imgtrans_jax.commands.visualize import kinds, visualize
 
 if TYPE_CHECKING:  # what takes time to import waits for the flags, so that --help is fast
-    from imgtrans_jax.processes import Stop
+    from imgtrans_jax.runtime.signals import Stop
 
 FLAGS = app.Flags()
 CONTENT = FLAGS.path("content", None, "The picture to change, or a folder of frames.")
@@ -88,7 +88,8 @@ def main(overrides: app.Overrides) -> int:
 
 
 def _with_run(overrides: app.Overrides) -> list[Path]:
-    from imgtrans_jax import translation  # after the flags, so that --help is fast
+    from imgtrans_jax.inference import sample, translator  # after the flags, so that --help is fast
+    from imgtrans_jax.inference.translate import Alpha, Form, translate
     from imgtrans_jax.types import Direction, UserError
 
     if overrides or CONFIG.value or STYLE.value:
@@ -112,16 +113,16 @@ def _with_run(overrides: app.Overrides) -> list[Path]:
             f"--{'seed' if SEED.value else 'label'} goes with --count=N, for a GAN's run."
         )
     if COUNT.value is not None:
-        return translation.generate(
+        return sample.generate(
             source, OUT.value, COUNT.value, LABEL.value, SEED.value, trusted, OVERWRITE.value
         )
     if pictures is None:
         raise UserError("Give --input=PICTURE_OR_FOLDER, or --count=N for a GAN's run; see --help.")
     direction, mode = (
         cast("Direction", DIRECTION.value or "a2b"),
-        cast("translation.TestMode | None", TEST_MODE.value),
+        cast("translator.TestMode | None", TEST_MODE.value),
     )
-    return translation.translate(
+    return translate(
         source,
         pictures,
         OUT.value,
@@ -130,16 +131,17 @@ def _with_run(overrides: app.Overrides) -> list[Path]:
         trusted,
         mode,
         tile=TILE.value,
-        form=cast("translation.Form", FORMAT.value),
-        alpha=cast("translation.Alpha", ALPHA.value),
+        form=cast("Form", FORMAT.value),
+        alpha=cast("Alpha", ALPHA.value),
         overwrite=OVERWRITE.value,
     )
 
 
 def _with_config(overrides: app.Overrides, stop: Stop) -> list[Path]:
-    from imgtrans_jax import config, dreaming
-    from imgtrans_jax.recipes.deepdream import DeepDream
-    from imgtrans_jax.recipes.gatys import Gatys
+    from imgtrans_jax.config.loading import load
+    from imgtrans_jax.style.deepdream import DeepDream
+    from imgtrans_jax.style.dream import dream
+    from imgtrans_jax.style.gatys import Gatys
     from imgtrans_jax.types import UserError
 
     if INPUT.value and not STYLE.value and not CONFIG.value:
@@ -151,7 +153,7 @@ def _with_config(overrides: app.Overrides, stop: Stop) -> list[Path]:
         raise UserError("--content and --input say the same; give one of them.")
     recipe: Any = Gatys()
     if CONFIG.value:
-        recipe = config.load(CONFIG.value, Gatys, DeepDream, *kinds())
+        recipe = load(CONFIG.value, Gatys, DeepDream, *kinds())
     recipe = app.overridden(recipe, overrides)
     content, out, size, anew = CONTENT.value or INPUT.value, OUT.value, SIZE.value, OVERWRITE.value
     styles, weights, masks = STYLE.value, STYLE_WEIGHTS.value, MASK.value
@@ -164,9 +166,7 @@ def _with_config(overrides: app.Overrides, stop: Stop) -> list[Path]:
         )
     if isinstance(recipe, DeepDream):
         picture = app.required(content, "content")
-        return dreaming.dream(
-            recipe, picture, out, guide=style, size=size, overwrite=anew, stop=stop
-        )
+        return dream(recipe, picture, out, guide=style, size=size, overwrite=anew, stop=stop)
     if size is not None:
         raise UserError(f"{name} takes no --size; its size is --config.side={size}.")
     return visualize(recipe, content, style, out, anew)

@@ -49,7 +49,9 @@ IS_LONG = True
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import config, loop, processes  # after the flags, so that --help is fast
+    from imgtrans_jax.config.loading import load  # after the flags, so that --help is fast
+    from imgtrans_jax.runtime import distributed, signals
+    from imgtrans_jax.training import loop
     from imgtrans_jax.types import UserError
 
     if not DISTRIBUTED.value and (
@@ -60,10 +62,10 @@ def main(overrides: app.Overrides) -> int:
         raise UserError(
             "Which experiment? Give --config=quickstart, or another of imgtrans configs."
         )
-    with processes.Stop(at_once=True, together=DISTRIBUTED.value) as stop:
+    with signals.Stop(at_once=True, together=DISTRIBUTED.value) as stop:
         if DISTRIBUTED.value:
-            processes.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-        experiment = app.overridden(config.load(CONFIG.value), overrides)
+            distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        experiment = app.overridden(load(CONFIG.value), overrides)
         try:
             folder = WORKDIR.value or Path("runs") / Path(CONFIG.value).stem
             loop.train(experiment, folder, STEPS.value, stop, VERBOSE.value)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from imgtrans_jax.commands import app
 
 if TYPE_CHECKING:  # what takes time to import waits for the flags, so that --help is fast
-    from imgtrans_jax.processes import Stop
-    from imgtrans_jax.recipes.gatys import Gatys
+    from imgtrans_jax.runtime.signals import Stop
+    from imgtrans_jax.style.gatys import Gatys
 
 FLAGS = app.Flags()
 CONTENT = FLAGS.path("content", None, "The picture to change, or a folder of frames.")
@@ -40,10 +40,10 @@ IS_LONG = True
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import config
-    from imgtrans_jax.recipes.gatys import Gatys
+    from imgtrans_jax.config.loading import load
+    from imgtrans_jax.style.gatys import Gatys
 
-    recipe = config.load(CONFIG.value, Gatys) if CONFIG.value else Gatys()
+    recipe = load(CONFIG.value, Gatys) if CONFIG.value else Gatys()
     recipe = app.overridden(recipe, overrides)
     return app.stoppable(
         lambda stop: transfer(
@@ -72,11 +72,11 @@ def transfer(
     stop: Stop,
 ) -> list[Path]:
     """What the flags ask for: of sample pictures if they name none. Returns the files written."""
-    from imgtrans_jax import stylisation
+    from imgtrans_jax.style.transfer import stylise, stylise_samples
 
     if content is None and not styles:
-        return stylisation.stylise_samples(recipe, out, size, overwrite, stop)
-    return stylisation.stylise(
+        return stylise_samples(recipe, out, size, overwrite, stop)
+    return stylise(
         recipe,
         app.required(content, "content"),
         styles,

@@ -51,21 +51,22 @@ POSITIONAL = (RUN, INPUT)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import translation
+    from imgtrans_jax.inference import translator
+    from imgtrans_jax.inference.translate import Alpha, Form, translate
     from imgtrans_jax.types import Direction
 
     app.no_overrides(overrides)
-    written = translation.translate(
+    written = translate(
         app.required(RUN.value, "run"),
         app.required(INPUT.value, "input"),
         OUT.value,
         cast("Direction", DIRECTION.value),
         SIZE.value,
         TRUST_CODE.value,
-        cast("translation.TestMode | None", TEST_MODE.value),
+        cast("translator.TestMode | None", TEST_MODE.value),
         tile=TILE.value,
-        form=cast("translation.Form", FORMAT.value),
-        alpha=cast("translation.Alpha", ALPHA.value),
+        form=cast("Form", FORMAT.value),
+        alpha=cast("Alpha", ALPHA.value),
         overwrite=OVERWRITE.value,
     )
     return app.wrote(written)

@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING, Any
 from imgtrans_jax.commands import app
 
 if TYPE_CHECKING:
-    from imgtrans_jax.visualisation import (
-        BrushStrokes,
-        ContentReconstruction,
-        TopPatches,
-        WeightRatios,
-    )
+    from imgtrans_jax.style.experiments import BrushStrokes, ContentReconstruction, WeightRatios
+    from imgtrans_jax.style.top_patches import TopPatches
 
     Experiment = ContentReconstruction | BrushStrokes | WeightRatios | TopPatches
 
@@ -40,16 +36,17 @@ IS_LONG = True
 
 def kinds() -> tuple[type[Any], ...]:
     """The types of the experiments."""
-    from imgtrans_jax import visualisation as v
+    from imgtrans_jax.style import experiments as v
+    from imgtrans_jax.style import top_patches
 
-    return v.ContentReconstruction, v.BrushStrokes, v.WeightRatios, v.TopPatches
+    return v.ContentReconstruction, v.BrushStrokes, v.WeightRatios, top_patches.TopPatches
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax import config
+    from imgtrans_jax.config.loading import load
 
     name = app.required(CONFIG.value, "config")
-    experiment = app.overridden(config.load(name, *kinds()), overrides)
+    experiment = app.overridden(load(name, *kinds()), overrides)
     written = visualize(experiment, CONTENT.value, STYLE.value, OUT.value, OVERWRITE.value)
     return app.wrote(written)
 
@@ -58,16 +55,16 @@ def visualize(
     experiment: Experiment, content: str | None, style: str | None, out: str, overwrite: bool
 ) -> list[Path]:
     """Runs an experiment on the pictures that it takes. Raises UserError for others."""
-    from imgtrans_jax import visualisation
+    from imgtrans_jax.style import experiments
     from imgtrans_jax.types import UserError
 
     name = type(experiment).__name__
     match experiment:
-        case visualisation.BrushStrokes():
+        case experiments.BrushStrokes():
             if content:
                 raise UserError(f"{name} takes `style` alone; leave `content` out.")
             return experiment.run(app.required(style, "style"), out, overwrite)
-        case visualisation.WeightRatios():
+        case experiments.WeightRatios():
             pictures = app.required(content, "content"), app.required(style, "style")
             return experiment.run(*pictures, out, overwrite)
     if style:

@@ -1,6 +1,7 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Data, Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.data.derived import Derivation, Edges, Grey, Holes, Lab, Smaller
 from imgtrans_jax.data.labelled import (
     ClassFolders,
@@ -18,7 +19,6 @@ from imgtrans_jax.data.pairs import (
     TfdsPairs,
     TwoFolders,
 )
-from imgtrans_jax.data.pipeline import Data, Derived, Labelled, Paired, Unpaired
 from imgtrans_jax.data.sources import Folder, OpenMoji, Source, Tfds
 
 __all__ = [

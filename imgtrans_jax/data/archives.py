@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from imgtrans_jax.files import cache_folder, check_fetched
-from imgtrans_jax.images import SUFFIXES
+from imgtrans_jax.io.files import cache_folder, check_fetched
+from imgtrans_jax.io.images import SUFFIXES
 from imgtrans_jax.types import UserError
 
 ADDRESS = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"

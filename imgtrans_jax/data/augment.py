@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from imgtrans_jax import images
+from imgtrans_jax.io import images
 from imgtrans_jax.types import UserError
 
 Resizing: TypeAlias = Literal["square", "width", "short", "none"]

@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from imgtrans_jax import images
-from imgtrans_jax.colour import from_lab, luma, to_lab
+from imgtrans_jax.io import images
+from imgtrans_jax.io.color import from_lab, luma, to_lab
 
 
 @runtime_checkable

@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from imgtrans_jax import memory
-from imgtrans_jax.files import cache_folder, whole
+from imgtrans_jax.io.files import cache_folder, whole
+from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import UserError
 
 TRAIN_A, TRAIN_B, TEST = 0, 1, 2

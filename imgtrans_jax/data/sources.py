@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from tqdm import tqdm
 
-from imgtrans_jax import images
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
+from imgtrans_jax.io import images
 from imgtrans_jax.types import DataSet, PathText, UserError
 
 Side: TypeAlias = Literal["a", "b"]

@@ -20,7 +20,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.features.feature import FeatureConnector
 from tensorflow_datasets.image_classification import cycle_gan
 
-from imgtrans_jax.reading import decode_picture
+from imgtrans_jax.io.reading import decode_picture
 from imgtrans_jax.types import UserError
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry

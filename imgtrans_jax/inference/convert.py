@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from imgtrans_jax import generators
-from imgtrans_jax.exchange import (
-    Generator,
+from imgtrans_jax.inference import generator_file
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.load import is_run, load_file, load_generator
+from imgtrans_jax.inference.pytorch import (
     imported_file,
     is_folder_of_pth,
     networks_of,
     write_network,
 )
-from imgtrans_jax.files import make_folder, refuse_existing, refuse_inputs
-from imgtrans_jax.pretrained.pytorch import Network, described
+from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
+from imgtrans_jax.training import warm_start
 from imgtrans_jax.types import Direction, UserError
+from imgtrans_jax.weights.pytorch_layouts import Network, described
 
 
 def convert(
@@ -46,12 +48,12 @@ def convert(
     elif is_folder_of_pth(target) or (target / "checkpoints").exists():
         raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target.parent, "DST")
-    load = generators.load_file if source.is_file() else generators.load_generator
+    load = load_file if source.is_file() else load_generator
     loaded = load(source, trust_code)
     if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
     elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
-        generators.save_network(loaded, target)
+        generator_file.save_network(loaded, target)
         print(f"Wrote {target}: a critic alone.")
     else:
         found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
@@ -60,12 +62,12 @@ def convert(
 
 def _write_ours(found: Generator, source: Path, target: Path, is_file: bool) -> None:
     if is_file:
-        generators.save_generator(found, target)
+        generator_file.save_generator(found, target)
         print(f"Wrote {target}: use it with stylize.py --generator={target}")
-    elif generators.is_run(source):
+    elif is_run(source):
         _write_folder(found, target)
     else:
-        text = generators.save_run(found, target)
+        text = warm_start.save_run(found, target)
         print(
             f"Wrote the run {target}, {text} Use it with stylize.py --run={target} or train.py "
             f"--config.init_from={target}"

@@ -19,7 +19,8 @@ from imgtrans_jax.losses.adversarial import (
     wgan,
 )
 from imgtrans_jax.losses.compose import join, plus, total
-from imgtrans_jax.losses.feature import (
+from imgtrans_jax.losses.pixel import l1, l1_sum, l2
+from imgtrans_jax.losses.style import (
     content_half,
     content_mean,
     content_relative,
@@ -32,7 +33,6 @@ from imgtrans_jax.losses.feature import (
     style_relative,
     total_variation,
 )
-from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 
 __all__ = [
     "GanLoss",

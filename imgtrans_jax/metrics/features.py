@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax import images
+from imgtrans_jax.io import images
 from imgtrans_jax.models.inception import Inception, resized
 from imgtrans_jax.models.vgg import VGG
-from imgtrans_jax.pretrained.features import checksum, load_inception
-from imgtrans_jax.pretrained.vgg import load_vgg
 from imgtrans_jax.types import UserError
+from imgtrans_jax.weights.metric_networks import checksum, load_inception
+from imgtrans_jax.weights.vgg import load_vgg
 
 _VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from imgtrans_jax.colour import luma
+from imgtrans_jax.io.color import luma
 
 _SIGMA, _REACH = 1.5, 5  # a Gaussian window of 11 pixels
 _K1, _K2 = 0.01, 0.03

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax import images
+from imgtrans_jax.io import images
 from imgtrans_jax.models.alexnet import SMALLEST, AlexNet
 from imgtrans_jax.models.vgg import VGG
-from imgtrans_jax.pretrained.features import Backbone, checksum, load_lpips
+from imgtrans_jax.weights.metric_networks import Backbone, checksum, load_lpips
 
 _VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 

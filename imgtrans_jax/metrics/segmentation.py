@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from imgtrans_jax import json_files
+from imgtrans_jax.io import json_files
 from imgtrans_jax.types import UserError
 
 Colours = Mapping[str, tuple[int, int, int]]

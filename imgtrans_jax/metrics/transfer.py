@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax import images
-from imgtrans_jax.losses.feature import gram, style_relative
+from imgtrans_jax.io import images
+from imgtrans_jax.losses.style import gram, style_relative
 from imgtrans_jax.models.vgg import VGG, Depth
 from imgtrans_jax.types import Params
 

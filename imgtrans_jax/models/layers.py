@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-from imgtrans_jax.models.convolution import convolve, convolve_transposed
+from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
 from imgtrans_jax.types import Dtype
 
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
@@ -216,8 +216,8 @@ class Moments(nn.Module):
     """Mean and variance over some axes, which are kept with length 1; two passes in at least
     float32: the one-pass variance loses every digit where the mean is large.
 
-    A module, without parameters, so that `tiles.py` can put the statistics of a whole picture in
-    the place of a tile's.
+    A module, without parameters, so that `inference/tiling.py` can put the statistics of a whole
+    picture in the place of a tile's.
     """
 
     axes: tuple[int, ...]

@@ -12,23 +12,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax.checkpoint import Checkpoints
-from imgtrans_jax.config import Experiment
-from imgtrans_jax.image_opt import optimise_image
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.engine.checkpoint import Checkpoints
+from imgtrans_jax.engine.sharding import device_mesh, to_devices
+from imgtrans_jax.inference.tiling import Plan
 from imgtrans_jax.losses.adversarial import wgan
-from imgtrans_jax.losses.feature import content_relative, gram
+from imgtrans_jax.losses.style import content_relative, gram
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.gan import GAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import LBFGS
-from imgtrans_jax.program import Program
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.recipes.gan import GAN
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.sharding import device_mesh, to_devices
-from imgtrans_jax.tiles import Plan
+from imgtrans_jax.style.optimize import optimise_image
+from imgtrans_jax.training.program import Program
 
 STEPS = 3
 RECIPES = {

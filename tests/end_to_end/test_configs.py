@@ -10,16 +10,21 @@ import jax
 import numpy as np
 import pytest
 
-from imgtrans_jax import config, loop, sharding
-from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.config import overrides, stored
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.loading import load
+from imgtrans_jax.data.datasets import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.engine import sharding
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
-from imgtrans_jax.program import Program, new_game
-from imgtrans_jax.recipes.deepdream import DeepDream
-from imgtrans_jax.recipes.gatys import Gatys, by_depth
-from imgtrans_jax.report import read_metrics
+from imgtrans_jax.report.run_page import read_metrics
+from imgtrans_jax.style.deepdream import DeepDream
+from imgtrans_jax.style.experiments import BrushStrokes, ContentReconstruction, WeightRatios
+from imgtrans_jax.style.gatys import Gatys, by_depth
+from imgtrans_jax.style.top_patches import TopPatches
+from imgtrans_jax.training import loop
+from imgtrans_jax.training.program import Program, new_game
 from imgtrans_jax.types import UserError
-from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
 
 ROOT = Path(__file__).parents[2]
 PICTURES = {  # what stylize.py makes of pictures, without training
@@ -92,9 +97,9 @@ def small_module(module):
     return module.clone(**{name: value for name, value in few.items() if hasattr(module, name)})
 
 
-def shrunk(path: Path, pictures: Path) -> config.Experiment:
+def shrunk(path: Path, pictures: Path) -> Experiment:
     """The config with small pictures and networks, and otherwise as it is."""
-    experiment = config.load(str(path))
+    experiment = load(str(path))
     recipe = experiment.recipe
     recipe = dataclasses.replace(
         recipe, generator=small_module(recipe.generator), critic=small_module(recipe.critic)
@@ -124,16 +129,16 @@ def test_all_that_is_promised_is_there():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_loads_and_is_stored(path):
-    experiment = config.load(str(path))
+    experiment = load(str(path))
     if not experiment.recipe.extra:
-        assert config.from_json(config.to_json(experiment)) == experiment
+        assert stored.from_json(stored.to_json(experiment)) == experiment
     experiment.data.cut.check()
 
 
 @pytest.mark.parametrize("pictures", [100, 10_000])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_s_rate_is_sane_for_few_pictures_and_for_many(path, pictures):
-    experiment = config.load(str(path))
+    experiment = load(str(path))
     optimizer = experiment.optimizer
     per_epoch = max(1, pictures // (experiment.batch_size * new_game(experiment).minibatches))
     length = (optimizer.schedule.epochs or 0) * (1 if optimizer.by_steps else per_epoch)
@@ -148,7 +153,7 @@ def distinct() -> list[Path]:
     """One config of those that differ in nothing but their pictures and their schedule."""
     found = {}
     for path in CONFIGS:
-        experiment = config.load(str(path))
+        experiment = load(str(path))
         found[
             str((experiment.recipe, experiment.data.cut.crop_size, experiment.batch_size > 1))
         ] = path
@@ -157,7 +162,7 @@ def distinct() -> list[Path]:
 
 @pytest.mark.parametrize("path", distinct(), ids=lambda p: p.stem)
 def test_every_config_s_step_is_traced_at_its_full_size(path):
-    experiment = config.load(str(path))
+    experiment = load(str(path))
     game = new_game(experiment)
     rows = experiment.batch_size * game.minibatches
     example = {
@@ -204,7 +209,7 @@ def test_every_header_says_what_a_user_needs(path):
 @pytest.mark.parametrize(("name", "kind"), PICTURES.items())
 def test_every_config_of_pictures_loads_and_says_how(name, kind):
     path = ROOT / "configs" / f"{name}.py"
-    recipe = config.load(str(path), *PICTURES.values())
+    recipe = load(str(path), *PICTURES.values())
     assert type(recipe) is kind
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert "Command:  python stylize.py " in header
@@ -214,7 +219,7 @@ def test_every_config_of_pictures_loads_and_says_how(name, kind):
         UserError,
         match=f"must return Experiment; it returned {kind.__name__}; it is for stylize.py",
     ):
-        config.load(str(path))
+        load(str(path))
 
 
 def test_losses_optimizers_and_layers_are_set_by_name():
@@ -224,21 +229,21 @@ def test_losses_optimizers_and_layers_are_set_by_name():
         ("layer_weights", "by_depth"),
         ("optimizer", "PixelAdam"),
     ):
-        recipe = config.override(recipe, name, text)
-    recipe = config.override(recipe, "optimizer.rate", "0.05")
-    recipe = config.override(recipe, "content_layers", "relu3_2,relu4_2")
-    recipe = config.override(recipe, "steps", "10,20,30")
+        recipe = overrides.override(recipe, name, text)
+    recipe = overrides.override(recipe, "optimizer.rate", "0.05")
+    recipe = overrides.override(recipe, "content_layers", "relu3_2,relu4_2")
+    recipe = overrides.override(recipe, "steps", "10,20,30")
     assert recipe.optimizer == PixelAdam(0.05)
     assert recipe.layer_weights is by_depth
     assert recipe.content_layers == ("relu3_2", "relu4_2")
     assert recipe.steps == (10, 20, 30)
-    assert config.override(recipe, "optimizer", "GradientDescent").optimizer == GradientDescent()
+    assert overrides.override(recipe, "optimizer", "GradientDescent").optimizer == GradientDescent()
     with pytest.raises(UserError, match="one of"):
-        config.override(recipe, "optimizer", "Adam")
+        overrides.override(recipe, "optimizer", "Adam")
 
 
 def test_the_paper_s_values_are_the_config_s():
-    experiment = config.load(str(ROOT / "configs" / "cyclegan_horse2zebra.py"))
+    experiment = load(str(ROOT / "configs" / "cyclegan_horse2zebra.py"))
     recipe, schedule = experiment.recipe, experiment.optimizer.schedule
     assert (recipe.generator.width, recipe.generator.blocks, recipe.critic.layers) == (64, 9, 3)
     assert (recipe.cycle, recipe.identity, recipe.pool_size, recipe.halve_critic) == (

@@ -13,19 +13,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import comparison, evaluation, loop, translation, watch
-from imgtrans_jax.config import Evaluation, Experiment
+from imgtrans_jax.config.experiment import Evaluation, Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
-from imgtrans_jax.evaluation import METRICS, Examiner, Request, evaluate_folders
-from imgtrans_jax.generators import load_generator
-from imgtrans_jax.images import read_picture, to_bytes
+from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.evaluation import evaluator
+from imgtrans_jax.evaluation import records as evaluation_records
+from imgtrans_jax.evaluation.compare import compare
+from imgtrans_jax.evaluation.evaluator import Examiner, Request, evaluate_folders
+from imgtrans_jax.inference import translator
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.inference.translate import translate
+from imgtrans_jax.io.images import read_picture, to_bytes
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.metrics.fidelity import psnr
+from imgtrans_jax.metrics.registry import METRICS
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.report import read_metrics
+from imgtrans_jax.report.run_page import read_metrics
+from imgtrans_jax.training import diagnostics, loop
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +63,7 @@ def run(tmp_path_factory):
         evaluation=Evaluation(every=1, metrics=("kid", "cycle"), best="kid", count=0),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watch, "INVERTED", 2.0)
+        patch.setattr(diagnostics, "INVERTED", 2.0)
         loop.train(experiment, folder / "run", steps=6)
     return folder / "run"
 
@@ -78,7 +84,9 @@ def test_training_scores_and_keeps_its_best(run):
     assert best["value"] == pytest.approx(min(means))
     assert best["step"] == rows[int(np.argmin(means))]["step"]
     assert load_generator(run / "best").step == best["step"]
-    records = [json.loads(line) for line in (run / evaluation.FILE).read_text().splitlines()]
+    records = [
+        json.loads(line) for line in (run / evaluation_records.FILE).read_text().splitlines()
+    ]
     assert [(r["step"], r["what"]) for r in records] == [
         (s, d) for s in (2, 4, 6) for d in ("a2b", "b2a")
     ]
@@ -97,7 +105,7 @@ def test_the_record_says_by_what_protocol(run):
     loaded = load_generator(run)
     examiner = Examiner(loaded, loaded.experiment.data.open(), Request(("kid", "fid", "cycle")))
     records = examiner(loaded, 6, "x")
-    newest = evaluation.kept(run)
+    newest = evaluation_records.kept(run)
     for record in records:
         kept = newest[record["what"]]
         assert record["scores"]["kid"] == pytest.approx(kept["scores"]["kid"])
@@ -110,7 +118,7 @@ def test_the_record_says_by_what_protocol(run):
         assert protocol["identity"] == 0.5
         json.dumps(record)
     assert [r["counts"] for r in records] == [{"fakes": 3, "reals": 2}, {"fakes": 2, "reals": 3}]
-    forth, back = (translation.compiled(loaded, d) for d in ("a2b", "b2a"))
+    forth, back = (translator.compiled(loaded, d) for d in ("a2b", "b2a"))
     opened = loaded.experiment.data.open()
     a = np.stack([opened.streams[0].prepare(p, None)["a"] for p in opened.streams[0].test])
     by_hand = np.abs(back.padded(forth.padded(a)) - a).mean()
@@ -178,7 +186,7 @@ def test_what_folders_do_not_allow_is_said_and_no_table_is_empty(
     def measuring(_):
         raise UserError(capsys.readouterr().out)
 
-    monkeypatch.setattr(evaluation, "Judge", measuring)
+    monkeypatch.setattr(evaluator, "Judge", measuring)
     picture = np.zeros((16, 16, 3), np.uint8)
     save(tmp_path / "real", {f"{i}.png": picture for i in range(3)})
     save(tmp_path / "fake", {f"{name}.png": picture for name in names})
@@ -204,7 +212,7 @@ def test_label_maps_by_the_command(tmp_path):
     command += [f"--colours={tmp_path / 'colours.json'}", "--metrics=psnr"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    scores = json.loads((tmp_path / "predicted" / evaluation.FILE).read_text())["scores"]
+    scores = json.loads((tmp_path / "predicted" / evaluation_records.FILE).read_text())["scores"]
     assert scores["pixel_accuracy"] == 0.75
     assert scores["class_accuracy"] == 0.75
     assert scores["class_iou"] == pytest.approx((16 / 24 + 8 / 16) / 2)
@@ -213,12 +221,12 @@ def test_label_maps_by_the_command(tmp_path):
 
 def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
     table, photo = tmp_path / "table.jsonl", tmp_path / "photo.png"
-    evaluation.check_table(table, overwrite=False)
-    evaluation.keep([{"scores": {"psnr": 1}}], table)
-    evaluation.check_table(table, overwrite=False)
-    evaluation.keep([{"scores": {"psnr": 2}}], table)
+    evaluation_records.check_table(table, overwrite=False)
+    evaluation_records.keep([{"scores": {"psnr": 1}}], table)
+    evaluation_records.check_table(table, overwrite=False)
+    evaluation_records.keep([{"scores": {"psnr": 2}}], table)
     assert len(table.read_text().splitlines()) == 2
-    evaluation.keep([{"scores": {"psnr": 3}}], table, anew=True)
+    evaluation_records.keep([{"scores": {"psnr": 3}}], table, anew=True)
     assert json.loads(table.read_text())["scores"] == {"psnr": 3}
     Image.new("RGB", (8, 8)).save(photo)
     for name, text in (("notes.txt", "my notes"), ("other.json", '{"a": 1}'), ("list.json", "[1]")):
@@ -226,8 +234,8 @@ def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
     for other in (photo, tmp_path / "notes.txt", tmp_path / "other.json", tmp_path / "list.json"):
         before = other.read_bytes()
         with pytest.raises(UserError, match=f"{other.name} is there already; add --overwrite"):
-            evaluation.check_table(other, overwrite=False)
-        evaluation.check_table(other, overwrite=True)
+            evaluation_records.check_table(other, overwrite=False)
+        evaluation_records.check_table(other, overwrite=True)
         assert other.read_bytes() == before
 
 
@@ -287,7 +295,7 @@ def test_mistakes_get_a_sentence(run, tmp_path):
 
 
 def test_runs_side_by_side(run, tmp_path):
-    said = comparison.compare([run, run / "best"], None, tmp_path / "page.html", count=2)
+    said = compare([run, run / "best"], None, tmp_path / "page.html", count=2)
     assert "2 inputs and 2 runs" in said
     assert "No scores of best" in said
     page = (tmp_path / "page.html").read_text()
@@ -296,7 +304,7 @@ def test_runs_side_by_side(run, tmp_path):
     assert "lower is better" in page
     (tmp_path / "in").mkdir()
     Image.fromarray(np.full((30, 40, 3), 99, np.uint8)).save(tmp_path / "in" / "x.png")
-    comparison.compare([run], tmp_path / "in", tmp_path / "files.html", "b2a")
+    compare([run], tmp_path / "in", tmp_path / "files.html", "b2a")
     assert (tmp_path / "files.html").read_text().count("<img") == 2
     for arguments, words in (
         (([run], None, tmp_path / "page.html"), "is there already"),
@@ -304,13 +312,13 @@ def test_runs_side_by_side(run, tmp_path):
         (([tmp_path / "none"], None, tmp_path / "new.html"), "There is no"),
     ):
         with pytest.raises(UserError, match=words):
-            comparison.compare(*arguments)
+            compare(*arguments)
 
 
 def test_the_pictures_are_those_that_stylize_writes(run, tmp_path):
     loaded = load_generator(run)
     x = loaded.experiment.data.open().samples(1)["a"]
     Image.fromarray(to_bytes(x[0])).save(tmp_path / "x.png")
-    (written,) = translation.translate(run, tmp_path / "x.png", tmp_path / "y.png")
-    expected = to_bytes(translation.compiled(loaded).padded(x))[0]
+    (written,) = translate(run, tmp_path / "x.png", tmp_path / "y.png")
+    expected = to_bytes(translator.compiled(loaded).padded(x))[0]
     assert np.abs(read_picture(written).astype(int) - expected).max() <= 1

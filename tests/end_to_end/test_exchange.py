@@ -13,31 +13,31 @@ import jax
 import numpy as np
 import pytest
 
-from imgtrans_jax import images, loop, translation
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Unpaired
-from imgtrans_jax.exchange import Generator, networks_of
-from imgtrans_jax.generators import (
-    _program,
-    load_file,
-    load_generator,
-    save_generator,
-    started_from,
-)
-from imgtrans_jax.inference import convert
+from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.engine.game import Networks
+from imgtrans_jax.engine.state import TrainState
+from imgtrans_jax.inference import convert, translator
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator_file import save_generator
+from imgtrans_jax.inference.load import load_file, load_generator, program_for
+from imgtrans_jax.inference.pytorch import networks_of
+from imgtrans_jax.inference.translate import translate
+from imgtrans_jax.io import images
+from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.pretrained.pth import read_torch, write_torch
-from imgtrans_jax.pretrained.pytorch import Network, recognised, state_dict
-from imgtrans_jax.program import Program
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.recipes.recipe import Recipe
-from imgtrans_jax.state import Networks, TrainState
+from imgtrans_jax.training import loop
+from imgtrans_jax.training.program import Program
+from imgtrans_jax.training.warm_start import started_from
 from imgtrans_jax.types import Direction, UserError
+from imgtrans_jax.weights.pth import read_torch, write_torch
+from imgtrans_jax.weights.pytorch_layouts import Network, recognised, state_dict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOT = GOLDEN.parents[1]
@@ -85,9 +85,7 @@ def assert_equal(found: Network, wanted: Network, atol: float = 0.0) -> None:
 
 def test_a_pth_makes_a_picture(tmp_path, capsys):
     seen = photo(tmp_path / "photo.png")
-    (written,) = translation.translate(
-        GOLDEN / "latest_net_G_A.pth", tmp_path / "photo.png", tmp_path / "out"
-    )
+    (written,) = translate(GOLDEN / "latest_net_G_A.pth", tmp_path / "photo.png", tmp_path / "out")
     assert (
         "is a ResNet generator of 1 block: 3 to 3 channels, width 2, instance norm, no dropout"
         in capsys.readouterr().out
@@ -106,7 +104,7 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     assert "dropout taken to be 0.5" in capsys.readouterr().out
     x = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     made = {
-        mode: np.asarray(translation.compiled(loaded, test_mode=mode)(x))
+        mode: np.asarray(translator.compiled(loaded, test_mode=mode)(x))
         for mode in (None, "eval", "paper")
     }
     np.testing.assert_array_equal(made[None], made["eval"])
@@ -116,15 +114,13 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     np.testing.assert_allclose(made["eval"], wanted, atol=1e-5)
     # The mode goes along into our own form.
     save_generator(loaded, tmp_path / "x.safetensors")
-    again = translation.compiled(load_generator(tmp_path / "x.safetensors"))(x)
+    again = translator.compiled(load_generator(tmp_path / "x.safetensors"))(x)
     np.testing.assert_allclose(again, made["eval"], atol=1e-6)
 
 
 def test_a_u_net_works_at_its_own_size(tmp_path, capsys):
     photo(tmp_path / "photo.png", 45, 45)
-    (written,) = translation.translate(
-        GOLDEN / "latest_net_G.pth", tmp_path / "photo.png", tmp_path / "out"
-    )
+    (written,) = translate(GOLDEN / "latest_net_G.pth", tmp_path / "photo.png", tmp_path / "out")
     assert images.read_picture(written).shape == (45, 45, 3)
     assert "Working at 32 pixels" in capsys.readouterr().out
 
@@ -281,7 +277,7 @@ CYCLEGAN = CycleGAN(
 
 
 def program(recipe: Recipe, side: int = 16) -> Program:
-    return _program(
+    return program_for(
         Experiment(recipe=recipe, seed=1), {"a": [1, side, side, 3], "b": [1, side, side, 3]}
     )
 

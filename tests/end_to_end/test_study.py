@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import perceptual_study
-from imgtrans_jax.perceptual_study import FORMAT, Plan
+from imgtrans_jax.evaluation import human_study
+from imgtrans_jax.evaluation.human_study import FORMAT, Plan
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def saved(browser: Browser, downloads: Path) -> Path:
 @pytest.mark.parametrize("seconds", [0.01, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_ten_and_forty_in_a_browser(folders, seconds):
     page = folders / "study.html"
-    said = perceptual_study.make(
+    said = human_study.make(
         folders / "photos", [folders / "ours", folders / "base"], page, Plan(seconds=seconds)
     )
     assert "3 pictures for 50 trials" in said
@@ -173,9 +173,9 @@ def test_ten_and_forty_in_a_browser(folders, seconds):
     assert len(session["trials"]) == 50
     assert [t["scored"] for t in session["trials"]] == [False] * 10 + [True] * 40
     (method,) = {t["method"] for t in session["trials"]}
-    sessions, refused = perceptual_study.read_sessions([folders / "answers"])
+    sessions, refused = human_study.read_sessions([folders / "answers"])
     assert refused == []
-    share, low, high, answers, people = perceptual_study.share_fooled(sessions)[method]
+    share, low, high, answers, people = human_study.share_fooled(sessions)[method]
     assert (share, answers, people) == (0.25, 40, 1)
     assert 0.08 < low < 0.2 < 0.3 < high < 0.45
 
@@ -183,7 +183,7 @@ def test_ten_and_forty_in_a_browser(folders, seconds):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_mixed_without_practice_shows_all_methods_alike(folders):
     page = folders / "study.html"
-    perceptual_study.make(
+    human_study.make(
         folders / "photos",
         [folders / "ours", folders / "base"],
         page,
@@ -212,18 +212,18 @@ def answers(participant: str, **fooled: list[bool]) -> dict:
 
 
 def test_the_interval_is_the_bootstraps():
-    one = perceptual_study.share_fooled([answers("a", ours=[True] * 10 + [False] * 30)])["ours"]
+    one = human_study.share_fooled([answers("a", ours=[True] * 10 + [False] * 30)])["ours"]
     # Of 40 answers with a share of 1/4 the deviation is sqrt(0.25 * 0.75 / 40) = 0.068.
     assert one[0] == 0.25
     assert one[1] == pytest.approx(0.25 - 1.96 * 0.068, abs=0.03)
     assert one[2] == pytest.approx(0.25 + 1.96 * 0.068, abs=0.03)
     apart = [answers(str(i), ours=[i % 2 == 0] * 40) for i in range(8)]
     alike = [answers(str(i), ours=[True, False] * 20) for i in range(8)]
-    wide, narrow = (perceptual_study.share_fooled(s)["ours"] for s in (apart, alike))
+    wide, narrow = (human_study.share_fooled(s)["ours"] for s in (apart, alike))
     assert wide[0] == narrow[0] == 0.5
     # people, not answers, are what was sampled
     assert wide[2] - wide[1] > 3 * (narrow[2] - narrow[1])
-    assert perceptual_study.share_fooled([answers("a", ours=[True] * 40)])["ours"][:3] == (1, 1, 1)
+    assert human_study.share_fooled([answers("a", ours=[True] * 40)])["ours"][:3] == (1, 1, 1)
 
 
 def test_the_command_reads_answers_and_names_what_is_none(folders):
@@ -254,7 +254,7 @@ def test_the_command_reads_answers_and_names_what_is_none(folders):
 
 def test_mistakes_get_a_sentence(folders):
     photos, ours = folders / "photos", folders / "ours"
-    perceptual_study.make(photos, [ours], folders / "study.html", Plan())
+    human_study.make(photos, [ours], folders / "study.html", Plan())
     (folders / "one").mkdir()
     shutil.copy(ours / "0.png", folders / "one")
     for wrong, words in (
@@ -265,21 +265,21 @@ def test_mistakes_get_a_sentence(folders):
         ((photos, [folders / "none"], folders / "new.html"), "does not exist"),
     ):
         with pytest.raises(UserError, match=words):
-            perceptual_study.make(*wrong, Plan())
+            human_study.make(*wrong, Plan())
     with pytest.raises(UserError, match="There are no answers"):
-        perceptual_study.read_sessions([folders / "photos"])
+        human_study.read_sessions([folders / "photos"])
 
 
 def test_sharpness_does_not_tell(folders):
     for number in range(3):
         fine = np.random.default_rng(number).integers(0, 256, (96, 96, 3), dtype=np.uint8)
         Image.fromarray(fine).save(folders / "photos" / f"{number}.png")
-    said = perceptual_study.make(folders / "photos", [folders / "ours"], folders / "s.html", Plan())
+    said = human_study.make(folders / "photos", [folders / "ours"], folders / "s.html", Plan())
     assert "all are shown with 32's detail" in said
 
 
 def test_shapes_that_would_tell_are_cut_to_squares(folders):
     Image.new("RGB", (50, 32)).save(folders / "ours" / "wide.png")
-    assert "central square" in perceptual_study.make(
+    assert "central square" in human_study.make(
         folders / "photos", [folders / "ours"], folders / "s.html", Plan()
     )

@@ -15,15 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import canvas, colour, dreaming, images, memory, samples, stylisation
+from imgtrans_jax.data import sample_pictures
+from imgtrans_jax.io import color, images
 from imgtrans_jax.metrics.transfer import transfer_figures
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
-from imgtrans_jax.pretrained.vgg import load_vgg
-from imgtrans_jax.recipes.deepdream import DeepDream
-from imgtrans_jax.recipes.gatys import Gatys
-from imgtrans_jax.stylisation import stylise
+from imgtrans_jax.runtime import memory
+from imgtrans_jax.style import transfer, workspace
+from imgtrans_jax.style.deepdream import DeepDream
+from imgtrans_jax.style.dream import dream
+from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.style.transfer import stylise
 from imgtrans_jax.types import UserError
+from imgtrans_jax.weights.vgg import load_vgg
 
 ROOT = Path(__file__).parents[2]
 SMALL = Gatys(scales=(1.0,), steps=(12,))
@@ -33,12 +37,12 @@ SMALL = Gatys(scales=(1.0,), steps=(12,))
 def studio(tmp_path_factory):
     """A folder with a photograph, a flat drawing, two styles and two masks, all small."""
     folder = tmp_path_factory.mktemp("studio")
-    photograph = samples.photograph()
+    photograph = sample_pictures.photograph()
     write(folder / "photo.png", images.resize(photograph, 48, 64))
     drawing = np.full((48, 64, 3), 255, np.uint8)
     drawing[10:40, 20:30], drawing[20:30, 35:60] = (200, 30, 30), (30, 60, 200)
     write(folder / "drawing.png", drawing)
-    write(folder / "painting.png", images.resize(samples.painting(128, 1500), 64, 64))
+    write(folder / "painting.png", images.resize(sample_pictures.painting(128, 1500), 64, 64))
     write(
         folder / "stripes.png",
         np.tile(np.array([[[250, 240, 20]], [[10, 10, 10]]], np.uint8).repeat(4, 0), (8, 64, 1)),
@@ -55,7 +59,7 @@ def write(path: Path, picture: np.ndarray) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    return canvas.unit(images.read_picture(path))
+    return workspace.unit(images.read_picture(path))
 
 
 def test_a_photo_takes_the_look_of_a_painting(studio, tmp_path, capsys):
@@ -80,7 +84,7 @@ def test_the_contents_colours_can_be_kept(studio, tmp_path, colours):
     means, chroma = [], []
     for picture in (result, photo, read(studio / "painting.png")):
         means.append(picture.mean(axis=(0, 1)))
-        chroma.append(picture - colour.luminance(picture))
+        chroma.append(picture - color.luminance(picture))
     assert np.abs(means[0] - means[1]).sum() < 0.3 * np.abs(means[2] - means[1]).sum()
     if colours == "luminance":  # clipping to [0, 1] moves some
         assert np.median(np.abs(chroma[0] - chroma[1])) < 0.01
@@ -137,7 +141,7 @@ def test_two_styles_are_blended_by_weight(studio, tmp_path):
 def test_a_large_picture_is_optimised_smaller_and_comes_back_large(
     studio, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(canvas, "MOST_PIXELS", 32 * 43)
+    monkeypatch.setattr(workspace, "MOST_PIXELS", 32 * 43)
     stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert (
         "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it"
@@ -275,11 +279,11 @@ def test_mistakes_in_the_pictures_are_one_sentence(studio, tmp_path, content, ou
 
 
 def test_a_very_wide_picture_is_taken_smaller(capsys):
-    assert canvas.working_size(np.zeros((8000, 12_000, 3), np.uint8), None) == (816, 1225)
+    assert workspace.working_size(np.zeros((8000, 12_000, 3), np.uint8), None) == (816, 1225)
     assert "12000x8000 is large: optimised at 1225x816" in capsys.readouterr().out
-    assert canvas.working_size(np.zeros((300, 400, 3), np.uint8), 600) == (600, 800)
+    assert workspace.working_size(np.zeros((300, 400, 3), np.uint8), 600) == (600, 800)
     with pytest.raises(UserError, match="give 16 or more"):
-        canvas.working_size(np.zeros((300, 400, 3), np.uint8), 3)
+        workspace.working_size(np.zeros((300, 400, 3), np.uint8), 3)
 
 
 def test_a_size_beyond_all_memory_is_said_at_once(studio, tmp_path):
@@ -300,7 +304,7 @@ def test_a_masks_transparent_parts_have_no_style(tmp_path):
     mask[..., :3], mask[:2, :, 3] = 255, 255
     write(tmp_path / "mask.png", mask)
     np.testing.assert_allclose(
-        stylisation._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6
+        transfer._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6
     )
 
 
@@ -321,7 +325,7 @@ def test_styles_and_masks_must_be_as_many(studio, tmp_path):
 
 def test_a_dream_makes_its_layer_more_active(studio, tmp_path, capsys):
     recipe = DeepDream(octaves=2, steps=6, jitter=2, layer="relu3_4")
-    (out,) = dreaming.dream(recipe, studio / "photo.png", tmp_path)
+    (out,) = dream(recipe, studio / "photo.png", tmp_path)
     assert out.name == "photo_dream.png"
     assert "VGG-16 has no relu3_4; relu3_3 stands in" in capsys.readouterr().out
     photo, result = read(studio / "photo.png"), read(out)
@@ -344,9 +348,7 @@ def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
         ("guided", {}, studio / "stripes.png"),
     ):
         out = tmp_path / f"{name}.png"
-        dreaming.dream(
-            dataclasses.replace(recipe, **change), studio / "photo.png", out, guide=guide
-        )
+        dream(dataclasses.replace(recipe, **change), studio / "photo.png", out, guide=guide)
         results.append(read(out))
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(results[i] - results[j]).mean() > 0.005
@@ -365,7 +367,7 @@ def test_a_guide_and_one_channel_dream_differently(studio, tmp_path):
 )
 def test_mistakes_in_a_dream_are_one_sentence(studio, tmp_path, change, guide, words):
     with pytest.raises(UserError, match=words):
-        dreaming.dream(
+        dream(
             DeepDream(**change),
             studio / "photo.png",
             tmp_path / "x.png",
@@ -464,7 +466,7 @@ def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio
         stylise(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
 
 
-@pytest.mark.slow  # test_canvas.py has it without a program
+@pytest.mark.slow  # test_workspace.py has it without a program
 def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
     out = tmp_path / "out.png"
     arguments = (
@@ -481,7 +483,7 @@ def test_a_stopped_dream_writes_the_picture_so_far(studio, tmp_path):
     assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.01
 
 
-@pytest.mark.slow  # test_canvas.py has it without a program
+@pytest.mark.slow  # test_workspace.py has it without a program
 def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys):
     frames, out = tmp_path / "frames", tmp_path / "out"
     frames.mkdir()
@@ -518,4 +520,4 @@ def test_the_samples_and_their_figures(tmp_path):
     fall, nearness = transfer_figures(*load_vgg(), *map(read, names))
     assert fall >= 15
     assert nearness < 0.75
-    assert stylisation.SAMPLE_SIZE >= 256
+    assert transfer.SAMPLE_SIZE >= 256

@@ -12,28 +12,31 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax import loop, translation
 from imgtrans_jax.commands import app, convert
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Derived, Labelled, Unpaired
 from imgtrans_jax.data.derived import Derivation, Holes, Lab, Smaller
-from imgtrans_jax.data.pipeline import Derived, Labelled, Unpaired
-from imgtrans_jax.game import Game
-from imgtrans_jax.generators import load_generator, save_generator
-from imgtrans_jax.images import read_picture, resize
+from imgtrans_jax.engine.game import Game
+from imgtrans_jax.inference import sample
+from imgtrans_jax.inference.generator_file import save_generator
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.inference.translate import translate
+from imgtrans_jax.io.images import read_picture, resize
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.gan import GAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.methods.srgan import SRGAN
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.models.layers import Conv
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.gan import GAN
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.recipes.recipe import Recipe
-from imgtrans_jax.recipes.srgan import SRGAN
-from imgtrans_jax.report import read_metrics
+from imgtrans_jax.report.run_page import read_metrics
+from imgtrans_jax.training import loop
 from imgtrans_jax.types import UserError
 
 CUT = Cut(20, 16)
@@ -124,7 +127,7 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (21, 37, 4), dtype=np.uint8)).save(inputs / "rgba.png")
     Image.fromarray(rng.integers(0, 256, (16, 20), dtype=np.uint8)).save(inputs / "grey.png")
-    written = translation.translate(run, inputs, tmp_path / "out", size=None)
+    written = translate(run, inputs, tmp_path / "out", size=None)
     assert {p.name: size(p) for p in written} == {"rgba.png": (37, 21), "grey.png": (20, 16)}
     if isinstance(by, Lab):  # lightness is the input's
         before, after = (
@@ -132,17 +135,17 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
         )
         assert np.abs(before - after).mean() < 12
     with pytest.raises(UserError, match="knows one direction"):
-        translation.translate(run, inputs, tmp_path / "out", direction="b2a")
+        translate(run, inputs, tmp_path / "out", direction="b2a")
     with pytest.raises(UserError, match="use --input instead of --count"):
-        translation.generate(run, tmp_path / "out", 2)
-    noisy = translation.translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
+        sample.generate(run, tmp_path / "out", 2)
+    noisy = translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
     assert noisy == [tmp_path / "eval.png"]
 
 
 def test_a_u_net_that_knows_one_size_is_given_it(pictures, tmp_path, capsys):
     recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(levels=4))
     loop.train(Experiment(Derived(str(pictures), Holes(), CUT), recipe, **SHORT), tmp_path / "run")
-    translation.translate(tmp_path / "run", pictures / "testA" / "0.png", tmp_path / "out.png")
+    translate(tmp_path / "run", pictures / "testA" / "0.png", tmp_path / "out.png")
     assert "Working at 16 pixels" in capsys.readouterr().out
     assert size(tmp_path / "out.png") == (24, 20)
 
@@ -171,9 +174,7 @@ def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures
         np.testing.assert_array_equal(x, y)
         np.testing.assert_allclose(x, z, atol=1e-6)
     assert "bicubic, output, truth" in page(tmp_path / "srgan")
-    (written,) = translation.translate(
-        tmp_path / "srgan", pictures / "testA" / "0.png", tmp_path / "large.png"
-    )
+    (written,) = translate(tmp_path / "srgan", pictures / "testA" / "0.png", tmp_path / "large.png")
     assert size(written) == (4 * 24, 4 * 20)
     whole = resize(read_picture(pictures / "testA" / "0.png"), 80, 96).astype(float)
     assert np.abs(whole - read_picture(written)).mean() < 4  # a new network is nearly the filter
@@ -217,31 +218,26 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     assert {"gan", "d_real", "d_fake", "d_penalty"} <= set(row)
     for name in ("Samples", "Interpolation", "Classes", "Real pictures", "z 1, z 2", "0, 1, 2, 3"):
         assert name in page(gan_run)
-    written = translation.generate(gan_run, tmp_path / "made", 5, label=3, seed=1)
+    written = sample.generate(gan_run, tmp_path / "made", 5, label=3, seed=1)
     assert [p.name for p in written] == ["sheet.png", "0.png", "1.png", "2.png", "3.png", "4.png"]
     assert size(written[1]) == (8, 8)
     loaded = load_generator(gan_run)
-    many = translation.sampled(loaded, 70)
+    many = sample.sampled(loaded, 70)
     assert many.shape == (70, 8, 8, 1)
-    np.testing.assert_array_equal(many[:64], translation.sampled(loaded, 64))
-    assert (
-        np.abs(
-            translation.sampled(loaded, 4, label=1) - translation.sampled(loaded, 4, label=2)
-        ).max()
-        > 0
-    )
+    np.testing.assert_array_equal(many[:64], sample.sampled(loaded, 64))
+    assert np.abs(sample.sampled(loaded, 4, label=1) - sample.sampled(loaded, 4, label=2)).max() > 0
     for wrong, words in (
         ({"count": 0}, "0 pictures are none"),
         ({"count": 1, "label": 10}, "has 0 to 9"),
     ):
         with pytest.raises(UserError, match=words):
-            translation.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
+            sample.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
     with pytest.raises(UserError, match=r"sheet\.png is there already; add --overwrite"):
-        translation.generate(gan_run, tmp_path / "made", 2)
+        sample.generate(gan_run, tmp_path / "made", 2)
     with pytest.raises(UserError, match="give a folder, --out="):
-        translation.generate(gan_run, tmp_path / "made.png", 2)
+        sample.generate(gan_run, tmp_path / "made.png", 2)
     with pytest.raises(UserError, match="use --count instead of --input"):
-        translation.translate(gan_run, gan_run / "samples", tmp_path / "made")
+        translate(gan_run, gan_run / "samples", tmp_path / "made")
 
 
 def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, monkeypatch):
@@ -265,7 +261,7 @@ def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, m
     few = Experiment(
         Unpaired(str(pictures), str(pictures), CUT), Recolour(), **SHORT | {"batch_size": 8}
     )
-    monkeypatch.setattr("imgtrans_jax.memory.free", lambda: 1000)
+    monkeypatch.setattr("imgtrans_jax.runtime.memory.free", lambda: 1000)
     with pytest.raises(
         UserError, match=r"A step needs .* of memory, .* and 0\.0 MB are free: a smaller batch"
     ):
@@ -280,9 +276,7 @@ def test_the_generator_alone_is_saved_and_loaded(gan_run, tmp_path, capsys):
     assert app.run(convert, [str(gan_run), str(file)]) == 0
     whole, alone = load_generator(gan_run), load_generator(file)
     assert alone.experiment == whole.experiment
-    np.testing.assert_allclose(
-        translation.sampled(alone, 8), translation.sampled(whole, 8), atol=1e-6
-    )
+    np.testing.assert_allclose(sample.sampled(alone, 8), sample.sampled(whole, 8), atol=1e-6)
     save_generator(alone, tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").stat().st_size == file.stat().st_size
     assert app.run(convert, [str(gan_run)]) == 2

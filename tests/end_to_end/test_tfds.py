@@ -18,9 +18,9 @@ from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.image_classification import cycle_gan
 
 from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Labelled, Paired, Unpaired
 from imgtrans_jax.data.labelled import TfdsLabelled
 from imgtrans_jax.data.pairs import TfdsPairs
-from imgtrans_jax.data.pipeline import Labelled, Paired, Unpaired
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.data.tfds_builder import CycleGAN
 from imgtrans_jax.types import UserError

@@ -15,11 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import config, loop, results, translation
-from imgtrans_jax.images import read_picture
-from imgtrans_jax.program import Program
-from imgtrans_jax.records import Records
-from imgtrans_jax.report import read_metrics
+from imgtrans_jax.config import overrides, stored
+from imgtrans_jax.config.loading import load
+from imgtrans_jax.inference import translator
+from imgtrans_jax.inference.translate import translate
+from imgtrans_jax.io import results
+from imgtrans_jax.io.images import read_picture
+from imgtrans_jax.report.run_page import read_metrics
+from imgtrans_jax.training import loop
+from imgtrans_jax.training.program import Program
+from imgtrans_jax.training.records import Records
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +42,7 @@ def rates(run: Path) -> dict[int, float]:
 
 @pytest.fixture
 def experiment(tiny_config):
-    return config.load(str(tiny_config))
+    return load(str(tiny_config))
 
 
 @pytest.mark.slow  # half a minute; the run past its schedule below shows the same of its state
@@ -83,7 +88,7 @@ def _check_the_run(run: Path, experiment):
         "d_b_fake",
     }
     assert expected <= set(row)
-    assert config.from_json(json.loads((run / "config.json").read_text())) == experiment
+    assert stored.from_json(json.loads((run / "config.json").read_text())) == experiment
 
 
 def _check_translations(run: Path, tmp_path: Path):
@@ -98,7 +103,7 @@ def _check_translations(run: Path, tmp_path: Path):
     ):
         Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(inputs / name)
     Image.fromarray(rng.integers(0, 65536, (18, 21), dtype=np.uint16)).save(inputs / "deep.png")
-    written = translation.translate(run, inputs, out)
+    written = translate(run, inputs, out)
     assert {p.name: Image.open(p).size for p in written} == {
         "odd.png": (22, 37),
         "grey.png": (50, 16),
@@ -106,23 +111,23 @@ def _check_translations(run: Path, tmp_path: Path):
         "rgba.png": (20, 20),
         "deep.png": (21, 18),
     }
-    back = translation.translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
+    back = translate(run, inputs / "odd.png", tmp_path / "back.png", direction="b2a")
     assert back == [tmp_path / "back.png"]
     assert not np.array_equal(read_picture(back[0]), read_picture(out / "odd.png"))
-    (small,) = translation.translate(run, inputs / "odd.png", tmp_path / "small.png", size=16)
+    (small,) = translate(run, inputs / "odd.png", tmp_path / "small.png", size=16)
     assert Image.open(small).size == (22, 37)
     assert not np.array_equal(read_picture(small), read_picture(out / "odd.png"))
 
     before = (out / "odd.png").stat().st_mtime_ns
-    assert translation.translate(run, inputs, out) == []
+    assert translate(run, inputs, out) == []
     assert (out / "odd.png").stat().st_mtime_ns == before
     with pytest.raises(UserError, match=r"small\.png is there already; add --overwrite"):
-        translation.translate(run, inputs / "odd.png", tmp_path / "small.png")
+        translate(run, inputs / "odd.png", tmp_path / "small.png")
     (inputs / "broken.png").write_text("no")
     with pytest.raises(
         results.LeftOutError, match=r"(?s)5 of 6 pictures were written to .*Left out:.*broken\.png"
     ) as error:
-        translation.translate(run, inputs, out, overwrite=True)
+        translate(run, inputs, out, overwrite=True)
     assert error.value.code == 1
     assert (out / "odd.png").stat().st_mtime_ns > before
     for wrong, words in (
@@ -139,12 +144,12 @@ def _check_translations(run: Path, tmp_path: Path):
         ((run, inputs / "broken.png", tmp_path), "broken.png is no picture"),
     ):
         with pytest.raises(UserError, match=words):
-            translation.translate(*wrong)
+            translate(*wrong)
 
 
 def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
     loop.train(experiment, tmp_path / "run", steps=2)
-    apply, restored = translation.generator(tmp_path / "run", "a2b")
+    apply, restored = translator.generator(tmp_path / "run", "a2b")
     assert restored == experiment
     x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     state = loop.train(experiment, tmp_path / "run", steps=2)  # finished: only restores
@@ -157,12 +162,12 @@ def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
 
 def test_another_config_says_what_differs(experiment, tmp_path, capsys):
     loop.train(experiment, tmp_path / "run", steps=2)
-    slower = config.override(experiment, "optimizer.schedule.rate", "5e-4")
+    slower = overrides.override(experiment, "optimizer.schedule.rate", "5e-4")
     loop.train(slower, tmp_path / "run", steps=4)
     said = capsys.readouterr().out
     assert "from step 2 on the new values hold" in said
     assert "config.optimizer.schedule.rate: 0.001 -> 0.0005" in said
-    wider = config.override(experiment, "recipe.generator.width", "3")
+    wider = overrides.override(experiment, "recipe.generator.width", "3")
     with pytest.raises(
         UserError,
         match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another --workdir",
@@ -172,7 +177,7 @@ def test_another_config_says_what_differs(experiment, tmp_path, capsys):
 
 @pytest.mark.slow  # tests/faults has it too, and test_step.py the step's part
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch(experiment, tmp_path):
-    wild = config.override(experiment, "optimizer.schedule.rate", "1e30")
+    wild = overrides.override(experiment, "optimizer.schedule.rate", "1e30")
     with pytest.raises(
         UserError, match=r"Training stopped at step \d+: .* became NaN or infinite.*lower rate"
     ) as error:
@@ -197,9 +202,9 @@ def test_every_kind_of_wrong_number_is_refused(experiment, tmp_path):
         ("seed", "-1", r"config\.seed is -1"),
         ("data.a", str(tmp_path / "no"), "does not exist"),
     ):
-        broken = config.override(experiment, name, value)
+        broken = overrides.override(experiment, name, value)
         if name == "data.cut.crop_size" and value == "8":
-            broken = config.override(broken, "recipe.critic.layers", "3")
+            broken = overrides.override(broken, "recipe.critic.layers", "3")
         with pytest.raises(UserError, match=words):
             loop.train(broken, tmp_path / "run", steps=1)
 
@@ -381,5 +386,5 @@ def test_training_starts_from_python_with_a_loss_of_ones_own(experiment, tmp_pat
     loop.train(mine, tmp_path / "run", steps=2)
     assert read_metrics(tmp_path / "run")[-1]["warm"] > 0
     # a loss of one's own is not needed to translate
-    apply, _ = translation.generator(tmp_path / "run", "a2b")
+    apply, _ = translator.generator(tmp_path / "run", "a2b")
     assert np.isfinite(apply(np.zeros((1, 16, 16, 3), np.float32))).all()

@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax import pool
+from imgtrans_jax.engine import pool
+from imgtrans_jax.engine.state import TrainState, init_state
+from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.losses.adversarial import lsgan
+from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.pretrained.pytorch import recognised, state_dict
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.recipes.recipe import Recipe
-from imgtrans_jax.state import TrainState, init_state
-from imgtrans_jax.step import gan_step
+from imgtrans_jax.weights.pytorch_layouts import recognised, state_dict
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "trajectories.npz", allow_pickle=False)
 STEPS, EPOCH, SIDE = 20, 4, 32

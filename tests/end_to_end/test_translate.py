@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgtrans_jax import images, translation
-from imgtrans_jax.config import Experiment
-from imgtrans_jax.data.pipeline import Unpaired
-from imgtrans_jax.exchange import Generator
-from imgtrans_jax.generators import load_generator, save_generator
-from imgtrans_jax.images import read_picture
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.inference import sample, translator
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator_file import save_generator
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.inference.translate import _Work, translate
+from imgtrans_jax.io import images
+from imgtrans_jax.io.images import read_picture
+from imgtrans_jax.io.results import LeftOutError
+from imgtrans_jax.methods.simgan import SimGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.recipes.simgan import SimGAN
-from imgtrans_jax.results import LeftOutError
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -113,23 +116,21 @@ def test_batches_and_tiles_give_what_single_pictures_give(rgb, tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(3):
         Image.fromarray(picture((50, 45, 3), number)).save(tmp_path / "in" / f"{number}.png")
-    together = translation.translate(rgb, tmp_path / "in", tmp_path / "together")
-    tiled = translation.translate(rgb, tmp_path / "in", tmp_path / "tiled", tile=16)
+    together = translate(rgb, tmp_path / "in", tmp_path / "together")
+    tiled = translate(rgb, tmp_path / "in", tmp_path / "tiled", tile=16)
     for one, other in zip(together, tiled, strict=True):
-        (alone,) = translation.translate(
-            rgb, tmp_path / "in" / one.name, tmp_path / "alone" / one.name
-        )
+        (alone,) = translate(rgb, tmp_path / "in" / one.name, tmp_path / "alone" / one.name)
         assert np.abs(read_picture(alone).astype(int) - read_picture(one)).max() <= 1
         assert np.abs(read_picture(other).astype(int) - read_picture(one)).max() <= 1
 
 
 def test_what_does_not_fit_is_worked_in_tiles(rgb, tmp_path, monkeypatch, capsys):
     Image.fromarray(picture((100, 80, 3))).save(tmp_path / "in.png")
-    (whole,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "whole.png")
+    (whole,) = translate(rgb, tmp_path / "in.png", tmp_path / "whole.png")
     assert "in tiles" not in capsys.readouterr().out
-    monkeypatch.setattr(translation, "WHOLE_AT_MOST", 100_000)
-    monkeypatch.setattr(translation, "TILE", 32)
-    (tiled,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "tiled.png")
+    monkeypatch.setattr(translator, "WHOLE_AT_MOST", 100_000)
+    monkeypatch.setattr(translator, "TILE", 32)
+    (tiled,) = translate(rgb, tmp_path / "in.png", tmp_path / "tiled.png")
     assert "in tiles of 32" in capsys.readouterr().out
     assert np.abs(read_picture(tiled).astype(int) - read_picture(whole)).max() <= 1
 
@@ -137,9 +138,9 @@ def test_what_does_not_fit_is_worked_in_tiles(rgb, tmp_path, monkeypatch, capsys
 def test_transparency_is_kept_or_laid_on_white(rgb, tmp_path):
     rgba = picture((24, 28, 4))
     Image.fromarray(rgba).save(tmp_path / "in.png")
-    (kept,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "kept.webp")
-    (flat,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "flat.png", alpha="white")
-    (jpeg,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "flat.jpg")
+    (kept,) = translate(rgb, tmp_path / "in.png", tmp_path / "kept.webp")
+    (flat,) = translate(rgb, tmp_path / "in.png", tmp_path / "flat.png", alpha="white")
+    (jpeg,) = translate(rgb, tmp_path / "in.png", tmp_path / "flat.jpg")
     np.testing.assert_array_equal(np.asarray(load(kept))[..., 3], rgba[..., 3])
     assert [load(path).mode for path in (kept, flat, jpeg)] == ["RGBA", "RGB", "RGB"]
 
@@ -149,10 +150,10 @@ def test_the_cameras_rotation_is_applied(rgb, tmp_path):
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(tmp_path / "in.png", exif=exif)
-    (turned,) = translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png")
+    (turned,) = translate(rgb, tmp_path / "in.png", tmp_path / "out.png")
     assert load(turned).size == (24, 40)
     image.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.png")
-    (upright,) = translation.translate(rgb, tmp_path / "upright.png", tmp_path / "upright_out.png")
+    (upright,) = translate(rgb, tmp_path / "upright.png", tmp_path / "upright_out.png")
     np.testing.assert_array_equal(read_picture(turned), read_picture(upright))
 
 
@@ -162,11 +163,11 @@ def test_grey_of_sixteen_bits_stays_so(tmp_path):
     Image.fromarray(deep).save(tmp_path / "deep.png")
     Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "flat.png")
     for form in ("png", "tif"):
-        (out,) = translation.translate(grey, tmp_path / "deep.png", tmp_path / form, form=form)
+        (out,) = translate(grey, tmp_path / "deep.png", tmp_path / form, form=form)
         found = np.asarray(load(out))
         assert found.dtype == np.uint16
         assert len(np.unique(found)) > 256
-        (shallow,) = translation.translate(grey, tmp_path / "flat.png", tmp_path / form, form=form)
+        (shallow,) = translate(grey, tmp_path / "flat.png", tmp_path / form, form=form)
         assert load(shallow).mode == "L"
         # the network makes much of a little
         assert np.abs(np.asarray(load(shallow)) - found / 257).mean() < 8
@@ -176,8 +177,8 @@ def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
     five = made(tmp_path / "five.safetensors", 5)
     np.save(tmp_path / "bytes.npy", picture((24, 20, 5)))
     np.save(tmp_path / "words.npy", picture((24, 20, 5)).astype(np.uint16) * 257)
-    (eight,) = translation.translate(five, tmp_path / "bytes.npy", tmp_path / "out")
-    (sixteen,) = translation.translate(five, tmp_path / "words.npy", tmp_path / "out")
+    (eight,) = translate(five, tmp_path / "bytes.npy", tmp_path / "out")
+    (sixteen,) = translate(five, tmp_path / "words.npy", tmp_path / "out")
     assert (eight.name, np.load(eight).dtype, np.load(eight).shape) == (
         "bytes.npy",
         np.uint8,
@@ -186,7 +187,7 @@ def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
     assert np.load(sixteen).dtype == np.uint16
     np.testing.assert_allclose(np.load(sixteen) / 257, np.load(eight), atol=0.51)
     with pytest.raises(UserError, match=r"more channels than a picture can have: --out=.*x\.npy"):
-        translation.translate(five, tmp_path / "bytes.npy", tmp_path / "x.png")
+        translate(five, tmp_path / "bytes.npy", tmp_path / "x.png")
 
 
 def test_no_result_takes_anothers_place_and_results_are_no_inputs(rgb, tmp_path):
@@ -194,10 +195,10 @@ def test_no_result_takes_anothers_place_and_results_are_no_inputs(rgb, tmp_path)
     folder.mkdir()
     for name, side in (("same.png", 24), ("same.jpg", 28), ("same.jpg.png", 32)):
         Image.fromarray(picture((side, side, 3))).save(folder / name)
-    written = translation.translate(rgb, folder, folder / "out")
+    written = translate(rgb, folder, folder / "out")
     assert sorted(load(path).size[0] for path in written) == [24, 28, 32]
     assert len(set(written)) == 3
-    assert translation.translate(rgb, folder, folder / "out") == []
+    assert translate(rgb, folder, folder / "out") == []
     assert not (folder / "out" / "out").exists()
 
 
@@ -205,19 +206,19 @@ def test_what_is_done_is_said_when_stopped_and_goes_on(rgb, tmp_path, monkeypatc
     (tmp_path / "in").mkdir()
     for number in range(3):
         Image.fromarray(picture((20 + 4 * number, 20, 3))).save(tmp_path / "in" / f"{number}.png")
-    add = translation._Work.add
+    add = _Work.add
 
     def stopping(self, path, target):
         if path.name == "2.png":
             raise KeyboardInterrupt
         add(self, path, target)
 
-    monkeypatch.setattr(translation._Work, "add", stopping)
+    monkeypatch.setattr(_Work, "add", stopping)
     with pytest.raises(KeyboardInterrupt):
-        translation.translate(rgb, tmp_path / "in", tmp_path / "out")
+        translate(rgb, tmp_path / "in", tmp_path / "out")
     assert "Stopped: 1 of 3 are done; the same command goes on" in capsys.readouterr().out
     monkeypatch.undo()
-    assert [p.name for p in translation.translate(rgb, tmp_path / "in", tmp_path / "out")] == [
+    assert [p.name for p in translate(rgb, tmp_path / "in", tmp_path / "out")] == [
         "1.png",
         "2.png",
     ]
@@ -228,11 +229,11 @@ def test_a_size_that_fills_the_memory_is_refused_and_a_strange_one_is_said(rgb, 
     with pytest.raises(
         UserError, match=r"in\.png would be worked at 99999x119999, which needs 447 GB"
     ):
-        translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=99999)
+        translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=99999)
     with pytest.raises(UserError, match="--size=4 pixels is too small"):
-        translation.translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=4)
+        translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=4)
     Image.fromarray(picture((800, 780, 3))).save(tmp_path / "large.png")
-    translation.translate(rgb, tmp_path / "large.png", tmp_path / "large_out.png")
+    translate(rgb, tmp_path / "large.png", tmp_path / "large_out.png")
     assert "trained at 256 pixels, and large.png has 780" in capsys.readouterr().out
 
 
@@ -252,9 +253,9 @@ def test_one_file_that_cannot_be_written_is_named_and_the_others_done(rgb, tmp_p
         LeftOutError,
         match=r"(?s)2 of 3 .*out/1\.png could not be written \(No space left on device",
     ):
-        translation.translate(rgb, tmp_path / "in", tmp_path / "out")
+        translate(rgb, tmp_path / "in", tmp_path / "out")
     with pytest.raises(OSError, match="No space left"):
-        translation.translate(rgb, tmp_path / "in" / "1.png", tmp_path / "single")
+        translate(rgb, tmp_path / "in" / "1.png", tmp_path / "single")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
 
 
@@ -263,11 +264,11 @@ def test_results_beside_the_inputs_are_not_worked_again(rgb, tmp_path, capsys):
     folder.mkdir()
     for number in range(2):
         Image.fromarray(picture((24, 20, 3), number)).save(folder / f"{number}.png")
-    translation.translate(rgb, folder / "0.png", folder / "zero.jpg")
-    translation.translate(rgb, folder, folder / "out")
-    assert len(translation.translate(rgb, folder, folder / "other")) == 2
+    translate(rgb, folder / "0.png", folder / "zero.jpg")
+    translate(rgb, folder, folder / "out")
+    assert len(translate(rgb, folder, folder / "other")) == 2
     assert f"3 of 5 pictures in {folder} are results" in capsys.readouterr().out
-    assert len(translation.translate(rgb, folder, tmp_path)) == 2  # the results go above the inputs
+    assert len(translate(rgb, folder, tmp_path)) == 2  # the results go above the inputs
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -278,7 +279,7 @@ def test_an_input_is_never_written_over(rgb, tmp_path, overwrite):
     (tmp_path / "soft.png").symlink_to("in.png")
     for out in ("in.png", "hard.png", "soft.png"):
         with pytest.raises(UserError, match="which would be overwritten"):
-            translation.translate(rgb, tmp_path / "in.png", tmp_path / out, overwrite=overwrite)
+            translate(rgb, tmp_path / "in.png", tmp_path / out, overwrite=overwrite)
     assert (tmp_path / "in.png").read_bytes() == before
 
 
@@ -296,17 +297,17 @@ class Accelerator:
 def test_a_batch_is_bounded_by_the_devices_memory(rgb, monkeypatch, gigabytes, most):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(jax, "local_devices", lambda: [Accelerator(int(gigabytes * 2**30))])
-    found = translation.compiled(load_generator(rgb)).at_once(256, 256, 3)
+    found = translator.compiled(load_generator(rgb)).at_once(256, 256, 3)
     assert found == most
 
 
 def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    ready = translation.compiled(load_generator(rgb))
+    ready = translator.compiled(load_generator(rgb))
     for size in (2**25, 2**27, 2**28):
         monkeypatch.setattr(jax, "local_devices", lambda size=size: [Accelerator(size)])
         count = ready.at_once(256, 256, 3)
-        maps = translation._MAPS * ready._largest(64, 3) * 16 * count
+        maps = translator._MAPS * ready._largest(64, 3) * 16 * count
         assert 1 < count < 128
         assert maps <= 0.45 * size < maps * (count + 1) / count
 
@@ -315,4 +316,4 @@ def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
 def test_pictures_from_nothing_take_no_files_place(tmp_path, there):
     (tmp_path / there).write_text("mine")
     with pytest.raises(UserError, match=rf"{there} is there already; add --overwrite"):
-        translation.generate(tmp_path / "run", tmp_path, 10)
+        sample.generate(tmp_path / "run", tmp_path, 10)

@@ -10,29 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax import canvas, images, samples, visualisation
+from imgtrans_jax.data import sample_pictures
+from imgtrans_jax.io import images
 from imgtrans_jax.models.vgg import MEAN, VGG
 from imgtrans_jax.optim import GradientDescent
-from imgtrans_jax.pretrained.vgg import load_vgg
-from imgtrans_jax.recipes.gatys import apply
+from imgtrans_jax.style import top_patches, workspace
+from imgtrans_jax.style.experiments import BrushStrokes, ContentReconstruction, WeightRatios
+from imgtrans_jax.style.gatys import apply
+from imgtrans_jax.style.top_patches import TopPatches, field
 from imgtrans_jax.types import UserError
-from imgtrans_jax.visualisation import (
-    BrushStrokes,
-    ContentReconstruction,
-    TopPatches,
-    WeightRatios,
-    field,
-)
+from imgtrans_jax.weights.vgg import load_vgg
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
-    images.write_picture(folder / "photo.png", images.resize(samples.photograph(), 48, 72))
-    images.write_picture(folder / "painting.png", images.resize(samples.painting(96, 800), 64, 64))
+    images.write_picture(folder / "photo.png", images.resize(sample_pictures.photograph(), 48, 72))
+    images.write_picture(
+        folder / "painting.png", images.resize(sample_pictures.painting(96, 800), 64, 64)
+    )
     many = folder / "many"
     many.mkdir()
-    photograph = samples.photograph()
+    photograph = sample_pictures.photograph()
     for number in range(10):
         images.write_picture(
             many / f"{number}.png",
@@ -169,7 +168,7 @@ def test_top_patches_are_the_strongest_of_nine_pictures(pictures, tmp_path, show
     assert [[sheet.shape for sheet in row] for row in shown["rows"]] == [[(50, 50, 3)] * 3] * 2
     assert all(caption.startswith("relu3_3 unit ") for caption in shown["captions"][1])
     network, params = VGG(16, ("relu2_1",)), load_vgg()[1]
-    seen, strongest = visualisation._responses(
+    seen, strongest = top_patches._responses(
         network, params, images.list_pictures(pictures / "many"), 96
     )
     values, places, width = strongest["relu2_1"]
@@ -191,7 +190,7 @@ def test_a_picture_too_narrow_is_said(tmp_path):
     images.write_picture(tmp_path / "x.png", np.zeros((10, 900, 3), np.uint8))
     with pytest.raises(UserError, match="too narrow"):
         ContentReconstruction(side=256).run(tmp_path / "x.png", tmp_path / "y.png")
-    assert canvas.preview_beside(tmp_path / "x.png").name == "x.preview.png"
+    assert workspace.preview_beside(tmp_path / "x.png").name == "x.preview.png"
 
 
 EXPERIMENTS = [

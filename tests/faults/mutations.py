@@ -72,8 +72,13 @@ def pictures(folder: Path) -> None:
 
 def originals(folder: Path) -> None:
     """Everything that is spoilt, in a folder for each kind."""
-    from imgtrans_jax import config, evaluation, generators, perceptual_study
+    from imgtrans_jax.config.experiment import Experiment
+    from imgtrans_jax.config.stored import to_json
+    from imgtrans_jax.data import datasets
     from imgtrans_jax.data.sources import Tfds
+    from imgtrans_jax.evaluation import human_study, records
+    from imgtrans_jax.inference import generator_file, load
+    from imgtrans_jax.training import warm_start
 
     for kind in SHARES:
         (folder / kind).mkdir()
@@ -90,16 +95,16 @@ def originals(folder: Path) -> None:
         "legacy.pth",
     ):
         shutil.copy(GOLDEN / name, folder / "pth")
-    loaded = generators.load_generator(GOLDEN / "latest_net_G_A.pth")
-    critic = generators.load_file(GOLDEN / "latest_net_D_A.pth")
-    generators.save_generator(loaded, folder / "safetensors" / "ours.safetensors")
-    generators.save_network(critic, folder / "safetensors" / "critic.safetensors")
-    generators.save_run(loaded, folder / "run" / "run")
-    experiment = config.Experiment(
-        data=config.Unpaired(a="x", b=Tfds("mnist", data_dir="x")), init_from="x"
+    loaded = load.load_generator(GOLDEN / "latest_net_G_A.pth")
+    critic = load.load_file(GOLDEN / "latest_net_D_A.pth")
+    generator_file.save_generator(loaded, folder / "safetensors" / "ours.safetensors")
+    generator_file.save_network(critic, folder / "safetensors" / "critic.safetensors")
+    warm_start.save_run(loaded, folder / "run" / "run")
+    experiment = Experiment(
+        data=datasets.Unpaired(a="x", b=Tfds("mnist", data_dir="x")), init_from="x"
     )
-    (folder / "config" / "config.json").write_text(json.dumps(config.to_json(experiment)))
-    (folder / "config" / "small.json").write_text(json.dumps(config.to_json(loaded.experiment)))
+    (folder / "config" / "config.json").write_text(json.dumps(to_json(experiment)))
+    (folder / "config" / "small.json").write_text(json.dumps(to_json(loaded.experiment)))
     (folder / "lines" / "metrics.jsonl").write_text(
         "".join(json.dumps({"step": i, "loss": 1 / (i + 1)}) + "\n" for i in range(9))
     )
@@ -111,10 +116,10 @@ def originals(folder: Path) -> None:
         "counts": {"fakes": 2, "reals": 3},
     }
     record |= {"protocol": {"features": {"network": "VGG-16"}, "pictures": {"reals": "x"}}}
-    (folder / "lines" / evaluation.FILE).write_text(json.dumps(record) + "\n")
+    (folder / "lines" / records.FILE).write_text(json.dumps(record) + "\n")
     trials = [{"method": "a", "fooled": i % 2 == 0, "scored": True} for i in range(4)]
     session = {
-        "format": perceptual_study.FORMAT,
+        "format": human_study.FORMAT,
         "participant": "p",
         "study": "s",
         "trials": trials,
@@ -448,8 +453,8 @@ def of_safetensors(data: bytes, rng: Rng) -> bytes:
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if rng.random() < 0.5 and "__metadata__" in header:
-        from imgtrans_jax.generators import _digest
-        from imgtrans_jax.pretrained.tensors import read_safetensors
+        from imgtrans_jax.inference.generator_file import _digest
+        from imgtrans_jax.weights.tensors import read_safetensors
 
         stored = json.loads(header["__metadata__"]["imgtrans_jax"])
         del stored["sha256"]
@@ -539,22 +544,20 @@ def spoilt(kind: str, number: int, here: Path, scratch: Path) -> Path:
 
 def read(kind: str, path: Path) -> None:
     """As the program does. Raises UserError, and nothing else, for what it refuses."""
-    from imgtrans_jax import (
-        comparison,
-        config,
-        generators,
-        images,
-        json_files,
-        perceptual_study,
-        report,
-        trust,
-    )
     from imgtrans_jax.commands import app
+    from imgtrans_jax.config import trust
+    from imgtrans_jax.config.experiment import Experiment
+    from imgtrans_jax.config.stored import differences, from_json, named_outside, to_json
     from imgtrans_jax.data.sources import Tfds
+    from imgtrans_jax.evaluation import compare, human_study
+    from imgtrans_jax.inference import load
+    from imgtrans_jax.io import images, json_files
     from imgtrans_jax.metrics.segmentation import colours_of
-    from imgtrans_jax.pretrained.vgg import load_vgg
+    from imgtrans_jax.report import curves, run_page
+    from imgtrans_jax.report.comparison_page import Column, comparison_page
+    from imgtrans_jax.training.diagnostics import Watch
     from imgtrans_jax.types import UserError
-    from imgtrans_jax.watch import Watch
+    from imgtrans_jax.weights.vgg import load_vgg
 
     assert app is not None  # its name is in VALUES
     match kind:
@@ -565,29 +568,27 @@ def read(kind: str, path: Path) -> None:
                 try:
                     load_vgg(str(path))
                 except UserError:
-                    generators.load_file(path)
+                    load.load_file(path)
         case "run":
-            generators.load_generator(path / "run")
+            load.load_generator(path / "run")
         case "tfds":
             Tfds("made", data_dir=str(path / "data")).open("a", 8, 3)
         case "config":
             stored = json_files.read_or_none(path)
-            experiment = config.from_json(stored) if stored is not None else None
-            if isinstance(experiment, config.Experiment):
-                config.differences(stored, config.to_json(experiment))
-                assert config.named_outside(experiment.data) == {} or not _opened(trust, experiment)
+            experiment = from_json(stored) if stored is not None else None
+            if isinstance(experiment, Experiment):
+                differences(stored, to_json(experiment))
+                assert named_outside(experiment.data) == {} or not _opened(trust, experiment)
         case "lines":
-            report.read_metrics(path.parent)
-            report._read_columns(path.parent / "columns.json")
-            report.curves_svg("x", ["loss"], report.read_metrics(path.parent))
+            run_page.read_metrics(path.parent)
+            run_page._read_columns(path.parent / "columns.json")
+            curves.curves_svg("x", ["loss"], run_page.read_metrics(path.parent))
             Watch(path.parent, None)
-            column = comparison._column(path.parent, "x", [np.zeros((2, 2, 3), np.uint8)], 2, "a2b")
-            comparison._page([comparison.Column("input", column.pictures, {}), column], "a2b")
+            column = compare._column(path.parent, "x", [np.zeros((2, 2, 3), np.uint8)], 2, "a2b")
+            comparison_page([Column("input", column.pictures, {}), column], "a2b")
             for each in (
                 colours_of,
-                lambda name: perceptual_study.summary(
-                    perceptual_study.read_sessions([Path(name)])[0]
-                ),
+                lambda name: human_study.summary(human_study.read_sessions([Path(name)])[0]),
             ):
                 try:
                     each(str(path))

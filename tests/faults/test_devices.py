@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from trainings import ROOT, ended, saved, start, start_together
 
-from imgtrans_jax.report import read_metrics
+from imgtrans_jax.report.run_page import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,13 @@ POOLS = ("--config.recipe.pool_groups=8", "--config.recipe.pool_size=16")
 
 PIX2PIX = '''
 """A U-Net with batch norm and dropout, on edges."""
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Derived
+from imgtrans_jax.data.datasets import Derived
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
+from imgtrans_jax.optim.adam import Adam; from imgtrans_jax.optim.schedules import Constant
+from imgtrans_jax.methods.pix2pix import Pix2Pix
 
 def get_config():
     return Experiment(
@@ -46,13 +46,13 @@ def get_config():
 
 GAN = '''
 """Several minibatches a step, a gradient penalty, and batch norm."""
-from imgtrans_jax.config import Experiment
+from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.pipeline import Labelled
+from imgtrans_jax.data.datasets import Labelled
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
-from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.recipes.gan import GAN
+from imgtrans_jax.optim.adam import Adam; from imgtrans_jax.optim.schedules import Constant
+from imgtrans_jax.methods.gan import GAN
 
 def get_config():
     critic = DCGANCritic(width=4, norm="none")
@@ -216,9 +216,9 @@ def test_the_collectives_of_a_step_are_gradients_and_small_sums(method, parts, r
 COMPILE = """
 import json, sys
 import jax
-from imgtrans_jax import config, sharding
-from imgtrans_jax.models.convolution import form
-from imgtrans_jax.program import Program, new_game
+from imgtrans_jax.config import experiment as config; from imgtrans_jax.engine import sharding
+from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.training.program import Program, new_game
 
 path, result, *changes = sys.argv[1:]
 experiment = config.load(path)

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from trainings import ROOT, ended, saved, start, steps, wait_for
 
-from imgtrans_jax import config, loop
-from imgtrans_jax.checkpoint import Checkpoints
+from imgtrans_jax.config.loading import load
 from imgtrans_jax.data.pipeline import Batches
-from imgtrans_jax.program import Program
-from imgtrans_jax.sharding import one_device
+from imgtrans_jax.engine.checkpoint import Checkpoints
+from imgtrans_jax.engine.sharding import one_device
+from imgtrans_jax.training import loop
+from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_flips(flips, tiny_config, tmp_path, record_property, capsys):
     """A byte of any file of the newest checkpoint is changed: it is said, and the one before is
     used.
     """
-    experiment = config.load(str(tiny_config))
+    experiment = load(str(tiny_config))
     loop.train(experiment, tmp_path / "run", steps=10)
     batch = experiment.data.open().batches(2, 0)[0]
     like = Program(experiment, one_device(), batch, 3).like
@@ -255,7 +256,7 @@ def runs_out_of_memory(_):
 
 @pytest.mark.parametrize("how", [exits, runs_out_of_memory])
 def test_a_reader_that_dies(how, tiny_config, tmp_path, monkeypatch):
-    experiment = config.load(str(tiny_config))
+    experiment = load(str(tiny_config))
     with monkeypatch.context() as broken:
         with_a_broken_batch(broken, 7, how)
         with pytest.raises(
@@ -278,7 +279,7 @@ def test_not_a_number_in_a_batch(tiny_config, tmp_path, monkeypatch):
     """The run ends before the batch changes anything; with the batch mended it ends where an
     unbroken one does.
     """
-    experiment = config.load(str(tiny_config))
+    experiment = load(str(tiny_config))
     for _ in range(2):  # the second time at once, from the checkpoint
         with monkeypatch.context() as broken:
             with_a_broken_batch(broken, 7, poisoned)

@@ -1,0 +1,67 @@
+"""Experiments as typed values. Imports data, methods and optim."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from imgtrans_jax.data.datasets import Data, Unpaired
+from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.optim.adam import Adam
+from imgtrans_jax.types import PathText, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of the test pictures during training, in evaluations.jsonl, in the log and on the
+    page.
+
+    every: epochs from one to the next, 0 for none. metrics, features, count: see
+    `evaluator.Request`. best: a metric by whose mean over the directions the best checkpoint is
+    kept, in RUN/best, or ''.
+    """
+
+    every: int = 0
+    metrics: tuple[str, ...] = ("kid",)
+    features: Weights = "vgg16"
+    count: int = 200
+    best: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that defines a run.
+
+    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices.
+    accumulate: in how many parts, one after the other, a batch is computed, for less memory; each
+    part has batch statistics of its own. seed: all randomness follows from it. steps: the length of
+    the run; None for the length of the optimizer's schedule in epochs. init_from: what the training
+    starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a
+    trained run, or a folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
+    log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in
+    the report. evaluation: whether and how test pictures are scored as it goes.
+    mesh: devices along the batch (0: as many as fit) and along the pictures' height.
+    shard_optimizer: the optimisers' moments are split over the devices of the batch instead of kept
+    by each.
+    matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there,
+    `highest` does not.
+    """
+
+    data: Data = Unpaired()
+    recipe: Recipe = CycleGAN()
+    optimizer: Adam = Adam()
+    batch_size: int = 1
+    accumulate: int = 1
+    seed: int = 0
+    steps: int | None = None
+    init_from: PathText = ""
+    log_every: int = 50
+    sample_every: int = 1000
+    save_every: int = 1000
+    keep: int = 3
+    samples: int = 8
+    evaluation: Evaluation = Evaluation()
+    mesh: tuple[int, int] = (0, 1)
+    shard_optimizer: bool = False
+    matmul_precision: Literal["default", "high", "highest"] = "default"

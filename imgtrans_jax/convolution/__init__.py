@@ -1,0 +1,1 @@
+"""Convolutions in the forms that are fast, by platform, type and shape."""

@@ -1,0 +1,77 @@
+"""Two-dimensional convolutions, each in the form that is fast here. Layout is NHWC, kernels are
+HWIO."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from imgtrans_jax.convolution.direct import direct, direct_transposed
+from imgtrans_jax.convolution.forms import current_form
+from imgtrans_jax.convolution.patches import by_patches, by_patches_transposed
+from imgtrans_jax.convolution.plain import Border, pad, plain, plain_transposed
+from imgtrans_jax.convolution.winograd import FILTERS, winograd
+
+
+def convolve(
+    x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero"
+) -> jax.Array:
+    """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises
+    ValueError as `pad` does.
+    """
+    fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
+    if fits and _suits_patches(x, kernel, stride):
+        return by_patches(pad(x, padding, border), kernel, stride)
+    if fits and _suits_winograd(x, kernel, stride, padding):
+        return winograd(x, kernel, padding, border)
+    if border == "reflect":
+        x, padding = pad(x, padding, "reflect"), 0
+    if current_form() in ("plain", "gpu") or kernel.shape[0] == 1:
+        return plain(x, kernel, stride, ((padding, padding),) * 2)
+    return direct(x, kernel, stride, padding)
+
+
+# ------------------------------------------------------------------------------------------ patches
+
+PLACES = 256  # pixels of a batch's map up to which a large kernel is read as it lies in memory
+
+
+def _suits_patches(x: jax.Array, kernel: jax.Array, stride: int = 1) -> bool:
+    """Whether a kernel outweighs its maps: reading it is what takes the time, and lax's form would
+    reorder it first.
+    """
+    (side, _, i, o), places = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2] // stride**2
+    return current_form() == "auto" and side > 1 and places <= PLACES and min(i, o) >= 64
+
+
+def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
+    """Whether it pays: with few channels, or few pixels to share a transformed kernel, the
+    transforms cost more than they save.
+    """
+    (side, _, i, o), pixels = kernel.shape, x.shape[0] * x.shape[1] * x.shape[2]
+    return (
+        current_form() == "auto"
+        and side in FILTERS
+        and stride == 1
+        and padding <= 1
+        and x.dtype == jnp.float32
+        and min(i, o) >= 32
+        and pixels >= max(PLACES, max(i, o) ** 2 / min(i, o))
+    )
+
+
+# --------------------------------------------------------------------------------------- transposed
+
+
+def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Doubles height and width: PyTorch's ConvTranspose2d(3, stride=2, padding=1,
+    output_padding=1), or (4, 2, 1).
+
+    x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u,
+    v]; result (N, 2H, 2W, O).
+    """
+    if _suits_patches(x, kernel):
+        return by_patches_transposed(x, kernel)
+    return (
+        plain_transposed(x, kernel) if current_form() == "plain" else direct_transposed(x, kernel)
+    )

@@ -1,0 +1,37 @@
+"""Which form of convolution is wanted: set by hand, or by the platform. Imports types alone."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, TypeAlias, get_args
+
+import jax
+
+from imgtrans_jax.types import UserError
+
+Form: TypeAlias = Literal["auto", "direct", "plain"]
+
+form = jax.make_user_context(os.environ.get("IMGTRANS_CONVOLUTIONS", "auto"))
+"""`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the
+environment variable IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: lax's
+convolutions in shapes that are fast, whose programs tell how far a pixel sees. auto: the fastest
+that is known for the platform, which on a TPU is plain.
+"""
+
+
+def check_form() -> Form:
+    """The form that is set. Raises UserError if there is no such."""
+    if form.value not in get_args(Form):
+        names = ", ".join(get_args(Form))
+        raise UserError(
+            f"There is no form of convolution '{form.value}' (IMGTRANS_CONVOLUTIONS); use one of "
+            f"{names}."
+        )
+    return form.value
+
+
+def current_form() -> Form | Literal["gpu"]:
+    chosen, platform = check_form(), jax.default_backend()
+    if chosen == "auto" and platform == "gpu":
+        return "gpu"
+    return chosen if platform == "cpu" else "plain"

@@ -1,0 +1,87 @@
+"""Convolutions as lax has them, which all other forms are tested against, and padding. Imports
+nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Border: TypeAlias = Literal["zero", "reflect"]
+
+
+# -------------------------------------------------------------------------------------------- plain
+
+
+def plain(
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    padding: Sequence[tuple[int, int]] | str = "VALID",
+) -> jax.Array:
+    """lax's convolution (correlation), with its automatic gradients."""
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
+    """(N, H, W, C) -> (N, H + 2 size, W + 2 size, C): zeros around it, or mirrored without
+    repeating the edge, which needs H, W > size.
+    """
+    if border == "reflect" and min(x.shape[1:3]) <= size:
+        raise ValueError(
+            f"Reflection padding of {size} needs more than {size} pixels a side; the map is "
+            f"{x.shape[1:3]}."
+        )
+    width = ((0, 0), (size, size), (size, size), (0, 0))
+    return jnp.pad(x, width, mode="reflect" if border == "reflect" else "constant")
+
+
+def fold(x: jax.Array, size: int, border: Border) -> jax.Array:
+    """The adjoint of `pad`, with an operation or two an axis."""
+    for axis in (1, 2) if size else ():
+        length = x.shape[axis] - 2 * size
+        inner = lax.slice_in_dim(x, size, size + length, axis=axis)
+        if border == "reflect":
+            before, after = (
+                lax.rev(lax.slice_in_dim(x, i, i + size, axis=axis), (axis,))
+                for i in (0, size + length)
+            )
+            rest = length - size - 1
+            inner = inner + pad_axis(before, axis, 1, rest) + pad_axis(after, axis, rest, 1)
+        x = inner
+    return x
+
+
+def extend(x: jax.Array, height: int, width: int) -> jax.Array:
+    """With zeros below and to the right where it is smaller."""
+    return jnp.pad(
+        x, ((0, 0), (0, max(height - x.shape[1], 0)), (0, max(width - x.shape[2], 0)), (0, 0))
+    )
+
+
+def pad_axis(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
+    return jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(x.ndim)])
+
+
+def plain_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """See `convolve_transposed`; by lax, with its automatic gradients."""
+    before = kernel.shape[0] - 2
+    padding = ((before, 2), (before, 2))
+    return lax.conv_general_dilated(
+        x,
+        kernel[::-1, ::-1],
+        (1, 1),
+        padding,
+        lhs_dilation=(2, 2),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def padding_around(cotangent: jax.Array, side: int) -> jax.Array:
+    """The result of `convolve_transposed` with as many pixels around it as its products had."""
+    return jnp.pad(cotangent, ((0, 0), (1, side - 3), (1, side - 3), (0, 0)))

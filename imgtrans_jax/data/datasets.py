@@ -1,0 +1,286 @@
+"""What is learned from: unpaired, paired, derived or labelled pictures, opened as streams of
+examples."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+
+import grain
+import numpy as np
+
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.derived import Derivation, Edges
+from imgtrans_jax.data.labelled import ClassFolders, Digits, LabelledSource
+from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, SideBySide, TwoFolders
+from imgtrans_jax.data.pipeline import Batch, Batches
+from imgtrans_jax.data.sources import Folder, OpenMoji, Source
+from imgtrans_jax.io import images
+from imgtrans_jax.types import Direction, PathText, UserError
+
+
+class Examples(Protocol):
+    """Random access to examples as they are stored: a picture, a pair, a picture and its class."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Examples that are shuffled together. prepare: one of them, and random numbers (None: without
+    chance) -> arrays.
+    """
+
+    train: Examples
+    test: Examples
+    prepare: Callable[[Any, np.random.Generator | None], Batch]
+
+
+@runtime_checkable
+class Data(Protocol):
+    """What a recipe learns from, and how a user's own picture is given to what it has learned."""
+
+    cut: Cut
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def open(self) -> Opened:
+        """Finds and checks the pictures. Raises UserError if they cannot be used."""
+        ...
+
+    def read(self, path: Path) -> np.ndarray:
+        """A user's picture (H, W, C), uint8 or float in [0, 1]."""
+        ...
+
+    def given(self, signed: np.ndarray) -> np.ndarray:
+        """What was read, at the size to be worked at and in [-1, 1], as the generator's input."""
+        return signed
+
+    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Results (N, H, W, C) as pictures in [-1, 1], for whose inputs they were made."""
+        return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpaired(Data):
+    """Two domains without pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1].
+
+    a, b: a source, or the path of a folder or of one picture (one style against many contents).
+    cut: how pictures are resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA;
+    others from .npy arrays. Four are colour and transparency in .npy arrays too.
+    """
+
+    a: Source | PathText = OpenMoji("sketch")
+    b: Source | PathText = OpenMoji("colour")
+    cut: Cut = Cut()
+    channels: int = 3
+
+    def open(self) -> Opened:
+        self.cut.check()
+        train_a, test_a = _source(self.a).open("a", self.cut.load_size, self.channels)
+        train_b, test_b = _source(self.b).open("b", self.cut.load_size, self.channels)
+
+        def prepare(side: str, picture: np.ndarray, rng: np.random.Generator | None) -> Batch:
+            return {side: self.cut.apply(picture, rng)}
+
+        return Opened(
+            (
+                Stream(train_a, test_a, lambda picture, rng: prepare("a", picture, rng)),
+                Stream(train_b, test_b, lambda picture, rng: prepare("b", picture, rng)),
+            )
+        )
+
+    def read(self, path: Path) -> np.ndarray:
+        return images.read_picture(path, self.channels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired(Data):
+    """Pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1], b the true translation
+    of a.
+
+    pairs: a source, or the path of a folder whose files hold a pair side by side. a, b: two folders
+    instead, whose pictures match by name. direction: b2a turns the pairs round. cut: one draw for
+    both pictures of a pair.
+    """
+
+    pairs: PairSource | PathText = OpenMojiPairs()
+    a: PathText = ""
+    b: PathText = ""
+    direction: Direction = "a2b"
+    cut: Cut = Cut()
+    channels: int = 3
+
+    def open(self) -> Opened:
+        self.cut.check()
+        if bool(self.a) != bool(self.b):
+            raise UserError(
+                "data.a and data.b are two folders whose pictures match by name; give both, or "
+                "data.pairs."
+            )
+        pairs = TwoFolders(self.a, self.b) if self.a else self.pairs
+        source = SideBySide(pairs) if isinstance(pairs, str) else pairs
+        return Opened((Stream(*source.open(self.cut.load_size, self.channels), self._prepare),))
+
+    def _prepare(
+        self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None
+    ) -> Batch:
+        a, b = pair if self.direction == "a2b" else pair[::-1]
+        if a.shape[:2] != b.shape[:2]:
+            a = images.resize(a, *b.shape[:2])
+        same = copy.deepcopy(rng)  # one draw serves both
+        return {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, same)}
+
+    def read(self, path: Path) -> np.ndarray:
+        return images.read_picture(path, self.channels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived(Data):
+    """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
+    what `by` makes of it.
+
+    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller
+    (data/derived.py).
+    """
+
+    pictures: Source | PathText = OpenMoji("colour")
+    by: Derivation = Edges()
+    cut: Cut = Cut()
+
+    def open(self) -> Opened:
+        self.cut.check()
+        return Opened(
+            (Stream(*_source(self.pictures).open("b", self.cut.load_size, 3), self._prepare),)
+        )
+
+    def _prepare(self, picture: np.ndarray, rng: np.random.Generator | None) -> Batch:
+        signed = self.cut.apply(picture, rng)
+        # What is derived by chance is the same for a test picture every time.
+        a, b = self.by.pair(signed, rng or np.random.default_rng(zlib.crc32(signed.tobytes())))
+        return {"a": a, "b": b}
+
+    def read(self, path: Path) -> np.ndarray:
+        return images.read_picture(path, self.by.reads)
+
+    def given(self, signed: np.ndarray) -> np.ndarray:
+        return self.by.given(signed)
+
+    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return self.by.shown(inputs, outputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled(Data):
+    """Pictures with a class each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, classes)
+    with a 1 at its class}.
+
+    pictures: a source, or the path of a folder with a folder for each class.
+    """
+
+    pictures: LabelledSource | PathText = Digits()
+    cut: Cut = Cut(16, 16, flip=False)
+    channels: int = 1
+
+    def open(self) -> Opened:
+        self.cut.check()
+        source = ClassFolders(self.pictures) if isinstance(self.pictures, str) else self.pictures
+        train, test, classes = source.open(self.cut.load_size, self.channels)
+
+        def prepare(example: tuple[np.ndarray, int], rng: np.random.Generator | None) -> Batch:
+            picture, label = example
+            return {
+                "x": self.cut.apply(picture, rng),
+                "y": np.eye(len(classes), dtype=np.float32)[label],
+            }
+
+        return Opened((Stream(train, test, prepare),), classes)
+
+    def read(self, path: Path) -> np.ndarray:
+        return images.read_picture(path, self.channels)
+
+
+def _source(source: Source | str) -> Source:
+    return Folder(source) if isinstance(source, str) else source
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """Opened pictures, in one stream for each kind of example. classes: the names of the labels, if
+    there are any.
+    """
+
+    streams: tuple[Stream, ...]
+    classes: tuple[str, ...] = ()
+
+    def counts(self) -> str:
+        """How many there are, for the console."""
+        names = ["a", "b"] if len(self.streams) == 2 else [""]
+        parts = (
+            f"{n}: {len(s.train)}" if n else f"{len(s.train)}"
+            for n, s in zip(names, self.streams, strict=True)
+        )
+        counts = ", ".join(
+            f"{part} training and {len(s.test)} test"
+            for part, s in zip(parts, self.streams, strict=True)
+        )
+        return f"{counts}, classes {', '.join(self.classes)}" if self.classes else counts
+
+    def largest(self) -> int:
+        """The training pictures of the larger side."""
+        return max(len(stream.train) for stream in self.streams)
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """An epoch shows every picture of the larger side once, as in the authors' code; a step
+        takes `rows` of each side.
+        """
+        return max(1, self.largest() // rows)
+
+    def batches(self, rows: int, seed: int, process: int = 0, processes: int = 1) -> Batches:
+        """Random access to batch n, of which this process sees its share of the rows.
+
+        Each stream is shuffled on its own, anew every epoch, so that two domains never repeat their
+        pairs by design.
+        """
+        own = range(process * rows // processes, (process + 1) * rows // processes)
+        streams = []
+        for number, stream in enumerate(self.streams):
+            shuffled = (
+                grain.MapDataset.source(cast("Sequence[Any]", stream.train))
+                .seed(2 * seed + number)
+                .shuffle()
+                .repeat()
+            )
+            streams.append(shuffled.random_map(stream.prepare))
+        return Batches(streams, rows, own)
+
+    def samples(self, count: int) -> Batch:
+        """The fixed test pictures of the report, evenly spread over the test set, `count` of each
+        stream (fewer if there are fewer, or if without a crop their sizes differ).
+        """
+        chosen: list[list[Batch]] = []
+        for stream in self.streams:
+            spread = (
+                np.linspace(0, len(stream.test) - 1, min(count, len(stream.test)))
+                .round()
+                .astype(int)
+            )
+            prepared = [stream.prepare(stream.test[int(i)], None) for i in spread]
+            chosen.append(
+                [
+                    p
+                    for p in prepared
+                    if all(x.shape == prepared[0][side].shape for side, x in p.items())
+                ]
+            )
+        fewest = min(len(prepared) for prepared in chosen)
+        return {
+            side: np.stack([p[side] for p in prepared[:fewest]])
+            for prepared in chosen
+            for side in prepared[0]
+        }

@@ -1,0 +1,1 @@
+"""One game, one state, one step for all methods; no method and no config."""

@@ -1,0 +1,1 @@
+"""Scores of generators and of folders, side by side, and by people."""

@@ -1,0 +1,500 @@
+"""Scores of a generator or of folders of pictures, each with the protocol by which it was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from imgtrans_jax.config import stored
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import Opened, Stream
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.sample import sampled
+from imgtrans_jax.inference.translator import compiled
+from imgtrans_jax.io import images
+from imgtrans_jax.metrics.distributions import frechet_distance, kid, kid_protocol
+from imgtrans_jax.metrics.features import Features, check_name
+from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
+from imgtrans_jax.metrics.lpips import LPIPS
+from imgtrans_jax.metrics.registry import METRICS, OF_SETS, PAIRWISE
+from imgtrans_jax.metrics.segmentation import Colours, colours_of, confusion, scores, snapped
+from imgtrans_jax.types import Direction, UserError
+from imgtrans_jax.weights.metric_networks import checksum
+
+_AT_ONCE, _PIXELS = 8, 2**20  # pictures, and pixels of them together
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to measure. metrics: of METRICS, those that apply are taken. features: see `Features`.
+    count: test pictures, 0 for all. colours: of label maps (`facades`, `cityscapes`, a file), for
+    segmentation scores, or ''.
+    """
+
+    metrics: tuple[str, ...] = METRICS
+    features: str = "vgg16"
+    count: int = 0
+    colours: str = ""
+
+    def check(self) -> None:
+        """Raises UserError for metrics, features or colours that there are not, or a count below 2
+        (0: all).
+        """
+        check_name(self.features)
+        if self.colours:
+            colours_of(self.colours)
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown:
+            raise UserError(
+                f"There is no metric {', '.join(map(repr, unknown))}; choose of "
+                f"{', '.join(METRICS)} (the scores of label maps come with --colours)."
+            )
+        if self.count == 1 or self.count < 0:
+            raise UserError(
+                f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all."
+            )
+
+    def within(self, impossible: Mapping[str, str]) -> Request:
+        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no
+        reason. What is left out is said. Raises UserError if nothing is left.
+        """
+        taken = tuple(name for name in self.metrics if name not in impossible)
+        reasons: dict[str, list[str]] = {}
+        for name in self.metrics:
+            if name in impossible:
+                reasons.setdefault(impossible[name], []).append(name)
+        said = [f"{', '.join(names)}: {why}." for why, names in reasons.items()]
+        if not taken and not self.colours:
+            raise UserError(f"Nothing can be measured. {' '.join(said)}")
+        for text in said:
+            print(f"Left out: {text}", flush=True)
+        return dataclasses.replace(self, metrics=taken)
+
+
+def impossible(directions: Sequence[Direction], opened: Opened) -> dict[str, str]:
+    """The metrics that a training with these pictures cannot have, and why. directions: the
+    recipe's.
+    """
+    found = _too_few(min(len(stream.test) for stream in opened.streams))
+    if len(opened.streams) > 1 or not directions:
+        found |= dict.fromkeys(PAIRWISE, "needs pairs, results with their truth")
+    if len(directions) < 2:
+        found["cycle"] = "needs a way there and a way back"
+    return found
+
+
+def _too_few(pictures: int) -> dict[str, str]:
+    why = f"needs two pictures or more on each side, and one has {pictures}"
+    return dict.fromkeys(OF_SETS, why) if pictures < 2 else {}
+
+
+class Judge:
+    """The networks of the metrics that are asked for, loaded once, and a ledger for each set of
+    pictures.
+    """
+
+    def __init__(self, request: Request) -> None:
+        request.check()
+        self.request = request
+        self.features = Features(request.features) if set(OF_SETS) & set(request.metrics) else None
+        self.lpips = {
+            name: LPIPS("alex" if name == "lpips_alex" else "vgg")
+            for name in PAIRWISE[2:]
+            if name in request.metrics
+        }
+        self.colours: Colours = colours_of(request.colours) if request.colours else {}
+
+    def ledger(self) -> Ledger:
+        return Ledger(self)
+
+    def protocol(self) -> dict[str, Any]:
+        """What the scores were made with."""
+        found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
+        found |= {
+            "versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}
+        }
+        found |= {"errors": "standard errors"}
+        if self.features:
+            found["features"] = self.features.protocol
+        if self.colours:
+            found["colours"] = self.request.colours
+        return found
+
+
+class Ledger:
+    """Scores of one set of results, gathered a few pictures (N, H, W, C) uint8 at a time."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.pairwise: dict[str, list[float]] = {}
+        self.of: dict[str, list[np.ndarray]] = {"fakes": [], "reals": []}
+        self.counts: dict[str, int] = {"fakes": 0, "reals": 0}
+        self.confusion: np.ndarray | None = None
+        self.digests = {"fakes": hashlib.sha256(), "reals": hashlib.sha256()}
+
+    def pairs(self, fakes: np.ndarray, truths: np.ndarray) -> None:
+        """Results beside what each of them should be."""
+        for name in (n for n in PAIRWISE if n in self.judge.request.metrics):
+            if name in self.judge.lpips:
+                found = self.judge.lpips[name](_rgb(fakes), _rgb(truths)).tolist()
+            else:
+                found = [
+                    (psnr if name == "psnr" else _ssim)(x, y)
+                    for x, y in zip(fakes, truths, strict=True)
+                ]
+            self.pairwise.setdefault(name, []).extend(found)
+
+    def set(self, which: str, pictures: np.ndarray) -> None:
+        """Results (`fakes`), or real pictures of their domain (`reals`)."""
+        self.counts[which] += len(pictures)
+        self.digests[which].update(pictures.tobytes())
+        if self.judge.features:
+            self.of[which].append(self.judge.features(_rgb(pictures)))
+
+    def labels(self, predicted: np.ndarray, true: np.ndarray) -> None:
+        """Colour-coded label maps."""
+        colours = self.judge.colours
+        for x, y in zip(predicted, true, strict=True):
+            counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
+            self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def protocol(self) -> dict[str, Any]:
+        """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of
+        real pictures, and how many of them `kid` compared.
+        """
+        found = self.judge.protocol()
+        found |= {
+            "pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
+        }
+        if "kid" in self.judge.request.metrics and min(self.counts.values()) > 1:
+            found |= {"kid": kid_protocol(self.counts["fakes"], self.counts["reals"])}
+        return found
+
+    def results(self) -> tuple[dict[str, float], dict[str, float]]:
+        """The scores by name, and their standard errors where they are known."""
+        found = {name: float(np.mean(values)) for name, values in self.pairwise.items()}
+        errors = {
+            name: float(np.std(values) / np.sqrt(len(values)))
+            for name, values in self.pairwise.items()
+            if len(values) > 1 and np.isfinite(values).all()
+        }
+        if self.judge.features and min(self.counts.values()) > 1:
+            x, y = (np.concatenate(self.of[which]) for which in ("fakes", "reals"))
+            if "kid" in self.judge.request.metrics:
+                found["kid"], error = kid(x, y)
+                errors |= {"kid": error} if np.isfinite(error) else {}
+            if "fid" in self.judge.request.metrics:
+                found["fid"] = frechet_distance(x, y)
+        if self.confusion is not None:
+            by = scores(self.confusion, self.judge.colours)
+            found |= {
+                "pixel_accuracy": by.pixel,
+                "class_accuracy": by.per_class,
+                "class_iou": by.iou,
+            }
+            found |= {
+                f"iou/{name}": value for name, value in by.by_class.items() if np.isfinite(value)
+            }
+        return found, errors
+
+
+# --------------------------------------------------------------------------------------- generators
+
+
+class Examiner:
+    """Scores a generator on its experiment's test pictures, as often as it is asked to: each
+    direction is compiled once.
+    """
+
+    def __init__(
+        self,
+        loaded: Generator,
+        opened: Opened,
+        request: Request,
+        segmenter: Generator | None = None,
+    ) -> None:
+        self.experiment, self.opened = loaded.experiment, opened
+        self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
+        request.check()
+        self.judge = Judge(request.within(impossible(self.directions, opened)))
+        self.translations = {
+            direction: compiled(loaded, direction) for direction in self.directions
+        }
+        self.segmenter = compiled(segmenter) if segmenter else None
+        if request.colours and len(opened.streams) > 1:
+            raise UserError(
+                "Label maps are scored where each has its truth: --colours needs a run that was "
+                "trained on pairs."
+            )
+        if segmenter and not self.judge.colours:
+            raise UserError("A segmenter's maps are compared by their colours: give --colours too.")
+
+    def __call__(self, loaded: Generator, step: int | None, source: str) -> list[dict[str, Any]]:
+        """One record for each direction, of a generator with the same networks."""
+        weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
+        for translation in self.translations.values():
+            translation.weights = weights
+        about = {
+            "source": source,
+            "step": step,
+            "weights": checksum(
+                {"params": jax.device_get(loaded.params), "stats": jax.device_get(loaded.stats)}
+            ),
+        }
+        if not self.directions:
+            return [self._record("generated", *self._from_nothing(loaded), about)]
+        return [self._record(d, *self._direction(d), about) for d in self.directions]
+
+    def _record(
+        self, what: str, ledger: Ledger, extra: dict[str, float], about: dict[str, Any]
+    ) -> dict[str, Any]:
+        found, errors = ledger.results()
+        return {
+            "what": what,
+            **about,
+            "scores": found | extra,
+            "errors": errors,
+            "counts": ledger.counts,
+            "protocol": ledger.protocol() | described(self.experiment, self.opened),
+            "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        }
+
+    def _direction(self, direction: Direction) -> tuple[Ledger, dict[str, float]]:
+        given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
+        data, ledger, beside = self.experiment.data, self.judge.ledger(), self.judge.ledger()
+        translate, back = (
+            self.translations[direction],
+            self.translations.get("b2a" if direction == "a2b" else "a2b"),
+        )
+        paired = len(self.opened.streams) == 1
+        cycle: list[float] = []
+        for batch in _said(
+            f"{direction}: results", *self._batches(self.opened.streams[-1 if given == "b" else 0])
+        ):
+            inputs = batch[given]
+            outputs = translate.padded(inputs)
+            fakes = images.to_bytes(
+                data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs
+            )
+            ledger.set("fakes", fakes)
+            if "cycle" in self.judge.request.metrics and back is not None:
+                cycle += list(np.abs(back.padded(outputs) - inputs).mean((1, 2, 3)))
+            if paired:
+                real = (
+                    data.shown(inputs, batch[wanted])
+                    if batch[wanted].shape[1] == inputs.shape[1]
+                    else batch[wanted]
+                )
+                truths = images.to_bytes(real)
+                ledger.set("reals", truths)
+                ledger.pairs(fakes, truths)
+                self._labels(ledger, beside, images.to_bytes(inputs), fakes, truths)
+        if not paired:
+            for batch in _said(
+                f"{direction}: real pictures",
+                *self._batches(self.opened.streams[-1 if wanted == "b" else 0]),
+            ):
+                ledger.set("reals", images.to_bytes(batch[wanted]))
+        extra = {"cycle": float(np.mean(cycle))} if cycle else {}
+        # What the segmenter makes of real pictures: no generator is expected to do better.
+        of_real = beside.results()[0] if beside.confusion is not None else {}
+        return ledger, extra | {
+            f"real/{name}": value for name, value in of_real.items() if not name.startswith("iou/")
+        }
+
+    def _labels(
+        self,
+        ledger: Ledger,
+        beside: Ledger,
+        inputs: np.ndarray,
+        fakes: np.ndarray,
+        truths: np.ndarray,
+    ) -> None:
+        """The FCN score: a segmenter reads the labels back from the results; or the results are
+        label maps themselves.
+        """
+        if self.segmenter is not None:
+            read = [
+                images.to_bytes(self.segmenter.padded(images.to_signed(x))) for x in (fakes, truths)
+            ]
+            ledger.labels(read[0], inputs)
+            beside.labels(read[1], inputs)
+        elif self.judge.colours:
+            ledger.labels(fakes, truths)
+
+    def _from_nothing(self, loaded: Generator) -> tuple[Ledger, dict[str, float]]:
+        ledger = self.judge.ledger()
+        for batch in _said("real pictures", *self._batches(self.opened.streams[0])):
+            ledger.set("reals", images.to_bytes(batch["x"]))
+        fakes = images.to_bytes(sampled(loaded, ledger.counts["reals"]))
+        for start in range(0, len(fakes), _AT_ONCE):
+            ledger.set("fakes", fakes[start : start + _AT_ONCE])
+        return ledger, {}
+
+    def _batches(self, stream: Stream) -> tuple[int, Iterator[Mapping[str, np.ndarray]]]:
+        """The test pictures, a few of one size at a time, and how many they are."""
+        total = len(stream.test)
+        count = min(self.judge.request.count or total, total)
+        chosen = np.linspace(0, total - 1, count).round().astype(int)
+        prepared = (stream.prepare(stream.test[int(i)], None) for i in chosen)
+        return count, _stacked(prepared)
+
+
+def described(experiment: Experiment, opened: Opened) -> dict[str, Any]:
+    """The part of a protocol that the experiment sets: data, split, counts, weights of its
+    losses.
+    """
+    held_out = all(stream.test is not stream.train for stream in opened.streams)
+    recipe, cut = experiment.recipe, experiment.data.cut
+    found = {
+        "data": stored.to_json(experiment.data),
+        "split": "test pictures" if held_out else "training pictures, for there are no others",
+        "of": opened.counts(),
+        "resize": f"{cut.resize} to {cut.crop_size or cut.load_size}, antialiased bicubic "
+        "(Pillow), 8 bits",
+        "recipe": type(recipe).__name__,
+        "batch": experiment.batch_size,
+        "seed": experiment.seed,
+    }
+    return found | {
+        name: getattr(recipe, name)
+        for name in ("identity", "cycle", "test_mode", "ema")
+        if hasattr(recipe, name)
+    }
+
+
+# ------------------------------------------------------------------------------------------ folders
+
+
+def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]:
+    """Scores of the pictures of one folder against those of another: pairwise where every one has a
+    partner of its name, and as sets. A picture of another size than its partner is resized to it.
+    Raises UserError if either cannot be read.
+    """
+    request.check()
+    fakes, reals = (
+        images.list_pictures(folder)[: request.count or None] for folder in (fake, real)
+    )
+    partners = {path.relative_to(real).with_suffix(""): path for path in images.list_pictures(real)}
+    matched = [partners.get(path.relative_to(fake).with_suffix("")) for path in fakes]
+    paired = all(matched)
+    if request.colours and not paired:
+        raise UserError(
+            f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in "
+            f"{real}."
+        )
+    lacking = {"cycle": "needs a trained run"} | _too_few(min(len(fakes), len(reals)))
+    if not paired:
+        without = (
+            f"{sum(m is None for m in matched)} of {len(fakes)}, such as "
+            f"{_alone(fakes, matched)}, have none"
+        )
+        lacking |= dict.fromkeys(
+            PAIRWISE, f"needs a partner of the same name in {real}, and {without}"
+        )
+    judge = Judge(request.within(lacking))
+    ledger, resized = judge.ledger(), 0
+    for path, partner in _said("results", len(fakes), zip(fakes, matched, strict=True)):
+        x = images.read_picture(path)
+        x = x if x.dtype == np.uint8 else images.from_unit(x)
+        ledger.set("fakes", x[None])
+        if partner and paired:
+            y = _bytes(partner)
+            resized += x.shape != y.shape
+            if judge.colours:
+                ledger.labels(_nearest(x, y.shape)[None], y[None])
+            ledger.pairs(images.resize(x, *y.shape[:2])[None], y[None])
+    for path in _said("real pictures", len(reals), reals):
+        ledger.set("reals", _bytes(path)[None])
+    found, errors = ledger.results()
+    split = {
+        "fake": str(fake),
+        "real": str(real),
+        "pairs by name": paired,
+        "resized to their partner": int(resized),
+    }
+    split["resize"] = (
+        "bicubic, antialiased (Pillow), 8 bits; label maps by the nearest pixel; transparency on "
+        "white"
+    )
+    return {
+        "what": fake.name,
+        "source": str(fake),
+        "scores": found,
+        "errors": errors,
+        "counts": ledger.counts,
+        "protocol": ledger.protocol() | split,
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+# ------------------------------------------------------------------------------------- small things
+
+
+def _said(what: str, count: int, items: Iterable[Any]) -> Iterator[Any]:
+    """The items, which may be batches of pictures, with progress over pictures."""
+    print(f"{what[0].upper()}{what[1:]}: {count} pictures …", flush=True)
+    with tqdm(total=count, desc=what, unit="picture", delay=2, disable=None, leave=False) as bar:
+        for item in items:
+            yield item
+            bar.update(len(next(iter(item.values()))) if isinstance(item, Mapping) else 1)
+
+
+def _stacked(examples: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Mapping[str, np.ndarray]]:
+    waiting: list[Mapping[str, np.ndarray]] = []
+
+    def together() -> Mapping[str, np.ndarray]:
+        return {name: np.stack([example[name] for example in waiting]) for name in waiting[0]}
+
+    for example in examples:
+        other = waiting and any(x.shape != waiting[0][name].shape for name, x in example.items())
+        pixels = max(x.shape[0] * x.shape[1] if x.ndim == 3 else 1 for x in example.values())
+        if other or len(waiting) == min(_AT_ONCE, max(1, _PIXELS // pixels)):
+            yield together()
+            waiting = []
+        waiting.append(example)
+    if waiting:
+        yield together()
+
+
+def _rgb(pictures: np.ndarray) -> np.ndarray:
+    if pictures.shape[-1] not in (1, 3):
+        raise UserError(
+            "lpips, kid and fid are for grey and RGB pictures, and these have "
+            f"{pictures.shape[-1]} channels: give --metrics=psnr,ssim."
+        )
+    return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
+
+
+def _ssim(x: np.ndarray, y: np.ndarray) -> float:
+    if min(x.shape[:2]) < 11:
+        raise UserError(
+            f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; "
+            "leave ssim out."
+        )
+    return rgb_ssim(x, y)
+
+
+def _bytes(path: Path) -> np.ndarray:
+    picture = images.read_picture(path)
+    return picture if picture.dtype == np.uint8 else images.from_unit(picture)
+
+
+def _nearest(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    rows, columns = (
+        np.arange(new) * old // new for new, old in zip(shape[:2], picture.shape[:2], strict=True)
+    )
+    return picture[rows][:, columns]
+
+
+def _alone(paths: Sequence[Path], partners: Sequence[Path | None]) -> str:
+    return next(str(path) for path, partner in zip(paths, partners, strict=True) if partner is None)

@@ -1,0 +1,160 @@
+"""Trained generators and single networks as .safetensors files of our own. Imports config, engine,
+weights."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors.numpy import save
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.stored import Trust, from_json, to_json
+from imgtrans_jax.engine.state import generator_shapes
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.io import json_files
+from imgtrans_jax.io.files import whole
+from imgtrans_jax.training.program import new_game
+from imgtrans_jax.types import UserError
+from imgtrans_jax.weights.pytorch_layouts import Network, recognised, state_dict
+
+
+def save_generator(generator: Generator, path: str | Path) -> None:
+    """Writes a .safetensors file: arrays by name, with the experiment in its metadata."""
+    arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
+    _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
+
+
+def save_network(network: Network, path: str | Path) -> None:
+    """Writes one network, such as a critic, alone: a .safetensors file with the module in its
+    metadata.
+    """
+    arrays = flatten_arrays({"params": network.params, "stats": network.stats})
+    _save(path, arrays, {"network": to_json(network.module)})
+
+
+def read_generator_file(
+    path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: Trust
+) -> Generator | Network:
+    """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that
+    the config describes.
+    """
+    with one_sentence_errors(
+        f"What {path} says of itself",
+        f"make it again with python -m imgtrans_jax.convert RUN {path.name}",
+    ):
+        stored = json_files.parsed(text)
+        if stored.pop("sha256") != _digest(arrays, stored):
+            raise UserError(
+                f"The weights in {path} are not those that were saved; get the file again."
+            )
+        check_numbers(stored, [f"{array.dtype}{list(array.shape)}" for array in arrays.values()])
+        tree = unflatten_dict(arrays, sep="/")
+        if "network" in stored:
+            network = Network(
+                from_json(stored["network"], trust_code),
+                tree["params"],
+                tree.get("stats", {}),
+            )
+            return recognised(state_dict(network), str(path))
+        experiment, batch = stored_experiment(stored["config"], trust_code), stored["batch"]
+        shapes = generator_shapes(new_game(experiment), example_shapes(batch))
+        wanted = flatten_arrays({"params": shapes.params, "stats": shapes.stats})
+        if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {
+            name: (x.shape, x.dtype) for name, x in arrays.items()
+        }:
+            raise UserError(
+                f"The arrays of {path} are not those of the network that it names; the file is "
+                "damaged."
+            )
+        return Generator(experiment, tree["params"], tree.get("stats", {}), batch)
+
+
+@contextlib.contextmanager
+def one_sentence_errors(what: str, advice: str) -> Iterator[None]:
+    """Turns everything that a made-up config can bring about into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{what} is damaged ({type(error).__name__}: {str(error)[:200]}); {advice}."
+        ) from None
+
+
+def check_numbers(stored: Mapping[str, Any], arrays: Iterable[str]) -> None:
+    """Refuses a config whose networks would be far larger or deeper than its arrays ("float32[3, 3,
+    64, 64]"), before they are traced.
+    """
+    shapes = [[int(side) for side in re.findall(r"\d+", text.partition("[")[2])] for text in arrays]
+    largest = max([64, len(shapes), *(side for shape in shapes for side in shape)])
+    recipe = stored["config"]["recipe"] if "config" in stored else {}
+    modules = [stored.get("network"), recipe.get("generator"), recipe.get("critic")]
+    sizes = [side for shape in stored.get("batch", {}).values() for side in shape]
+    depths = (n for name, n in _numbers(modules) if name in ("blocks", "layers", "levels"))
+    if any(abs(n) > largest for _, n in _numbers(modules)) or any(n > len(shapes) for n in depths):
+        raise ValueError("its config names numbers that its arrays have not")
+    if any(type(n) is not int or not 0 < n < 2**16 for n in sizes):
+        raise ValueError("its pictures have sizes that no pictures have")
+
+
+def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers within a stored config, with the names of the fields that they are in."""
+    if isinstance(value, (int, float)):
+        yield name, value
+    elif isinstance(value, (list, dict)):
+        for key, item in (
+            value.items() if isinstance(value, dict) else ((name, item) for item in value)
+        ):
+            yield from _numbers(item, key)
+
+
+def stored_experiment(stored: Any, trust_code: Trust) -> Experiment:
+    # the user's own losses are not needed here, so their code is not asked for
+    stored["recipe"].pop("extra", None)
+    experiment = from_json(stored, trust_code)
+    if not isinstance(experiment, Experiment):
+        raise UserError("The stored config is no experiment; the run is damaged.")
+    return experiment
+
+
+def example_shapes(batch: Mapping[str, list[int]]) -> dict[str, jax.ShapeDtypeStruct]:
+    return {
+        side: jax.ShapeDtypeStruct(tuple(shape), np.dtype(np.float32))
+        for side, shape in batch.items()
+    }
+
+
+def _save(path: str | Path, arrays: dict[str, np.ndarray], stored: dict[str, Any]) -> None:
+    # others safetensors would scramble
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps(stored | {"sha256": _digest(arrays, stored)})
+    with whole(Path(path)) as partial:
+        partial.write_bytes(save(arrays, {"imgtrans_jax": text}))
+
+
+def _digest(arrays: Mapping[str, np.ndarray], stored: Mapping[str, Any]) -> str:
+    """The checksum of everything in a file: a change of any byte of its config or its arrays is
+    noticed.
+    """
+    found = hashlib.sha256(json.dumps(stored, sort_keys=True).encode())
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        found.update(arrays[name].tobytes())
+    return found.hexdigest()
+
+
+def flatten_arrays(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: np.asarray(x) if isinstance(x, jax.Array) else x
+        for name, x in flatten_dict(tree, sep="/").items()
+    }

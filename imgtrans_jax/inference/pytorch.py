@@ -1,0 +1,199 @@
+"""Trained networks without the rest of their training, and the common PyTorch code's files of
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.engine.game import Networks
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.types import UserError
+from imgtrans_jax.weights.pth import write_torch
+from imgtrans_jax.weights.pytorch_layouts import (
+    Network,
+    check_exportable,
+    described,
+    recognised,
+    state_dict,
+)
+from imgtrans_jax.weights.tensors import read_tensors
+
+OURS = {"G": "g", "G_A": "g_ab", "G_B": "g_ba", "D": "d", "D_A": "d_b", "D_B": "d_a"}
+"""The common code's names of networks and ours, which name a critic by the domain that it
+judges.
+"""
+
+_FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B)\.pth")
+
+
+def is_folder_of_pth(path: Path) -> bool:
+    """Whether it holds files as the common code writes them: latest_net_G.pth, 200_net_G_A.pth,
+    …
+    """
+    return path.is_dir() and any(_FILE.fullmatch(file.name) for file in path.iterdir())
+
+
+def imported_folder(folder: Path) -> Generator:
+    """The networks of a folder of the common code: those called `latest`, or of the last epoch.
+    What was recognised is printed.
+
+    Raises UserError if one of them is damaged or of another kind, or if they do not belong
+    together.
+    """
+    found = {
+        match: file for file in sorted(folder.iterdir()) if (match := _FILE.fullmatch(file.name))
+    }
+    epochs = {match["epoch"] for match in found if match["name"].startswith("G")}
+    if not epochs:
+        raise UserError(
+            f"{folder} holds no generator (latest_net_G.pth, latest_net_G_A.pth); check the path."
+        )
+    newest = max(
+        epochs,
+        key=lambda epoch: (epoch == "latest", int(epoch) if epoch.isdecimal() else -1, epoch),
+    )
+    networks = {}
+    for match, file in found.items():
+        if match["epoch"] == newest:
+            network = networks[OURS[match["name"]]] = read_network(file)
+            if network.is_generator != match["name"].startswith("G"):
+                raise UserError(f"{file} is {described(network)}, which its name does not say.")
+    return _generator(networks, str(folder))
+
+
+def imported_file(network: Network, source: str) -> Generator:
+    """The generator of one file. Raises UserError if it is a critic."""
+    if not network.is_generator:
+        raise UserError(f"{source} is a critic; a generator is needed here.")
+    return _generator({"g": network}, source)
+
+
+def read_network(path: Path) -> Network:
+    """The network of a .pth or .safetensors file with the common code's names; prints what was
+    recognised.
+    """
+    network = recognised(read_tensors(path)[0], str(path))
+    print(f"{path} is {described(network)}.", flush=True)
+    return network
+
+
+def networks_of(generator: Generator) -> dict[str, Network]:
+    """The networks of a training by the common code's names (G, D, or G_A, G_B, D_A, D_B).
+
+    Raises UserError if it has no such generators; critics that it has not got are left out, which
+    is printed.
+    """
+    recipe, critics = generator.experiment.recipe, generator.critics or Networks({}, {})
+    theirs, found = {ours: name for name, ours in OURS.items()}, {}
+    for module, params, stats in (
+        (recipe.generator, generator.params, generator.stats),
+        (getattr(recipe, "critic", recipe.generator), critics.params, critics.stats),
+    ):
+        found |= {
+            theirs[name]: Network(module, params[name], stats.get(name, {}))
+            for name in params
+            if name in theirs
+        }
+    if not any(name.startswith("G") for name in found):
+        raise UserError(
+            f"The common PyTorch code has no form for the networks of a {type(recipe).__name__} "
+            "run."
+        )
+    for name, network in list(found.items()):
+        try:
+            check_exportable(network.module)
+        except UserError as error:
+            if name.startswith("G"):
+                raise
+            print(f"Without the critic {name}: {error}")
+            del found[name]
+    return found
+
+
+def write_network(network: Network, path: Path) -> None:
+    """Writes a .pth file that PyTorch loads. Raises UserError for a network that the common code
+    has not got.
+    """
+    write_torch(path, state_dict(network))
+
+
+def _generator(networks: dict[str, Network], source: str) -> Generator:
+    generators = {name: network for name, network in networks.items() if network.is_generator}
+    if len(generators) == 1:
+        ((name, g),) = generators.items()
+        d = networks.get({"g": "d", "g_ab": "d_b", "g_ba": "d_a"}[name])
+        networks = {"g": g} | ({"d": d} if d else {})
+        recipe = _pix2pix(g, d, source)
+    elif generators.keys() == {"g_ab", "g_ba"}:
+        recipe = _cyclegan(networks, source)
+        g = networks["g_ab"]
+    else:
+        raise UserError(
+            f"The generators in {source} ({', '.join(generators)}) do not belong together; give "
+            "one of their files."
+        )
+    side = g.module.multiple if isinstance(g.module, UNet) else 256
+    data = Unpaired(
+        a="", b="", cut=Cut(load_size=side * 286 // 256, crop_size=side), channels=g.channels
+    )
+    batch = {"a": [1, side, side, g.channels], "b": [1, side, side, g.module.channels]}  # type: ignore[attr-defined]
+    players = [
+        _player({n: x for n, x in networks.items() if x.is_generator is kind})
+        for kind in (True, False)
+    ]
+    critics = (
+        players[1]
+        if players[1].params.keys() == ({"d"} if "g" in networks else {"d_a", "d_b"})
+        else None
+    )
+    return Generator(
+        Experiment(data=data, recipe=recipe), players[0].params, players[0].stats, batch, critics
+    )
+
+
+def _pix2pix(g: Network, d: Network | None, source: str) -> Pix2Pix:
+    made = g.module.channels  # type: ignore[attr-defined]
+    if d is None:
+        return Pix2Pix(generator=g.module, critic=PatchGAN(norm="batch"), test_mode="eval")
+    if d.channels not in (made, g.channels + made):
+        raise UserError(
+            f"The critic in {source} sees {d.channels} channels, which its generator's pictures "
+            "have not."
+        )
+    return Pix2Pix(
+        generator=g.module,
+        critic=d.module,
+        conditional=d.channels == g.channels + made,
+        test_mode="eval",
+    )
+
+
+def _cyclegan(networks: dict[str, Network], source: str) -> CycleGAN:
+    for pair in (("g_ab", "g_ba"), ("d_a", "d_b")):
+        there = [networks[name] for name in pair if name in networks]
+        if len(there) == 2 and (
+            there[0].module != there[1].module or there[0].channels != there[1].channels
+        ):
+            raise UserError(
+                f"The two networks {pair[0]} and {pair[1]} in {source} differ; convert each file "
+                "by itself."
+            )
+    critic = networks["d_a"].module if {"d_a", "d_b"} <= networks.keys() else PatchGAN()
+    return CycleGAN(generator=networks["g_ab"].module, critic=critic)
+
+
+def _player(networks: Mapping[str, Network]) -> Networks:
+    return Networks(
+        {n: x.params for n, x in networks.items()},
+        {n: x.stats for n, x in networks.items() if x.stats},
+    )

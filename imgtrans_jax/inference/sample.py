@@ -1,0 +1,76 @@
+"""Pictures from nothing, by a trained generator. Imports io and `load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.io import images
+from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
+from imgtrans_jax.types import UserError
+
+
+def generate(
+    source: str | Path,
+    out: str | Path,
+    count: int,
+    label: int | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Makes `count` pictures from nothing, of one class or of all in turn, and a sheet of them;
+    returns the files.
+
+    Raises UserError if the run or file cannot be used, or has no such class, or if pictures are
+    there already and are not to be overwritten.
+    """
+    out = Path(out)
+    if out.suffix.lower() in images.SUFFIXES:
+        raise UserError(f"--count makes several files: give a folder, --out={out.with_suffix('')}.")
+    digits = len(str(count))
+    written = [out / f"{i:0{digits}d}.png" for i in range(count)]
+    refuse_inputs([out / "sheet.png", *written], [Path(source)])
+    refuse_existing(out / "sheet.png", *written, overwrite=overwrite)
+    loaded = load_generator(source, trust_code)
+    pictures = images.to_bytes(sampled(loaded, count, label, seed))
+    make_folder(out, "--out")
+    for path, picture in zip(written, pictures, strict=True):
+        images.write_picture(path, picture)
+    columns = max(1, round(count**0.5))
+    rgb = [np.repeat(p, 3, axis=2) if p.shape[2] == 1 else p for p in pictures]
+    images.write_picture(
+        out / "sheet.png", images.grid([rgb[i : i + columns] for i in range(0, count, columns)])
+    )
+    return [out / "sheet.png", *written]
+
+
+def sampled(
+    loaded: Generator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
+) -> np.ndarray:
+    """(count, H, W, C) in [-1, 1] from nothing, of one class or of all in turn. Raises UserError if
+    there is no such class.
+    """
+    classes = loaded.batch["y"][1] if "y" in loaded.batch else 1
+    if count < 1:
+        raise UserError(f"--count={count} pictures are none; give 1 or more.")
+    if label is not None and not 0 <= label < classes:
+        raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
+    recipe = loaded.experiment.recipe
+    if label is not None and not getattr(recipe, "conditional", False):
+        raise UserError(
+            "This run was trained without its classes (config.recipe.conditional); leave --label "
+            "out."
+        )
+    labels = np.arange(count) % classes if label is None else np.full(count, label)
+    make = jax.jit(recipe.generate)
+    parts = []
+    for number, start in enumerate(range(0, count, at_once)):
+        y = np.eye(classes, dtype=np.float32)[np.resize(labels[start : start + at_once], at_once)]
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        parts.append(np.asarray(make(loaded.params, loaded.stats, key, y)))
+    return np.concatenate(parts)[:count]

@@ -1,0 +1,539 @@
+"""Pictures of any size through a generator in tiles, with the very result of the whole picture.
+
+A generator is local, but for its norms, which see the statistics of the whole picture. So the
+network is cut there: the map that a norm takes in is computed tile by tile, its mean and variance
+are gathered over all tiles, and only then the tiles go on. Maps that are small are kept meanwhile;
+the large ones of the outer layers are computed again when they are needed, so that memory stays
+bounded. The networks know nothing of it: their own `__call__` is traced, with a norm's input
+replaced by what was kept, and what is not needed for the next cut falls away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.extend import core
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.models.layers import Moments, Norm, remat
+from imgtrans_jax.models.resnet import ResidualBlock
+
+KEPT = 16
+"""Maps of more floats for a pixel of the picture, or of over a quarter of the network's largest,
+are not kept but computed again; the smallest are always kept, for else all of the network would be.
+"""
+
+IN_MEMORY = 2**30
+"""Bytes of the largest map that is kept in memory; larger ones are in files without a name."""
+
+NARROW, PASS = 16, 50
+"""For the time left, as measured on a CPU: fewer channels than that take as long, and to write one
+value of a map takes as long as so many multiplications.
+"""
+
+Apply = Callable[[Any, jax.Array], jax.Array]
+"""Weights and pictures (N, H, W, C) in [-1, 1] -> pictures (N, kH, kW, C') with k 1, or more where
+the network enlarges.
+"""
+
+Named = dict[str, Any]
+Box = tuple[int, int, int, int]
+"""Top, bottom, left and right of a part of the picture, in its pixels."""
+
+_RESULT = ""  # the name of the network's result among the cuts
+
+
+class NotLocalError(ValueError):
+    """The network is not made of local layers and known norms, and cannot be applied in tiles."""
+
+
+def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
+    """Bytes of the largest map that a convolution of the network gives for a picture (H, W, C)."""
+
+    def largest(jaxpr: core.Jaxpr) -> int:
+        maps: list[Any] = [
+            eqn.outvars[0].aval
+            for eqn in jaxpr.eqns
+            if eqn.primitive.name == "conv_general_dilated"
+        ]
+        inner = [largest(sub) for eqn in jaxpr.eqns for sub in core.jaxprs_in_params(eqn.params)]
+        return max([math.prod(x.shape) * x.dtype.itemsize for x in maps] + inner, default=0)
+
+    with form("direct"):
+        return largest(
+            jax.make_jaxpr(apply)(weights, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).jaxpr
+        )
+
+
+# --------------------------------------------------------------------------------- the network, cut
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow:
+    """A network as it runs over a part of the picture, cut at its norms and residual blocks. full:
+    the picture's size.
+    """
+
+    apply: Apply
+    full: tuple[int, ...]
+
+    def __call__(self, given: Named, norms: set[str] | None = None) -> Named:
+        """The map at every cut, and the result.
+
+        given: `weights`; `window`, the part (1, h, w, C); `corner`, its place in the picture (2,);
+        `maps`, which are used instead of those computed here; `statistics`, (mean, variance) for
+        norms instead of the window's own. norms: is filled with the names of those cuts that are
+        norms' inputs.
+        """
+        cuts: Named = {}
+        current = _RESULT  # the norm that is being applied
+
+        def cut(name: str, value: jax.Array) -> jax.Array:
+            if name in cuts:
+                raise NotLocalError(
+                    f"The network applies its layer {name} twice, and tiles do not know which is "
+                    "which."
+                )
+            cuts[name] = value
+            return given["maps"].get(name, value)
+
+        def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            nonlocal current
+            module, name = context.module, "/".join(context.module.path)
+            if context.method_name != "__call__":
+                return call(*args, **kwargs)
+            match module:
+                case Norm() if module.kind == "instance" or (module.kind == "batch" and args[1]):
+                    current = name
+                    if norms is not None:
+                        norms.add(name)
+                    return call(cut(name, args[0]), *args[1:], **kwargs)
+                case Moments() if current in given["statistics"]:
+                    return given["statistics"][current]
+                case ResidualBlock():
+                    return cut(name, call(*args, **kwargs))
+                case nn.Dropout() if module.rate and not kwargs.get(
+                    "deterministic", module.deterministic
+                ):
+                    return self._dropped(module, args[0], given)
+            return call(*args, **kwargs)
+
+        with nn.intercept_methods(intercept), remat(False):
+            result = self.apply(given["weights"], given["window"])
+        return cuts | {_RESULT: result}
+
+    def _dropped(self, module: nn.Dropout, x: jax.Array, given: Named) -> jax.Array:
+        """Dropout by the window's part of the whole picture's mask."""
+        scale = given["window"].shape[1] // x.shape[1]
+        shape = (x.shape[0], self.full[0] // scale, self.full[1] // scale, x.shape[3])
+        mask = jax.random.bernoulli(module.make_rng("dropout"), 1 - module.rate, shape)
+        row, column = given["corner"] // scale
+        return jnp.where(
+            jax.lax.dynamic_slice(mask, (0, row, column, 0), x.shape), x / (1 - module.rate), 0
+        )
+
+
+# ----------------------------------------------------------------------------------------- the plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the
+    maps it is computed from; last_use: those of them that no later step needs. halo: pixels that a
+    tile must see around it. cost: in multiplications, by which the time left is told.
+    """
+
+    target: str
+    kept: bool
+    uses: tuple[str, ...]
+    last_use: tuple[str, ...]
+    halo: int
+    cost: float
+
+
+class Plan:
+    """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels
+    and what they must see around them; calling it gives what apply(weights, picture) gives.
+
+    H and W are multiples of `multiple`, to which tiles are aligned. Raises NotLocalError for a
+    network with layers that no tile can compute alone.
+    """
+
+    def __init__(
+        self, apply: Apply, weights: Any, shape: tuple[int, ...], tile: int, multiple: int
+    ) -> None:
+        self.flow, self.weights, self.channels, self.multiple = (
+            Flow(apply, shape[:2]),
+            weights,
+            shape[2],
+            multiple,
+        )
+        self.tile = max(multiple, tile // multiple * multiple)
+        self.norms: set[str] = set()
+        self.shapes = self._shapes()
+        floats = {
+            name: math.prod(x.shape) / math.prod(self.flow.full) for name, x in self.shapes.items()
+        }
+        limit = max(
+            min(KEPT, max(floats.values()) / 4), min(floats[name] for name in self.norms or floats)
+        )
+        self.small = [name for name in self.shapes if floats[name] <= limit or name == _RESULT]
+        self._traced = functools.lru_cache(self._trace)
+        self._programs: dict[str, Any] = {}
+        self.steps = self._steps()
+        self.cost = sum(step.cost for step in self.steps)
+
+    def __call__(
+        self,
+        weights: Any,
+        picture: np.ndarray,
+        progress: Callable[[float], object] = lambda share: None,
+        folder: Path | None = None,
+    ) -> np.ndarray:
+        """picture: (1, H, W, C). progress: is told the share of the work that each tile was.
+        folder: where maps are that are too large for the memory; None for the system's own, which
+        may be in the memory too.
+        """
+        maps: Named = {}
+        statistics: Named = {}
+        for step in self.steps:
+            program, boxes, scale = (
+                self.program(step),
+                list(self.boxes(step.halo)),
+                self.scale(step.target),
+            )
+            stored = _room(self.shapes[step.target], folder) if step.kept else None
+            sums = []
+            for box, part in boxes:
+                given = {
+                    "weights": weights,
+                    "window": picture[:, *_slices(box, 1)],
+                    "corner": np.array([box[0], box[2]], np.int32),
+                    "maps": {
+                        name: maps[name][:, *_slices(box, self.scale(name))] for name in step.uses
+                    },
+                    "statistics": statistics,
+                }
+                value, sums_of_part = program(given, _marked(part, box, scale))
+                if stored is not None:
+                    stored[:, *_slices(part, scale)] = np.asarray(value)[
+                        :, *_slices(_inside(part, box), scale)
+                    ]
+                sums.append(jax.device_get(sums_of_part))
+                progress(step.cost / self.cost / len(boxes))
+            if step.target in self.norms:
+                statistics[step.target] = _together(sums)
+            if stored is not None:
+                maps[step.target] = stored
+            for name in step.last_use:
+                del maps[name]
+        return maps[_RESULT]
+
+    def _shapes(self) -> Named:
+        """The shapes of all maps over the whole picture, in the order in which the network makes
+        them.
+        """
+        names: list[str] = []
+
+        def noted(given: Named) -> Named:
+            cuts = self.flow(given, self.norms)
+            names.extend(cuts)
+            return cuts
+
+        given = self._given(self.flow.full) | {"maps": {}, "statistics": {}}
+        found = jax.eval_shape(noted, given)
+        return {name: found[name] for name in names}
+
+    def _given(self, size: Sequence[int]) -> Named:
+        """The shapes of what `Flow` takes in for a window of a size, all that it may take."""
+        parts: Named = {
+            "weights": jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.weights)
+        }
+        parts["window"] = jax.ShapeDtypeStruct((1, *size, self.channels), jnp.float32)
+        parts["corner"] = jax.ShapeDtypeStruct((2,), jnp.int32)
+        if not hasattr(self, "small"):
+            return parts
+        maps = {name: self.shapes[name] for name in self.small if name != _RESULT}
+        parts["maps"] = {
+            name: jax.ShapeDtypeStruct(
+                (1, *(round(s / self.scale(name)) for s in size), x.shape[3]), x.dtype
+            )
+            for name, x in maps.items()
+        }
+        of_norm = {name: self.shapes[name].shape[3] for name in self.norms}
+        parts["statistics"] = {
+            name: (jax.ShapeDtypeStruct((1, 1, 1, c), jnp.float32),) * 2
+            for name, c in of_norm.items()
+        }
+        return parts
+
+    def scale(self, name: str) -> float:
+        """How many pixels of the picture lie beside one another in one of the map: 1, 2, 4, …, or
+        1/4 for an enlargement.
+        """
+        return self.flow.full[0] / self.shapes[name].shape[1]
+
+    def boxes(self, halo: int) -> Iterator[tuple[Box, Box]]:
+        """Windows, all of one size, and the part of each that is its own."""
+        size = self._window(halo)
+        starts = [range(0, side, self.tile) for side in self.flow.full]
+        for top in starts[0]:
+            for left in starts[1]:
+                part, box = [], []
+                for start, side, length in zip((top, left), self.flow.full, size, strict=True):
+                    first = min(max(0, start - halo), side - length)
+                    box += [first, first + length]
+                    part += [start, min(start + self.tile, side)]
+                yield (box[0], box[1], box[2], box[3]), (part[0], part[1], part[2], part[3])
+
+    def _window(self, halo: int) -> tuple[int, ...]:
+        return tuple(min(side, self.tile + 2 * halo) for side in self.flow.full)
+
+    def _trace(self, size: tuple[int, ...]) -> tuple[core.ClosedJaxpr, list[str]]:
+        """The whole flow over a window, and the names of its maps in the order of the jaxpr's
+        results.
+        """
+        with form("direct"):  # of which it can be read how far a pixel reaches
+            traced = jax.make_jaxpr(lambda given: self.flow(given))(self._given(size))
+        return traced, sorted(self.shapes)
+
+    def _pruned(self, target: str, size: tuple[int, ...]) -> tuple[core.ClosedJaxpr, list[bool]]:
+        """What computes one map, and which of the flattened inputs it uses."""
+        traced, names = self._traced(size)
+        jaxpr, used = dce_jaxpr(traced.jaxpr, [name == target for name in names])
+        return core.ClosedJaxpr(jaxpr, traced.consts), used
+
+    def _steps(self) -> list[Step]:
+        labels = [
+            (path[0].key, path[1].key if path[0].key == "maps" else "")
+            for path, _ in self._leaves()
+        ]
+        provisional = self._window(self.multiple)
+        found: list[Step] = []
+        for target in self.shapes:
+            if target not in self.norms and target not in self.small:
+                continue
+            jaxpr, used = self._pruned(target, provisional)
+            inputs = [label for label, is_used in zip(labels, used, strict=True) if is_used]
+            uses = tuple(name for kind, name in inputs if kind == "maps")
+            reaches = [0.0 if kind in ("window", "maps") else None for kind, _ in inputs]
+            local = Local(provisional[0])
+            reach = max(
+                (r for r in local.through(jaxpr.jaxpr, reaches) if r is not None), default=0.0
+            )
+            # 1: no window is smaller than a network takes
+            halo = max(1, math.ceil(reach / self.multiple)) * self.multiple
+            pixels = math.prod(provisional) / math.prod(self.flow.full)
+            found.append(Step(target, target in self.small, uses, (), halo, local.cost / pixels))
+        # Maps that nothing is computed from are not kept, and the others only until their last use.
+        last = {name: step.target for step in found for name in step.uses}
+        return [
+            dataclasses.replace(
+                step,
+                kept=step.target in last or step.target == _RESULT,
+                last_use=tuple(name for name in step.uses if last[name] == step.target),
+            )
+            for step in found
+            if step.target in self.norms or step.target in last or step.target == _RESULT
+        ]
+
+    def _leaves(self) -> list[Any]:
+        return jax.tree_util.tree_leaves_with_path(self._given(self._window(self.multiple)))
+
+    def program(
+        self, step: Step
+    ) -> Callable[[Named, tuple[np.ndarray, np.ndarray]], tuple[jax.Array, Any]]:
+        """The compiled computing of a step: what `Flow` is given, and the marks of the tile's own
+        rows and columns -> the window's map, and of the marked part count, mean and sum of squared
+        differences from it, by channel.
+        """
+        jaxpr, used = self._pruned(step.target, self._window(step.halo))
+        # Blocks of one form are one program: its text names everything but the values that it is
+        # given.
+        text = re.sub(r" at 0x[0-9a-f]+", "", str(jaxpr.jaxpr))
+        if jaxpr.consts or text not in self._programs:
+            function = core.jaxpr_as_fun(jaxpr)
+
+            def run(
+                inputs: list[jax.Array], rows: jax.Array, columns: jax.Array
+            ) -> tuple[jax.Array, Any]:
+                (value,) = function(*inputs)
+                return value, _sums(value, rows[None, :, None, None] * columns[None, None, :, None])
+
+            self._programs[text] = jax.jit(run)
+        compiled = self._programs[text]
+        wanted = [path for (path, _), is_used in zip(self._leaves(), used, strict=True) if is_used]
+
+        def call(given: Named, marks: tuple[np.ndarray, np.ndarray]) -> tuple[jax.Array, Any]:
+            return compiled([_at(given, path) for path in wanted], *marks)
+
+        return call
+
+
+def _at(tree: Any, path: Sequence[Any]) -> Any:
+    for key in path:
+        tree = tree[key.key if hasattr(key, "key") else key.idx]
+    return tree
+
+
+# ------------------------------------------------------------------------------- how far layers see
+
+
+class Local:
+    """How far the values of a program see, in pixels of the picture to each side, and what they
+    cost.
+    """
+
+    def __init__(self, height: int) -> None:
+        self.height, self.cost = height, 0.0
+
+    def through(self, jaxpr: core.Jaxpr, inputs: Sequence[float | None]) -> list[float | None]:
+        """The reach of each result from those of the inputs; None is a value that no pixel has
+        touched.
+
+        Raises NotLocalError for a layer that sees all of the picture, or that is not known.
+        """
+        reach: dict[Any, float | None] = dict(zip(jaxpr.invars, inputs, strict=True))
+
+        def of(variable: Any) -> float | None:
+            return None if isinstance(variable, core.Literal) else reach.get(variable)
+
+        for eqn in jaxpr.eqns:
+            known = [r for r in map(of, eqn.invars) if r is not None]
+            inner = list(core.jaxprs_in_params(eqn.params))
+            if not known:
+                results: list[float | None] = [None] * len(eqn.outvars)
+            elif inner:
+                given = list(map(of, eqn.invars))
+                branches = [
+                    self.through(sub, given[len(given) - len(sub.invars) :]) for sub in inner
+                ]
+                results = [
+                    max((r for r in many if r is not None), default=None)
+                    for many in zip(*branches, strict=True)
+                ]
+            else:
+                results = [max(known) + self._more(eqn)] * len(eqn.outvars)
+            reach |= dict(zip(eqn.outvars, results, strict=True))
+        return [of(variable) for variable in jaxpr.outvars]
+
+    def _more(self, eqn: Any) -> float:
+        x, name, params = eqn.invars[0].aval, eqn.primitive.name, eqn.params
+        self.cost += PASS * sum(math.prod(result.aval.shape) for result in eqn.outvars)
+        # Padded maps are a little higher than the picture's share: the scale is a power of two.
+        scale = 2.0 ** round(math.log2(self.height / x.shape[1])) if x.ndim == 4 else 1.0
+        if name == "conv_general_dilated":
+            kernel = eqn.invars[1].aval
+            given, made = (max(NARROW, channels) for channels in kernel.shape[2:])
+            products = (
+                math.prod(eqn.outvars[0].aval.shape[:3])
+                * math.prod(kernel.shape[:2])
+                * given
+                * made
+            )
+            self.cost += products / math.prod(params["lhs_dilation"])
+            return kernel.shape[0] // 2 * scale / params["lhs_dilation"][0]
+        if name == "slice" and params["strides"] is not None and max(params["strides"]) > 1:
+            return scale
+        if name == "dot_general":
+            # A resize: the map's height or width with a matrix of the filter's weights, bicubic at
+            # most.
+            if {eqn.invars[0].aval.ndim, eqn.invars[1].aval.ndim} != {2, 4}:
+                raise NotLocalError(
+                    "The network has a product over positions, which no tile can compute alone."
+                )
+            return 2 * 2.0 ** round(math.log2(self.height / max(eqn.invars[0].aval.shape[:3])))
+        seen = (
+            params.get("axes", params.get("dimensions", ()))
+            if name.startswith(("reduce", "arg"))
+            else ()
+        )
+        if name in _FAR or (x.ndim == 4 and isinstance(seen, tuple) and {1, 2} & set(seen)):
+            raise NotLocalError(
+                f"The network has a layer over all of the picture ({name}), which no tile can "
+                "compute alone."
+            )
+        return 0.0
+
+
+_FAR = frozenset(
+    {"cumsum", "cumprod", "cummax", "cummin", "sort", "fft", "gather", "scatter", "while", "scan"}
+) | {
+    "reduce_window",
+    "reduce_window_max",
+    "reduce_window_sum",
+    "select_and_gather_add",
+}
+
+
+# ----------------------------------------------------------------------------- maps, boxes and sums
+
+
+def _room(like: Any, folder: Path | None) -> np.ndarray:
+    """Space for a map of the whole picture: in memory, or a large one in a file of the folder,
+    which has no name and is gone when the map is, or the program, however it ends.
+    """
+    size = math.prod(like.shape) * like.dtype.itemsize
+    if size <= IN_MEMORY:
+        return np.empty(like.shape, like.dtype)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            # a full disk is an error here, and not a crash later
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, like.dtype, "w+", shape=like.shape)
+
+
+def _slices(box: Box, scale: float) -> tuple[slice, slice]:
+    top, bottom, left, right = (round(side / scale) for side in box)
+    return slice(top, bottom), slice(left, right)
+
+
+def _inside(part: Box, box: Box) -> Box:
+    return part[0] - box[0], part[1] - box[0], part[2] - box[2], part[3] - box[2]
+
+
+def _marked(part: Box, box: Box, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """1 for the rows, and for the columns, of a window's map that are its own, 0 for the others."""
+    marks = []
+    for own, length in zip(
+        _slices(_inside(part, box), scale), (box[1] - box[0], box[3] - box[2]), strict=True
+    ):
+        marks.append(np.zeros(round(length / scale), np.float32))
+        marks[-1][own] = 1
+    return marks[0], marks[1]
+
+
+def _sums(x: jax.Array, marks: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    count = jnp.sum(marks)
+    mean = jnp.sum(wide * marks, axis=(0, 1, 2)) / count
+    return count, mean, jnp.sum(jnp.square(wide - mean) * marks, axis=(0, 1, 2))
+
+
+def _together(
+    sums: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (1, 1, 1, C) of all parts from those of each (Chan, Golub and LeVeque
+    1983), in float64.
+    """
+    counts, means, squares = (
+        np.stack([np.asarray(s, np.float64) for s in column]) for column in zip(*sums, strict=True)
+    )
+    counts = counts[:, None]
+    mean = (counts * means).sum(0) / counts.sum()
+    variance = (squares.sum(0) + (counts * np.square(means - mean)).sum(0)) / counts.sum()
+    shape = (1, 1, 1, mean.size)
+    return mean.astype(np.float32).reshape(shape), variance.astype(np.float32).reshape(shape)

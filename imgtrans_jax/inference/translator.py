@@ -1,0 +1,172 @@
+"""A trained generator ready for pictures, whole or in tiles. Imports config, io, runtime and
+`tiling`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import Derived
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.inference.tiling import NotLocalError, Plan, largest_map
+from imgtrans_jax.io import images
+from imgtrans_jax.runtime import memory
+from imgtrans_jax.types import Direction, UserError
+
+TestMode = Literal["paper", "eval"]
+
+WHOLE_AT_MOST = 2 * 2**30
+"""Bytes; on a CPU a picture whose maps would need more goes through the network in tiles."""
+
+TILE = 512
+"""Pixels a side of a tile, unless --tile says otherwise: larger ones are slower, for they leave a
+CPU's caches.
+"""
+
+# of the largest one are in memory at once, as the compiler reports for the networks here
+_MAPS = 2.5
+
+# pixels of pictures of one size that go through the network at once, if the memory takes them
+_BATCH = {"cpu": 2**19}
+_BATCH_ELSEWHERE = 2**23
+
+
+class Translation:
+    """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture
+    by itself, compiled once for every shape. H and W are multiples of `multiple`.
+    """
+
+    def __init__(self, loaded: Generator, direction: Direction, test_mode: TestMode | None) -> None:
+        recipe = loaded.experiment.recipe
+        if not recipe.directions:
+            raise UserError(
+                f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead "
+                "of --input."
+            )
+        if direction not in recipe.directions:
+            raise UserError("This generator knows one direction; leave --direction out.")
+        if test_mode is not None:
+            if not hasattr(recipe, "test_mode"):
+                raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
+            recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
+        self.experiment, self.direction = loaded.experiment, direction
+        self.multiple: int = getattr(recipe.generator, "multiple", 4)
+        self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
+        self.function = lambda weights, x: recipe.translate(
+            weights["params"], weights["stats"], x, direction
+        )
+        self._plan: tuple[Any, ...] = ()  # the last shape, tile, and the plan for them
+        # In pix2pix's mode `paper` a picture's batch statistics are its own, whatever it is in one
+        # batch with.
+        self.whole = jax.jit(
+            lambda weights, x: jax.vmap(lambda one: self.function(weights, one[None])[0])(x)
+        )
+
+    def __call__(self, x: np.ndarray) -> jax.Array:
+        return self.whole(self.weights, x)
+
+    def padded(self, x: np.ndarray) -> np.ndarray:
+        """The same for any height and width: mirrored outwards to what the network takes, and cut
+        back; in tiles if the memory does not take it whole.
+        """
+        wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
+        tile = self.tile_for(*wide.shape[1:])
+        result = (
+            np.asarray(self(wide))
+            if not tile
+            else np.concatenate([self.in_tiles(one[None], tile) for one in wide])
+        )
+        enlarged = result.shape[1] // wide.shape[1]
+        return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
+
+    @property
+    def gives_arrays(self) -> bool:
+        """Whether its results have other channels than a picture can have."""
+        derived = isinstance(self.experiment.data, Derived)
+        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (
+            1,
+            3,
+            4,
+        )
+
+    def own_size(self) -> int | None:
+        """The one size that a U-Net knows which reduces its training pictures to one pixel, which
+        is said; else None.
+        """
+        trained_at = self.experiment.data.cut.crop_size
+        if not self.multiple >= trained_at > 0:
+            return None
+        print(
+            f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size "
+            "changes it."
+        )
+        return trained_at
+
+    def in_tiles(
+        self,
+        x: np.ndarray,
+        tile: int,
+        progress: Callable[[float], object] = lambda share: None,
+        folder: Path | None = None,
+    ) -> np.ndarray:
+        """The same for one picture (1, H, W, C), with bounded memory: large maps are in files of
+        the folder. Raises UserError for a network that has no tiles.
+        """
+        if self._plan[:2] != (x.shape, tile):
+            try:
+                self._plan = (
+                    x.shape,
+                    tile,
+                    Plan(self.function, self.weights, x.shape[1:], tile, self.multiple),
+                )
+            except NotLocalError as error:
+                raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
+        return self._plan[2](self.weights, x, progress, folder)
+
+    def tile_for(self, height: int, width: int, channels: int) -> int | None:
+        """The tile that a picture of this size needs here; None if the memory takes it whole."""
+        return None if self._memory_takes(height, width, channels) >= 1 else TILE
+
+    def at_once(self, height: int, width: int, channels: int) -> int:
+        """How many pictures of this size go through the network together."""
+        pixels = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
+        return max(
+            1, min(pixels // (height * width), int(self._memory_takes(height, width, channels)))
+        )
+
+    def _memory_takes(self, height: int, width: int, channels: int) -> float:
+        """How many pictures of this size the memory of the device takes at once."""
+        side = max(self.multiple, 64)
+        largest = self._largest(side, channels) * (height * width) / side**2
+        free = memory.free() or 2 * WHOLE_AT_MOST
+        allowed = min(WHOLE_AT_MOST, free // 2) if jax.default_backend() == "cpu" else free // 2
+        return allowed / (_MAPS * largest)
+
+    @functools.cache  # noqa: B019  (there is one of it in a program)
+    def _largest(self, side: int, channels: int) -> int:
+        return largest_map(self.function, self.weights, (side, side, channels))
+
+
+def compiled(
+    loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None
+) -> Translation:
+    """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe
+    has not got.
+    """
+    return Translation(loaded, direction, test_mode)
+
+
+def generator(
+    run: str | Path, direction: Direction, trust_code: bool = False
+) -> tuple[Translation, Experiment]:
+    """`compiled` for a run or a file, and its experiment."""
+    loaded = load_generator(run, trust_code)
+    return compiled(loaded, direction), loaded.experiment

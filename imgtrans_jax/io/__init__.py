@@ -1,0 +1,1 @@
+"""Files: pictures, JSON, what is written, and what is not written over."""

@@ -1,0 +1,17 @@
+"""Methods as values: a frozen dataclass of hyper-parameters with one pure method, `game()`."""
+
+from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.gan import GAN
+from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.methods.simgan import SimGAN
+from imgtrans_jax.methods.srgan import SRGAN
+
+__all__ = [
+    "GAN",
+    "SRGAN",
+    "CycleGAN",
+    "Pix2Pix",
+    "Recipe",
+    "SimGAN",
+]

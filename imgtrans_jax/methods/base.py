@@ -1,0 +1,76 @@
+"""What a method must say for itself, to be trained, shown and used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+import optax
+from flax import linen as nn
+
+from imgtrans_jax.engine.game import Game
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, UserError
+
+Sheets = Mapping[str, Mapping[str, np.ndarray]]
+"""By the sheet's name, columns by theirs: images (N, H, W, C), one a row."""
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """Hyper-parameters in, a Game out. Frozen dataclasses that name this class as their base have
+    all but its first three methods.
+
+    generator: what `translate` or `generate` applies. notes: what the method's terms mean, for the
+    page. directions: those that `translate` knows. extra: objectives of the user's own, (batch,
+    samples, logits, frozen) -> {name: weighted () array}.
+    """
+
+    notes: ClassVar[str] = "All terms carry their weights."
+
+    directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
+
+    generator: nn.Module
+    extra: tuple[Objective, ...]
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+        """The game of these hyper-parameters. Raises ValueError for values that make none."""
+        ...
+
+    def samples(self, params: Params, stats: Any, batch: Named) -> Named:
+        """What the report shows for test pictures; pure, to be jitted. `params` and `stats` are the
+        generator player's.
+        """
+        ...
+
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
+        """The test batch and its samples as sheets of pictures."""
+        ...
+
+    def frozen(self) -> Any:
+        """Weights that are never trained, as the objectives get them. Raises UserError if they
+        cannot be had.
+        """
+        return None
+
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
+        """Inputs (N, H, W, C) -> their translations in one of the `directions`; pure, to be
+        jitted.
+        """
+        raise UserError(f"A {type(self).__name__} run translates nothing.")
+
+    def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
+        """Pictures from nothing but random numbers and conditions y (N, d), one for each."""
+        raise UserError(
+            f"A {type(self).__name__} run changes pictures: use --input instead of --count."
+        )

@@ -1,0 +1,238 @@
+"""CycleGAN: unpaired translation between two domains (Zhu, Park, Isola and Efros 2017, arXiv
+1703.10593).
+
+Generators are `g_ab` (the paper's G: X -> Y) and `g_ba` (F); critics `d_a` and `d_b` are named by
+the domain they judge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+import optax
+from flax import linen as nn
+
+from imgtrans_jax.engine.game import Game, apply
+from imgtrans_jax.losses.adversarial import GanLoss, lsgan
+from imgtrans_jax.losses.compose import join, plus
+from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
+
+PerDirection = float | tuple[float, float]
+Distance = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Generators(nn.Module):
+    """Both generators and the applications of them that the loss needs; a flag at False leaves its
+    images out.
+
+    {"a": (N, H, W, C), "b": …} in [-1, 1] -> fake_b = G(a), rec_a = F(G(a)), fake_a = F(b), rec_b =
+    G(F(b)), idt_b = G(b) and idt_a = F(a).
+    """
+
+    g_ab: nn.Module
+    g_ba: nn.Module
+    rec_a: bool = True
+    rec_b: bool = True
+    idt_a: bool = False
+    idt_b: bool = False
+
+    def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
+        a, b = batch["a"], batch["b"]
+        # In the order of the authors' code, on which batch norm's running statistics depend.
+        samples = {"fake_b": self.g_ab(a, train)}
+        if self.rec_a:
+            samples["rec_a"] = self.g_ba(samples["fake_b"], train)
+        samples["fake_a"] = self.g_ba(b, train)
+        if self.rec_b:
+            samples["rec_b"] = self.g_ab(samples["fake_a"], train)
+        if self.idt_b:
+            samples["idt_b"] = self.g_ab(b, train)
+        if self.idt_a:
+            samples["idt_a"] = self.g_ba(a, train)
+        return samples
+
+
+class Critics(nn.Module):
+    """{"d_a": images of domain a, "d_b": …} -> logits under the same names."""
+
+    d_a: nn.Module
+    d_b: nn.Module
+
+    def __call__(self, views: Named, train: bool) -> dict[str, jax.Array]:
+        return {name: getattr(self, name)(views[name], train) for name in ("d_a", "d_b")}
+
+
+@dataclasses.dataclass(frozen=True)
+class CycleGAN(Recipe):
+    """The full objective (equation 3) and its training details (sections 4 and 7.1).
+
+    generator, critic: any modules (images, train) -> images and -> logits, cloned once for each
+    domain; nothing is shared. gan: the adversarial loss by name: lsgan, vanilla, hinge.
+    adversarial: weight of the adversarial terms; one number, or one for a->b and one for b->a.
+    cycle: lambda, for F(G(a)) ~ a and G(F(b)) ~ b (equation 2); identity: relative to it, G(b) ~ b
+    and F(a) ~ a (section 5.2, "photo generation from paintings"): the weight is identity * cycle of
+    that domain. Each may be 0 or a pair (a, b); images that only a zero term needs are not
+    computed.
+    distance: what ~ means: l1 (mean over pixels) or l1_sum.
+    halve_critic: the critics' losses times 1/2, the authors' "slow down D".
+    pool_size: generated images remembered for each critic; pool_groups: in how many independent
+    parts of equal size, which must be a multiple of the number of devices and divide the batch.
+    Results depend on it, not on the devices. ema: decay of a smoothed copy of the generators (0:
+    none), used for samples and by stylize.py. extra: objectives of your own, (batch, samples,
+    logits, frozen) -> {name: weighted () array}.
+
+    Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1].
+    """
+
+    notes: ClassVar[str] = (
+        "All terms carry their weights. cycle_a: how far the way to b and back ends from where "
+        "it began. identity_b: how much the translation to b changes a picture of b. gan_ab: how "
+        "little the translations to b convince the critic. d_b_real, d_b_fake: the critic of b "
+        "on real pictures and on translations; with lsgan it guesses where both are near 0.125."
+    )
+
+    directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
+
+    generator: nn.Module = ResNetGenerator()
+    critic: nn.Module = PatchGAN()
+    gan: GanLoss = lsgan
+    adversarial: PerDirection = 1.0
+    cycle: PerDirection = 10.0
+    identity: PerDirection = 0.5
+    distance: Distance = l1
+    halve_critic: bool = True
+    pool_size: int = 50
+    pool_groups: int = 1
+    ema: float = 0.0
+    extra: tuple[Objective, ...] = ()
+
+    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+        """The game of these hyper-parameters, with one optimiser for both generators and one for
+        both critics.
+
+        Raises ValueError for a negative weight.
+        """
+        if min(*_pair(self.adversarial), *_pair(self.cycle), *_pair(self.identity)) < 0:
+            raise ValueError("The weights adversarial, cycle and identity must not be negative.")
+        cycle_a, cycle_b = _pair(self.cycle)
+        identity_a, identity_b = _pair(self.identity)
+        generators = self._generators(
+            rec_a=cycle_a > 0,
+            rec_b=cycle_b > 0,
+            idt_a=identity_a * cycle_a > 0,
+            idt_b=identity_b * cycle_b > 0,
+        )
+        against = max(_pair(self.adversarial)) > 0
+        return Game(
+            generator=generators,
+            critic=Critics(self.critic.clone(), self.critic.clone()) if against else None,
+            fakes=_fakes,
+            reals=_reals,
+            g_objective=plus(self._fool, self._cycle, self._identity, *self.extra),
+            d_objective=self._judge,
+            g_tx=g_tx,
+            d_tx=d_tx,
+            pool_size=self.pool_size,
+            pool_groups=self.pool_groups,
+            ema=self.ema,
+        )
+
+    def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
+        """Translations and reconstructions of both domains, as for a report: no dropout, running
+        statistics.
+        """
+        return apply(self._generators(), params, stats, batch, None, train=False)[0]
+
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
+        return {
+            "a2b": {
+                "input": batch["a"],
+                "output": samples["fake_b"],
+                "reconstruction": samples["rec_a"],
+            },
+            "b2a": {
+                "input": batch["b"],
+                "output": samples["fake_a"],
+                "reconstruction": samples["rec_b"],
+            },
+        }
+
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
+        """(N, H, W, C) of one domain -> the other; `params` and `stats` are the whole generator
+        player's.
+        """
+        name = "g_ab" if direction == "a2b" else "g_ba"
+        return apply(
+            self.generator.clone(), params[name], stats.get(name, {}), images, None, train=False
+        )[0]
+
+    def _generators(
+        self, rec_a: bool = True, rec_b: bool = True, idt_a: bool = False, idt_b: bool = False
+    ) -> Generators:
+        return Generators(
+            self.generator.clone(), self.generator.clone(), rec_a, rec_b, idt_a, idt_b
+        )
+
+    def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        ab, ba = _pair(self.adversarial)
+        weighted = {"gan_ab": (ab, "d_b"), "gan_ba": (ba, "d_a")}
+        return {
+            term: weight * self.gan.generator(logits[critic])
+            for term, (weight, critic) in weighted.items()
+            if weight
+        }
+
+    def _cycle(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        weights = dict(zip("ab", _pair(self.cycle), strict=True))
+        return {
+            f"cycle_{x}": w * self.distance(samples[f"rec_{x}"], batch[x])
+            for x, w in weights.items()
+            if w
+        }
+
+    def _identity(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        pairs = zip("ab", _pair(self.identity), _pair(self.cycle), strict=True)
+        return {
+            f"identity_{x}": i * c * self.distance(samples[f"idt_{x}"], batch[x])
+            for x, i, c in pairs
+            if i * c
+        }
+
+    def _judge(self, real: Named, fake: Named) -> Terms:
+        scale = 0.5 if self.halve_critic else 1.0
+        return join(
+            *(
+                {
+                    f"{d}_real": scale * self.gan.real(real[d]),
+                    f"{d}_fake": scale * self.gan.fake(fake[d]),
+                }
+                for d in real
+            )
+        )
+
+
+def _pair(weight: PerDirection) -> tuple[float, float]:
+    return weight if isinstance(weight, tuple) else (weight, weight)
+
+
+def _fakes(batch: Named, samples: Named) -> dict[str, jax.Array]:
+    return {"d_a": samples["fake_a"], "d_b": samples["fake_b"]}
+
+
+def _reals(batch: Named) -> dict[str, jax.Array]:
+    return {"d_a": batch["a"], "d_b": batch["b"]}

@@ -1,0 +1,23 @@
+"""Learning-rate schedules, optimisers, the smoothed parameters, and the optimisers of pixels."""
+
+from imgtrans_jax.optim.adam import Adam
+from imgtrans_jax.optim.pixels import (
+    LBFGS,
+    GradientDescent,
+    PixelAdam,
+    PixelOptimizer,
+    SmoothedDescent,
+)
+from imgtrans_jax.optim.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    LinearDecay,
+    Schedule,
+    StepDecay,
+)
+
+__all__ = [
+    "LBFGS", "Adam", "Constant", "Cosine", "Exponential", "GradientDescent", "LinearDecay",
+    "PixelAdam", "PixelOptimizer", "Schedule", "SmoothedDescent", "StepDecay",
+]  # fmt: skip

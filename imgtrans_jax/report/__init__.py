@@ -1,0 +1,1 @@
+"""Pages and logs that a person looks at."""

@@ -1,0 +1,1 @@
+"""The process and its machine: console, clock, memory, signals, other processes."""

@@ -1,0 +1,192 @@
+"""Neural style transfer: the pixels of a picture, until its features are those of one and its Gram
+matrices those of another.
+
+Gatys, Ecker and Bethge 2016 (CVPR), with the controls of Gatys et al. 2017 and the coarse-to-fine
+practice of later code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from imgtrans_jax.losses.style import content_relative, gram, mean_variation, style_relative
+from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
+from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
+from imgtrans_jax.types import Dtype, Objective, Opens, Params, Terms, UnitImages, Weights
+
+ContentLoss = Callable[[jax.Array, jax.Array], jax.Array]
+StyleLoss = Callable[[jax.Array, jax.Array, int], jax.Array]
+Variation = Callable[[jax.Array], jax.Array]
+LayerWeights = Callable[[int], tuple[float, ...]]
+
+Regions = tuple[Mapping[str, jax.Array], ...]
+"""For each region of the picture {layer: (1, C, C) mean Gram matrix wanted there}."""
+
+
+def equal(count: int) -> tuple[float, ...]:
+    """Every layer the same."""
+    return (1 / count,) * count
+
+
+def by_depth(count: int) -> tuple[float, ...]:
+    """Every layer half of the one before it; they sum to 1."""
+    return tuple(2.0 ** (count - 1 - i) / (2**count - 1) for i in range(count))
+
+
+@dataclasses.dataclass(frozen=True)
+class Gatys:
+    """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over
+    pixels (equation 7).
+
+    weights: the network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. pooling:
+    `average` is the paper's. content_layers, style_layers: by name. content_loss: content_relative,
+    _sum, _half (the paper's) or _mean. style_loss: style_relative, _raw, _normalised (the paper's)
+    or _mean. Relative losses are 1 for a black network, so that weights mean the same for every
+    network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
+    mean_variation or total_variation (a sum).
+    colours: the result has those of the `style`; or it keeps the `content`'s, by giving them to the
+    style before (mean and covariance); or it keeps the content's chroma and takes only `luminance`
+    from the style. recolour: with `style`, the content's features are those of the content in the
+    style's colours; False is the paper's. style_scale: size of the strokes; at 1 the style picture
+    is taken at the area of the content. optimizer: LBFGS, PixelAdam or GradientDescent. scales:
+    sizes of the picture from coarse to fine, relative to the last; steps: gradient evaluations at
+    each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
+    """
+
+    weights: Weights = "embedded"
+    pooling: Pooling = "max"
+    dtype: Dtype = "float32"
+    content_layers: tuple[str, ...] = ("relu4_2",)
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    layer_weights: LayerWeights = equal
+    content_loss: ContentLoss = content_relative
+    style_loss: StyleLoss = style_relative
+    tv_loss: Variation = mean_variation
+    content_weight: float = 0.25
+    style_weight: float = 1.0
+    tv_weight: float = 0.0
+    colours: Literal["style", "content", "luminance"] = "style"
+    recolour: bool = True
+    style_scale: float = 1.0
+    optimizer: PixelOptimizer = LBFGS()
+    scales: tuple[float, ...] = (0.25, 0.5, 1.0)
+    steps: tuple[int, ...] = (100, 100, 100)
+    start: Annotated[str, Opens("content|noise")] = "content"
+    seed: int = 0
+
+    def network(self, depth: Depth, *groups: tuple[str, ...]) -> VGG:
+        """With the layers of all groups, each once. Raises ValueError for one that the network
+        lacks.
+        """
+        layers = tuple(dict.fromkeys(layer for group in groups for layer in group))
+        check_layers(layers, depth)
+        return VGG(depth, layers, self.pooling, self.dtype)
+
+    def content_targets(
+        self, depth: Depth, params: Params, image: UnitImages
+    ) -> dict[str, jax.Array]:
+        """{layer: features wanted}."""
+        return apply(self.network(depth, self.content_layers), params, image)
+
+    def style_targets(
+        self, depth: Depth, params: Params, styles: Sequence[UnitImages], weights: Sequence[float]
+    ) -> dict[str, jax.Array]:
+        """{layer: (1, C, C) the weighted mean of the styles' Gram matrices, each by its number of
+        positions}.
+
+        To blend the matrices is to blend the losses: the sum of squares to several targets has its
+        minimum at their mean.
+        """
+        network = self.network(depth, self.style_layers)
+        total: dict[str, jax.Array] = {}
+        for style, weight in zip(styles, weights, strict=True):
+            for layer, features in apply(network, params, style).items():
+                mean = weight / sum(weights) * gram(features) / positions(features)
+                total[layer] = total[layer] + mean if layer in total else mean
+        return total
+
+    def weighting(self) -> dict[str, float]:
+        """The weights that are not 0, by term; what they weight is not computed otherwise."""
+        weights = {"content": self.content_weight, "style": self.style_weight, "tv": self.tv_weight}
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def objective(self, depth: Depth) -> Objective:
+        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content
+        (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for each
+        region, or none for one region that is all of the picture.
+
+        The Gram matrices wanted are scaled to as many positions as the image has, since the
+        equations take them as sums.
+        """
+        content_layers = self.content_layers if self.content_weight else ()
+        style_layers = self.style_layers if self.style_weight else ()
+        network = self.network(depth, content_layers, style_layers)
+        shares = self.layer_weights(len(style_layers)) if style_layers else ()
+
+        def style(
+            features: Mapping[str, jax.Array],
+            wanted: Mapping[str, jax.Array],
+            masks: Mapping[str, jax.Array] | None,
+        ):
+            losses = []
+            for layer, share in zip(style_layers, shares, strict=True):
+                mask = None if masks is None else masks[layer]
+                # A mask's positions are a traced number, so both matrices are scaled to the layer's
+                # whole.
+                whole = positions(features[layer])
+                fill = 1.0 if mask is None else whole / jnp.maximum(jnp.sum(mask), 1e-3)
+                found = gram(features[layer], mask) * fill
+                losses.append(share * self.style_loss(found, wanted[layer] * whole, whole))
+            return sum(losses[1:], start=losses[0])
+
+        def terms(image: UnitImages, frozen: Any, key: jax.Array) -> Terms:
+            features = apply(network, frozen["params"], image)
+            weights = frozen["weights"]
+            named: Terms = {}
+            if self.content_weight:
+                losses = [
+                    self.content_loss(features[layer], frozen["content"][layer])
+                    for layer in content_layers
+                ]
+                named["content"] = (
+                    weights["content"] * sum(losses[1:], start=losses[0]) / len(losses)
+                )
+            if self.style_weight:
+                masks = frozen["masks"] or (None,) * len(frozen["styles"])
+                regions = zip(frozen["styles"], masks, frozen["shares"], strict=True)
+                losses = [share * style(features, wanted, mask) for wanted, mask, share in regions]
+                named["style"] = weights["style"] * sum(losses[1:], start=losses[0])
+            if self.tv_weight:
+                named["tv"] = weights["tv"] * self.tv_loss(image)
+            return named
+
+        return terms
+
+    def masks(self, depth: Depth, mask: jax.Array) -> dict[str, jax.Array]:
+        """A region (h, w, 1) in [0, 1] of the picture, at the size of every style layer."""
+        network = self.network(depth, self.style_layers)
+        shapes = jax.eval_shape(
+            lambda key, x: network.init_with_output(key, x)[0],
+            jax.random.key(0),
+            jnp.zeros((1, *mask.shape[:2], 3)),
+        )
+        return {
+            layer: jax.image.resize(mask, (*s.shape[1:3], 1), "linear", antialias=True)
+            for layer, s in shapes.items()
+        }
+
+
+def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Array]:
+    """The features of images, {layer: (N, h, w, C)}."""
+    features: Any = network.apply(params, images)
+    return features
+
+
+def positions(features: jax.Array) -> int:
+    """h * w of (N, h, w, C)."""
+    return features.shape[1] * features.shape[2]

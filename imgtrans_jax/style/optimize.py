@@ -1,0 +1,252 @@
+"""optimise_image: the pixels of an image against an objective, with the networks frozen. Gatys and
+Deep Dream share it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from imgtrans_jax.losses.compose import total
+from imgtrans_jax.optim.pixels import PixelOptimizer
+from imgtrans_jax.types import Objective, Terms, UnitImages
+
+# of the range, root mean square: the first step of a searching optimiser, which knows no scale yet
+FIRST_STEP = 0.01
+SUFFICIENT = 1e-4  # Armijo's constant (Nocedal and Wright 2006, equation 3.4)
+FAR = 10.0  # times the best loss, at CHECK_EVERY checks: diverged
+CHECK_EVERY = 10
+
+Watch = Callable[[int, dict[str, float], UnitImages], None]
+Each = Callable[[int], bool]
+
+
+class Walk(struct.PyTreeNode):
+    """Where an optimisation stands: at `image`, about to try `image + scale * direction`."""
+
+    image: jax.Array
+    loss: jax.Array  # () at image
+    direction: jax.Array
+    slope: jax.Array  # () gradient times direction
+    scale: jax.Array  # ()
+    opt: Any
+    tried: jax.Array  # () int32, evaluations so far
+    best: jax.Array
+    best_loss: jax.Array
+    best_at: jax.Array  # () int32, which evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimised:
+    """image: the best that was seen; last: where the run stopped. history: every term and the
+    `total` at each evaluation. best_at: which one the best was, from 0. diverged: the evaluation at
+    which the loss had exploded, and the run was ended; None if it never did.
+    """
+
+    image: UnitImages
+    last: UnitImages
+    history: dict[str, np.ndarray]
+    best_at: int
+    diverged: int | None
+
+
+def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> Walk:
+    """At `image`, before the first evaluation, which will be of the image itself."""
+    infinite = jnp.full((), jnp.inf, image.dtype)
+    zero = jnp.zeros((), image.dtype)
+    return Walk(
+        image=image,
+        loss=infinite,
+        direction=jnp.zeros_like(image),
+        slope=zero,
+        scale=zero,
+        opt=optimizer.transformation(steps).init(image),
+        tried=jnp.zeros((), jnp.int32),
+        best=image,
+        best_loss=infinite,
+        best_at=jnp.zeros((), jnp.int32),
+    )
+
+
+def step(
+    objective: Objective, optimizer: PixelOptimizer, steps: int, clip: bool, walk: Walk, frozen: Any
+) -> tuple[Walk, Terms]:
+    """One evaluation of `objective(image, frozen, key)` and its gradient; and one step, unless a
+    line search refuses it.
+
+    The line search backtracks over evaluations rather than within one: nothing is computed twice,
+    there is one program for all, and no convolution inside a `while`, which XLA:CPU would run
+    several times slower.
+    """
+
+    def loss(image: jax.Array) -> tuple[jax.Array, Terms]:
+        terms = objective(image, frozen, jax.random.fold_in(jax.random.key(0), walk.tried))
+        return total(terms), terms
+
+    candidate = walk.image + walk.scale * walk.direction
+    if clip:
+        candidate = jnp.clip(candidate, 0, 1)
+    (value, terms), gradient = jax.value_and_grad(loss, has_aux=True)(candidate)
+    better = value < walk.best_loss
+    walk = walk.replace(
+        tried=walk.tried + 1,
+        best=jnp.where(better, candidate, walk.best),
+        best_loss=jnp.where(better, value, walk.best_loss),
+        best_at=jnp.where(better, walk.tried, walk.best_at),
+    )
+    take = functools.partial(_take, optimizer, steps, candidate, value, gradient)
+    if optimizer.searches:
+        enough = value <= walk.loss + SUFFICIENT * walk.scale * walk.slope
+        walk = jax.lax.cond(enough, take, functools.partial(_shorten, value), walk)
+    else:
+        walk = take(walk)
+    return walk, terms | {"total": value}
+
+
+def _take(
+    optimizer: PixelOptimizer,
+    steps: int,
+    candidate: jax.Array,
+    value: jax.Array,
+    gradient: jax.Array,
+    walk: Walk,
+) -> Walk:
+    direction: Any
+    direction, opt = optimizer.transformation(steps).update(gradient, walk.opt, candidate)
+    scale = jnp.ones_like(walk.scale)
+    slope = jnp.vdot(gradient, direction)
+    if optimizer.searches:
+        # Where the curvature was negative the direction may point up; then, and at first, straight
+        # down by a known length.
+        blind = (slope >= 0) | jnp.isinf(walk.loss) | ~jnp.isfinite(slope)
+        direction = jnp.where(blind, -gradient, direction)
+        slope = jnp.where(blind, -jnp.vdot(gradient, gradient), slope)
+        length = jnp.sqrt(jnp.mean(jnp.square(direction)))
+        scale = jnp.where(
+            blind, FIRST_STEP / jnp.maximum(length, jnp.finfo(length.dtype).tiny), scale
+        )
+    return walk.replace(
+        image=candidate, loss=value, direction=direction, slope=slope, scale=scale, opt=opt
+    )
+
+
+def _shorten(value: jax.Array, walk: Walk) -> Walk:
+    """The minimum of the parabola through both losses and the slope, between a tenth and a half of
+    the scale.
+    """
+    curvature = value - walk.loss - walk.scale * walk.slope
+    fraction = jnp.nan_to_num(-walk.scale * walk.slope / (2 * curvature), nan=0.1)
+    return walk.replace(scale=walk.scale * jnp.clip(fraction, 0.1, 0.5))
+
+
+def compile_step(
+    objective: Objective,
+    image: Any,
+    frozen: Any,
+    optimizer: PixelOptimizer,
+    steps: int,
+    clip: bool = True,
+) -> Callable[[Walk, Any], tuple[Walk, Terms]]:
+    """The compiled step for images and frozen arrays of these shapes; its first argument's memory
+    is taken over.
+    """
+    one = functools.partial(step, objective, optimizer, steps, clip)
+    like = jax.eval_shape(functools.partial(start, optimizer=optimizer, steps=steps), image)
+    return jax.jit(one, donate_argnums=0).lower(like, frozen).compile()
+
+
+def optimise_many(
+    objective: Objective,
+    image: jax.typing.ArrayLike,
+    frozen: Mapping[str, Any],
+    varied: Mapping[str, Any],
+    optimizer: PixelOptimizer,
+    steps: int,
+    *,
+    clip: bool = True,
+    watch: Callable[[int], object] | None = None,
+) -> tuple[UnitImages, dict[str, np.ndarray]]:
+    """The same optimisation many times side by side, in one program: `varied` has the entries of
+    `frozen` that differ, with a leading axis of R. Returns the best images (R, N, H, W, 3), and the
+    terms of each evaluation, (steps, R).
+    """
+    one = functools.partial(step, objective, optimizer, steps, clip)
+    everything = {**frozen, **varied}
+    axes = {name: 0 if name in varied else None for name in everything}
+    count = jax.tree.leaves(varied)[0].shape[0]
+    program = jax.jit(jax.vmap(one, in_axes=(0, axes)), donate_argnums=0)
+    begin = jax.vmap(lambda _: start(jnp.asarray(image), optimizer, steps))
+    walks = jax.jit(begin)(jnp.arange(count))
+    history: list[Terms] = []
+    for number in range(1, steps + 1):
+        walks, terms = program(walks, everything)
+        history.append(terms)
+        if watch and number % CHECK_EVERY == 0:
+            jax.block_until_ready(terms)
+            watch(number)
+    rows = jax.device_get(history)
+    return walks.best, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def optimise_image(
+    objective: Objective,
+    image: jax.typing.ArrayLike,
+    frozen: Any,
+    optimizer: PixelOptimizer,
+    steps: int,
+    *,
+    clip: bool = True,
+    watch: Watch | None = None,
+    each: Each | None = None,
+    compiled: Callable[[Walk, Any], tuple[Walk, Terms]] | None = None,
+) -> Optimised:
+    """Minimises `objective(image, frozen, key) -> Terms` over the pixels of `image`, (N, H, W, 3),
+    in `steps` gradient evaluations. The key is another one each time, for objectives that shift or
+    crop at random.
+
+    frozen: everything else that the objective needs: parameters, targets, weights. It is an
+    argument of the compiled program, so that other values of the same shapes need no other program;
+    pass `compiled`, from `compile_step`, to use it again. clip: keep the pixels in [0, 1].
+    watch(evaluation, terms, image): called after every CHECK_EVERY evaluations. each(evaluation) ->
+    bool: called when the evaluation before is done and this one is under way, so that the device
+    never waits for it; True ends the run after this one.
+    The best image is returned, and the run ends early where the loss has exploded or is no longer
+    finite.
+    """
+    compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
+    # buffers of their own, to be donated
+    walk = jax.jit(functools.partial(start, optimizer=optimizer, steps=steps))(image)
+    history: list[Terms] = []
+    diverged = None
+    far = 0
+    ending = False
+    for number in range(1, steps + 1):
+        walk, terms = compiled(walk, frozen)
+        if each:
+            jax.block_until_ready(history[-1:])
+            ending = each(number)
+        history.append(terms)
+        if ending:
+            break
+        if number % CHECK_EVERY and number != steps:
+            continue
+        now = {name: float(value) for name, value in jax.device_get(terms).items()}
+        if watch:
+            watch(number, now, walk.best)
+        best = float(walk.best_loss)
+        # A line search tries far and infinite places too, and comes back from them, if it ever saw
+        # a finite one.
+        far = 0 if optimizer.searches or now["total"] <= FAR * abs(best) else far + 1
+        if far >= 2 or not np.isfinite(best if optimizer.searches else now["total"]):
+            diverged = number
+            break
+    rows = jax.device_get(history)
+    joined = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Optimised(walk.best, walk.image, joined, int(walk.best_at), diverged)

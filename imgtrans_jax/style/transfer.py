@@ -1,0 +1,473 @@
+"""Style transfer from files to files: a picture, or a folder of frames, in the look of others. Read
+from top to bottom.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imgtrans_jax.data import sample_pictures
+from imgtrans_jax.io import color, images
+from imgtrans_jax.io.files import make_folder, refuse_existing
+from imgtrans_jax.models.vgg import Depth
+from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
+from imgtrans_jax.runtime.console import say_here, say_once, sentence
+from imgtrans_jax.runtime.signals import Stop
+from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.style.optimize import Optimised, optimise_image
+from imgtrans_jax.style.workspace import (
+    LEAST,
+    SMALLEST,
+    Compiled,
+    Job,
+    Made,
+    Progress,
+    compiled_for,
+    in_and_out,
+    to_area,
+    unit,
+    work,
+    working_size,
+)
+from imgtrans_jax.types import UserError
+from imgtrans_jax.weights.vgg import load_vgg
+
+SAME_SCENE = 0.12  # mean absolute difference, of [0, 1], between two frames of one scene
+SAMPLE_SIZE = 320  # pixels of the shorter side: a minute and a half on two CPU cores
+STRETCHED = 1.02  # a mask's aspect, by the picture's, from which it is said
+FEW = 0.005  # of the picture; so much in no mask, or in several, is not worth a word
+FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
+
+
+def stylise(
+    recipe: Gatys,
+    content: str | Path,
+    styles: Sequence[str | Path],
+    out: str | Path,
+    *,
+    style_weights: Sequence[float] = (),
+    masks: Sequence[str | Path] = (),
+    size: int | None = None,
+    overwrite: bool = False,
+    stop: Stop | None = None,
+) -> list[Path]:
+    """Gives the content picture, or every picture of a folder, the look of the styles; returns the
+    files written.
+
+    Results have their content's size. size: the shorter side that is optimised; by default the
+    picture's own, up to MOST_PIXELS in all. style_weights: one for each style. masks: one grey
+    picture for each style, white where it goes. The pictures of a folder are frames, in order of
+    their names: one that is like the frame before starts from its result; what cannot be read or
+    written is named at the end (LeftOutError), and results that are there stay. overwrite: replaces
+    results that are there; what is read is never replaced. stop: the context for signals that the
+    caller has entered. Raises UserError for anything the user can mend, and Interrupted after a
+    signal, with what was reached so far written.
+    """
+    content, out = Path(content), Path(out)
+    pictures = [] if recipe.start in ("content", "noise") else [recipe.start]
+    read = [*styles, *masks, *pictures, recipe.weights]
+    pairs = in_and_out(content, out, "_".join(Path(s).stem for s in styles), read, overwrite)
+    transfer = StyleTransfer(recipe, styles, style_weights, masks, size)
+    with contextlib.ExitStack() as held:
+        return work(
+            Film(transfer), content, out, pairs, stop or held.enter_context(Stop()), overwrite
+        )
+
+
+def stylise_samples(
+    recipe: Gatys,
+    out: str | Path,
+    size: int | None = None,
+    overwrite: bool = False,
+    stop: Stop | None = None,
+) -> list[Path]:
+    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees
+    first. With the name of a picture as `out` that is the result, and the others lie beside it. Of
+    a folder the sample is made anew each time.
+
+    Raises UserError as `stylise` does.
+    """
+    out = Path(out)
+    named = out.suffix.lower() in images.WRITABLE
+    folder, target = (out.parent, out) if named else (out, out / "sample_result.png")
+    refuse_existing(*((target,) if named else ()), overwrite=overwrite)
+    make_folder(folder, "--out")
+    say_here("No --content and --style: a sample photograph after a painting that is drawn for it.")
+    content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
+    photograph = sample_pictures.photograph()
+    height, width = photograph.shape[:2]
+    images.write_picture(
+        content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
+    )
+    images.write_picture(style, sample_pictures.painting())
+    (result,) = stylise(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
+    return [result, content, style]
+
+
+class Film:
+    """Picture after picture; one that is like the one before starts from its result."""
+
+    def __init__(self, transfer: StyleTransfer) -> None:
+        self.transfer = transfer
+        self.done: Done | None = None
+        self.source: Path | None = None  # of what is done
+
+    def __call__(self, picture: np.ndarray, job: Job) -> Made:
+        if job.before is not None and job.before[0] != self.source:  # it was done by another run
+            self.done = self.transfer.recalled(*job.before)
+        done, missing = self.transfer(picture, self.done, job)
+        if not missing:
+            self.done, self.source = done, job.source
+        return Made(done.result, missing)
+
+
+class Done(NamedTuple):
+    """A picture at the size that was optimised, and its stylised form: (H, W, 3) unit float32."""
+
+    content: np.ndarray
+    result: np.ndarray
+
+
+class Aims(NamedTuple):
+    """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H,
+    W, 1), or no regions.
+    """
+
+    content: np.ndarray
+    styles: tuple[np.ndarray, ...]
+    masks: tuple[np.ndarray, ...]
+
+
+class StyleTransfer:
+    """The network, the styles and the compiled programs of one recipe, kept from picture to
+    picture.
+    """
+
+    def __init__(
+        self,
+        recipe: Gatys,
+        styles: Sequence[str | Path],
+        style_weights: Sequence[float] = (),
+        masks: Sequence[str | Path] = (),
+        size: int | None = None,
+    ) -> None:
+        _check(recipe, styles, style_weights, masks)
+        self.recipe, self.size = recipe, size
+        self.styles = [unit(images.read_picture(path)) for path in styles]
+        self.masks = [_read_mask(path) for path in masks]
+        self.names_of_masks = [str(path) for path in masks]
+        self.said_of_masks: set[tuple[int, int]] = set()
+        self.style_weights = list(style_weights) or [1.0] * len(styles)
+        self.start = (
+            None
+            if recipe.start in ("content", "noise")
+            else unit(images.read_picture(recipe.start))
+        )
+        for path, picture in zip(styles, self.styles, strict=True):
+            if min(picture.shape[:2]) < LEAST:
+                raise UserError(
+                    f"The style {path} is smaller than {LEAST} pixels a side; choose a larger one."
+                )
+        self.depth: Depth
+        self.depth, params = load_vgg(recipe.weights)
+        self.params = jax.device_put(params)
+        with sentence():
+            recipe.network(self.depth, recipe.content_layers, recipe.style_layers)
+            self.objective = recipe.objective(self.depth)
+        self._content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
+        self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
+        self.programs: dict[tuple[int, ...], Compiled] = {}
+
+    def __call__(
+        self, picture: np.ndarray, before: Done | None = None, job: Job | None = None
+    ) -> tuple[Done, str]:
+        """A picture, as read, at the size that is optimised, and its stylised form; and, if the job
+        was stopped on the way, the flags that go on from there.
+
+        before: the frame before, to start from if both are of one scene. Raises UserError for a
+        picture that is too small, or too large for the memory, before any work is done.
+        """
+        content = self._seen(picture)
+        height, width = content.shape[:2]
+        if (height, width) not in self.said_of_masks:
+            self.said_of_masks.add((height, width))
+            _say_of_masks(self.names_of_masks, self.masks, height, width)
+        image = None
+        if before is not None and _same_scene(before.content, content):
+            image = before.result
+        elif before is not None:
+            say_here("A new scene: it starts anew.")
+        plan = self._plan(height, width, warm=image is not None)
+        stages = [self._aims(content, h, w) for (h, w), _ in plan]
+        # the largest first: it may not fit
+        for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):
+            self._compile(aims, steps)
+        missing = ""
+        with Progress(plan, job) as progress:
+            for aims, ((h, w), steps) in zip(stages, plan, strict=True):
+                image = self._start(aims) if image is None else images.resize(image, h, w)
+                frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
+                optimizer = self.recipe.optimizer
+                found = optimise_image(
+                    self.objective,
+                    image[None],
+                    frozen,
+                    optimizer,
+                    steps,
+                    watch=progress,
+                    each=progress.each,
+                    compiled=compiled,
+                )
+                _say_if_diverged(found, optimizer)
+                image = np.asarray(found.image[0])
+                if stopped := progress.ended():
+                    missing = self._missing(*stopped, job)
+                    break
+        assert image is not None, "a plan has at least one size"
+        kept = self.recipe.colours == "luminance"
+        image = images.resize(image, height, width)
+        return Done(content, color.with_luminance(content, image) if kept else image), missing
+
+    def recalled(self, source: Path, result: Path) -> Done | None:
+        """A frame that another run has done, from its files; None if they cannot be read."""
+        try:
+            content = self._seen(images.read_picture(source))
+            return Done(
+                content, images.resize(unit(images.read_picture(result)), *content.shape[:2])
+            )
+        except UserError:
+            return None
+
+    def _seen(self, picture: np.ndarray) -> np.ndarray:
+        return unit(images.resize(picture, *working_size(picture, self.size)))
+
+    def _missing(self, sizes: int, steps: int, job: Job | None) -> str:
+        """The flags that go on from a result: its path as the start, and the sizes and steps that
+        are left.
+        """
+        scales, counts = (
+            self.recipe.scales[-sizes:],
+            (steps, *self.recipe.steps[len(self.recipe.steps) - sizes + 1 :]),
+        )
+        start = shlex.quote(str(job.target)) if job else "PICTURE"
+        listed = [",".join(f"{x:g}" for x in values) for values in (scales, counts)]
+        return f"--config.start={start} --config.scales={listed[0]} --config.steps={listed[1]}"
+
+    def _plan(self, height: int, width: int, warm: bool) -> list[tuple[tuple[int, int], int]]:
+        """The sizes to go through and the steps at each; the last alone for a frame that has a
+        start.
+        """
+        scales, steps = self.recipe.scales, self.recipe.steps
+        if warm:
+            return [((height, width), max(1, round(FRAME_STEPS * steps[-1])))]
+        sizes = [
+            (max(1, round(height * s / scales[-1])), max(1, round(width * s / scales[-1])))
+            for s in scales
+        ]
+        plan = list(zip(sizes, steps, strict=True))
+        worked = [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
+        if len(worked) < len(plan):
+            say_once(
+                f"At {width}x{height} only the last {len(worked)} of {len(plan)} sizes are "
+                f"worked: the others would be under {SMALLEST} pixels. A larger --size has more "
+                "of the large forms."
+            )
+        return worked
+
+    def _aims(self, content: np.ndarray, height: int, width: int) -> Aims:
+        """At one size: the pictures whose features are wanted, and where."""
+        aimed = images.resize(content, height, width)
+        styles = [
+            to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles
+        ]
+        masks = [images.resize(mask, height, width) for mask in self.masks]
+        if self.recipe.colours == "luminance":
+            aimed = color.luminance(aimed)
+            styles = [_like(color.luminance(style), aimed) for style in styles]
+        elif self.recipe.colours == "content":
+            styles = [_like(style, aimed) for style in styles]
+        elif self.recipe.recolour:
+            aimed = _recoloured(aimed, styles, self.style_weights, masks)
+        return Aims(aimed[None], tuple(style[None] for style in styles), tuple(masks))
+
+    def _start(self, aims: Aims) -> np.ndarray:
+        height, width = aims.content.shape[1:3]
+        if self.recipe.start == "noise":
+            return (
+                np.random.default_rng(self.recipe.seed)
+                .uniform(size=(height, width, 3))
+                .astype(np.float32)
+            )
+        return aims.content[0] if self.start is None else images.resize(self.start, height, width)
+
+    def _frozen(self, aims: Aims) -> dict[str, Any]:
+        """What the objective needs besides the image."""
+        recipe, weights = self.recipe, self.style_weights
+        if aims.masks:  # every style has a region, and its Gram matrix for itself
+            regions = tuple(
+                self._style_targets(self.params, [style], [1.0]) for style in aims.styles
+            )
+            shares = [weight / sum(weights) for weight in weights]
+        else:
+            regions = (self._style_targets(self.params, list(aims.styles), weights),)
+            shares = [1.0]
+        return {
+            "params": self.params,
+            "weights": {name: jnp.float32(weight) for name, weight in recipe.weighting().items()},
+            "content": self._content_targets(self.params, aims.content)
+            if recipe.content_weight
+            else {},
+            "styles": regions,
+            "shares": tuple(jnp.float32(share) for share in shares),
+            "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
+        }
+
+    def _compile(self, aims: Aims, steps: int) -> None:
+        """From shapes alone, so that what does not fit is known before anything is computed."""
+        height, width = aims.content.shape[1:3]
+        if (height, width, steps) not in self.programs:
+            image = jax.ShapeDtypeStruct(aims.content.shape, jnp.float32)
+            frozen = jax.eval_shape(lambda: self._frozen(aims))
+            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, steps)
+            self.programs[height, width, steps] = compiled
+
+
+def _check(
+    recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]
+) -> None:
+    if not styles:
+        raise UserError("Which style? Give --style=PICTURE, once or several times.")
+    for path in styles:
+        if Path(path).is_dir():
+            raise UserError(
+                f"--style={path} is a folder; give one picture, or several times --style=PICTURE."
+            )
+    if style_weights and len(style_weights) != len(styles):
+        raise UserError(
+            f"{len(style_weights)} style weights were given for {len(styles)} styles; give one "
+            "for each."
+        )
+    if style_weights and not (
+        all(0 <= weight < math.inf for weight in style_weights) and sum(style_weights)
+    ):
+        raise UserError("Style weights must be numbers, not negative, nor all 0.")
+    if not all(
+        math.isfinite(weight)
+        for weight in (recipe.content_weight, recipe.style_weight, recipe.tv_weight)
+    ):
+        raise UserError(
+            "config.content_weight, config.style_weight and config.tv_weight must be finite "
+            "numbers."
+        )
+    if masks and len(masks) != len(styles):
+        raise UserError(
+            f"{len(masks)} masks were given for {len(styles)} styles; give one for each."
+        )
+    if len(recipe.scales) != len(recipe.steps) or not recipe.scales:
+        raise UserError(
+            f"config.scales has {len(recipe.scales)} entries and config.steps "
+            f"{len(recipe.steps)}; give a number of steps for each scale."
+        )
+    if min(recipe.steps) < 1 or min(recipe.scales) <= 0 or recipe.style_scale <= 0:
+        raise UserError("config.steps, config.scales and config.style_scale must be above 0.")
+    if (
+        min(recipe.content_weight, recipe.style_weight, recipe.tv_weight) < 0
+        or not recipe.weighting()
+    ):
+        raise UserError(
+            "The weights content_weight, style_weight and tv_weight must not be negative, nor "
+            "all 0."
+        )
+
+
+def _read_mask(path: str | Path) -> np.ndarray:
+    """(H, W, 1): how bright, times how opaque. Raises UserError for one that is black
+    everywhere.
+    """
+    picture = unit(images.read_picture(path, channels=4))
+    mask = color.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
+    if mask.max() < 0.5:
+        raise UserError(
+            f"The mask {path} is nowhere white, or transparent where it is, so that its style "
+            "would go nowhere: paint white where it is to go, or leave this --mask and its "
+            "--style out."
+        )
+    return mask
+
+
+def _say_of_masks(
+    names: Sequence[str], masks: Sequence[np.ndarray], height: int, width: int
+) -> None:
+    """What becomes of masks of another form than the picture, of what no mask covers, and of what
+    several do.
+    """
+    if not masks:
+        return
+    for name, mask in zip(names, masks, strict=True):
+        h, w = mask.shape[:2]
+        if not 1 / STRETCHED < (w / h) / (width / height) < STRETCHED:
+            say_here(
+                f"The mask {name} is {w}x{h}, of another form than the picture: it is stretched "
+                "over all of it."
+            )
+    covered = sum(images.resize(mask, height, width) for mask in masks)
+    bare, shared = float(np.mean(covered < 0.5)), float(np.mean(covered > 1.5))
+    if bare > FEW:
+        say_here(
+            f"{bare:.0%} of the picture are in no mask: no style goes there, and the content stays."
+        )
+    if shared > FEW:
+        say_here(f"{shared:.0%} of the picture are in several masks: their styles mix there.")
+
+
+def _recoloured(
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    weights: Sequence[float],
+    masks: Sequence[np.ndarray],
+) -> np.ndarray:
+    """The content with the colours of the styles, where they go. It is what the content's features
+    are taken of: a picture that has to keep a blue sky's features and get a red one's colours ends
+    between the two.
+    """
+    if not masks:
+        target = color.blend([color.statistics(style) for style in styles], weights)
+        return np.clip(color.match(content, color.statistics(content), target), 0, 1)
+    result, covered = np.zeros_like(content), np.zeros_like(masks[0])
+    for style, mask in zip(styles, masks, strict=True):
+        matched = color.match(content, color.statistics(content, mask), color.statistics(style))
+        result, covered = result + mask * np.clip(matched, 0, 1), covered + mask
+    return (result / np.maximum(covered, 1) + content * np.maximum(1 - covered, 0)).astype(
+        np.float32
+    )
+
+
+def _like(style: np.ndarray, content: np.ndarray) -> np.ndarray:
+    return np.clip(color.match(style, color.statistics(style), color.statistics(content)), 0, 1)
+
+
+def _same_scene(before: np.ndarray, now: np.ndarray) -> bool:
+    if before.shape != now.shape:
+        return False
+    small = [images.resize(frame, 32, 32) for frame in (before, now)]
+    return float(np.mean(np.abs(small[0] - small[1]))) < SAME_SCENE
+
+
+def _say_if_diverged(found: Optimised, optimizer: PixelOptimizer) -> None:
+    rate = "A lower --config.optimizer.rate, or --config.optimizer=LBFGS, goes"
+    advice = "Smaller weights go" if isinstance(optimizer, LBFGS) else rate
+    if found.diverged is not None:
+        say_here(
+            f"The loss exploded by step {found.diverged}; the best picture, of step "
+            f"{found.best_at + 1}, was kept. {advice} further."
+        )

@@ -1,0 +1,1 @@
+"""Training, from the config to the run's folder."""

@@ -1,0 +1,90 @@
+"""What is refused before the first step. Imports config, data and runtime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.stored import differences
+from imgtrans_jax.data.datasets import Opened
+from imgtrans_jax.runtime.distributed import check_agreement
+from imgtrans_jax.training.program import Program
+from imgtrans_jax.training.records import request
+from imgtrans_jax.types import UserError
+
+
+def check_pictures(experiment: Experiment, pictures: Opened) -> None:
+    if len(pictures.classes) == 1 and getattr(experiment.recipe, "conditional", False):
+        raise UserError(
+            "A conditional GAN needs classes: give a folder with a folder of pictures for each "
+            "class."
+        )
+
+
+def total_steps(experiment: Experiment, program: Program, steps: int | None) -> int:
+    if steps is None:
+        steps = experiment.steps
+    if steps is None:
+        steps = program.length()
+    if steps is None:
+        raise UserError(
+            "Neither the config nor its schedule says how long to train; give --steps or "
+            "config.steps."
+        )
+    if steps < 1:
+        raise UserError(f"{steps} steps are none; give 1 or more.")
+    return steps
+
+
+def check_config(experiment: Experiment) -> None:
+    if not 0 <= experiment.seed < 2**31:
+        raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
+    if experiment.init_from and not Path(experiment.init_from).expanduser().exists():
+        raise UserError(
+            f"There is no {experiment.init_from} to start from (config.init_from); check the path."
+        )
+    wanted = experiment.evaluation
+    request(experiment).check()
+    if wanted.every < 0:
+        raise UserError(f"config.evaluation.every is {wanted.every}; it is in epochs, 0 for none.")
+    if wanted.best and wanted.best not in wanted.metrics:
+        raise UserError(
+            f"config.evaluation.best is '{wanted.best}', which is not among "
+            f"config.evaluation.metrics ({', '.join(wanted.metrics)}); add it there."
+        )
+    if wanted.best and not wanted.every:
+        raise UserError(
+            "config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs."
+        )
+    for name in (
+        "batch_size",
+        "accumulate",
+        "log_every",
+        "sample_every",
+        "save_every",
+        "keep",
+        "samples",
+    ):
+        if getattr(experiment, name) < 1:
+            raise UserError(f"config.{name} is {getattr(experiment, name)}; it must be 1 or more.")
+    if experiment.batch_size % experiment.accumulate:
+        raise UserError(
+            f"config.accumulate={experiment.accumulate} does not divide "
+            f"batch_size={experiment.batch_size}; the parts of a batch are of one size."
+        )
+
+
+def check_same_training(stored: Any, total: int, folder: Path) -> None:
+    theirs = json.loads(check_agreement(json.dumps({"config": stored, "total": total}), folder))
+    different = differences(theirs["config"], stored)
+    if theirs["total"] != total:
+        different.append(f"steps: {theirs['total']} -> {total}")
+    if different:
+        raise UserError(
+            f"Process {jax.process_index()} would train something else than process 0 "
+            f"({'; '.join(different)}): start the same command on all."
+        )

@@ -1,0 +1,219 @@
+"""An experiment as compiled programs: its initial state, its training step, its samples."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import math
+import time
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.engine import sharding
+from imgtrans_jax.engine.checksums import named_shapes
+from imgtrans_jax.engine.game import Game
+from imgtrans_jax.engine.pool import ImagePool, regrouped
+from imgtrans_jax.engine.state import TrainState, init_state
+from imgtrans_jax.engine.step import gan_step
+from imgtrans_jax.methods.base import Sheets
+from imgtrans_jax.runtime import memory
+from imgtrans_jax.types import UserError
+
+
+def new_game(experiment: Experiment, per_epoch: int = 1, ahead: int = 0) -> Game:
+    """The experiment's game with its optimisers, whose schedules count epochs of `per_epoch` steps
+    (`ahead`: see `Adam.rate`). Raises UserError for numbers that make none."""
+    tx = experiment.optimizer.transformation(per_epoch, ahead)
+    try:
+        return experiment.recipe.game(tx, tx)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+class Program:
+    """The jitted functions of an experiment, for batches like `example` (this process's rows:
+    arrays, or their shapes).
+    """
+
+    def __init__(
+        self, experiment: Experiment, mesh: Mesh, example: Mapping[str, Any], per_epoch: int
+    ) -> None:
+        self.experiment, self.mesh, self.per_epoch, self.ahead = experiment, mesh, per_epoch, 0
+        self.game = new_game(experiment, per_epoch)
+        count = experiment.batch_size * self.game.minibatches
+        self.batch = {
+            side: jax.ShapeDtypeStruct(
+                (count, *x.shape[1:]), x.dtype, sharding=sharding.split(mesh, x.shape)
+            )
+            for side, x in example.items()
+        }
+        initialise = functools.partial(init_state, self.game, self.batch)
+        try:
+            shapes = jax.eval_shape(initialise, jax.random.key(0))
+        except ValueError as error:  # a size or a pool that the networks refuse
+            raise UserError(str(error)) from None
+        self.shardings = sharding.state_shardings(shapes, mesh, experiment.shard_optimizer)
+        self.like: TrainState = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, self.shardings
+        )
+        # On a CPU the many random draws take 14 s to optimise and 20 ms to run; unoptimised it is 3
+        # s in all.
+        options = (
+            {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else None
+        )
+        self._initialise = jax.jit(
+            lambda: initialise(jax.random.key(experiment.seed)),
+            out_shardings=self.shardings,
+            compiler_options=options,
+        )
+        self._samples = jax.jit(experiment.recipe.samples)
+
+    def go_on(self, step: int, epochs: Fraction) -> None:
+        """Counts epochs on from the `epochs` that were done at `step`, whatever length they had.
+        Rounded down to a step, so that an epoch is over only when all of it was there. Call it
+        before `compile`.
+        """
+        self.ahead = math.floor(epochs * self.per_epoch) - step
+        self.game = new_game(self.experiment, self.per_epoch, self.ahead)
+
+    def epochs(self, step: int) -> Fraction:
+        """How many epochs are done after `step` steps."""
+        return Fraction(step + self.ahead, self.per_epoch)
+
+    def length(self) -> int | None:
+        """At which step the schedule ends, if it has a length."""
+        optimizer = self.experiment.optimizer
+        length = optimizer.schedule.epochs
+        return (
+            length if length is None or optimizer.by_steps else length * self.per_epoch - self.ahead
+        )
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step number `step`, from 0."""
+        return float(self.experiment.optimizer.rate(step, self.per_epoch, self.ahead))
+
+    def batch_shapes(self) -> dict[str, list[int]]:
+        return {side: list(x.shape) for side, x in self.batch.items()}
+
+    def initial(self) -> TrainState:
+        """The state that follows from the seed."""
+        return self._initialise()
+
+    def with_pools_of(self, arrays: Mapping[str, str]) -> TrainState | None:
+        """What to restore when a checkpoint of `arrays` ("float32[2, 3]" by name) was made with
+        other pools: `like` with those, whole on every device; None if anything else differs.
+        """
+        pools: dict[str, dict[str, Any]] = {}
+        for name, text in arrays.items():
+            if name.startswith("pool/"):
+                dtype, _, dims = text.rstrip("]").partition("[")
+                shape = tuple(int(size) for size in dims.split(",") if size)
+                whole = jax.ShapeDtypeStruct(
+                    shape, np.dtype(dtype), sharding=sharding.replicated(self.mesh)
+                )
+                pools.setdefault(name.split("/")[1], {})[name.split("/")[2]] = whole
+        like = self.like.replace(pool={name: ImagePool(**fields) for name, fields in pools.items()})
+        return like if named_shapes(like) == dict(arrays) else None
+
+    def repooled(self, state: TrainState) -> tuple[TrainState, str]:
+        """A state that was restored by `with_pools_of`, with this experiment's pools, and what
+        became of them.
+        """
+        pools, text = {}, "The pools of generated images start anew."
+        for name, like in self.like.pool.items():
+            groups, capacity, *picture = like.images.shape
+            pool = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+            if name in state.pool and list(state.pool[name].images.shape[2:]) == picture:
+                old = jax.device_get(state.pool[name])
+                pool = regrouped(old, groups, capacity)
+                text = (
+                    "The generated images in the pools were dealt out anew, from "
+                    f"{len(old.count)} groups to {groups}."
+                )
+            pools[name] = jax.tree.map(sharding.placed, pool, self.shardings.pool[name])
+        return state.replace(pool=pools), text
+
+    def step(
+        self, state: TrainState, batch: Any, frozen: Any
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One update; to be traced."""
+        key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
+        return gan_step(self.game, state, batch, frozen, key, parts)
+
+    def compile(
+        self,
+    ) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, str]:
+        """The compiled step, which takes its state's memory over; how many seconds it took to
+        compile; and what it needs of memory, in words. Call it when the state is there. Raises
+        UserError if it does not fit together, or into memory.
+        """
+        frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
+        began = time.monotonic()
+        compiled = self._compiled(frozen)
+        # one memory
+        sharing = len(self.mesh.local_devices) if jax.default_backend() == "cpu" else 1
+        needed, free = sharing * memory.needed(compiled), memory.free()
+        taken = sharing * memory.held((self.like, frozen))
+        text = (
+            f"A step needs {memory.text(needed)} of memory, {memory.text(taken)} of it "
+            "already taken"
+        )
+        if free is not None and needed - taken > free:
+            raise UserError(
+                f"{text}, and {memory.text(free)} are free: a smaller batch "
+                "(--config.batch_size), its parts one after the other (--config.accumulate), "
+                "smaller pictures (--config.data.cut.crop_size) or a narrower network need less."
+            )
+        text += "." if free is None else f", {memory.text(free)} are free."
+        return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, text
+
+    def _compiled(self, frozen: Any) -> jax.stages.Compiled:
+        # XLA:CPU drops barriers before it merges what is computed twice, and with them all that
+        # remat saves; other platforms, and versions without such a pass, do not mind.
+        options = (
+            {"xla_disable_hlo_passes": "cse_barrier_expander"}
+            if jax.default_backend() == "cpu"
+            else None
+        )
+        shardings = self.shardings, sharding.replicated(self.mesh)
+        jitted = jax.jit(
+            self.step, donate_argnums=0, out_shardings=shardings, compiler_options=options
+        )
+        collecting = gc.isenabled()
+        # a third of tracing would be the garbage collector's walks through what is traced
+        gc.disable()
+        try:
+            with jax.default_matmul_precision(self.experiment.matmul_precision):
+                return jitted.lower(self.like, self.batch, frozen).compile()
+        except ValueError as error:  # shapes that a loss refuses
+            raise UserError(str(error)) from None
+        finally:
+            if collecting:
+                gc.enable()
+
+    def sheets(
+        self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]
+    ) -> Sheets:
+        """What the report shows for test pictures, by the smoothed generators if there are any."""
+        generators = jax.device_get(state.generators)
+        samples = jax.device_get(self._samples(generators.params, generators.stats, batch))
+        sheets = self.experiment.recipe.sheets(batch, samples, classes)
+        given = batch.get("a")
+
+        def shown(column: np.ndarray) -> np.ndarray:
+            return (
+                column
+                if given is None or column is given
+                else self.experiment.data.shown(given, column)
+            )
+
+        return {
+            name: {column: shown(x) for column, x in columns.items()}
+            for name, columns in sheets.items()
+        }

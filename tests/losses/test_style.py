@@ -1,0 +1,132 @@
+"""Losses on features against float64 NumPy written from the papers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgtrans_jax.losses import style
+from imgtrans_jax.style.gatys import by_depth, equal
+
+RNG = np.random.default_rng(0)
+F, P = RNG.normal(size=(2, 1, 5, 6, 4))  # generated and target features
+
+
+def numpy_gram(f: np.ndarray) -> np.ndarray:
+    flat = f.reshape(-1, f.shape[-1])
+    return np.array(
+        [[sum(flat[:, i] * flat[:, j]) for j in range(flat.shape[1])] for i in range(flat.shape[1])]
+    )
+
+
+G, A = numpy_gram(F), numpy_gram(P)
+N, M = 4, 30  # channels and positions
+
+
+def single(*arrays: np.ndarray) -> list[jax.Array]:
+    return [jnp.asarray(x, jnp.float32) for x in arrays]
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (style.content_sum, np.sum((F - P) ** 2)),
+        (style.content_half, 0.5 * np.sum((F - P) ** 2)),
+        (style.content_mean, np.mean((F - P) ** 2)),
+        (style.content_relative, np.sum((F - P) ** 2) / np.sum(P**2)),
+    ],
+)
+def test_content_losses(loss, expected):
+    np.testing.assert_allclose(loss(*single(F, P)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (style.style_raw, np.sum((G - A) ** 2)),
+        (style.style_normalised, np.sum((G - A) ** 2) / (4 * N**2 * M**2)),
+        (style.style_mean, np.mean((G / (N * M) - A / (N * M)) ** 2)),
+        (style.style_relative, np.sum((G - A) ** 2) / np.sum(A**2)),
+    ],
+)
+def test_style_losses(loss, expected):
+    value = loss(style.gram(single(F)[0]), style.gram(single(P)[0]), M)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_the_lecture_slides_letters_say_the_same_as_the_paper():
+    height, width, channels = 5, 6, 4
+    slides = np.linalg.norm(G - A, "fro") ** 2 / (2 * height * width * channels) ** 2
+    np.testing.assert_allclose(
+        style.style_normalised(*single(G[None], A[None]), M), slides, rtol=1e-5
+    )
+
+
+def test_the_content_gradient_before_the_rectification_is_the_papers():
+    """F - P where F > 0, else 0 (equation 2)."""
+    before, target = single(RNG.normal(size=(1, 3, 4, 5)), np.abs(RNG.normal(size=(1, 3, 4, 5))))
+    grad = jax.grad(lambda x: style.content_half(nn.relu(x), target))(before)
+    np.testing.assert_allclose(grad, np.where(before > 0, before - target, 0), atol=1e-6)
+    assert np.sum(np.asarray(grad) == 0) > 10
+
+
+def test_gram_is_its_definition_and_its_diagonal_the_activity():
+    found = np.asarray(style.gram(single(F)[0]))
+    np.testing.assert_allclose(found[0], G, rtol=1e-5)
+    np.testing.assert_allclose(np.diagonal(found[0]), np.sum(F**2, axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_gram_of_bfloat16_features_is_summed_in_float32():
+    ones = jnp.full((1, 64, 64, 2), 1.0, jnp.bfloat16)
+    found = style.gram(ones)
+    assert found.dtype == jnp.float32
+    # bfloat16 sums would stop at 256
+    np.testing.assert_array_equal(found, np.full((1, 2, 2), 4096.0))
+
+
+def test_gram_under_a_mask_counts_its_places_alone():
+    mask = np.zeros((5, 6, 1), np.float32)
+    mask[:2, 1:4] = 1
+    mask[4, 5] = 0.5
+    expected = numpy_gram(F[:, :2, 1:4]) + 0.5 * numpy_gram(F[:, 4:, 5:])
+    np.testing.assert_allclose(style.gram(single(F)[0], jnp.asarray(mask))[0], expected, rtol=1e-5)
+
+
+def test_several_images_are_averaged():
+    many = single(RNG.normal(size=(3, 2, 2, 4)), RNG.normal(size=(3, 2, 2, 4)))
+    each = [style.content_half(many[0][i : i + 1], many[1][i : i + 1]) for i in range(3)]
+    np.testing.assert_allclose(style.content_half(*many), np.mean(each), rtol=1e-6)
+
+
+@settings(max_examples=8, deadline=None)  # each size is compiled
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_total_variation_of_a_checkerboard_is_exact(height, width):
+    board = (np.indices((height, width)).sum(axis=0) % 2).astype(np.float32)
+    images = jnp.asarray(np.repeat(board[None, ..., None], 3, axis=3))
+    assert style.total_variation(images) == 3 * (height * (width - 1) + width * (height - 1))
+    np.testing.assert_allclose(
+        style.mean_variation(images), style.total_variation(images) / images.size, rtol=1e-6
+    )
+
+
+def test_features_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        style.content_sum(jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 4, 5, 3)))
+
+
+def test_black_pictures_have_finite_gradients():
+    zeros = jnp.zeros((1, 4, 4, 3))
+    for loss in (
+        style.content_relative,
+        lambda x, y: style.style_relative(style.gram(x), style.gram(y), 16),
+    ):
+        assert np.isfinite(jax.grad(loss)(zeros, zeros)).all()
+
+
+def test_layer_weights():
+    assert equal(4) == (0.25,) * 4
+    assert by_depth(3) == (4 / 7, 2 / 7, 1 / 7)
+    assert sum(by_depth(5)) == pytest.approx(1)

@@ -1,0 +1,130 @@
+"""A folder's name says what a line in it may import (docs/architecture.md): no circle, no import
+upwards."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "imgtrans_jax"
+
+# Folder -> what it may import besides its own modules and `types`; a folder, or one module of it; *
+# is everything.
+MAY_IMPORT = {
+    "runtime": "",
+    "io": "runtime",
+    "optim": "",
+    "convolution": "",
+    "report": "io runtime",
+    "models": "convolution",
+    "data": "io runtime",
+    "losses": "models",
+    "weights": "models io",
+    "metrics": "models weights losses io",
+    "style": "losses models optim weights io runtime",
+    "engine": "losses.compose optim io runtime",
+    "methods": "engine models losses optim",
+    "config": "methods data optim models losses style io",
+    "inference": "config methods engine data models convolution weights io runtime",
+    "evaluation": "inference config metrics report data weights io runtime",
+    "training": "evaluation inference config methods engine metrics weights losses data models "
+    "convolution report optim io runtime",
+    "commands": "*",
+}
+
+# Imports that are still against the table: module -> modules. To be emptied.
+EXCEPTIONS: dict[str, list[str]] = {
+    "inference.convert": ["training.warm_start"],
+    "inference.generator_file": ["training.program"],
+    "inference.load": ["training.program"],
+    "methods.simgan": ["weights.vgg"],
+    "methods.srgan": ["weights.vgg"],
+    "report.comparison_page": ["metrics.registry"],
+    "style.transfer": ["data.sample_pictures"],
+}
+
+LOOSE = 5  # modules in the package root, at most
+FULL = 14  # modules in a folder, at most
+
+FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE]
+NAMES = {
+    ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): p
+    for p in FILES
+}
+NAMES |= {p.stem: p for p in PACKAGE.glob("*.py") if p.stem != "__init__"}
+
+
+def imported(path: Path, late: bool = True) -> set[str]:
+    """The modules of the package that a file imports; without `late`, those that it needs to be
+    imported itself."""
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        checking = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not late and (checking or isinstance(node, ast.FunctionDef)):
+            skipped |= set(ast.walk(node))
+    found = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            names = [f"{node.module}.{a.name}" for a in node.names]
+        for name in names:
+            if name.startswith("imgtrans_jax."):
+                short = name.removeprefix("imgtrans_jax.")
+                found.add(short if short in NAMES else short.rpartition(".")[0])
+    return found - {""}
+
+
+def may(folder: str, other: str) -> bool:
+    allowed = MAY_IMPORT[folder].split()
+    own = other.split(".")[0]
+    return own in (folder, "types") or "*" in allowed or own in allowed or other in allowed
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_folder_imports_what_its_name_says(path):
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    wrong = sorted(other for other in imported(path) if not may(module.split(".")[0], other))
+    known = EXCEPTIONS.get(module, [])
+    assert wrong == sorted(known), f"{module} imports {wrong}; known: {known}"
+
+
+def test_the_table_has_no_circle():
+    done: set[str] = set()
+    while rest := [folder for folder in MAY_IMPORT if folder not in done]:
+        free = [
+            f
+            for f in rest
+            if {r.split(".")[0] for r in MAY_IMPORT[f].split()} <= done or "*" in MAY_IMPORT[f]
+        ]
+        assert free, f"a circle among {rest}"
+        done |= set(free)
+
+
+def test_imports_have_no_circle():
+    graph = {name: imported(path, late=False) for name, path in NAMES.items()}
+    while leaves := [name for name, others in graph.items() if not others & graph.keys() - {name}]:
+        for name in leaves:
+            del graph[name]
+    assert not graph
+
+
+def test_no_folder_is_a_drawer():
+    assert {p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"} == set(
+        MAY_IMPORT
+    )
+    assert len(list(PACKAGE.glob("*.py"))) <= LOOSE
+    for folder in MAY_IMPORT:
+        assert len([p for p in (PACKAGE / folder).glob("*.py") if p.stem != "__init__"]) <= FULL, (
+            folder
+        )
+
+
+def test_a_loss_and_a_model_know_no_config_and_no_optimiser():
+    for path in [*(PACKAGE / "losses").glob("*.py"), *(PACKAGE / "models").glob("*.py")]:
+        text = path.read_text()
+        assert "optax" not in text
+        assert "imgtrans_jax.config" not in text
