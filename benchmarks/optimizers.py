@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--evaluations", type=int, default=200)
     args = parser.parse_args()
-    recipe = Gatys(recolour=False)
+    recipe = Gatys(recolor=False)
     depth, params = load_vgg()
     params = jax.device_put(params)
     content, style = (

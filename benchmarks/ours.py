@@ -25,7 +25,7 @@ from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.methods.srgan import SRGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.models.vgg import DEVIATION, MEAN
+from imgtrans_jax.models.vgg import MEAN, STD
 from imgtrans_jax.optim import LBFGS, Adam, Constant, PixelAdam
 from imgtrans_jax.style import optimize
 from imgtrans_jax.style.gatys import Gatys
@@ -173,7 +173,7 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
         name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")}
         for name in vgg_layers(inputs)
     }
-    network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(DEVIATION))}
+    network |= {"mean": np.float32(np.array(MEAN)), "deviation": np.float32(np.array(STD))}
     params = jax.device_put({"params": network})
     frozen = {
         "params": params,

@@ -11,7 +11,7 @@ Needs:    4,000 steps; 8 minutes on two CPU cores (measured, two other jobs besi
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Labelled
 from imgtrans_jax.data.labelled import OpenMojiGroups
 from imgtrans_jax.losses.adversarial import hinge
@@ -22,7 +22,7 @@ from imgtrans_jax.optim import Adam, Constant
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Labelled(OpenMojiGroups(), Cut(load_size=32, crop_size=32), channels=3),
+        data=Labelled(OpenMojiGroups(), Preprocess(load_size=32, crop_size=32), channels=3),
         recipe=GAN(
             generator=DCGANGenerator(size=32, width=32),
             critic=DCGANCritic(width=32),

@@ -16,7 +16,7 @@ import dataclasses
 from imgtrans_jax.configs.cyclegan_horse2zebra import get_config as horse2zebra
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.models.resnet import ResNetGenerator
 
@@ -24,5 +24,5 @@ from imgtrans_jax.models.resnet import ResNetGenerator
 def get_config() -> Experiment:
     base = horse2zebra()
     recipe = dataclasses.replace(base.recipe, generator=ResNetGenerator(blocks=6), identity=0.0)
-    data = Unpaired("data/cityscapes", "data/cityscapes", Cut(load_size=143, crop_size=128))
+    data = Unpaired("data/cityscapes", "data/cityscapes", Preprocess(load_size=143, crop_size=128))
     return dataclasses.replace(base, data=data, recipe=recipe)

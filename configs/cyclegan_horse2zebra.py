@@ -13,7 +13,7 @@ Needs:    266,800 steps (200 epochs). Estimate, not measured: 6 to 12 hours on a
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.losses.adversarial import lsgan
@@ -28,7 +28,7 @@ def get_config() -> Experiment:
         data=Unpaired(
             Tfds("cycle_gan/horse2zebra"),
             Tfds("cycle_gan/horse2zebra"),
-            Cut(load_size=286, crop_size=256),
+            Preprocess(load_size=286, crop_size=256),
         ),
         recipe=CycleGAN(
             generator=ResNetGenerator(width=64, blocks=9),

@@ -11,7 +11,7 @@ Needs:    90,200 steps (100 epochs of 902). Estimate, not measured: 1 to 2 hours
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import OpenMoji
 from imgtrans_jax.methods.cyclegan import CycleGAN
@@ -22,7 +22,9 @@ from imgtrans_jax.optim import Adam, LinearDecay
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Unpaired(OpenMoji("sketch"), OpenMoji("colour"), Cut(load_size=143, crop_size=128)),
+        data=Unpaired(
+            OpenMoji("sketch"), OpenMoji("colour"), Preprocess(load_size=143, crop_size=128)
+        ),
         recipe=CycleGAN(ResNetGenerator(width=64, blocks=6), PatchGAN(), identity=0.5),
         optimizer=Adam(LinearDecay(2e-4, constant_epochs=50, decay_epochs=50)),
         log_every=100,

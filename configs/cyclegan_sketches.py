@@ -14,7 +14,7 @@ Needs:    200 epochs of the larger folder at 128 px: with 500 pictures 100,000 s
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.patchgan import PatchGAN
@@ -24,7 +24,7 @@ from imgtrans_jax.optim import Adam, LinearDecay
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Unpaired("data/sketches", "data/coloured", Cut(load_size=143, crop_size=128)),
+        data=Unpaired("data/sketches", "data/coloured", Preprocess(load_size=143, crop_size=128)),
         recipe=CycleGAN(
             ResNetGenerator(width=64, blocks=6, upsample="nearest"),
             PatchGAN(),

@@ -16,12 +16,12 @@ import dataclasses
 from imgtrans_jax.configs.quickstart import get_config as quickstart
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.optim import Adam, LinearDecay
 
 
 def get_config() -> Experiment:
-    data = Unpaired("data/sketches", "data/coloured", Cut(load_size=72, crop_size=64))
+    data = Unpaired("data/sketches", "data/coloured", Preprocess(load_size=72, crop_size=64))
     optimizer = Adam(LinearDecay(4e-4, constant_epochs=60, decay_epochs=40))
     return dataclasses.replace(quickstart(), data=data, optimizer=optimizer)

@@ -5,7 +5,7 @@ Paper:    Gatys, Ecker and Bethge 2016 (CVPR), "Image style transfer using convo
           content that is given the style's colours before.
 Command:  python stylize.py --content=photo.jpg --style=painting.jpg --out=out.png
 Turn:     --config.content_weight=0.1 more style, 0.5 more photograph;  --config.style_scale=1.5
-          larger strokes, 0.7 smaller; --config.colours=content or luminance keeps the photograph's
+          larger strokes, 0.7 smaller; --config.colors=content or luminance keeps the photograph's
           colours;  --config.tv_weight=3 smoother; --config.layer_weights=by_depth finer texture,
           less form;  --config.steps=200,200,200 more patience; --config.weights=vgg19 or a file:
           another network.

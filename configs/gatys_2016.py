@@ -13,7 +13,7 @@ Leaves:   the paper's network was rescaled to a mean activation of 1, the publis
           area rather than one shape.
 """
 
-from imgtrans_jax.losses.style import content_half, style_normalised
+from imgtrans_jax.losses.style import content_half, style_normalized
 from imgtrans_jax.optim import LBFGS
 from imgtrans_jax.style.gatys import Gatys
 
@@ -23,9 +23,9 @@ def get_config() -> Gatys:
         weights="vgg19",
         pooling="average",
         content_loss=content_half,
-        style_loss=style_normalised,
+        style_loss=style_normalized,
         content_weight=1e-3,
-        recolour=False,
+        recolor=False,
         optimizer=LBFGS(),
         scales=(1.0,),
         steps=(500,),

@@ -13,7 +13,7 @@ import dataclasses
 from imgtrans_jax.configs.pix2pix_facades import get_config as facades
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.optim import Adam, Constant
@@ -24,7 +24,7 @@ def get_config() -> Experiment:
     data = Paired(
         Pix2PixPairs("edges2shoes"),
         direction="a2b",
-        cut=Cut(load_size=256, crop_size=256, flip=False),
+        cut=Preprocess(load_size=256, crop_size=256, flip=False),
     )
     return dataclasses.replace(
         base, data=data, optimizer=Adam(Constant(2e-4, length=15)), batch_size=4

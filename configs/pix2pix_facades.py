@@ -13,7 +13,7 @@ Needs:    80,000 steps. Estimate, not measured: 1 to 2 hours on a data-centre GP
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.losses.adversarial import vanilla
@@ -26,7 +26,7 @@ from imgtrans_jax.optim import Adam, LinearDecay
 def get_config() -> Experiment:
     return Experiment(
         data=Paired(
-            Pix2PixPairs("facades"), direction="b2a", cut=Cut(load_size=286, crop_size=256)
+            Pix2PixPairs("facades"), direction="b2a", cut=Preprocess(load_size=286, crop_size=256)
         ),
         recipe=Pix2Pix(
             UNet(width=64, levels=8), PatchGAN(layers=3, norm="batch"), gan=vanilla, pixel=100.0

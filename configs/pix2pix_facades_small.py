@@ -14,7 +14,7 @@ import dataclasses
 from imgtrans_jax.configs.pix2pix_facades import get_config as facades
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
@@ -24,7 +24,7 @@ def get_config() -> Experiment:
     base = facades()
     return dataclasses.replace(
         base,
-        data=dataclasses.replace(base.data, cut=Cut(load_size=142, crop_size=128)),
+        data=dataclasses.replace(base.data, cut=Preprocess(load_size=142, crop_size=128)),
         recipe=dataclasses.replace(
             base.recipe,
             generator=UNet(width=32, levels=7, upsample="nearest"),

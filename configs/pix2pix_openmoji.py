@@ -14,7 +14,7 @@ Needs:    7 minutes 12 seconds on two CPU cores (measured): 2,592 steps.
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import OpenMojiPairs
 from imgtrans_jax.methods.pix2pix import Pix2Pix
@@ -25,7 +25,7 @@ from imgtrans_jax.optim import Adam, LinearDecay
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Paired(OpenMojiPairs(), cut=Cut(load_size=64, crop_size=64)),
+        data=Paired(OpenMojiPairs(), cut=Preprocess(load_size=64, crop_size=64)),
         recipe=Pix2Pix(
             generator=UNet(width=32, levels=6, norm="instance"),
             critic=PatchGAN(width=32, layers=2),

@@ -12,7 +12,7 @@ Needs:    4 minutes 20 seconds on two CPU cores (measured): 1125 steps, compilin
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import OpenMoji
 from imgtrans_jax.methods.cyclegan import CycleGAN
@@ -23,7 +23,9 @@ from imgtrans_jax.optim import Adam, LinearDecay
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Unpaired(OpenMoji("sketch"), OpenMoji("colour"), Cut(load_size=64, crop_size=64)),
+        data=Unpaired(
+            OpenMoji("sketch"), OpenMoji("colour"), Preprocess(load_size=64, crop_size=64)
+        ),
         recipe=CycleGAN(
             generator=ResNetGenerator(width=16, blocks=3, upsample="nearest"),
             critic=PatchGAN(width=16),

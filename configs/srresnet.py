@@ -11,9 +11,9 @@ Needs:    Estimate, not measured: one to two days on a data-centre GPU.
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.datasets import Derived
-from imgtrans_jax.data.derived import Smaller
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import SelfPaired
+from imgtrans_jax.data.derived import Downscale
 from imgtrans_jax.data.sources import OpenMoji
 from imgtrans_jax.methods.srgan import SRGAN
 from imgtrans_jax.models.srgan import SRResNet
@@ -22,10 +22,10 @@ from imgtrans_jax.optim import Adam, Constant
 
 def get_config() -> Experiment:
     return Experiment(
-        data=Derived(
+        data=SelfPaired(
             OpenMoji("colour", whole=True),
-            Smaller(4),
-            Cut(load_size=256, crop_size=96, resize="none"),
+            Downscale(4),
+            Preprocess(load_size=256, crop_size=96, resize="none"),
         ),
         recipe=SRGAN(SRResNet(width=64, blocks=16)),
         optimizer=Adam(Constant(1e-4), b1=0.9),

@@ -16,7 +16,7 @@ import dataclasses
 from imgtrans_jax.configs.srresnet import get_config as srresnet
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.optim import Adam, Cosine
@@ -26,7 +26,9 @@ def get_config() -> Experiment:
     base = srresnet()
     return dataclasses.replace(
         base,
-        data=dataclasses.replace(base.data, cut=Cut(load_size=128, crop_size=64, resize="none")),
+        data=dataclasses.replace(
+            base.data, cut=Preprocess(load_size=128, crop_size=64, resize="none")
+        ),
         recipe=dataclasses.replace(
             base.recipe, generator=SRResNet(width=32, blocks=6, norm="none", skip=True), distance=l1
         ),

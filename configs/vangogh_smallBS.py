@@ -12,7 +12,7 @@ Needs:    628,600 steps. Estimate, not measured: 8 to 12 hours on a data-centre 
 """
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.sources import Tfds
 from imgtrans_jax.methods.cyclegan import CycleGAN
@@ -26,7 +26,7 @@ def get_config() -> Experiment:
         data=Unpaired(
             Tfds("cycle_gan/vangogh2photo", train="trainB", test="testB"),
             Tfds("cycle_gan/vangogh2photo", train="trainA", test="testA"),
-            Cut(load_size=143, crop_size=128),
+            Preprocess(load_size=143, crop_size=128),
         ),
         recipe=CycleGAN(
             DnCNN(width=64, depth=6),

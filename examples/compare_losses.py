@@ -77,12 +77,12 @@ def main(overrides: app.Overrides) -> int:
     )
     chosen = np.linspace(0, len(coloured) - 1, 8).round().astype(int)
     rows = [
-        [np.repeat(np.repeat(images.to_bytes(x[i]), 2, 0), 2, 1) for x in columns.values()]
+        [np.repeat(np.repeat(images.to_uint8(x[i]), 2, 0), 2, 1) for x in columns.values()]
         for i in chosen
     ]
     images.write_picture(
         out / "compare.png",
-        images.labelled(rows, [list(columns)] * len(rows), f"{METHOD.value}: five losses"),
+        images.captioned_grid(rows, [list(columns)] * len(rows), f"{METHOD.value}: five losses"),
     )
     print(f"Wrote {out / 'compare.png'}")
     return 0

@@ -19,14 +19,14 @@ def main(_: app.Overrides) -> int:
     from imgtrans_jax.data.openmoji import TEST, load_openmoji
     from imgtrans_jax.inference import translator
     from imgtrans_jax.io.images import to_signed
-    from imgtrans_jax.metrics.colouring import score_colouring
+    from imgtrans_jax.metrics.colouring import score_coloring
 
     apply, experiment = translator.generator(RUN.value, "a2b")
     drawings = load_openmoji(experiment.data.cut.crop_size)
     held_out = drawings["split"] == TEST
     sketches, coloured = (to_signed(drawings[kind][held_out]) for kind in ("sketch", "colour"))
     translated = np.concatenate([np.asarray(apply(sketch[None])) for sketch in sketches])
-    score = score_colouring(sketches, translated, coloured)
+    score = score_coloring(sketches, translated, coloured)
     print(
         f"kernel distance to real drawings, of the sketches' own  {score.distance_ratio:.3f}  (at "
         "most 0.5)"

@@ -29,7 +29,7 @@ CROPS, SIDE = 5, 48
 
 def main(_: app.Overrides) -> int:
     from imgtrans_jax.config import trust
-    from imgtrans_jax.data.derived import Smaller
+    from imgtrans_jax.data.derived import Downscale
     from imgtrans_jax.inference.load import load_generator
     from imgtrans_jax.inference.translator import compiled
     from imgtrans_jax.io import images
@@ -57,7 +57,9 @@ def main(_: app.Overrides) -> int:
     scores: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
     shown: list[tuple[float, list[np.ndarray]]] = []
     for index in spread:
-        small, truth = Smaller(4).pair(images.to_signed(test[int(index)]), np.random.default_rng(0))
+        small, truth = Downscale(4).pair(
+            images.to_signed(test[int(index)]), np.random.default_rng(0)
+        )
         results = {name: enlarge(small) for name, enlarge in methods.items()}
         for name, result in results.items():
             scores[name].append(super_resolution_scores(result, truth))
@@ -78,7 +80,7 @@ def main(_: app.Overrides) -> int:
         ]
     ]
     captions = [[*methods, "truth"]] * len(rows)
-    images.write_picture(out, images.labelled(rows, captions, "Four times as large"))
+    images.write_picture(out, images.captioned_grid(rows, captions, "Four times as large"))
     print(f"Wrote {out}")
     return 0
 
@@ -106,7 +108,7 @@ def crop(pictures: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
     ]
     worth = [far[top : top + side, left : left + side].mean() for top, left in corners]
     top, left = corners[int(np.argmax(worth))]
-    crops = [images.to_bytes(picture[top : top + side, left : left + side]) for picture in pictures]
+    crops = [images.to_uint8(picture[top : top + side, left : left + side]) for picture in pictures]
     return float(max(worth)), [np.repeat(np.repeat(c, 3, axis=0), 3, axis=1) for c in crops]
 
 

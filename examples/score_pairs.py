@@ -21,12 +21,12 @@ TRUST_PATHS = FLAGS.switch(
 
 def main(_: app.Overrides) -> int:
     from imgtrans_jax.config import trust
-    from imgtrans_jax.data.datasets import Derived, Paired
+    from imgtrans_jax.data.datasets import Paired, SelfPaired
     from imgtrans_jax.inference import load, translator
     from imgtrans_jax.types import UserError
 
     loaded = load.load_generator(RUN.value)
-    if not isinstance(loaded.experiment.data, (Paired, Derived)):
+    if not isinstance(loaded.experiment.data, (Paired, SelfPaired)):
         raise UserError(f"{RUN.value} was not trained on pairs; there is no truth to compare with.")
     apply, opened = translator.compiled(loaded), trust.opened(loaded.experiment, TRUST_PATHS.value)
     pairs, held_out = opened.samples(100_000), opened.streams[0].test is not opened.streams[0].train

@@ -340,8 +340,8 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         from imgtrans_jax.runtime import distributed
 
         if distributed.lost_a_peer(error):
-            print(f"\n{distributed.LOST}", file=sys.stderr, flush=True)
-            return distributed.leave(1)
+            print(f"\n{distributed.PEER_LOST}", file=sys.stderr, flush=True)
+            return distributed.exit_code(1)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         sentence = (
@@ -363,7 +363,7 @@ def _said(error: UserError, known: Flags) -> int:
 
     text = re.sub(r"`([a-z_][\w.]*(?:=[^`]*)?)`", flag, str(error))
     print(f"Error: {printable(text)}", file=sys.stderr, flush=True)
-    return distributed.leave(error.code)
+    return distributed.exit_code(error.code)
 
 
 def _stopped(by: KeyboardInterrupt) -> NoReturn:

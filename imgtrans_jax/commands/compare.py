@@ -36,10 +36,7 @@ POSITIONAL = (RUNS,)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax.evaluation.compare import (  # after the flags, so that --help is fast
-        compare,
-        page_beside,
-    )
+    from imgtrans_jax.evaluation.compare import compare, page_beside
     from imgtrans_jax.types import Direction, UserError
 
     app.no_overrides(overrides)

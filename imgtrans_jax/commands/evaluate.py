@@ -60,12 +60,7 @@ POSITIONAL = (RUN,)
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.evaluation import evaluator
-    from imgtrans_jax.evaluation.records import (  # after the flags, so that --help is fast
-        FILE,
-        check_table,
-        keep,
-        table,
-    )
+    from imgtrans_jax.evaluation.records import FILE, append_records, check_table, table
     from imgtrans_jax.io.files import refuse_inputs
     from imgtrans_jax.metrics import registry
     from imgtrans_jax.types import UserError
@@ -82,7 +77,7 @@ def main(overrides: app.Overrides) -> int:
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
     file = Path(OUT.value).expanduser() if OUT.value else folder / FILE
     names = tuple(name.strip() for name in METRIC_NAMES.value) or registry.METRICS
-    request = evaluator.Request(names, FEATURES.value, COUNT.value, COLORS.value)
+    request = evaluator.EvaluationSpec(names, FEATURES.value, COUNT.value, COLORS.value)
     request.check()
     inputs = [
         path for path in (run, Path(COLORS.value), Path(SEGMENTER.value or "")) if path.is_file()
@@ -105,7 +100,7 @@ def main(overrides: app.Overrides) -> int:
         if folders
         else _of_run(run, request, overrides)
     )
-    keep(records, file, anew=OVERWRITE.value)
+    append_records(records, file, anew=OVERWRITE.value)
     print("\n\n".join(table(record) for record in records))
     print(f"\n{'Written' if OVERWRITE.value else 'Added'} to {file}, with the protocol.")
     return 0
@@ -121,5 +116,5 @@ def _of_run(run: Path, request, overrides: app.Overrides) -> list:
     segmenter = load_generator(SEGMENTER.value, TRUST_CODE.value) if SEGMENTER.value else None
     given = [name for name, _ in overrides]
     opened = trust.opened(loaded.experiment, TRUST_PATHS.value or TRUST_CODE.value, given)
-    examiner = evaluator.Examiner(loaded, opened, request, segmenter)
+    examiner = evaluator.GeneratorEvaluator(loaded, opened, request, segmenter)
     return examiner(loaded, loaded.step, str(run))

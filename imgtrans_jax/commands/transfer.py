@@ -72,11 +72,11 @@ def transfer(
     stop: Stop,
 ) -> list[Path]:
     """What the flags ask for: of sample pictures if they name none. Returns the files written."""
-    from imgtrans_jax.style.transfer import stylise, stylise_samples
+    from imgtrans_jax.style.transfer import stylize, stylize_samples
 
     if content is None and not styles:
-        return stylise_samples(recipe, out, size, overwrite, stop)
-    return stylise(
+        return stylize_samples(recipe, out, size, overwrite, stop)
+    return stylize(
         recipe,
         app.required(content, "content"),
         styles,

@@ -18,8 +18,8 @@ class Evaluation:
     page.
 
     every: epochs from one to the next, 0 for none. metrics, features, count: see
-    `evaluator.Request`. best: a metric by whose mean over the directions the best checkpoint is
-    kept, in RUN/best, or ''.
+    `evaluator.EvaluationSpec`. best: a metric by whose mean over the directions the best checkpoint
+    is kept, in RUN/best, or ''.
     """
 
     every: int = 0

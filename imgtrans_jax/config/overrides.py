@@ -19,6 +19,7 @@ from flax import linen as nn
 
 from imgtrans_jax import models
 from imgtrans_jax.config.stored import (
+    field_name,
     fits,
     import_from,
     init_fields,
@@ -43,6 +44,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     where = f"{prefix}.{head}"
     is_config = dataclasses.is_dataclass(config) and not isinstance(config, type)
     fields = [f.name for f in init_fields(config)] if is_config else []
+    head = field_name(type(config).__name__, head)
     if head not in fields:
         near = difflib.get_close_matches(head, fields, 3, 0.5)
         hint = (

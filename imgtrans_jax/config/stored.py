@@ -38,11 +38,26 @@ def public_names() -> dict[str, Any]:
     return exported | {"Evaluation": Evaluation, "Experiment": Experiment}
 
 
-_RENAMED = {"imgtrans_jax.data.pairs:Pix2Pix": "Pix2PixPairs"}
-"""Public names by the older ones that runs may have. Before 0.2 a run stored `module:Name`."""
+_RENAMED = {
+    "imgtrans_jax.data.pairs:Pix2Pix": "Pix2PixPairs",
+    "Cut": "Preprocess",
+    "Derived": "SelfPaired",
+    "Holes": "Inpaint",
+    "Smaller": "Downscale",
+    "style_normalised": "style_normalized",
+}
+"""Public names by those that runs of the first version have, which stored `module:Name`."""
 
-_RENAMED_FIELDS = {"GanLoss": {"fool": "generator"}}
+_RENAMED_FIELDS = {
+    "GanLoss": {"fool": "generator"},
+    "Gatys": {"colours": "colors", "recolour": "recolor"},
+}
 """Fields by their older names, for each type that has some."""
+
+
+def field_name(kind: str, name: str) -> str:
+    """The present name of a field of this type."""
+    return _RENAMED_FIELDS.get(kind, {}).get(name, name)
 
 
 def to_json(value: Any, where: str = "config") -> Any:
@@ -220,16 +235,16 @@ def _current(stored: Any) -> Any:
     if not isinstance(stored, dict):
         return stored
     stored = stored | {key: _public(stored[key]) for key in ("type", "ref") if key in stored}
-    kind = stored.get("type")
-    renamed = _RENAMED_FIELDS.get(kind, {}) if isinstance(kind, str) else {}
-    return {renamed.get(key, key): item for key, item in stored.items()}
+    kind = str(stored.get("type"))
+    return {field_name(kind, key): item for key, item in stored.items()}
 
 
 def _public(name: Any) -> Any:
-    """The public name of what an older run stored as `imgtrans_jax.module:Name`."""
-    if not isinstance(name, str) or not (is_own(name.partition(":")[0]) or name in _RENAMED):
+    """The public name of what a run of the first version stored as `imgtrans_jax.module:Name`."""
+    if not isinstance(name, str) or not is_own(name.partition(":")[0]):
         return name
-    return _RENAMED.get(name, name.rpartition(":")[2])
+    last = name.rpartition(":")[2]
+    return _RENAMED.get(name, _RENAMED.get(last, last))
 
 
 def _homeless(stored: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import named_outside
-from imgtrans_jax.data.datasets import Opened
+from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.io.files import cache_folder
 from imgtrans_jax.types import UserError
 
@@ -35,7 +35,7 @@ def opened(
     trust_paths: bool = False,
     given: Collection[str] = (),
     instead: str = "name your own with --config.data.…=…",
-) -> Opened:
+) -> OpenedDataset:
     """The pictures of a stored experiment. given: the fields, such as `data.a`, that the user has
     set on the command line. instead: the other way out, for the sentence.
 

@@ -1,8 +1,8 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.datasets import Data, Derived, Labelled, Paired, Unpaired
-from imgtrans_jax.data.derived import Derivation, Edges, Grey, Holes, Lab, Smaller
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import Data, Labelled, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Grey, Inpaint, Lab
 from imgtrans_jax.data.labelled import (
     ClassFolders,
     Digits,
@@ -23,15 +23,14 @@ from imgtrans_jax.data.sources import Folder, OpenMoji, Source, Tfds
 
 __all__ = [
     "ClassFolders",
-    "Cut",
     "Data",
     "Derivation",
-    "Derived",
     "Digits",
+    "Downscale",
     "Edges",
     "Folder",
     "Grey",
-    "Holes",
+    "Inpaint",
     "Lab",
     "Labelled",
     "LabelledSource",
@@ -42,8 +41,9 @@ __all__ = [
     "PairSource",
     "Paired",
     "Pix2PixPairs",
+    "Preprocess",
+    "SelfPaired",
     "SideBySide",
-    "Smaller",
     "Source",
     "Tfds",
     "TfdsLabelled",

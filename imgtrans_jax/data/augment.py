@@ -16,7 +16,7 @@ Resizing: TypeAlias = Literal["square", "width", "short", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
+class Preprocess:
     """Resize, then a random crop, then a random flip.
 
     resize: `square` to load_size x load_size (the papers'), `width` or `short` to that width or

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 import grain
 import numpy as np
 
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.derived import Derivation, Edges
 from imgtrans_jax.data.labelled import ClassFolders, Digits, LabelledSource
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, SideBySide, TwoFolders
@@ -45,11 +45,11 @@ class Stream:
 class Data(Protocol):
     """What a recipe learns from, and how a user's own picture is given to what it has learned."""
 
-    cut: Cut
+    cut: Preprocess
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def open(self) -> Opened:
+    def open(self) -> OpenedDataset:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
         ...
 
@@ -77,10 +77,10 @@ class Unpaired(Data):
 
     a: Source | PathText = OpenMoji("sketch")
     b: Source | PathText = OpenMoji("colour")
-    cut: Cut = Cut()
+    cut: Preprocess = Preprocess()
     channels: int = 3
 
-    def open(self) -> Opened:
+    def open(self) -> OpenedDataset:
         self.cut.check()
         train_a, test_a = _source(self.a).open("a", self.cut.load_size, self.channels)
         train_b, test_b = _source(self.b).open("b", self.cut.load_size, self.channels)
@@ -88,7 +88,7 @@ class Unpaired(Data):
         def prepare(side: str, picture: np.ndarray, rng: np.random.Generator | None) -> Batch:
             return {side: self.cut.apply(picture, rng)}
 
-        return Opened(
+        return OpenedDataset(
             (
                 Stream(train_a, test_a, lambda picture, rng: prepare("a", picture, rng)),
                 Stream(train_b, test_b, lambda picture, rng: prepare("b", picture, rng)),
@@ -113,10 +113,10 @@ class Paired(Data):
     a: PathText = ""
     b: PathText = ""
     direction: Direction = "a2b"
-    cut: Cut = Cut()
+    cut: Preprocess = Preprocess()
     channels: int = 3
 
-    def open(self) -> Opened:
+    def open(self) -> OpenedDataset:
         self.cut.check()
         if bool(self.a) != bool(self.b):
             raise UserError(
@@ -125,7 +125,9 @@ class Paired(Data):
             )
         pairs = TwoFolders(self.a, self.b) if self.a else self.pairs
         source = SideBySide(pairs) if isinstance(pairs, str) else pairs
-        return Opened((Stream(*source.open(self.cut.load_size, self.channels), self._prepare),))
+        return OpenedDataset(
+            (Stream(*source.open(self.cut.load_size, self.channels), self._prepare),)
+        )
 
     def _prepare(
         self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None
@@ -141,7 +143,7 @@ class Paired(Data):
 
 
 @dataclasses.dataclass(frozen=True)
-class Derived(Data):
+class SelfPaired(Data):
     """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
     what `by` makes of it.
 
@@ -151,11 +153,11 @@ class Derived(Data):
 
     pictures: Source | PathText = OpenMoji("colour")
     by: Derivation = Edges()
-    cut: Cut = Cut()
+    cut: Preprocess = Preprocess()
 
-    def open(self) -> Opened:
+    def open(self) -> OpenedDataset:
         self.cut.check()
-        return Opened(
+        return OpenedDataset(
             (Stream(*_source(self.pictures).open("b", self.cut.load_size, 3), self._prepare),)
         )
 
@@ -184,10 +186,10 @@ class Labelled(Data):
     """
 
     pictures: LabelledSource | PathText = Digits()
-    cut: Cut = Cut(16, 16, flip=False)
+    cut: Preprocess = Preprocess(16, 16, flip=False)
     channels: int = 1
 
-    def open(self) -> Opened:
+    def open(self) -> OpenedDataset:
         self.cut.check()
         source = ClassFolders(self.pictures) if isinstance(self.pictures, str) else self.pictures
         train, test, classes = source.open(self.cut.load_size, self.channels)
@@ -199,7 +201,7 @@ class Labelled(Data):
                 "y": np.eye(len(classes), dtype=np.float32)[label],
             }
 
-        return Opened((Stream(train, test, prepare),), classes)
+        return OpenedDataset((Stream(train, test, prepare),), classes)
 
     def read(self, path: Path) -> np.ndarray:
         return images.read_picture(path, self.channels)
@@ -210,7 +212,7 @@ def _source(source: Source | str) -> Source:
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class OpenedDataset:
     """Opened pictures, in one stream for each kind of example. classes: the names of the labels, if
     there are any.
     """

@@ -113,7 +113,7 @@ class Lab(Derivation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Holes(Derivation):
+class Inpaint(Derivation):
     """A picture with holes -> the whole picture: (h, w, 4) -> (h, w, 3), the fourth channel 1 in a
     hole, where colours are 0.
 
@@ -157,7 +157,7 @@ class Holes(Derivation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Smaller(Derivation):
+class Downscale(Derivation):
     """Fewer pixels -> the picture: reduced by a bicubic filter against aliasing, and rounded to 8
     bits as a file would be.
 
@@ -174,7 +174,7 @@ class Smaller(Derivation):
         height, width = (side // self.factor for side in picture.shape[:2])
         whole = picture[: height * self.factor, : width * self.factor]
         small = images.resize((whole + 1) / 2, height, width)
-        return images.to_signed(images.from_unit(small)), whole
+        return images.to_signed(images.unit_to_uint8(small)), whole
 
     def given(self, picture: np.ndarray) -> np.ndarray:
         return picture

@@ -28,7 +28,7 @@ from imgtrans_jax.types import UserError
 
 TRAIN_A, TRAIN_B, TEST = 0, 1, 2
 
-_HIDE_COLOUR = "#color,#skin,#hair,#skin-shadow,#color-foreground{display:none}"
+_HIDE_COLOR = "#color,#skin,#hair,#skin-shadow,#color-foreground{display:none}"
 _SKIN_TONE = re.compile("1F3F[B-F]")
 _PERSONS = ("1F468", "1F469", "1F9D1")
 _JOINERS_AND_SIGNS = ("200D", "FE0F", "2640", "2642")
@@ -117,7 +117,7 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
         height=size,
         background="white",
         skip_system_fonts=True,
-        style_sheet=_HIDE_COLOUR if sketch else None,
+        style_sheet=_HIDE_COLOR if sketch else None,
     )
     return np.asarray(Image.open(io.BytesIO(bytes(png)), formats=("PNG",)).convert("RGB"))
 

@@ -20,11 +20,11 @@ import jax
 import orbax.checkpoint as ocp
 
 from imgtrans_jax.engine.checksums import (
-    SEAL,
+    MANIFEST,
     array_checksums,
     file_hashes,
-    flaw_of_files,
     named_shapes,
+    problem_of_files,
     record_digest,
 )
 from imgtrans_jax.io import json_files
@@ -175,7 +175,7 @@ class Checkpoints:
             names = sorted(
                 str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
             )
-            with whole(folder / SEAL) as partial:
+            with whole(folder / MANIFEST) as partial:
                 partial.write_text(file_hashes(folder, names))
 
     def _settle(self, wait: bool) -> None:
@@ -282,7 +282,7 @@ class Checkpoints:
         """What is wrong with a checkpoint's files, '' if nothing is."""
         if step not in self._flaws:
             self._flaws[step] = (
-                flaw_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
+                problem_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
             )
             if not self._flaws[step] and self._read_metadata(step) is None:
                 self._flaws[step] = "its metadata are missing or were changed"

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from imgtrans_jax.io import json_files
 
-SEAL = "files.json"
+MANIFEST = "files.json"
 """In each checkpoint's folder: the SHA-256 of every file."""
 
 
@@ -24,14 +24,14 @@ def file_hashes(folder: Path, names: list[str]) -> str:
     return json.dumps(sums, indent=1)
 
 
-def flaw_of_files(folder: Path) -> str:
+def problem_of_files(folder: Path) -> str:
     """Whether the files are those that were sealed. There is no seal in format 1, or if the run was
     killed just before it; the arrays' checksums are compared anyway.
     """
-    if not (folder / SEAL).exists():
+    if not (folder / MANIFEST).exists():
         return ""
     try:
-        text = (folder / SEAL).read_text()
+        text = (folder / MANIFEST).read_text()
         sums = json_files.parsed(text)
         names = [
             name for name in sums if ".." not in Path(name).parts and not Path(name).is_absolute()
@@ -43,9 +43,9 @@ def flaw_of_files(folder: Path) -> str:
         changed = [name for name, found in json.loads(now).items() if found != sums[name]]
         if changed:
             return f"{changed[0]} has changed since it was written"
-        return "" if now == text else f"{SEAL} has changed since it was written"
+        return "" if now == text else f"{MANIFEST} has changed since it was written"
     except (OSError, ValueError, AttributeError, TypeError):
-        return f"{SEAL} cannot be read"
+        return f"{MANIFEST} cannot be read"
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:

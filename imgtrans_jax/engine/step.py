@@ -14,7 +14,7 @@ from imgtrans_jax.engine.game import Game, Networks, apply
 from imgtrans_jax.engine.pool import swap
 from imgtrans_jax.engine.state import Player, TrainState
 from imgtrans_jax.losses.compose import join, total
-from imgtrans_jax.optim.adam import chosen, norm, smooth, update
+from imgtrans_jax.optim.adam import ema_update, global_norm, tree_where, update
 from imgtrans_jax.types import Named, Params, Terms
 
 
@@ -105,7 +105,7 @@ def gan_step(
         else (d, critics)
     )
 
-    metrics = join(terms, {"norm/g_grad": norm(grads)}, d_metrics)
+    metrics = join(terms, {"norm/g_grad": global_norm(grads)}, d_metrics)
     # The barrier: without it XLA would compute this again in each of the hundreds of choices
     # between new and old.
     finite = lax.optimization_barrier(
@@ -115,20 +115,20 @@ def gan_step(
     failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
     # The critics, which are small, have moved and are taken back; a generator's large state is
     # written once.
-    d, pools = chosen(sound, (d, pools), (state.d, state.pool))
+    d, pools = tree_where(sound, (d, pools), (state.d, state.pool))
     g, metrics["norm/g_update"] = _move(state.g, grads, g_stats, game.g_tx, state.step, sound)
     # Smoothed parameters need statistics as smooth: the running ones are those of the last ten
     # steps. The decay grows to its value, so that a short training is not an average with the
     # initial networks.
     decay = jnp.minimum(game.ema, (1 + state.step) / (10 + state.step))
-    ema = smooth(state.ema, Networks(g.params, g.stats), decay) if game.ema else None
+    ema = ema_update(state.ema, Networks(g.params, g.stats), decay) if game.ema else None
     return TrainState(
         step=state.step + sound,
         failed=failed,
         g=g,
         d=d,
         pool=pools,
-        ema=chosen(sound, ema, state.ema),
+        ema=tree_where(sound, ema, state.ema),
     ), metrics
 
 
@@ -226,7 +226,7 @@ def _moved_critics(
     game: Game, step: jax.Array, d: Player, grads: Params, terms: Terms
 ) -> tuple[Player, Terms]:
     moved, update_norm = _move(d, grads, d.stats, game.d_tx, step)
-    return moved, join(terms, {"norm/d_grad": norm(grads), "norm/d_update": update_norm})
+    return moved, join(terms, {"norm/d_grad": global_norm(grads), "norm/d_update": update_norm})
 
 
 def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
@@ -247,4 +247,4 @@ def _move(
     sound: jax.typing.ArrayLike = True,
 ) -> tuple[Player, jax.Array]:
     params, opt, update_norm = update(tx, player.params, player.opt, grads, sound, step)
-    return Player(params, chosen(sound, stats, player.stats), opt), update_norm
+    return Player(params, tree_where(sound, stats, player.stats), opt), update_norm

@@ -81,7 +81,7 @@ def _names(runs: Sequence[Path]) -> list[str]:
 def _column(
     run: Path, name: str, pictures: list[np.ndarray], step: int | None, direction: str
 ) -> Column:
-    record = records.kept(run).get(direction)
+    record = records.latest_records(run).get(direction)
     at = f"step {step}" if step is not None else "a file"
     if not record:
         return Column(name, pictures, {}, f"{at}; no scores")
@@ -157,7 +157,9 @@ def _from_files(
         else ([inputs], [images.read_picture(inputs)])
     )
     columns = [
-        Column("input", [p if p.dtype == np.uint8 else images.from_unit(p) for p in sources], {})
+        Column(
+            "input", [p if p.dtype == np.uint8 else images.unit_to_uint8(p) for p in sources], {}
+        )
     ]
     with tempfile.TemporaryDirectory() as folder:
         chosen = Path(folder) / "inputs"
@@ -195,4 +197,4 @@ def _readable(folder: Path, count: int, out: Path) -> tuple[list[Path], list[np.
 def _shown(signed: np.ndarray) -> list[np.ndarray]:
     if signed.ndim != 4 or signed.shape[-1] not in (1, 3):
         raise UserError("Only runs that change grey or RGB pictures into such can be compared.")
-    return list(images.to_bytes(signed))
+    return list(images.to_uint8(signed))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from imgtrans_jax.config import stored
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.datasets import Opened, Stream
+from imgtrans_jax.data.datasets import OpenedDataset, Stream
 from imgtrans_jax.inference.generator import Generator
 from imgtrans_jax.inference.sample import sampled
 from imgtrans_jax.inference.translator import compiled
@@ -26,7 +26,7 @@ from imgtrans_jax.metrics.features import Features, check_name
 from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
 from imgtrans_jax.metrics.lpips import LPIPS
 from imgtrans_jax.metrics.registry import METRICS, OF_SETS, PAIRWISE
-from imgtrans_jax.metrics.segmentation import Colours, colours_of, confusion, scores, snapped
+from imgtrans_jax.metrics.segmentation import Colors, colors_of, confusion, scores, snapped
 from imgtrans_jax.types import Direction, UserError
 from imgtrans_jax.weights.metric_networks import checksum
 
@@ -34,36 +34,36 @@ _AT_ONCE, _PIXELS = 8, 2**20  # pictures, and pixels of them together
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class EvaluationSpec:
     """What to measure. metrics: of METRICS, those that apply are taken. features: see `Features`.
-    count: test pictures, 0 for all. colours: of label maps (`facades`, `cityscapes`, a file), for
+    count: test pictures, 0 for all. colors: of label maps (`facades`, `cityscapes`, a file), for
     segmentation scores, or ''.
     """
 
     metrics: tuple[str, ...] = METRICS
     features: str = "vgg16"
     count: int = 0
-    colours: str = ""
+    colors: str = ""
 
     def check(self) -> None:
         """Raises UserError for metrics, features or colours that there are not, or a count below 2
         (0: all).
         """
         check_name(self.features)
-        if self.colours:
-            colours_of(self.colours)
+        if self.colors:
+            colors_of(self.colors)
         unknown = [name for name in self.metrics if name not in METRICS]
         if unknown:
             raise UserError(
                 f"There is no metric {', '.join(map(repr, unknown))}; choose of "
-                f"{', '.join(METRICS)} (the scores of label maps come with --colours)."
+                f"{', '.join(METRICS)} (the scores of label maps come with `colors`)."
             )
         if self.count == 1 or self.count < 0:
             raise UserError(
                 f"{self.count} pictures are too few to be measured; give 2 or more, or 0 for all."
             )
 
-    def within(self, impossible: Mapping[str, str]) -> Request:
+    def within(self, impossible: Mapping[str, str]) -> EvaluationSpec:
         """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no
         reason. What is left out is said. Raises UserError if nothing is left.
         """
@@ -73,14 +73,14 @@ class Request:
             if name in impossible:
                 reasons.setdefault(impossible[name], []).append(name)
         said = [f"{', '.join(names)}: {why}." for why, names in reasons.items()]
-        if not taken and not self.colours:
+        if not taken and not self.colors:
             raise UserError(f"Nothing can be measured. {' '.join(said)}")
         for text in said:
             print(f"Left out: {text}", flush=True)
         return dataclasses.replace(self, metrics=taken)
 
 
-def impossible(directions: Sequence[Direction], opened: Opened) -> dict[str, str]:
+def impossible(directions: Sequence[Direction], opened: OpenedDataset) -> dict[str, str]:
     """The metrics that a training with these pictures cannot have, and why. directions: the
     recipe's.
     """
@@ -97,12 +97,12 @@ def _too_few(pictures: int) -> dict[str, str]:
     return dict.fromkeys(OF_SETS, why) if pictures < 2 else {}
 
 
-class Judge:
+class MetricSuite:
     """The networks of the metrics that are asked for, loaded once, and a ledger for each set of
     pictures.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: EvaluationSpec) -> None:
         request.check()
         self.request = request
         self.features = Features(request.features) if set(OF_SETS) & set(request.metrics) else None
@@ -111,10 +111,10 @@ class Judge:
             for name in PAIRWISE[2:]
             if name in request.metrics
         }
-        self.colours: Colours = colours_of(request.colours) if request.colours else {}
+        self.colors: Colors = colors_of(request.colors) if request.colors else {}
 
-    def ledger(self) -> Ledger:
-        return Ledger(self)
+    def ledger(self) -> MetricAccumulator:
+        return MetricAccumulator(self)
 
     def protocol(self) -> dict[str, Any]:
         """What the scores were made with."""
@@ -125,15 +125,15 @@ class Judge:
         found |= {"errors": "standard errors"}
         if self.features:
             found["features"] = self.features.protocol
-        if self.colours:
-            found["colours"] = self.request.colours
+        if self.colors:
+            found["colours"] = self.request.colors
         return found
 
 
-class Ledger:
+class MetricAccumulator:
     """Scores of one set of results, gathered a few pictures (N, H, W, C) uint8 at a time."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: MetricSuite) -> None:
         self.judge = judge
         self.pairwise: dict[str, list[float]] = {}
         self.of: dict[str, list[np.ndarray]] = {"fakes": [], "reals": []}
@@ -162,7 +162,7 @@ class Ledger:
 
     def labels(self, predicted: np.ndarray, true: np.ndarray) -> None:
         """Colour-coded label maps."""
-        colours = self.judge.colours
+        colours = self.judge.colors
         for x, y in zip(predicted, true, strict=True):
             counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
             self.confusion = counts if self.confusion is None else self.confusion + counts
@@ -195,7 +195,7 @@ class Ledger:
             if "fid" in self.judge.request.metrics:
                 found["fid"] = frechet_distance(x, y)
         if self.confusion is not None:
-            by = scores(self.confusion, self.judge.colours)
+            by = scores(self.confusion, self.judge.colors)
             found |= {
                 "pixel_accuracy": by.pixel,
                 "class_accuracy": by.per_class,
@@ -210,7 +210,7 @@ class Ledger:
 # --------------------------------------------------------------------------------------- generators
 
 
-class Examiner:
+class GeneratorEvaluator:
     """Scores a generator on its experiment's test pictures, as often as it is asked to: each
     direction is compiled once.
     """
@@ -218,25 +218,25 @@ class Examiner:
     def __init__(
         self,
         loaded: Generator,
-        opened: Opened,
-        request: Request,
+        opened: OpenedDataset,
+        request: EvaluationSpec,
         segmenter: Generator | None = None,
     ) -> None:
         self.experiment, self.opened = loaded.experiment, opened
         self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
         request.check()
-        self.judge = Judge(request.within(impossible(self.directions, opened)))
+        self.judge = MetricSuite(request.within(impossible(self.directions, opened)))
         self.translations = {
             direction: compiled(loaded, direction) for direction in self.directions
         }
         self.segmenter = compiled(segmenter) if segmenter else None
-        if request.colours and len(opened.streams) > 1:
+        if request.colors and len(opened.streams) > 1:
             raise UserError(
-                "Label maps are scored where each has its truth: --colours needs a run that was "
+                "Label maps are scored where each has its truth: `colors` needs a run that was "
                 "trained on pairs."
             )
-        if segmenter and not self.judge.colours:
-            raise UserError("A segmenter's maps are compared by their colours: give --colours too.")
+        if segmenter and not self.judge.colors:
+            raise UserError("A segmenter's maps are compared by their colours: give `colors` too.")
 
     def __call__(self, loaded: Generator, step: int | None, source: str) -> list[dict[str, Any]]:
         """One record for each direction, of a generator with the same networks."""
@@ -255,7 +255,7 @@ class Examiner:
         return [self._record(d, *self._direction(d), about) for d in self.directions]
 
     def _record(
-        self, what: str, ledger: Ledger, extra: dict[str, float], about: dict[str, Any]
+        self, what: str, ledger: MetricAccumulator, extra: dict[str, float], about: dict[str, Any]
     ) -> dict[str, Any]:
         found, errors = ledger.results()
         return {
@@ -268,7 +268,7 @@ class Examiner:
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
 
-    def _direction(self, direction: Direction) -> tuple[Ledger, dict[str, float]]:
+    def _direction(self, direction: Direction) -> tuple[MetricAccumulator, dict[str, float]]:
         given, wanted = ("a", "b") if direction == "a2b" else ("b", "a")
         data, ledger, beside = self.experiment.data, self.judge.ledger(), self.judge.ledger()
         translate, back = (
@@ -282,7 +282,7 @@ class Examiner:
         ):
             inputs = batch[given]
             outputs = translate.padded(inputs)
-            fakes = images.to_bytes(
+            fakes = images.to_uint8(
                 data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs
             )
             ledger.set("fakes", fakes)
@@ -294,16 +294,16 @@ class Examiner:
                     if batch[wanted].shape[1] == inputs.shape[1]
                     else batch[wanted]
                 )
-                truths = images.to_bytes(real)
+                truths = images.to_uint8(real)
                 ledger.set("reals", truths)
                 ledger.pairs(fakes, truths)
-                self._labels(ledger, beside, images.to_bytes(inputs), fakes, truths)
+                self._labels(ledger, beside, images.to_uint8(inputs), fakes, truths)
         if not paired:
             for batch in _said(
                 f"{direction}: real pictures",
                 *self._batches(self.opened.streams[-1 if wanted == "b" else 0]),
             ):
-                ledger.set("reals", images.to_bytes(batch[wanted]))
+                ledger.set("reals", images.to_uint8(batch[wanted]))
         extra = {"cycle": float(np.mean(cycle))} if cycle else {}
         # What the segmenter makes of real pictures: no generator is expected to do better.
         of_real = beside.results()[0] if beside.confusion is not None else {}
@@ -313,8 +313,8 @@ class Examiner:
 
     def _labels(
         self,
-        ledger: Ledger,
-        beside: Ledger,
+        ledger: MetricAccumulator,
+        beside: MetricAccumulator,
         inputs: np.ndarray,
         fakes: np.ndarray,
         truths: np.ndarray,
@@ -324,18 +324,18 @@ class Examiner:
         """
         if self.segmenter is not None:
             read = [
-                images.to_bytes(self.segmenter.padded(images.to_signed(x))) for x in (fakes, truths)
+                images.to_uint8(self.segmenter.padded(images.to_signed(x))) for x in (fakes, truths)
             ]
             ledger.labels(read[0], inputs)
             beside.labels(read[1], inputs)
-        elif self.judge.colours:
+        elif self.judge.colors:
             ledger.labels(fakes, truths)
 
-    def _from_nothing(self, loaded: Generator) -> tuple[Ledger, dict[str, float]]:
+    def _from_nothing(self, loaded: Generator) -> tuple[MetricAccumulator, dict[str, float]]:
         ledger = self.judge.ledger()
         for batch in _said("real pictures", *self._batches(self.opened.streams[0])):
-            ledger.set("reals", images.to_bytes(batch["x"]))
-        fakes = images.to_bytes(sampled(loaded, ledger.counts["reals"]))
+            ledger.set("reals", images.to_uint8(batch["x"]))
+        fakes = images.to_uint8(sampled(loaded, ledger.counts["reals"]))
         for start in range(0, len(fakes), _AT_ONCE):
             ledger.set("fakes", fakes[start : start + _AT_ONCE])
         return ledger, {}
@@ -349,7 +349,7 @@ class Examiner:
         return count, _stacked(prepared)
 
 
-def described(experiment: Experiment, opened: Opened) -> dict[str, Any]:
+def described(experiment: Experiment, opened: OpenedDataset) -> dict[str, Any]:
     """The part of a protocol that the experiment sets: data, split, counts, weights of its
     losses.
     """
@@ -375,7 +375,7 @@ def described(experiment: Experiment, opened: Opened) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------ folders
 
 
-def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]:
+def evaluate_folders(fake: Path, real: Path, request: EvaluationSpec) -> dict[str, Any]:
     """Scores of the pictures of one folder against those of another: pairwise where every one has a
     partner of its name, and as sets. A picture of another size than its partner is resized to it.
     Raises UserError if either cannot be read.
@@ -387,7 +387,7 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
     partners = {path.relative_to(real).with_suffix(""): path for path in images.list_pictures(real)}
     matched = [partners.get(path.relative_to(fake).with_suffix("")) for path in fakes]
     paired = all(matched)
-    if request.colours and not paired:
+    if request.colors and not paired:
         raise UserError(
             f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in "
             f"{real}."
@@ -401,16 +401,16 @@ def evaluate_folders(fake: Path, real: Path, request: Request) -> dict[str, Any]
         lacking |= dict.fromkeys(
             PAIRWISE, f"needs a partner of the same name in {real}, and {without}"
         )
-    judge = Judge(request.within(lacking))
+    judge = MetricSuite(request.within(lacking))
     ledger, resized = judge.ledger(), 0
     for path, partner in _said("results", len(fakes), zip(fakes, matched, strict=True)):
         x = images.read_picture(path)
-        x = x if x.dtype == np.uint8 else images.from_unit(x)
+        x = x if x.dtype == np.uint8 else images.unit_to_uint8(x)
         ledger.set("fakes", x[None])
         if partner and paired:
             y = _bytes(partner)
             resized += x.shape != y.shape
-            if judge.colours:
+            if judge.colors:
                 ledger.labels(_nearest(x, y.shape)[None], y[None])
             ledger.pairs(images.resize(x, *y.shape[:2])[None], y[None])
     for path in _said("real pictures", len(reals), reals):
@@ -486,7 +486,7 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> float:
 
 def _bytes(path: Path) -> np.ndarray:
     picture = images.read_picture(path)
-    return picture if picture.dtype == np.uint8 else images.from_unit(picture)
+    return picture if picture.dtype == np.uint8 else images.unit_to_uint8(picture)
 
 
 def _nearest(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -142,7 +142,7 @@ def _embedded(picture: np.ndarray, via: int, size: int) -> str:
             max(1, round(side * longer / max(picture.shape[:2]))) for side in picture.shape[:2]
         )
         picture = images.resize(picture, height, width)
-    return images.embedded(picture)
+    return images.data_uri(picture)
 
 
 # ------------------------------------------------------------------------------------------ answers

@@ -21,7 +21,7 @@ last.
 # ------------------------------------------------------------------------------------------ records
 
 
-def keep(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -> None:
+def append_records(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -> None:
     """Appends records to a file, or makes it `anew`."""
     with file.open("w" if anew else "a") as opened:
         opened.writelines(json.dumps(record) + "\n" for record in records)
@@ -43,7 +43,7 @@ def check_table(file: Path, overwrite: bool) -> None:
         refuse_existing(file, overwrite=overwrite)
 
 
-def kept(folder: Path) -> dict[str, dict[str, Any]]:
+def latest_records(folder: Path) -> dict[str, dict[str, Any]]:
     """The newest record of each direction that a folder keeps: `step`, and, by name, `scores`,
     `errors` and `counts`, which are numbers, and `protocol` with `features` and `pictures`. Lines
     that are cut short, and values of other kinds, are passed over.

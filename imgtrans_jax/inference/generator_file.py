@@ -24,7 +24,7 @@ from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import whole
 from imgtrans_jax.training.program import new_game
 from imgtrans_jax.types import UserError
-from imgtrans_jax.weights.pytorch_layouts import Network, recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
 
 
 def save_generator(generator: Generator, path: str | Path) -> None:
@@ -64,7 +64,7 @@ def read_generator_file(
                 tree["params"],
                 tree.get("stats", {}),
             )
-            return recognised(state_dict(network), str(path))
+            return recognized(state_dict(network), str(path))
         experiment, batch = stored_experiment(stored["config"], trust_code), stored["batch"]
         shapes = generator_shapes(new_game(experiment), example_shapes(batch))
         wanted = flatten_arrays({"params": shapes.params, "stats": shapes.stats})

@@ -25,7 +25,7 @@ from imgtrans_jax.inference.pytorch import imported_file, imported_folder, is_fo
 from imgtrans_jax.io import json_files
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
-from imgtrans_jax.weights.pytorch_layouts import Network, described, recognised
+from imgtrans_jax.weights.pytorch_layouts import Network, described, recognized
 from imgtrans_jax.weights.tensors import read_tensors
 
 
@@ -85,7 +85,7 @@ def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
     if "imgtrans_jax" in metadata:
         found = read_generator_file(path, arrays, metadata["imgtrans_jax"], trust_code)
     else:
-        found = recognised(arrays, str(path))
+        found = recognized(arrays, str(path))
     if isinstance(found, Network):
         print(f"{path} is {described(found)}.", flush=True)
     return found

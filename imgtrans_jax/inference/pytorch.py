@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.inference.generator import Generator
@@ -23,7 +23,7 @@ from imgtrans_jax.weights.pytorch_layouts import (
     Network,
     check_exportable,
     described,
-    recognised,
+    recognized,
     state_dict,
 )
 from imgtrans_jax.weights.tensors import read_tensors
@@ -82,7 +82,7 @@ def read_network(path: Path) -> Network:
     """The network of a .pth or .safetensors file with the common code's names; prints what was
     recognised.
     """
-    network = recognised(read_tensors(path)[0], str(path))
+    network = recognized(read_tensors(path)[0], str(path))
     print(f"{path} is {described(network)}.", flush=True)
     return network
 
@@ -144,7 +144,7 @@ def _generator(networks: dict[str, Network], source: str) -> Generator:
         )
     side = g.module.multiple if isinstance(g.module, UNet) else 256
     data = Unpaired(
-        a="", b="", cut=Cut(load_size=side * 286 // 256, crop_size=side), channels=g.channels
+        a="", b="", cut=Preprocess(load_size=side * 286 // 256, crop_size=side), channels=g.channels
     )
     batch = {"a": [1, side, side, g.channels], "b": [1, side, side, g.module.channels]}  # type: ignore[attr-defined]
     players = [

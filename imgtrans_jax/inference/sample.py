@@ -37,7 +37,7 @@ def generate(
     refuse_inputs([out / "sheet.png", *written], [Path(source)])
     refuse_existing(out / "sheet.png", *written, overwrite=overwrite)
     loaded = load_generator(source, trust_code)
-    pictures = images.to_bytes(sampled(loaded, count, label, seed))
+    pictures = images.to_uint8(sampled(loaded, count, label, seed))
     make_folder(out, "--out")
     for path, picture in zip(written, pictures, strict=True):
         images.write_picture(path, picture)

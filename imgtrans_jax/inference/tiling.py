@@ -82,7 +82,7 @@ def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Flow:
+class CutNetwork:
     """A network as it runs over a part of the picture, cut at its norms and residual blocks. full:
     the picture's size.
     """
@@ -150,7 +150,7 @@ class Flow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class TileStep:
     """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the
     maps it is computed from; last_use: those of them that no later step needs. halo: pixels that a
     tile must see around it. cost: in multiplications, by which the time left is told.
@@ -164,7 +164,7 @@ class Step:
     cost: float
 
 
-class Plan:
+class TiledNetwork:
     """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels
     and what they must see around them; calling it gives what apply(weights, picture) gives.
 
@@ -176,7 +176,7 @@ class Plan:
         self, apply: Apply, weights: Any, shape: tuple[int, ...], tile: int, multiple: int
     ) -> None:
         self.flow, self.weights, self.channels, self.multiple = (
-            Flow(apply, shape[:2]),
+            CutNetwork(apply, shape[:2]),
             weights,
             shape[2],
             multiple,
@@ -215,7 +215,7 @@ class Plan:
                 list(self.boxes(step.halo)),
                 self.scale(step.target),
             )
-            stored = _room(self.shapes[step.target], folder) if step.kept else None
+            stored = _allocate(self.shapes[step.target], folder) if step.kept else None
             sums = []
             for box, part in boxes:
                 given = {
@@ -227,7 +227,7 @@ class Plan:
                     },
                     "statistics": statistics,
                 }
-                value, sums_of_part = program(given, _marked(part, box, scale))
+                value, sums_of_part = program(given, _own_masks(part, box, scale))
                 if stored is not None:
                     stored[:, *_slices(part, scale)] = np.asarray(value)[
                         :, *_slices(_inside(part, box), scale)
@@ -235,7 +235,7 @@ class Plan:
                 sums.append(jax.device_get(sums_of_part))
                 progress(step.cost / self.cost / len(boxes))
             if step.target in self.norms:
-                statistics[step.target] = _together(sums)
+                statistics[step.target] = _merge_moments(sums)
             if stored is not None:
                 maps[step.target] = stored
             for name in step.last_use:
@@ -258,7 +258,7 @@ class Plan:
         return {name: found[name] for name in names}
 
     def _given(self, size: Sequence[int]) -> Named:
-        """The shapes of what `Flow` takes in for a window of a size, all that it may take."""
+        """The shapes of what `CutNetwork` takes in for a window of a size, all that it may take."""
         parts: Named = {
             "weights": jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.weights)
         }
@@ -316,13 +316,13 @@ class Plan:
         jaxpr, used = dce_jaxpr(traced.jaxpr, [name == target for name in names])
         return core.ClosedJaxpr(jaxpr, traced.consts), used
 
-    def _steps(self) -> list[Step]:
+    def _steps(self) -> list[TileStep]:
         labels = [
             (path[0].key, path[1].key if path[0].key == "maps" else "")
             for path, _ in self._leaves()
         ]
         provisional = self._window(self.multiple)
-        found: list[Step] = []
+        found: list[TileStep] = []
         for target in self.shapes:
             if target not in self.norms and target not in self.small:
                 continue
@@ -330,14 +330,16 @@ class Plan:
             inputs = [label for label, is_used in zip(labels, used, strict=True) if is_used]
             uses = tuple(name for kind, name in inputs if kind == "maps")
             reaches = [0.0 if kind in ("window", "maps") else None for kind, _ in inputs]
-            local = Local(provisional[0])
+            local = ReceptiveFieldTracer(provisional[0])
             reach = max(
                 (r for r in local.through(jaxpr.jaxpr, reaches) if r is not None), default=0.0
             )
             # 1: no window is smaller than a network takes
             halo = max(1, math.ceil(reach / self.multiple)) * self.multiple
             pixels = math.prod(provisional) / math.prod(self.flow.full)
-            found.append(Step(target, target in self.small, uses, (), halo, local.cost / pixels))
+            found.append(
+                TileStep(target, target in self.small, uses, (), halo, local.cost / pixels)
+            )
         # Maps that nothing is computed from are not kept, and the others only until their last use.
         last = {name: step.target for step in found for name in step.uses}
         return [
@@ -354,11 +356,11 @@ class Plan:
         return jax.tree_util.tree_leaves_with_path(self._given(self._window(self.multiple)))
 
     def program(
-        self, step: Step
+        self, step: TileStep
     ) -> Callable[[Named, tuple[np.ndarray, np.ndarray]], tuple[jax.Array, Any]]:
-        """The compiled computing of a step: what `Flow` is given, and the marks of the tile's own
-        rows and columns -> the window's map, and of the marked part count, mean and sum of squared
-        differences from it, by channel.
+        """The compiled computing of a step: what `CutNetwork` is given, and the marks of the tile's
+        own rows and columns -> the window's map, and of the marked part count, mean and sum of
+        squared differences from it, by channel.
         """
         jaxpr, used = self._pruned(step.target, self._window(step.halo))
         # Blocks of one form are one program: its text names everything but the values that it is
@@ -392,7 +394,7 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
 # ------------------------------------------------------------------------------- how far layers see
 
 
-class Local:
+class ReceptiveFieldTracer:
     """How far the values of a program see, in pixels of the picture to each side, and what they
     cost.
     """
@@ -482,7 +484,7 @@ _FAR = frozenset(
 # ----------------------------------------------------------------------------- maps, boxes and sums
 
 
-def _room(like: Any, folder: Path | None) -> np.ndarray:
+def _allocate(like: Any, folder: Path | None) -> np.ndarray:
     """Space for a map of the whole picture: in memory, or a large one in a file of the folder,
     which has no name and is gone when the map is, or the program, however it ends.
     """
@@ -505,7 +507,7 @@ def _inside(part: Box, box: Box) -> Box:
     return part[0] - box[0], part[1] - box[0], part[2] - box[2], part[3] - box[2]
 
 
-def _marked(part: Box, box: Box, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def _own_masks(part: Box, box: Box, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """1 for the rows, and for the columns, of a window's map that are its own, 0 for the others."""
     marks = []
     for own, length in zip(
@@ -523,7 +525,7 @@ def _sums(x: jax.Array, marks: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
     return count, mean, jnp.sum(jnp.square(wide - mean) * marks, axis=(0, 1, 2))
 
 
-def _together(
+def _merge_moments(
     sums: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance (1, 1, 1, C) of all parts from those of each (Chan, Golub and LeVeque

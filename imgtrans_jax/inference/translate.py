@@ -242,10 +242,12 @@ class _Work:
         result = result[0, : enlarged * picture.seen[0], : enlarged * picture.seen[1]]
         height, width = enlarged * picture.size[0], enlarged * picture.size[1]
         suffix = picture.target.suffix.lower()
-        if picture.deep and (suffix == ".npy" or (result.shape[2] == 1 and suffix in images.DEEP)):
-            result = images.to_words(2 * images.resize((result + 1) / 2, height, width) - 1)
+        if picture.deep and (
+            suffix == ".npy" or (result.shape[2] == 1 and suffix in images.SUFFIXES_16_BIT)
+        ):
+            result = images.to_uint16(2 * images.resize((result + 1) / 2, height, width) - 1)
         else:
-            result = images.resize(images.to_bytes(result), height, width)
+            result = images.resize(images.to_uint8(result), height, width)
         if picture.alpha is not None and result.shape[2] in (1, 3):
             result = images.with_alpha(result, images.resize(picture.alpha, height, width))
         return result

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.datasets import Derived
+from imgtrans_jax.data.datasets import SelfPaired
 from imgtrans_jax.inference.generator import Generator
 from imgtrans_jax.inference.load import load_generator
-from imgtrans_jax.inference.tiling import NotLocalError, Plan, largest_map
+from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork, largest_map
 from imgtrans_jax.io import images
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import Direction, UserError
@@ -90,7 +90,7 @@ class Translation:
     @property
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""
-        derived = isinstance(self.experiment.data, Derived)
+        derived = isinstance(self.experiment.data, SelfPaired)
         return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (
             1,
             3,
@@ -125,7 +125,7 @@ class Translation:
                 self._plan = (
                     x.shape,
                     tile,
-                    Plan(self.function, self.weights, x.shape[1:], tile, self.multiple),
+                    TiledNetwork(self.function, self.weights, x.shape[1:], tile, self.multiple),
                 )
             except NotLocalError as error:
                 raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None

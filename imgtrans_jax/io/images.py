@@ -32,7 +32,7 @@ WRITABLE = {
 }
 """The suffixes of files that are written, and Pillow's names of their forms."""
 
-DEEP = frozenset({".png", ".tif", ".tiff"})
+SUFFIXES_16_BIT = frozenset({".png", ".tif", ".tiff"})
 """The suffixes of pictures that can hold grey of 16 bits."""
 
 MIN_SIDE = 8
@@ -79,7 +79,7 @@ def _resized_rgba(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     seen = alpha > 0.5 / 255
     colour = np.where(seen, colour / np.where(seen, alpha, 1), 0)
     resized = np.concatenate([colour, alpha], axis=2).clip(0, 1)
-    return from_unit(resized) if picture.dtype == np.uint8 else resized.astype(picture.dtype)
+    return unit_to_uint8(resized) if picture.dtype == np.uint8 else resized.astype(picture.dtype)
 
 
 def to_unit(picture: np.ndarray) -> np.ndarray:
@@ -103,12 +103,12 @@ def to_signed(picture: np.ndarray) -> np.ndarray:
     return signed
 
 
-def to_bytes(signed: np.ndarray) -> np.ndarray:
+def to_uint8(signed: np.ndarray) -> np.ndarray:
     """float in [-1, 1] -> uint8, rounded to the nearest and clipped."""
     return _scaled(signed, 127.5).astype(np.uint8)
 
 
-def to_words(signed: np.ndarray) -> np.ndarray:
+def to_uint16(signed: np.ndarray) -> np.ndarray:
     """float in [-1, 1] -> uint16, rounded to the nearest and clipped."""
     return _scaled(signed, 32767.5).astype(np.uint16)
 
@@ -120,7 +120,7 @@ def _scaled(signed: np.ndarray, half: float) -> np.ndarray:
     return np.rint(scaled, out=scaled)
 
 
-def from_unit(unit: np.ndarray) -> np.ndarray:
+def unit_to_uint8(unit: np.ndarray) -> np.ndarray:
     """float in [0, 1] -> uint8, rounded to the nearest and clipped."""
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
@@ -139,7 +139,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     return sheet
 
 
-def labelled(
+def captioned_grid(
     rows: Sequence[Sequence[np.ndarray]],
     captions: Sequence[Sequence[str]],
     title: str,
@@ -211,11 +211,11 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: s
         image.save(file, format=form, **options)
 
 
-def embedded(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray) -> str:
     """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a PNG within the text of a page: a data
     URI.
     """
-    picture = picture if picture.dtype == np.uint8 else from_unit(picture)
+    picture = picture if picture.dtype == np.uint8 else unit_to_uint8(picture)
     written = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(written, "PNG")
     return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()

@@ -85,7 +85,7 @@ def style_raw(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
     return jnp.mean(_squares(gram, target))
 
 
-def style_normalised(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_normalized(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
     """1 / (4 C^2 M^2) sum over (G - A)^2, M positions (Gatys et al. 2016, equation 4)."""
     return jnp.mean(_squares(gram, target)) / (4.0 * gram.shape[-1] ** 2 * positions**2)
 

@@ -14,7 +14,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, applied to sRGB
 
 
 @dataclasses.dataclass(frozen=True)
-class Colouring:
+class Coloring:
     """distance_ratio: kernel distance of the translated sketches to real coloured drawings, over
     that of the sketches themselves. background_change: mean absolute change, of the range, where
     sketch and coloured drawing are white. line_luminance: mean luminance in [0, 1] on the sketch's
@@ -37,16 +37,14 @@ class Colouring:
         )
 
 
-def score_colouring(
-    sketches: np.ndarray, translated: np.ndarray, coloured: np.ndarray
-) -> Colouring:
+def score_coloring(sketches: np.ndarray, translated: np.ndarray, coloured: np.ndarray) -> Coloring:
     """All (N, H, W, 3) in [-1, 1]: sketches, their translations, and the true coloured drawings of
     the same subjects.
     """
     unit = (translated + 1) / 2
     background = (sketches.min(-1) > 0.96) & (coloured.min(-1) > 0.96)
     lines = sketches.max(-1) < -0.5
-    return Colouring(
+    return Coloring(
         kernel_distance(translated, coloured) / kernel_distance(sketches, coloured),
         float(np.abs(translated - sketches)[background].mean() / 2),
         float((unit @ _LUMINANCE)[lines].mean()),

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgtrans_jax.io import images
-from imgtrans_jax.models.alexnet import SMALLEST, AlexNet
+from imgtrans_jax.models.alexnet import MIN_SIDE, AlexNet
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.weights.metric_networks import Backbone, checksum, load_lpips
 
@@ -36,7 +36,7 @@ class LPIPS:
         )
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        small = max(1.0, (SMALLEST + 1) / min(x.shape[1:3]))
+        small = max(1.0, (MIN_SIDE + 1) / min(x.shape[1:3]))
         height, width = round(x.shape[1] * small), round(x.shape[2] * small)
         unit = [
             np.stack([images.to_unit(images.resize(p, height, width)) for p in many])

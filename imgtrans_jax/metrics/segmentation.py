@@ -14,12 +14,12 @@ import numpy as np
 from imgtrans_jax.io import json_files
 from imgtrans_jax.types import UserError
 
-Colours = Mapping[str, tuple[int, int, int]]
+Colors = Mapping[str, tuple[int, int, int]]
 """sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is
 left out.
 """
 
-FACADES: Colours = {
+FACADES: Colors = {
     "background": (0, 0, 223),
     "facade": (0, 48, 255),
     "window": (0, 128, 255),
@@ -37,7 +37,7 @@ FACADES: Colours = {
 MATLAB's `jet`).
 """
 
-CITYSCAPES: Colours = {
+CITYSCAPES: Colors = {
     "-unlabelled": (0, 0, 0),
     "-dynamic": (111, 74, 0),
     "-ground": (81, 0, 81),
@@ -88,7 +88,7 @@ class Segmentation:
     by_class: dict[str, float]
 
 
-def colours_of(name: str) -> Colours:
+def colors_of(name: str) -> Colors:
     """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for
     anything else.
     """
@@ -96,7 +96,7 @@ def colours_of(name: str) -> Colours:
         return _KNOWN[name]
     try:
         read = json_files.read(Path(name).expanduser())
-        found = {k: (v[0], v[1], v[2]) for k, v in read.items() if _is_colour(v)}
+        found = {k: (v[0], v[1], v[2]) for k, v in read.items() if _is_color(v)}
     except OSError:
         raise UserError(
             f"There are no colours '{name}': give {', '.join(_KNOWN)} or a JSON file of class "
@@ -112,7 +112,7 @@ def colours_of(name: str) -> Colours:
     return found
 
 
-def _is_colour(value: Any) -> bool:
+def _is_color(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3
@@ -120,11 +120,11 @@ def _is_colour(value: Any) -> bool:
     )
 
 
-def snapped(picture: np.ndarray, colours: Colours) -> np.ndarray:
+def snapped(picture: np.ndarray, colors: Colors) -> np.ndarray:
     """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared
     distance.
     """
-    palette = np.array(list(colours.values()), np.int32)
+    palette = np.array(list(colors.values()), np.int32)
     flat = picture.reshape(-1, 3)
     # A map has few different colours: each is looked up once.
     different, places = np.unique(flat, axis=0, return_inverse=True)
@@ -143,13 +143,13 @@ def confusion(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarr
     ).reshape(classes, classes)
 
 
-def scores(counts: np.ndarray, colours: Colours) -> Segmentation:
+def scores(counts: np.ndarray, colors: Colors) -> Segmentation:
     """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j
     n_ij (Long et al. 2015, section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes
     that occur in truth; and the mean of n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in
     truth or prediction. Raises UserError if truth has no class.
     """
-    names = list(colours)
+    names = list(colors)
     real = np.array([not name.startswith("-") for name in names])
     # A prediction of no class is wrong for the true class, and nobody's false alarm.
     known = counts[real].astype(np.float64)
@@ -162,7 +162,7 @@ def scores(counts: np.ndarray, colours: Colours) -> Segmentation:
     )
     if not true.sum():
         raise UserError(
-            "None of the pixels of the true label maps has the colour of a class; check --colours."
+            "None of the pixels of the true label maps has the colour of a class; check `colors`."
         )
     return Segmentation(
         float(hits.sum() / true.sum()),

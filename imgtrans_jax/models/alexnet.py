@@ -17,7 +17,7 @@ CONVOLUTIONS = {  # features, kernel, stride, padding
     "conv4": (256, 3, 1, 1),
     "conv5": (256, 3, 1, 1),
 }
-SMALLEST = 31
+MIN_SIDE = 31
 """Pixels of the shortest side that leaves one unit of the deepest layer."""
 
 
@@ -31,10 +31,10 @@ class AlexNet(nn.Module):
     @nn.compact
     def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
         check_batch(images, (1, 3))
-        if min(images.shape[1:3]) < SMALLEST:
+        if min(images.shape[1:3]) < MIN_SIDE:
             raise ValueError(
                 f"An image of {images.shape[2]}x{images.shape[1]} is too small for AlexNet; it "
-                f"needs {SMALLEST} a side."
+                f"needs {MIN_SIDE} a side."
             )
         mean = self.param("mean", nn.initializers.zeros, (3,))
         deviation = self.param("deviation", nn.initializers.ones, (3,))

@@ -198,7 +198,7 @@ class Upsample(nn.Module):
         )(x)
 
 
-def halved(x: jax.Array) -> jax.Array:
+def blur_pool(x: jax.Array) -> jax.Array:
     """(N, H, W, C) -> (N, ceil(H / 2), ceil(W / 2), C): smoothed by (1, 2, 1) / 4 each way over
     mirrored edges, then every second pixel (Zhang 2019, "Making convolutional networks
     shift-invariant again").
@@ -243,7 +243,7 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return jnp.sum(rows, axis=axes, keepdims=True) / math.prod(x.shape[axis] for axis in axes)
 
 
-def standardised(
+def normalize(
     x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5
 ) -> jax.Array:
     """(x - mean) / sqrt(variance + epsilon), in at least float32, with x's own moments over `axes`.
@@ -251,27 +251,27 @@ def standardised(
     Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two
     sums over x, where the automatic one takes five; what is kept for it is x.
     """
-    return _standardised(x, mean, variance, axes, epsilon)
+    return _normalize(x, mean, variance, axes, epsilon)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _standardised(x, mean, variance, axes, epsilon):
+def _normalize(x, mean, variance, axes, epsilon):
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return (wide - mean) * jax.lax.rsqrt(variance + epsilon)
 
 
-def _standardised_forward(x, mean, variance, axes, epsilon):
-    return _standardised(x, mean, variance, axes, epsilon), (x, mean, variance)
+def _normalize_forward(x, mean, variance, axes, epsilon):
+    return _normalize(x, mean, variance, axes, epsilon), (x, mean, variance)
 
 
-def _standardised_backward(axes, epsilon, saved, cotangent):
+def _normalize_backward(axes, epsilon, saved, cotangent):
     x, mean, variance = saved
-    y = standardised(x, mean, variance, axes, epsilon)
+    y = normalize(x, mean, variance, axes, epsilon)
     across = cotangent - _mean(cotangent, axes) - y * _mean(cotangent * y, axes)
     return (across * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype), None, None
 
 
-_standardised.defvjp(_standardised_forward, _standardised_backward)
+_normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 def instance_norm(
@@ -290,7 +290,7 @@ def instance_norm(
         raise ValueError(
             "Instance norm of a 1x1 map is always zero; use a larger image or norm='none'."
         )
-    return standardised(x, *statistics(x), (1, 2), epsilon).astype(x.dtype)
+    return normalize(x, *statistics(x), (1, 2), epsilon).astype(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -319,7 +319,7 @@ class BatchNorm(nn.Module):
                 running_var.value = 0.9 * running_var.value + 0.1 * variance * (
                     count / max(count - 1, 1)
                 )
-            return (standardised(x, *moments_of_x, (0, 1, 2)) * scale + bias).astype(x.dtype)
+            return (normalize(x, *moments_of_x, (0, 1, 2)) * scale + bias).astype(x.dtype)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         return (
             (wide - running_mean.value) * (scale * jax.lax.rsqrt(running_var.value + 1e-5)) + bias
@@ -349,7 +349,7 @@ between their layers.
 """
 
 
-def rematerialised(
+def with_remat(
     layers: Callable[[Network, jax.Array, bool], jax.Array],
 ) -> Callable[[Network, jax.Array, bool], jax.Array]:
     """A network's layers, (module, images, train) -> images, such that the backward pass is left

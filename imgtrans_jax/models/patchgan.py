@@ -19,8 +19,8 @@ from imgtrans_jax.models.layers import (
     Normal,
     NormKind,
     bias_before,
+    blur_pool,
     check_batch,
-    halved,
     instance_norm,
 )
 from imgtrans_jax.types import Dtype, Logits, Named
@@ -82,7 +82,7 @@ class PatchGAN(Critic):
             if level:
                 y = Norm(self.norm, name=f"norm_{level}")(y, train)
             y = nn.leaky_relu(y, 0.2)
-            y = halved(y) if blurred else y
+            y = blur_pool(y) if blurred else y
         y = Conv(1, kernel, 1, padding, **common, name="logits")(y)
         return y.astype(jnp.promote_types(y.dtype, jnp.float32))
 

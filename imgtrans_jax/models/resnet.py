@@ -21,9 +21,9 @@ from imgtrans_jax.models.layers import (
     Upsample,
     Upsampling,
     bias_before,
+    blur_pool,
     check_batch,
-    halved,
-    rematerialised,
+    with_remat,
 )
 from imgtrans_jax.types import Dtype, SignedImages
 
@@ -100,9 +100,7 @@ class ResNetGenerator(Generator):
                 f"{height}x{width}."
             )
         layers = (
-            rematerialised(ResNetGenerator._layers)
-            if train and self.remat
-            else ResNetGenerator._layers
+            with_remat(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
         )
         return layers(self, x, train)
 
@@ -120,7 +118,7 @@ class ResNetGenerator(Generator):
             y = normed(
                 Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name
             )
-            y = halved(y) if self.downsample == "blurred" else y
+            y = blur_pool(y) if self.downsample == "blurred" else y
         for block in range(self.blocks):
             y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
         for level in range(2):

@@ -20,7 +20,7 @@ Pooling: TypeAlias = Literal["max", "average"]
 BLOCKS: dict[int, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
 MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
+STD = (0.229, 0.224, 0.225)
 """Of ImageNet's sRGB pixels in [0, 1], by channel: what the published weights were trained with."""
 
 
@@ -128,7 +128,7 @@ class VGG(nn.Module):
         wanted = set(self.layers)
         features: dict[str, jax.Array] = {"input": images}
         mean = self.param("mean", lambda _: jnp.array(MEAN))
-        deviation = self.param("deviation", lambda _: jnp.array(DEVIATION))
+        deviation = self.param("deviation", lambda _: jnp.array(STD))
         x = (images - mean) / deviation
         for name in layer_names(self.depth)[1:]:
             if wanted <= features.keys():

@@ -44,7 +44,7 @@ class Adam:
         part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
         return self.schedule.at(step // steps_per_epoch, part)
 
-    def transformation(self, steps_per_epoch: int, ahead: int = 0) -> Guarded:
+    def transformation(self, steps_per_epoch: int, ahead: int = 0) -> SkippableTransformation:
         """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in
         float32 makes the first updates wrong in the fifth digit; PyTorch's and these are right in
         the seventh.
@@ -73,14 +73,14 @@ class Adam:
             nu = jax.tree.map(lambda g, v: self.b2 * v + (1 - self.b2) * g * g, updates, adam.nu)
             # What the updates are made from is what is stored, in place: without the barrier a CPU
             # computes it twice and copies the old.
-            mu, nu = lax.optimization_barrier(chosen(sound, (mu, nu), (adam.mu, adam.nu)))
+            mu, nu = lax.optimization_barrier(tree_where(sound, (mu, nu), (adam.mu, adam.nu)))
             first, second = (
                 -jnp.expm1(count * math.log(b)) if b else 1.0 for b in (self.b1, self.b2)
             )
             now = schedule.count if step is None else step
             rate, root = -self.rate(now, steps_per_epoch, ahead) / first, jnp.sqrt(second)
             updates = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mu, nu)
-            counts = chosen(
+            counts = tree_where(
                 sound, (count, optax.safe_increment(schedule.count)), (adam.count, schedule.count)
             )
             return updates, (
@@ -88,15 +88,15 @@ class Adam:
                 optax.ScaleByScheduleState(counts[1]),
             )
 
-        return Guarded(init, update)
+        return SkippableTransformation(init, update)
 
 
-class Guarded(optax.GradientTransformationExtraArgs):
+class SkippableTransformation(optax.GradientTransformationExtraArgs):
     """One whose `update` takes `step`, and `sound`, a () bool: where that is false it returns the
     state unchanged."""
 
 
-def chosen(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
+def tree_where(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
     """A tree's new values where `sound`, a () bool, else its old."""
     return jax.tree.map(lambda n, o: jnp.where(sound, n, o), new, old)
 
@@ -112,15 +112,19 @@ def update(
     """One step of an optimiser, if `sound`: the new parameters and state, and the update's global
     L2 norm. step: the number, from 0, of the training's step, by which a schedule goes.
     """
-    if isinstance(tx, Guarded):
+    if isinstance(tx, SkippableTransformation):
         updates, moved = tx.update(grads, opt, params, sound=sound, step=step)
     else:
         updates, moved = optax.with_extra_args_support(tx).update(grads, opt, params, step=step)
-        moved = chosen(sound, moved, opt)
-    return chosen(sound, optax.apply_updates(params, updates), params), moved, norm(updates)
+        moved = tree_where(sound, moved, opt)
+    return (
+        tree_where(sound, optax.apply_updates(params, updates), params),
+        moved,
+        global_norm(updates),
+    )
 
 
-def norm(tree: Params) -> jax.Array:
+def global_norm(tree: Params) -> jax.Array:
     """The L2 norm of all leaves together, as one product each: a sum of squares is four operations
     to compile.
     """
@@ -139,7 +143,7 @@ def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTra
     return optax.chain(tx, optax.stateless(to_the_limits))
 
 
-def smooth(smoothed: Params, params: Params, decay: jax.typing.ArrayLike) -> Params:
+def ema_update(smoothed: Params, params: Params, decay: jax.typing.ArrayLike) -> Params:
     """Exponential moving average of parameters (Yazici et al. 2019): decay * smoothed + (1 - decay)
     * params.
     """

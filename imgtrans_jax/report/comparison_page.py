@@ -54,7 +54,7 @@ def comparison_page(columns: Sequence[Column], direction: str) -> str:
         )
     for pictures in zip(*(column.pictures for column in columns), strict=True):
         rows.append(
-            "<tr>" + "".join(f"<td><img src='{images.embedded(p)}' alt=''>" for p in pictures)
+            "<tr>" + "".join(f"<td><img src='{images.data_uri(p)}' alt=''>" for p in pictures)
         )
     note = (
         "Each run's newest evaluation, with standard errors; the best is bold where counts, "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+_COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 
 
 def curves_svg(
@@ -33,7 +33,7 @@ def curves_svg(
 
     lines, legend = [], []
     for number, (name, values) in enumerate(points.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = _COLORS[number % len(_COLORS)]
         path = " ".join(place(x, y) for x, y in values)
         lines.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'

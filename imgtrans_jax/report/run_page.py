@@ -16,7 +16,7 @@ from tensorboardX import summary
 
 from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import whole
-from imgtrans_jax.io.images import grid, to_bytes, write_picture
+from imgtrans_jax.io.images import grid, to_uint8, write_picture
 from imgtrans_jax.report.curves import curves_svg
 from imgtrans_jax.report.tensorboard import EventWriter
 
@@ -68,7 +68,7 @@ class Report:
             sheet = grid(
                 list(
                     zip(
-                        *_of_one_size([to_bytes(_three_channels(x)) for x in columns.values()]),
+                        *_of_one_size([to_uint8(_three_channels(x)) for x in columns.values()]),
                         strict=True,
                     )
                 )

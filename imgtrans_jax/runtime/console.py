@@ -17,7 +17,7 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-class sentence:
+class reraise_as_user_error:
     """Turns the ValueError of a network or a loss, whose message is meant for people, into a
     UserError.
     """

@@ -29,12 +29,12 @@ HEARTBEAT_SECONDS = 30
 START_SECONDS = 300
 """So long processes wait for each other at the start."""
 
-ALONE = (
+STARTUP_TIMEOUT = (
     f"Error: The processes that train together did not all come within {START_SECONDS} s. Look at "
     "what the others say, check --processes and --process, and start all of them again."
 )
 
-LOST = (
+PEER_LOST = (
     "Error: Another of the processes that train together was lost (it crashed, was killed, or "
     "its host or network failed; its own output says which). Start the same command again, on as "
     "many hosts as there are: it goes on from the newest checkpoint."
@@ -60,7 +60,7 @@ def start(
         count, index = given(count, "JAX_NUM_PROCESSES"), given(index, "JAX_PROCESS_ID")
         if coordinator and count is not None and index is not None:
             _check_address(coordinator, count, index)
-        _explain_aborts()
+        _install_abort_handler()
         jax.distributed.initialize(
             coordinator,
             count,
@@ -74,7 +74,7 @@ def start(
             "--coordinator=HOST:PORT of process 0, --processes=COUNT and --process=NUMBER, or "
             "start it by Slurm, Open MPI or on TPU VMs, where they find each other."
         ) from None
-    _last_words[0] = LOST
+    _abort_message[0] = PEER_LOST
 
 
 def _check_address(coordinator: str, count: int, index: int) -> None:
@@ -125,13 +125,13 @@ def _check_address(coordinator: str, count: int, index: int) -> None:
             time.sleep(0.5)
 
 
-def _explain_aborts() -> None:
+def _install_abort_handler() -> None:
     """jax ends a process whose peer is lost, or never comes, by abort() in a thread of C++, where
     no Python code can catch it: what there is to say can only be said by the signal's own handler.
     """
 
     def handler(_: int) -> None:
-        os.write(2, f"\n{_last_words[0]}\n".encode())
+        os.write(2, f"\n{_abort_message[0]}\n".encode())
         os._exit(1)
 
     global _handler  # it must outlive this call
@@ -142,7 +142,7 @@ def _explain_aborts() -> None:
 
 
 _handler: Any = None
-_last_words = [ALONE]
+_abort_message = [STARTUP_TIMEOUT]
 
 
 def all_agree(fine: bool) -> bool:
@@ -188,7 +188,7 @@ def check_agreement(stored: str, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees
     it when a process dies; on a file system without locks a file says whose it is.
     """
@@ -296,7 +296,7 @@ def lost_a_peer(error: Exception) -> bool:
     return jax.distributed.is_initialized() and isinstance(error, jax.errors.JaxRuntimeError)
 
 
-def leave(code: int) -> int:
+def exit_code(code: int) -> int:
     """The exit code of an error, after which a process that trains with others leaves at once: the
     regular end would wait for them.
     """

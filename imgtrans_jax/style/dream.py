@@ -13,17 +13,17 @@ import numpy as np
 
 from imgtrans_jax.io import images
 from imgtrans_jax.models.vgg import channels
-from imgtrans_jax.runtime.console import say_here, sentence
+from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.style.deepdream import DeepDream
-from imgtrans_jax.style.optimize import optimise_image
+from imgtrans_jax.style.optimize import optimize_image
 from imgtrans_jax.style.workspace import (
-    SMALLEST,
+    MIN_COARSE_SIDE,
     Job,
     Made,
     Progress,
     compiled_for,
-    in_and_out,
+    resolve_paths,
     to_area,
     unit,
     work,
@@ -47,7 +47,7 @@ def dream(
     content's size.
 
     guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as
-    for `stylise`.
+    for `stylize`.
     """
     if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
         raise UserError(
@@ -61,11 +61,11 @@ def dream(
             "A guide speaks to all channels; leave out either --style or --config.channel."
         )
     content, out = Path(content), Path(out)
-    pairs = in_and_out(
+    pairs = resolve_paths(
         content, out, "dream", [recipe.weights, *([] if guide is None else [guide])], overwrite
     )
     depth, params = load_vgg(recipe.weights)
-    with sentence():
+    with reraise_as_user_error():
         (layer,) = recipe.network(depth).layers
         objective = recipe.objective(depth)
         if recipe.channel >= channels(layer):
@@ -94,7 +94,7 @@ def _octaves(
     picture = unit(images.resize(picture, *working_size(picture, size)))
     factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
     sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]
-    sizes = [s for s in sizes[:-1] if min(s) >= SMALLEST] + sizes[-1:]
+    sizes = [s for s in sizes[:-1] if min(s) >= MIN_COARSE_SIDE] + sizes[-1:]
     detail = np.zeros((1, 1, 3), np.float32)
     programs, missing = {}, ""
     for h, w in reversed(sizes):  # the largest first: it may not fit
@@ -105,7 +105,7 @@ def _octaves(
             base = images.resize(picture, h, w)
             began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
             optimizer, compiled = recipe.optimizer, programs[h, w]
-            found = optimise_image(
+            found = optimize_image(
                 objective,
                 began,
                 frozen,

@@ -20,9 +20,9 @@ from imgtrans_jax.losses.style import content_mean, style_mean
 from imgtrans_jax.models.vgg import Depth, Pooling, layer_names, stands_in
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.runtime import memory
-from imgtrans_jax.runtime.console import say_here, sentence
+from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.optimize import compile_step, optimise_image, optimise_many
+from imgtrans_jax.style.optimize import compile_step, optimize_image, optimize_many
 from imgtrans_jax.style.workspace import Progress, compiled_for, to_area, unit
 from imgtrans_jax.types import UserError, Weights
 from imgtrans_jax.weights.vgg import load_vgg
@@ -49,7 +49,7 @@ class ContentReconstruction:
         picture = _to_side(content, self.side)
         depth, params = load_network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
-        rows = [images.from_unit(picture)]
+        rows = [images.unit_to_uint8(picture)]
         for layer in layers:
             recipe = Gatys(
                 content_layers=(layer,),
@@ -57,15 +57,15 @@ class ContentReconstruction:
                 style_weight=0.0,
                 optimizer=self.optimizer,
             )
-            with sentence():
+            with reraise_as_user_error():
                 wanted = jax.jit(functools.partial(recipe.content_targets, depth))(
                     params, picture[None]
                 )
             noise = np.random.default_rng(self.seed).uniform(size=picture.shape).astype(np.float32)
-            found = _optimised(
+            found = _optimized(
                 recipe, depth, {"params": params, "content": wanted}, noise, self.steps
             )
-            rows.append(images.from_unit(found))
+            rows.append(images.unit_to_uint8(found))
         title = (
             f"{Path(content).name} rebuilt from noise by what one layer of VGG-{depth} knows "
             f"of it, {self.steps} steps{note}"
@@ -114,7 +114,7 @@ class BrushStrokes:
         picture = _to_side(style, self.side)
         depth, params = load_network(self.weights)
         layers, note = _stand_ins(self.layers, depth)
-        found = [images.from_unit(picture)]
+        found = [images.unit_to_uint8(picture)]
         for layer in layers:
             recipe = Gatys(
                 style_layers=(layer,),
@@ -133,16 +133,16 @@ class BrushStrokes:
                     image = np.clip(picture.mean(axis=(0, 1)) + self.noise * draws, 0, 1).astype(
                         np.float32
                     )
-                with sentence():
+                with reraise_as_user_error():
                     wanted = jax.jit(functools.partial(recipe.style_targets, depth))(
                         params, [painting[None]], [1.0]
                     )
                 frozen = {"params": params, "styles": (wanted,)}
-                image = _optimised(
+                image = _optimized(
                     recipe, depth, frozen, images.resize(image, height, width), steps
                 )
             assert image is not None, "there is a scale"
-            found.append(images.from_unit(image))
+            found.append(images.unit_to_uint8(image))
         title = (
             f"Brush strokes of {Path(style).name}: from noise, by the Gram matrix of one "
             f"layer of VGG-{depth}{note}"
@@ -188,7 +188,7 @@ class WeightRatios:
             content_weight=1.0,
             optimizer=self.optimizer,
         )
-        with sentence():
+        with reraise_as_user_error():
             frozen = {
                 "params": params,
                 "content": jax.jit(functools.partial(recipe.content_targets, depth))(
@@ -244,7 +244,7 @@ class WeightRatios:
         if together:
             say_here(f"{len(self.ratios)} ratios side by side.")
             bar = tqdm(total=self.steps, unit="step", delay=2)
-            best, history = optimise_many(
+            best, history = optimize_many(
                 objective,
                 image,
                 frozen,
@@ -261,11 +261,14 @@ class WeightRatios:
             terms = tuple(
                 [float(history[name][at[i], i]) for i in every] for name in ("content", "style")
             )
-            return [images.from_unit(np.asarray(best[i, 0])) for i in every], (terms[0], terms[1])
+            return [images.unit_to_uint8(np.asarray(best[i, 0])) for i in every], (
+                terms[0],
+                terms[1],
+            )
         pictures, content, style = [], [], []
         for i in range(len(self.ratios)):
             own = frozen | {"weights": _at(weights, i)}
-            found = optimise_image(
+            found = optimize_image(
                 objective,
                 image,
                 own,
@@ -280,7 +283,7 @@ class WeightRatios:
                 say_here(
                     f"Ratio {self.ratios[i]:g}: the loss exploded by step {found.diverged}; {kept}."
                 )
-            pictures.append(images.from_unit(np.asarray(found.image[0])))
+            pictures.append(images.unit_to_uint8(np.asarray(found.image[0])))
             content.append(float(found.history["content"][found.best_at]))
             style.append(float(found.history["style"][found.best_at]))
         return pictures, (content, style)
@@ -295,7 +298,7 @@ def _stand_ins(layers: tuple[str, ...], depth: Depth) -> tuple[list[str], str]:
     """The layers of this network, each once, and a note for the title where another one stood
     in.
     """
-    with sentence():
+    with reraise_as_user_error():
         own = list(dict.fromkeys(stands_in(layer, depth) for layer in layers))
     missing = [layer for layer in layers if layer not in layer_names(depth)]
     return (
@@ -323,7 +326,7 @@ def _at(weights: dict[str, jax.Array], i: int) -> dict[str, jax.Array]:
     return {name: values[i] for name, values in weights.items()}
 
 
-def _optimised(
+def _optimized(
     recipe: Gatys, depth: Depth, frozen: dict[str, Any], image: np.ndarray, steps: int
 ) -> np.ndarray:
     """(H, W, 3): what a recipe of one layer makes of an image."""
@@ -337,12 +340,12 @@ def _optimised(
         "masks": (),
         "weights": weights,
     } | frozen
-    with sentence():
+    with reraise_as_user_error():
         objective = recipe.objective(depth)
     say_here(f"{layer}:")
     progress, optimizer = Progress([((height, width), steps)]), recipe.optimizer
     compiled = compiled_for(objective, image[None], frozen, optimizer, steps)
-    found = optimise_image(
+    found = optimize_image(
         objective,
         image[None],
         frozen,
@@ -371,5 +374,7 @@ def write_grid(
     path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str
 ) -> list[Path]:
     make_folder(path.parent, "--out")
-    images.write_picture(path, images.labelled(rows, captions, title), results.mark(Path(source)))
+    images.write_picture(
+        path, images.captioned_grid(rows, captions, title), results.mark(Path(source))
+    )
     return [path]

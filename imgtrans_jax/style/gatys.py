@@ -49,9 +49,9 @@ class Gatys:
     or _mean. Relative losses are 1 for a black network, so that weights mean the same for every
     network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
     mean_variation or total_variation (a sum).
-    colours: the result has those of the `style`; or it keeps the `content`'s, by giving them to the
+    colors: the result has those of the `style`; or it keeps the `content`'s, by giving them to the
     style before (mean and covariance); or it keeps the content's chroma and takes only `luminance`
-    from the style. recolour: with `style`, the content's features are those of the content in the
+    from the style. recolor: with `style`, the content's features are those of the content in the
     style's colours; False is the paper's. style_scale: size of the strokes; at 1 the style picture
     is taken at the area of the content. optimizer: LBFGS, PixelAdam or GradientDescent. scales:
     sizes of the picture from coarse to fine, relative to the last; steps: gradient evaluations at
@@ -70,8 +70,8 @@ class Gatys:
     content_weight: float = 0.25
     style_weight: float = 1.0
     tv_weight: float = 0.0
-    colours: Literal["style", "content", "luminance"] = "style"
-    recolour: bool = True
+    colors: Literal["style", "content", "luminance"] = "style"
+    recolor: bool = True
     style_scale: float = 1.0
     optimizer: PixelOptimizer = LBFGS()
     scales: tuple[float, ...] = (0.25, 0.5, 1.0)

@@ -20,15 +20,15 @@ from imgtrans_jax.types import Objective, Terms, UnitImages
 
 # of the range, root mean square: the first step of a searching optimiser, which knows no scale yet
 FIRST_STEP = 0.01
-SUFFICIENT = 1e-4  # Armijo's constant (Nocedal and Wright 2006, equation 3.4)
-FAR = 10.0  # times the best loss, at CHECK_EVERY checks: diverged
+ARMIJO_C1 = 1e-4  # Armijo's constant (Nocedal and Wright 2006, equation 3.4)
+DIVERGED_FACTOR = 10.0  # times the best loss, at CHECK_EVERY checks: diverged
 CHECK_EVERY = 10
 
 Watch = Callable[[int, dict[str, float], UnitImages], None]
 Each = Callable[[int], bool]
 
 
-class Walk(struct.PyTreeNode):
+class LineSearchState(struct.PyTreeNode):
     """Where an optimisation stands: at `image`, about to try `image + scale * direction`."""
 
     image: jax.Array
@@ -44,7 +44,7 @@ class Walk(struct.PyTreeNode):
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimised:
+class Optimized:
     """image: the best that was seen; last: where the run stopped. history: every term and the
     `total` at each evaluation. best_at: which one the best was, from 0. diverged: the evaluation at
     which the loss had exploded, and the run was ended; None if it never did.
@@ -57,11 +57,11 @@ class Optimised:
     diverged: int | None
 
 
-def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> Walk:
+def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> LineSearchState:
     """At `image`, before the first evaluation, which will be of the image itself."""
     infinite = jnp.full((), jnp.inf, image.dtype)
     zero = jnp.zeros((), image.dtype)
-    return Walk(
+    return LineSearchState(
         image=image,
         loss=infinite,
         direction=jnp.zeros_like(image),
@@ -76,8 +76,13 @@ def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> Walk:
 
 
 def step(
-    objective: Objective, optimizer: PixelOptimizer, steps: int, clip: bool, walk: Walk, frozen: Any
-) -> tuple[Walk, Terms]:
+    objective: Objective,
+    optimizer: PixelOptimizer,
+    steps: int,
+    clip: bool,
+    walk: LineSearchState,
+    frozen: Any,
+) -> tuple[LineSearchState, Terms]:
     """One evaluation of `objective(image, frozen, key)` and its gradient; and one step, unless a
     line search refuses it.
 
@@ -101,23 +106,23 @@ def step(
         best_loss=jnp.where(better, value, walk.best_loss),
         best_at=jnp.where(better, walk.tried, walk.best_at),
     )
-    take = functools.partial(_take, optimizer, steps, candidate, value, gradient)
+    take = functools.partial(_accept, optimizer, steps, candidate, value, gradient)
     if optimizer.searches:
-        enough = value <= walk.loss + SUFFICIENT * walk.scale * walk.slope
-        walk = jax.lax.cond(enough, take, functools.partial(_shorten, value), walk)
+        enough = value <= walk.loss + ARMIJO_C1 * walk.scale * walk.slope
+        walk = jax.lax.cond(enough, take, functools.partial(_backtrack, value), walk)
     else:
         walk = take(walk)
     return walk, terms | {"total": value}
 
 
-def _take(
+def _accept(
     optimizer: PixelOptimizer,
     steps: int,
     candidate: jax.Array,
     value: jax.Array,
     gradient: jax.Array,
-    walk: Walk,
-) -> Walk:
+    walk: LineSearchState,
+) -> LineSearchState:
     direction: Any
     direction, opt = optimizer.transformation(steps).update(gradient, walk.opt, candidate)
     scale = jnp.ones_like(walk.scale)
@@ -137,7 +142,7 @@ def _take(
     )
 
 
-def _shorten(value: jax.Array, walk: Walk) -> Walk:
+def _backtrack(value: jax.Array, walk: LineSearchState) -> LineSearchState:
     """The minimum of the parabola through both losses and the slope, between a tenth and a half of
     the scale.
     """
@@ -153,7 +158,7 @@ def compile_step(
     optimizer: PixelOptimizer,
     steps: int,
     clip: bool = True,
-) -> Callable[[Walk, Any], tuple[Walk, Terms]]:
+) -> Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]]:
     """The compiled step for images and frozen arrays of these shapes; its first argument's memory
     is taken over.
     """
@@ -162,7 +167,7 @@ def compile_step(
     return jax.jit(one, donate_argnums=0).lower(like, frozen).compile()
 
 
-def optimise_many(
+def optimize_many(
     objective: Objective,
     image: jax.typing.ArrayLike,
     frozen: Mapping[str, Any],
@@ -195,7 +200,7 @@ def optimise_many(
     return walks.best, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def optimise_image(
+def optimize_image(
     objective: Objective,
     image: jax.typing.ArrayLike,
     frozen: Any,
@@ -205,8 +210,8 @@ def optimise_image(
     clip: bool = True,
     watch: Watch | None = None,
     each: Each | None = None,
-    compiled: Callable[[Walk, Any], tuple[Walk, Terms]] | None = None,
-) -> Optimised:
+    compiled: Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]] | None = None,
+) -> Optimized:
     """Minimises `objective(image, frozen, key) -> Terms` over the pixels of `image`, (N, H, W, 3),
     in `steps` gradient evaluations. The key is another one each time, for objectives that shift or
     crop at random.
@@ -243,10 +248,10 @@ def optimise_image(
         best = float(walk.best_loss)
         # A line search tries far and infinite places too, and comes back from them, if it ever saw
         # a finite one.
-        far = 0 if optimizer.searches or now["total"] <= FAR * abs(best) else far + 1
+        far = 0 if optimizer.searches or now["total"] <= DIVERGED_FACTOR * abs(best) else far + 1
         if far >= 2 or not np.isfinite(best if optimizer.searches else now["total"]):
             diverged = number
             break
     rows = jax.device_get(history)
     joined = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Optimised(walk.best, walk.image, joined, int(walk.best_at), diverged)
+    return Optimized(walk.best, walk.image, joined, int(walk.best_at), diverged)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import refuse_inputs
 from imgtrans_jax.models.vgg import MEAN, VGG, Depth, receptive_field, stands_in
-from imgtrans_jax.runtime.console import say_here, sentence
+from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.style.experiments import grid_target, load_network, write_grid
 from imgtrans_jax.style.gatys import apply
 from imgtrans_jax.style.workspace import unit
@@ -48,7 +48,7 @@ class TopPatches:
         )
         paths = results.inputs_of(Path(folder), target)
         depth, params = load_network(self.weights)
-        with sentence():
+        with reraise_as_user_error():
             layers = tuple(stands_in(layer, depth) for layer in self.layers)
         pictures, strongest = _responses(VGG(depth, layers), params, paths, self.side)
         if len(pictures) < 9:
@@ -89,7 +89,7 @@ def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.n
     side, distance, centre = receptive_field(layer, depth)
     top, left = (round(centre + i * distance - (side - 1) / 2) for i in (y, x))
     patch = np.empty((side, side, 3), np.uint8)
-    patch[:] = images.from_unit(np.array(MEAN))
+    patch[:] = images.unit_to_uint8(np.array(MEAN))
     rows, columns = (
         slice(max(0, start), min(start + side, size))
         for start, size in zip((top, left), picture.shape, strict=False)
@@ -120,7 +120,7 @@ def _responses(
         try:
             pictures.append(
                 images.resize(
-                    _square(images.from_unit(unit(images.read_picture(path)))), side, side
+                    _square(images.unit_to_uint8(unit(images.read_picture(path)))), side, side
                 )
             )
         except UserError as error:

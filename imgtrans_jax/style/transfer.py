@@ -21,19 +21,19 @@ from imgtrans_jax.io import color, images
 from imgtrans_jax.io.files import make_folder, refuse_existing
 from imgtrans_jax.models.vgg import Depth
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
-from imgtrans_jax.runtime.console import say_here, say_once, sentence
+from imgtrans_jax.runtime.console import reraise_as_user_error, say_here, say_once
 from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.optimize import Optimised, optimise_image
+from imgtrans_jax.style.optimize import Optimized, optimize_image
 from imgtrans_jax.style.workspace import (
-    LEAST,
-    SMALLEST,
+    MIN_COARSE_SIDE,
+    MIN_SIDE,
     Compiled,
     Job,
     Made,
     Progress,
     compiled_for,
-    in_and_out,
+    resolve_paths,
     to_area,
     unit,
     work,
@@ -49,7 +49,7 @@ FEW = 0.005  # of the picture; so much in no mask, or in several, is not worth a
 FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
 
 
-def stylise(
+def stylize(
     recipe: Gatys,
     content: str | Path,
     styles: Sequence[str | Path],
@@ -76,7 +76,7 @@ def stylise(
     content, out = Path(content), Path(out)
     pictures = [] if recipe.start in ("content", "noise") else [recipe.start]
     read = [*styles, *masks, *pictures, recipe.weights]
-    pairs = in_and_out(content, out, "_".join(Path(s).stem for s in styles), read, overwrite)
+    pairs = resolve_paths(content, out, "_".join(Path(s).stem for s in styles), read, overwrite)
     transfer = StyleTransfer(recipe, styles, style_weights, masks, size)
     with contextlib.ExitStack() as held:
         return work(
@@ -84,7 +84,7 @@ def stylise(
         )
 
 
-def stylise_samples(
+def stylize_samples(
     recipe: Gatys,
     out: str | Path,
     size: int | None = None,
@@ -95,7 +95,7 @@ def stylise_samples(
     first. With the name of a picture as `out` that is the result, and the others lie beside it. Of
     a folder the sample is made anew each time.
 
-    Raises UserError as `stylise` does.
+    Raises UserError as `stylize` does.
     """
     out = Path(out)
     named = out.suffix.lower() in images.WRITABLE
@@ -110,7 +110,7 @@ def stylise_samples(
         content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
     )
     images.write_picture(style, sample_pictures.painting())
-    (result,) = stylise(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
+    (result,) = stylize(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
     return [result, content, style]
 
 
@@ -119,7 +119,7 @@ class Film:
 
     def __init__(self, transfer: StyleTransfer) -> None:
         self.transfer = transfer
-        self.done: Done | None = None
+        self.done: Stylized | None = None
         self.source: Path | None = None  # of what is done
 
     def __call__(self, picture: np.ndarray, job: Job) -> Made:
@@ -131,14 +131,14 @@ class Film:
         return Made(done.result, missing)
 
 
-class Done(NamedTuple):
+class Stylized(NamedTuple):
     """A picture at the size that was optimised, and its stylised form: (H, W, 3) unit float32."""
 
     content: np.ndarray
     result: np.ndarray
 
 
-class Aims(NamedTuple):
+class Targets(NamedTuple):
     """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H,
     W, 1), or no regions.
     """
@@ -174,14 +174,15 @@ class StyleTransfer:
             else unit(images.read_picture(recipe.start))
         )
         for path, picture in zip(styles, self.styles, strict=True):
-            if min(picture.shape[:2]) < LEAST:
+            if min(picture.shape[:2]) < MIN_SIDE:
                 raise UserError(
-                    f"The style {path} is smaller than {LEAST} pixels a side; choose a larger one."
+                    f"The style {path} is smaller than {MIN_SIDE} pixels a side; choose a larger "
+                    "one."
                 )
         self.depth: Depth
         self.depth, params = load_vgg(recipe.weights)
         self.params = jax.device_put(params)
-        with sentence():
+        with reraise_as_user_error():
             recipe.network(self.depth, recipe.content_layers, recipe.style_layers)
             self.objective = recipe.objective(self.depth)
         self._content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
@@ -189,8 +190,8 @@ class StyleTransfer:
         self.programs: dict[tuple[int, ...], Compiled] = {}
 
     def __call__(
-        self, picture: np.ndarray, before: Done | None = None, job: Job | None = None
-    ) -> tuple[Done, str]:
+        self, picture: np.ndarray, before: Stylized | None = None, job: Job | None = None
+    ) -> tuple[Stylized, str]:
         """A picture, as read, at the size that is optimised, and its stylised form; and, if the job
         was stopped on the way, the flags that go on from there.
 
@@ -218,7 +219,7 @@ class StyleTransfer:
                 image = self._start(aims) if image is None else images.resize(image, h, w)
                 frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
                 optimizer = self.recipe.optimizer
-                found = optimise_image(
+                found = optimize_image(
                     self.objective,
                     image[None],
                     frozen,
@@ -234,15 +235,15 @@ class StyleTransfer:
                     missing = self._missing(*stopped, job)
                     break
         assert image is not None, "a plan has at least one size"
-        kept = self.recipe.colours == "luminance"
+        kept = self.recipe.colors == "luminance"
         image = images.resize(image, height, width)
-        return Done(content, color.with_luminance(content, image) if kept else image), missing
+        return Stylized(content, color.with_luminance(content, image) if kept else image), missing
 
-    def recalled(self, source: Path, result: Path) -> Done | None:
+    def recalled(self, source: Path, result: Path) -> Stylized | None:
         """A frame that another run has done, from its files; None if they cannot be read."""
         try:
             content = self._seen(images.read_picture(source))
-            return Done(
+            return Stylized(
                 content, images.resize(unit(images.read_picture(result)), *content.shape[:2])
             )
         except UserError:
@@ -275,32 +276,33 @@ class StyleTransfer:
             for s in scales
         ]
         plan = list(zip(sizes, steps, strict=True))
-        worked = [entry for entry in plan[:-1] if min(entry[0]) >= SMALLEST] + plan[-1:]
+        worked = [entry for entry in plan[:-1] if min(entry[0]) >= MIN_COARSE_SIDE] + plan[-1:]
         if len(worked) < len(plan):
             say_once(
                 f"At {width}x{height} only the last {len(worked)} of {len(plan)} sizes are "
-                f"worked: the others would be under {SMALLEST} pixels. A larger --size has more "
+                f"worked: the others would be under {MIN_COARSE_SIDE} pixels. A larger --size has "
+                "more "
                 "of the large forms."
             )
         return worked
 
-    def _aims(self, content: np.ndarray, height: int, width: int) -> Aims:
+    def _aims(self, content: np.ndarray, height: int, width: int) -> Targets:
         """At one size: the pictures whose features are wanted, and where."""
         aimed = images.resize(content, height, width)
         styles = [
             to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles
         ]
         masks = [images.resize(mask, height, width) for mask in self.masks]
-        if self.recipe.colours == "luminance":
+        if self.recipe.colors == "luminance":
             aimed = color.luminance(aimed)
             styles = [_like(color.luminance(style), aimed) for style in styles]
-        elif self.recipe.colours == "content":
+        elif self.recipe.colors == "content":
             styles = [_like(style, aimed) for style in styles]
-        elif self.recipe.recolour:
-            aimed = _recoloured(aimed, styles, self.style_weights, masks)
-        return Aims(aimed[None], tuple(style[None] for style in styles), tuple(masks))
+        elif self.recipe.recolor:
+            aimed = _recolored(aimed, styles, self.style_weights, masks)
+        return Targets(aimed[None], tuple(style[None] for style in styles), tuple(masks))
 
-    def _start(self, aims: Aims) -> np.ndarray:
+    def _start(self, aims: Targets) -> np.ndarray:
         height, width = aims.content.shape[1:3]
         if self.recipe.start == "noise":
             return (
@@ -310,7 +312,7 @@ class StyleTransfer:
             )
         return aims.content[0] if self.start is None else images.resize(self.start, height, width)
 
-    def _frozen(self, aims: Aims) -> dict[str, Any]:
+    def _frozen(self, aims: Targets) -> dict[str, Any]:
         """What the objective needs besides the image."""
         recipe, weights = self.recipe, self.style_weights
         if aims.masks:  # every style has a region, and its Gram matrix for itself
@@ -332,7 +334,7 @@ class StyleTransfer:
             "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
         }
 
-    def _compile(self, aims: Aims, steps: int) -> None:
+    def _compile(self, aims: Targets, steps: int) -> None:
         """From shapes alone, so that what does not fit is known before anything is computed."""
         height, width = aims.content.shape[1:3]
         if (height, width, steps) not in self.programs:
@@ -430,7 +432,7 @@ def _say_of_masks(
         say_here(f"{shared:.0%} of the picture are in several masks: their styles mix there.")
 
 
-def _recoloured(
+def _recolored(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
     weights: Sequence[float],
@@ -463,7 +465,7 @@ def _same_scene(before: np.ndarray, now: np.ndarray) -> bool:
     return float(np.mean(np.abs(small[0] - small[1]))) < SAME_SCENE
 
 
-def _say_if_diverged(found: Optimised, optimizer: PixelOptimizer) -> None:
+def _say_if_diverged(found: Optimized, optimizer: PixelOptimizer) -> None:
     rate = "A lower --config.optimizer.rate, or --config.optimizer=LBFGS, goes"
     advice = "Smaller weights go" if isinstance(optimizer, LBFGS) else rate
     if found.diverged is not None:

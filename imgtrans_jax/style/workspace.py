@@ -18,10 +18,10 @@ import numpy as np
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import fitting, make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.runtime import memory
-from imgtrans_jax.runtime.console import duration, say_here, sentence
+from imgtrans_jax.runtime.console import duration, reraise_as_user_error, say_here
 from imgtrans_jax.runtime.progress import Pace
 from imgtrans_jax.runtime.signals import Stop
-from imgtrans_jax.style.optimize import Walk, compile_step
+from imgtrans_jax.style.optimize import LineSearchState, compile_step
 from imgtrans_jax.types import UserError
 
 MOST_PIXELS = 1_000_000
@@ -29,12 +29,12 @@ MOST_PIXELS = 1_000_000
 enlarged.
 """
 
-SMALLEST = 64  # pixels of the shorter side, at any scale but the last
-LEAST = 16  # pixels of the shorter side that the deepest features need
+MIN_COARSE_SIDE = 64  # pixels of the shorter side, at any scale but the last
+MIN_SIDE = 16  # pixels of the shorter side that the deepest features need
 # that style transfer with VGG-16 takes, as its compiler reports for 256 to 1000 px
 BYTES_A_PIXEL = 4000
 
-Compiled = Callable[[Walk, Any], tuple[Walk, Any]]
+Compiled = Callable[[LineSearchState, Any], tuple[LineSearchState, Any]]
 
 
 def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
@@ -44,18 +44,18 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
     Raises UserError for a picture that is too small for the network.
     """
     height, width = picture.shape[:2]
-    if min(height, width) < LEAST:
+    if min(height, width) < MIN_SIDE:
         raise UserError(
-            f"A picture of {width}x{height} pixels is too small: the network needs {LEAST} a "
+            f"A picture of {width}x{height} pixels is too small: the network needs {MIN_SIDE} a "
             "side; enlarge it first."
         )
     if size is not None:
-        if size < LEAST:
-            raise UserError(f"A size of {size} pixels is too small; give {LEAST} or more.")
+        if size < MIN_SIDE:
+            raise UserError(f"A size of {size} pixels is too small; give {MIN_SIDE} or more.")
         scale = size / min(height, width)
     else:
         scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
-    h, w = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+    h, w = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
     free = memory.free()
     # hopeless for any layer: not even the picture is resized
     if free is not None and h * w * BYTES_A_PIXEL / 4 > free:
@@ -80,7 +80,7 @@ def compiled_for(
     """
     height, width = image.shape[1:3]
     began = time.monotonic()
-    with sentence():
+    with reraise_as_user_error():
         compiled = compile_step(objective, image, frozen, optimizer, steps)
     say_here(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
     needed, free = memory.needed(compiled), memory.free()
@@ -102,7 +102,7 @@ def to_area(picture: np.ndarray, area: float) -> np.ndarray:
     height, width = picture.shape[:2]
     scale = math.sqrt(area / (height * width))
     return images.resize(
-        picture, max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+        picture, max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
     )
 
 
@@ -153,8 +153,8 @@ def work(
     stop: Stop,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes of each picture a result of its size, from `pairs` of files as `in_and_out` gives them;
-    returns those written.
+    """Makes of each picture a result of its size, from `pairs` of files as `resolve_paths` gives
+    them; returns those written.
 
     In a folder results that are there stay, unless they are to be overwritten, so that the same
     command goes on where it was stopped. Raises UserError, of a folder LeftOutError after all
@@ -186,7 +186,7 @@ def work(
             picture = images.read_picture(source)
             made = make(picture, job)
             if not (many and made.missing):
-                job.write(images.resize(images.from_unit(made.picture), *picture.shape[:2]))
+                job.write(images.resize(images.unit_to_uint8(made.picture), *picture.shape[:2]))
         except (UserError, OSError) as error:
             if not many:
                 raise
@@ -216,7 +216,7 @@ def _going_on(target: Path, missing: str) -> str:
     )
 
 
-def in_and_out(
+def resolve_paths(
     content: Path, out: Path, look: str, inputs: Iterable[str | Path] = (), overwrite: bool = False
 ) -> list[tuple[Path, Path]]:
     """The pictures to read, each with the file to write. `out` is a file if it ends like a
@@ -336,7 +336,7 @@ class Progress:
         if self.preview and self.job:
             try:
                 self.preview.parent.mkdir(parents=True, exist_ok=True)
-                picture = images.from_unit(np.asarray(image)[0])
+                picture = images.unit_to_uint8(np.asarray(image)[0])
                 images.write_picture(self.preview, picture, results.mark(self.job.source))
             except OSError as error:
                 say_here(f"There is no preview any more: {results.described(self.preview, error)}")

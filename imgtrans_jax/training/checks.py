@@ -10,14 +10,14 @@ import jax
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
-from imgtrans_jax.data.datasets import Opened
+from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.runtime.distributed import check_agreement
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.records import request
 from imgtrans_jax.types import UserError
 
 
-def check_pictures(experiment: Experiment, pictures: Opened) -> None:
+def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
     if len(pictures.classes) == 1 and getattr(experiment.recipe, "conditional", False):
         raise UserError(
             "A conditional GAN needs classes: give a folder with a folder of pictures for each "

@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 from imgtrans_jax.config import trust
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences, to_json
-from imgtrans_jax.data.datasets import Opened
+from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.state import TrainState
@@ -25,7 +25,7 @@ from imgtrans_jax.io.files import make_folder
 from imgtrans_jax.report.run_page import Report
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import duration, say
-from imgtrans_jax.runtime.distributed import alone_in
+from imgtrans_jax.runtime.distributed import run_lock
 from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.training import warm_start
 from imgtrans_jax.training.checks import (
@@ -104,7 +104,7 @@ def _train(
     program = Program(experiment, mesh, batches[0], per_epoch)
     load.check_place(folder)
     make_folder(folder, "--workdir")
-    held.enter_context(alone_in(folder))
+    held.enter_context(run_lock(folder))
     check_same_training(stored, total_steps(experiment, program, steps), folder)
     trust.remember(experiment)
     checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
@@ -145,7 +145,7 @@ def _train(
             evaluator.impossible(experiment.recipe.directions, pictures)
         )
         # so that weights that cannot be had are said before the first step
-        evaluator.Judge(wanted)
+        evaluator.MetricSuite(wanted)
         if experiment.evaluation.best and experiment.evaluation.best not in wanted.metrics:
             raise UserError(
                 f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be "
@@ -198,7 +198,7 @@ class Interrupted(Exception):
     """Training was stopped by a signal after its state had been saved."""
 
 
-def _open_data(experiment: Experiment) -> Opened:
+def _open_data(experiment: Experiment) -> OpenedDataset:
     """Process 0 first, since it may have to prepare what the others then read."""
     if jax.process_count() == 1:
         return experiment.data.open()
@@ -252,7 +252,7 @@ def _gone_on_from(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _epochs_done(step: int, metadata: dict[str, Any], pictures: Opened) -> Fraction:
+def _epochs_done(step: int, metadata: dict[str, Any], pictures: OpenedDataset) -> Fraction:
     """How many epochs a checkpoint had behind it. One of an older version does not say: then as
     many as `step` steps of its own batches are of the present pictures.
     """

@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.datasets import Opened
+from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.data.pipeline import Batches
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.state import TrainState
@@ -46,7 +46,7 @@ class Records:
     experiment: Experiment
     stored: Any
     folder: Path
-    pictures: Opened
+    pictures: OpenedDataset
     batches: Batches
     program: Program
     iterator: grain.DatasetIterator
@@ -56,7 +56,7 @@ class Records:
     ahead: int = 0  # by how many batches the data are ahead of the steps
 
     def __enter__(self) -> Records:
-        self.examiner: evaluator.Examiner | None = None
+        self.examiner: evaluator.GeneratorEvaluator | None = None
         recipe = self.experiment.recipe
         self.watch = Watch(
             self.folder, getattr(recipe, "gan", None), getattr(recipe, "halve_critic", False)
@@ -227,12 +227,12 @@ class Records:
             loaded = Generator(
                 self.experiment, networks.params, networks.stats, self.program.batch_shapes()
             )
-            self.examiner = self.examiner or evaluator.Examiner(
+            self.examiner = self.examiner or evaluator.GeneratorEvaluator(
                 loaded, self.pictures, request(self.experiment)
             )
             found = self.examiner(loaded, step, str(self.folder))
             with self._if_the_disk_allows():
-                records.keep(found, self.folder / records.FILE)
+                records.append_records(found, self.folder / records.FILE)
             values = {
                 f"score/{r['what']}/{name}": value
                 for r in found
@@ -272,10 +272,10 @@ class Records:
         say(f"The best so far by {metric}: kept in {folder}.")
 
 
-def request(experiment: Experiment) -> evaluator.Request:
+def request(experiment: Experiment) -> evaluator.EvaluationSpec:
     """The scores that an experiment wants as it trains."""
     wanted = experiment.evaluation
-    return evaluator.Request(wanted.metrics, wanted.features, wanted.count)
+    return evaluator.EvaluationSpec(wanted.metrics, wanted.features, wanted.count)
 
 
 def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:

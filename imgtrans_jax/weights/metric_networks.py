@@ -19,7 +19,7 @@ import numpy as np
 from imgtrans_jax.io.files import cache_folder, make_folder, whole
 from imgtrans_jax.models.alexnet import CONVOLUTIONS
 from imgtrans_jax.models.inception import SIDE, Inception
-from imgtrans_jax.models.vgg import DEVIATION, MEAN
+from imgtrans_jax.models.vgg import MEAN, STD
 from imgtrans_jax.types import Params, UserError
 from imgtrans_jax.weights.pickle_reader import read_arrays
 from imgtrans_jax.weights.pth import read_torch
@@ -52,7 +52,7 @@ def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
         params = {
             "params": {
                 "mean": np.array(MEAN, np.float32),
-                "deviation": np.array(DEVIATION, np.float32),
+                "deviation": np.array(STD, np.float32),
                 **layers,
             }
         }

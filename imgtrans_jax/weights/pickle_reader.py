@@ -298,11 +298,11 @@ def read_arrays(path: Path) -> Any:
     """The nested dicts of a pickle, with every NumPy array in its place, read-only. Raises
     UserError for any other pickle.
     """
-    with told(path):
+    with explained(path):
         return _unwrap(Machine(_NUMPY).run(io.BytesIO(path.read_bytes())), set())
 
 
-class told:
+class explained:
     """Turns everything that a bad file can cause into one sentence."""
 
     def __init__(self, path: Path) -> None:

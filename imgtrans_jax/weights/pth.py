@@ -24,7 +24,7 @@ from imgtrans_jax.weights.pickle_reader import (
     Storage,
     Tensor,
     count_of,
-    told,
+    explained,
 )
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -40,7 +40,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     Raises UserError if the file is damaged, is none of these, or holds anything but tensors,
     numbers and texts.
     """
-    with told(path), path.open("rb") as file:
+    with explained(path), path.open("rb") as file:
         size = path.stat().st_size
         if file.read(2) == b"PK" and not zipfile.is_zipfile(file):
             raise ValueError("the archive has no end")

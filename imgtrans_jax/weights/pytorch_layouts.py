@@ -63,7 +63,7 @@ class Layer:
 # ------------------------------------------------------------------------- from their names to ours
 
 
-def recognised(tensors: Tensors, source: str) -> Network:
+def recognized(tensors: Tensors, source: str) -> Network:
     """The network whose state dict this is, at float32. Norms' counts of batches, and the running
     statistics that instance norms of old files carry and nobody uses, are dropped; names may have a
     prefix, such as `module.`.

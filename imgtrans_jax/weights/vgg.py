@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from imgtrans_jax.io.files import cache_folder, check_fetched, make_folder, whole
-from imgtrans_jax.models.vgg import BLOCKS, DEVIATION, MEAN, WIDTHS, Depth, convolutions
+from imgtrans_jax.models.vgg import BLOCKS, MEAN, STD, WIDTHS, Depth, convolutions
 from imgtrans_jax.types import Params, UserError
 from imgtrans_jax.weights.pickle_reader import read_arrays
 from imgtrans_jax.weights.pth import read_torch
@@ -154,7 +154,7 @@ def packaged(name: str, sha256: str) -> Path:
 
 def _read_embedded() -> Kernels:
     arrays = read_arrays(packaged("vgg16.ckpt", VGG16_SHA256))["VGG16_0"]
-    kernels = _normalisation(MEAN, DEVIATION)
+    kernels = _normalization(MEAN, STD)
     for number, name in enumerate(convolutions(16)):
         kernels |= {
             f"{name}.{part}": np.array(arrays[f"Conv_{number}"][part])
@@ -163,7 +163,7 @@ def _read_embedded() -> Kernels:
     return kernels
 
 
-def _normalisation(mean: Any, deviation: Any) -> Kernels:
+def _normalization(mean: Any, deviation: Any) -> Kernels:
     return {"mean": np.array(mean, np.float32), "deviation": np.array(deviation, np.float32)}
 
 
@@ -226,7 +226,7 @@ def _from_torchvision(arrays: Mapping[str, np.ndarray]) -> Kernels:
         if match:
             found[f"{match[1]}.{match[2]}"] = np.asarray(array, np.float32)
     names = _torchvision_names(19 if "features.34.weight" in found else 16)
-    kernels = _normalisation(MEAN, DEVIATION)
+    kernels = _normalization(MEAN, STD)
     for name, array in found.items():
         place, _, part = name.rpartition(".")
         if place in names and part == "weight" and array.ndim == 4:
@@ -244,7 +244,7 @@ def _read_keras(path: Path) -> Kernels:
         import h5py
     except ImportError:
         raise UserError("Keras's .h5 files need one more package; run: pip install h5py") from None
-    kernels = _normalisation(_KERAS_MEAN, np.full(3, 1 / 255, np.float32))
+    kernels = _normalization(_KERAS_MEAN, np.full(3, 1 / 255, np.float32))
 
     def note(name: str, item: Any) -> None:
         match = re.search(

@@ -17,14 +17,14 @@ from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load, shipped
 from imgtrans_jax.config.overrides import override
 from imgtrans_jax.config.stored import differences, from_json, names_in, to_json
-from imgtrans_jax.data.datasets import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.pairs import Pix2PixPairs
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.losses.adversarial import hinge, vanilla
 from imgtrans_jax.losses.pixel import l1_sum
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
-from imgtrans_jax.metrics.segmentation import colours_of
+from imgtrans_jax.metrics.segmentation import colors_of
 from imgtrans_jax.models.layers import Xavier
 from imgtrans_jax.models.patchgan import StrideOneCritic
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -372,6 +372,11 @@ def test_overrides_are_split_from_other_flags():
         app.split_overrides(["train.py", "--config.a"])
 
 
+@pytest.mark.parametrize("name", ["colors", "colours"])
+def test_fields_are_known_by_their_older_names_too(name):
+    assert override(style.Gatys(), name, "content").colors == "content"
+
+
 def test_modules_are_replaced_not_bound():
     changed = override(PLAIN, "recipe.critic.layers", "5")
     assert isinstance(changed.recipe.critic, nn.Module)
@@ -409,7 +414,7 @@ def test_a_config_builds_on_what_lies_beside_it(tmp_path, monkeypatch):
         load_generator,
         load_vgg,
         load_inception,
-        colours_of,
+        colors_of,
         lambda path: loop.train(Experiment(init_from=path, batch_size=0), "unused"),
     ],
 )
@@ -428,7 +433,7 @@ def test_a_path_of_a_config_or_a_flag_may_begin_at_home(read, tmp_path, monkeypa
         lambda path: Unpaired(f"{path}/one", f"{path}/one").open(),
         lambda path: Paired(path).open(),
         lambda path: Paired(a=f"{path}/one", b=f"{path}/two").open(),
-        lambda path: Derived(path).open(),
+        lambda path: SelfPaired(path).open(),
         lambda path: Labelled(path).open(),
     ],
 )

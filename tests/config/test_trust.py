@@ -17,7 +17,7 @@ from imgtrans_jax.config.experiment import Evaluation, Experiment
 from imgtrans_jax.config.overrides import override
 from imgtrans_jax.config.stored import from_json, named_outside, to_json
 from imgtrans_jax.data import datasets, derived, labelled, pairs, sources
-from imgtrans_jax.data.datasets import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.pairs import SideBySide, TfdsPairs, TwoFolders
 from imgtrans_jax.data.sources import Folder, Tfds
 from imgtrans_jax.evaluation.compare import compare
@@ -138,7 +138,7 @@ OUTSIDE = [
     Paired(pairs=TwoFolders("/stranger", "/x")),
     Paired(a="/stranger", b="/x"),
     Paired(TfdsPairs("x", "a", "b", data_dir="/stranger")),
-    Derived(pictures="/stranger"),
+    SelfPaired(pictures="/stranger"),
     Labelled(pictures="/stranger"),
     Labelled(labelled.ClassFolders("/stranger")),
     Labelled(labelled.TfdsLabelled(data_dir="/stranger")),
@@ -160,7 +160,7 @@ def test_what_a_stranger_s_run_names_is_not_opened_unasked(data, payload, monkey
     def opens(self, *_):
         raise AssertionError(f"{self} was opened")
 
-    for kind in (Unpaired, Paired, Derived, Labelled):
+    for kind in (Unpaired, Paired, SelfPaired, Labelled):
         monkeypatch.setattr(kind, "open", opens)
     experiment = from_json(json.loads(json.dumps(to_json(Experiment(data=data)))))
     with pytest.raises(UserError, match=r"names config\.data\..*stranger.* --trust_paths"):
@@ -243,7 +243,7 @@ def configurable() -> list[type]:
     }
     classes = {kind for kind in classes if dataclasses.is_dataclass(kind)} - {
         Opens,
-        datasets.Opened,
+        datasets.OpenedDataset,
     }
     return sorted(classes, key=lambda kind: kind.__qualname__)
 

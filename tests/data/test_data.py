@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Folder, OpenMoji
@@ -28,7 +28,7 @@ from imgtrans_jax.types import UserError
     seed=st.integers(0, 10),
 )
 def test_every_cut_gives_its_size_and_range(height, width, load, crop, resize, kind, seed):
-    cut = Cut(load, crop, resize)
+    cut = Preprocess(load, crop, resize)
     rng = np.random.default_rng(seed)
     picture = (
         rng.integers(0, 256, (height, width, 3)).astype(kind)
@@ -47,29 +47,29 @@ def test_every_cut_gives_its_size_and_range(height, width, load, crop, resize, k
 
 def test_modes_of_resizing():
     wide = np.zeros((20, 40, 3), np.uint8)
-    none = Cut(16, 0, "none", flip=False)
+    none = Preprocess(16, 0, "none", flip=False)
     assert none.test(wide).shape == (20, 40, 3)
     assert dataclasses.replace(none, resize="width").test(wide).shape == (8, 16, 3)
     assert dataclasses.replace(none, resize="short").test(wide).shape == (16, 32, 3)
     assert dataclasses.replace(none, resize="square").test(wide).shape == (16, 16, 3)
-    assert Cut(286, 256).test(wide).shape == (256, 256, 3)
+    assert Preprocess(286, 256).test(wide).shape == (256, 256, 3)
 
 
 def test_flips_are_half_and_crops_are_everywhere():
     picture = np.zeros((20, 20, 1), np.uint8)
     picture[:, 0], picture[0, :] = 255, 255
     rng = np.random.default_rng(0)
-    flips = [Cut(20, 20).train(picture, rng)[5, 0, 0] > 0 for _ in range(400)]
+    flips = [Preprocess(20, 20).train(picture, rng)[5, 0, 0] > 0 for _ in range(400)]
     assert 0.4 < np.mean(flips) < 0.6
-    tops = [Cut(20, 16, flip=False).train(picture, rng)[0, 8, 0] > 0 for _ in range(400)]
+    tops = [Preprocess(20, 16, flip=False).train(picture, rng)[0, 8, 0] > 0 for _ in range(400)]
     assert 0.13 < np.mean(tops) < 0.28  # one of five offsets has the first row
 
 
 def test_sizes_that_do_not_go_together_are_refused():
     for cut, words in (
-        (Cut(64, 66), "multiple of 4"),
-        (Cut(64, 128), "larger than"),
-        (Cut(4, 0), "under 8"),
+        (Preprocess(64, 66), "multiple of 4"),
+        (Preprocess(64, 128), "larger than"),
+        (Preprocess(4, 0), "under 8"),
     ):
         with pytest.raises(UserError, match=words):
             cut.check()
@@ -181,16 +181,16 @@ def test_mixed_kinds_of_pictures_make_batches(tmp_path):
         Image.fromarray(rng.integers(0, 65536, (20, 20), dtype=np.uint16)).save(
             tmp_path / folder / "deep.png"
         )
-    opened = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 16)).open()
+    opened = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 16)).open()
     batch = opened.batches(4, seed=0)[0]
     assert batch["a"].shape == batch["b"].shape == (4, 16, 16, 3)
-    grey = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 16), channels=1).open()
+    grey = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 16), channels=1).open()
     assert grey.batches(4, seed=0)[0]["a"].shape == (4, 16, 16, 1)
 
 
 def test_one_style_picture_against_many_contents(pictures):
     style = pictures / "testB" / "0.png"
-    opened = Unpaired(str(pictures / "trainA"), str(style), Cut(20, 16, "none")).open()
+    opened = Unpaired(str(pictures / "trainA"), str(style), Preprocess(20, 16, "none")).open()
     assert opened.steps_per_epoch(2) == 3
     crops = [opened.batches(2, seed=0)[n]["b"] for n in range(6)]
     assert len({crop.tobytes() for crop in crops}) > 3
@@ -205,7 +205,7 @@ def test_wrong_channels_for_the_embedded_drawings():
 
 
 def opened(pictures):
-    return Unpaired(str(pictures), str(pictures), Cut(20, 16)).open()
+    return Unpaired(str(pictures), str(pictures), Preprocess(20, 16)).open()
 
 
 def test_batches_follow_from_seed_and_number_alone(pictures):
@@ -224,7 +224,9 @@ def test_an_epoch_shows_every_picture_once(tmp_path):
                 tmp_path / folder / f"{number}.png"
             )
     batches = (
-        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(16, 16)).open().batches(2, seed=0)
+        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(16, 16))
+        .open()
+        .batches(2, seed=0)
     )
     orders = {}
     for side in "ab":
@@ -267,7 +269,7 @@ def test_pictures_of_different_sizes_need_a_crop(tmp_path):
                 tmp_path / folder / f"{i}.png"
             )
     batches = (
-        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Cut(20, 0, "none"))
+        Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 0, "none"))
         .open()
         .batches(2, seed=0)
     )

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgtrans_jax.data import archives
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.datasets import Derived, Labelled, Paired, Unpaired
-from imgtrans_jax.data.derived import Edges, Grey, Holes, Lab, Smaller
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.derived import Downscale, Edges, Grey, Inpaint, Lab
 from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
 from imgtrans_jax.data.pairs import (
     OneSide,
@@ -29,7 +29,7 @@ from imgtrans_jax.data.sources import FilePictures, OpenMoji
 from imgtrans_jax.io.color import from_lab, luma, to_lab
 from imgtrans_jax.types import UserError
 
-SMALL = Cut(20, 16)
+SMALL = Preprocess(20, 16)
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -53,7 +53,13 @@ def side_by_side(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cut", [SMALL, Cut(24, 16, "none"), Cut(20, 0, "short"), Cut(30, 16, "width", flip=False)]
+    "cut",
+    [
+        SMALL,
+        Preprocess(24, 16, "none"),
+        Preprocess(20, 0, "short"),
+        Preprocess(30, 16, "width", flip=False),
+    ],
 )
 def test_one_draw_cuts_both_pictures_of_a_pair(side_by_side, cut):
     opened = Paired(str(side_by_side), cut=cut).open()
@@ -68,10 +74,10 @@ def test_one_draw_cuts_both_pictures_of_a_pair(side_by_side, cut):
 
 
 def test_side_by_side_finds_its_splits_and_directions(side_by_side):
-    opened = Paired(str(side_by_side), cut=Cut(24, 24)).open()
+    opened = Paired(str(side_by_side), cut=Preprocess(24, 24)).open()
     assert opened.counts() == "5 training and 2 test"
     forward = opened.samples(2)
-    backward = Paired(str(side_by_side), direction="b2a", cut=Cut(24, 24)).open().samples(2)
+    backward = Paired(str(side_by_side), direction="b2a", cut=Preprocess(24, 24)).open().samples(2)
     np.testing.assert_array_equal(forward["a"], backward["b"])
     np.testing.assert_array_equal(forward["b"], backward["a"])
     train, test = SideBySide(str(side_by_side / "val")).open(24, 3)
@@ -251,7 +257,7 @@ def test_pairs_with_transparency_are_cut_each_by_itself(tmp_path):
         (tmp_path / side).mkdir()
         Image.fromarray(disc).save(tmp_path / side / "x.png")
     opened = Paired(
-        a=str(tmp_path / "a"), b=str(tmp_path / "b"), cut=Cut(26, 24), channels=4
+        a=str(tmp_path / "a"), b=str(tmp_path / "b"), cut=Preprocess(26, 24), channels=4
     ).open()
     batch = opened.batches(1, seed=0)[0]
     np.testing.assert_array_equal(batch["a"], batch["b"])
@@ -261,7 +267,7 @@ def test_pairs_with_transparency_are_cut_each_by_itself(tmp_path):
 
 
 def test_the_embedded_pairs_are_sketch_and_drawing_of_one_subject():
-    opened = Paired(OpenMojiPairs(), cut=Cut(64, 64, flip=False)).open()
+    opened = Paired(OpenMojiPairs(), cut=Preprocess(64, 64, flip=False)).open()
     shown = opened.samples(4)
     lines = shown["a"].max(-1) < -0.9
     assert shown["b"][lines].mean() < -0.5
@@ -367,12 +373,18 @@ def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(
 
 @pytest.mark.parametrize(
     ("by", "channels"),
-    [(Edges(), (3, 3)), (Grey(), (1, 3)), (Lab(), (1, 2)), (Holes(), (4, 3)), (Smaller(4), (3, 3))],
+    [
+        (Edges(), (3, 3)),
+        (Grey(), (1, 3)),
+        (Lab(), (1, 2)),
+        (Inpaint(), (4, 3)),
+        (Downscale(4), (3, 3)),
+    ],
 )
 def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, channels, pictures):
-    opened = Derived(str(pictures), by, SMALL).open()
+    opened = SelfPaired(str(pictures), by, SMALL).open()
     batch = opened.batches(3, seed=0)[0]
-    side = 4 if isinstance(by, Smaller) else 16
+    side = 4 if isinstance(by, Downscale) else 16
     assert batch["a"].shape == (3, side, side, channels[0])
     assert batch["b"].shape == (3, 16, 16, channels[1])
     for x in batch.values():
@@ -383,7 +395,7 @@ def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, 
     shown = by.shown(first["a"], first["b"])
     assert shown.shape == (2, 16, 16, 3)
     np.testing.assert_allclose(
-        shown, Derived(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02
+        shown, SelfPaired(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02
     )
 
 
@@ -410,11 +422,11 @@ def test_what_a_user_gives_stands_for_the_input():
     picture = noise(0, 12, 12, 4).astype(np.float32) / 127.5 - 1
     picture[..., 3] = 1
     picture[2:5, 3:7, 3] = -1  # transparent: to be filled
-    filled = Holes().given(picture)
+    filled = Inpaint().given(picture)
     assert filled.shape == (12, 12, 4)
     assert (filled[2:5, 3:7, :3] == 0).all()
     assert (filled[..., 3] > 0).sum() == 12
-    result = Holes().shown(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
+    result = Inpaint().shown(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
     assert (result[2:5, 3:7] == 0.5).all()
     np.testing.assert_array_equal(result[6:], picture[6:, :, :3])
     grey = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(
@@ -453,7 +465,7 @@ def test_digits_come_with_their_class():
 
 
 def test_the_embedded_groups_hold_what_they_say():
-    opened = Labelled(OpenMojiGroups(("faces", "animals")), Cut(64, 64), channels=3).open()
+    opened = Labelled(OpenMojiGroups(("faces", "animals")), Preprocess(64, 64), channels=3).open()
     assert opened.classes == ("faces", "animals")
     labels = np.array(
         [

@@ -15,7 +15,7 @@ import numpy as np
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.sharding import device_mesh, to_devices
-from imgtrans_jax.inference.tiling import Plan
+from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.style import content_relative, gram
 from imgtrans_jax.methods.cyclegan import CycleGAN
@@ -27,7 +27,7 @@ from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import LBFGS
-from imgtrans_jax.style.optimize import optimise_image
+from imgtrans_jax.style.optimize import optimize_image
 from imgtrans_jax.training.program import Program
 
 STEPS = 3
@@ -103,7 +103,7 @@ def style() -> dict[str, np.ndarray]:
         return {"content": near, "style": 100 * sum(textures)}
 
     frozen = {"params": params, "content": wanted, "style": styled}
-    result = optimise_image(objective, content, frozen, LBFGS(), steps=8)
+    result = optimize_image(objective, content, frozen, LBFGS(), steps=8)
     return {"style/total": np.asarray(result.history["total"])}
 
 
@@ -117,7 +117,7 @@ def tiles() -> dict[str, np.ndarray]:
         return module.apply(weights, x, train=False)
 
     whole = np.asarray(jax.jit(apply)(weights, x))
-    tiled = Plan(apply, weights, x.shape[1:], 32, 4)(weights, x)
+    tiled = TiledNetwork(apply, weights, x.shape[1:], 32, 4)(weights, x)
     np.testing.assert_allclose(tiled, whole, atol=1e-4 * np.abs(whole).max())
     return {"tiles": np.asarray(tiled)}
 

@@ -13,7 +13,7 @@ import pytest
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
-from imgtrans_jax.data.datasets import Derived, Labelled, Paired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
@@ -110,7 +110,7 @@ def shrunk(path: Path, pictures: Path) -> Experiment:
     own = {
         Unpaired: {"a": folder, "b": folder},
         Paired: {"pairs": folder},
-        Derived: {"pictures": folder},
+        SelfPaired: {"pictures": folder},
         Labelled: {},
     }
     cut = (
@@ -191,7 +191,7 @@ def batch_shapes(data) -> dict[str, tuple[int, ...]]:
     match data:
         case Labelled():
             return {"x": (side, side, data.channels), "y": (10,)}
-        case Derived():
+        case SelfPaired():
             (a, b) = data.by.pair(np.zeros((side, side, 3), np.float32), np.random.default_rng(0))
             return {"a": a.shape, "b": b.shape}
         case _:
@@ -225,7 +225,7 @@ def test_every_config_of_pictures_loads_and_says_how(name, kind):
 def test_losses_optimizers_and_layers_are_set_by_name():
     recipe = Gatys()
     for name, text in (
-        ("style_loss", "style_normalised"),
+        ("style_loss", "style_normalized"),
         ("layer_weights", "by_depth"),
         ("optimizer", "PixelAdam"),
     ):

@@ -14,16 +14,16 @@ import pytest
 from PIL import Image
 
 from imgtrans_jax.config.experiment import Evaluation, Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.evaluation import evaluator
 from imgtrans_jax.evaluation import records as evaluation_records
 from imgtrans_jax.evaluation.compare import compare
-from imgtrans_jax.evaluation.evaluator import Examiner, Request, evaluate_folders
+from imgtrans_jax.evaluation.evaluator import EvaluationSpec, GeneratorEvaluator, evaluate_folders
 from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import translate
-from imgtrans_jax.io.images import read_picture, to_bytes
+from imgtrans_jax.io.images import read_picture, to_uint8
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.metrics.fidelity import psnr
 from imgtrans_jax.metrics.registry import METRICS
@@ -50,7 +50,7 @@ def run(tmp_path_factory):
             picture = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
             Image.fromarray(picture).save(folder / name / f"{number}.png")
     experiment = Experiment(
-        data=Unpaired(str(folder), str(folder), Cut(load_size=20, crop_size=16)),
+        data=Unpaired(str(folder), str(folder), Preprocess(load_size=20, crop_size=16)),
         recipe=CycleGAN(
             ResNetGenerator(width=2, blocks=1), PatchGAN(width=2, layers=1), pool_size=4, ema=0.9
         ),
@@ -103,9 +103,11 @@ def test_what_the_watch_sees_is_on_the_page_and_stops_nothing(run):
 
 def test_the_record_says_by_what_protocol(run):
     loaded = load_generator(run)
-    examiner = Examiner(loaded, loaded.experiment.data.open(), Request(("kid", "fid", "cycle")))
+    examiner = GeneratorEvaluator(
+        loaded, loaded.experiment.data.open(), EvaluationSpec(("kid", "fid", "cycle"))
+    )
     records = examiner(loaded, 6, "x")
-    newest = evaluation_records.kept(run)
+    newest = evaluation_records.latest_records(run)
     for record in records:
         kept = newest[record["what"]]
         assert record["scores"]["kid"] == pytest.approx(kept["scores"]["kid"])
@@ -141,24 +143,24 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
     save(tmp_path / "alone", {"x.png": near["0.png"], "y.png": near["1.png"]})
     save(tmp_path / "small", {name: picture[:20, :18] for name, picture in near.items()})
     record = evaluate_folders(
-        tmp_path / "near", tmp_path / "real", Request(("psnr", "ssim", "lpips_alex", "kid"))
+        tmp_path / "near", tmp_path / "real", EvaluationSpec(("psnr", "ssim", "lpips_alex", "kid"))
     )
     assert record["scores"]["psnr"] == pytest.approx(
         np.mean([psnr(near[n], real[n]) for n in real])
     )
     assert {"ssim", "lpips_alex", "kid"} <= record["scores"].keys()
     assert record["protocol"]["pairs by name"]
-    alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr", "kid")))
+    alone = evaluate_folders(tmp_path / "alone", tmp_path / "real", EvaluationSpec(("psnr", "kid")))
     assert set(alone["scores"]) == {"kid"}
     assert "Left out: psnr: needs a partner of the same name" in capsys.readouterr().out
     with pytest.raises(
         UserError,
         match=r"Nothing can be measured. psnr: needs a partner .* 2 of 2, such as .*x\.png, have",
     ):
-        evaluate_folders(tmp_path / "alone", tmp_path / "real", Request(("psnr",)))
-    small = evaluate_folders(tmp_path / "small", tmp_path / "real", Request(("psnr",)))
+        evaluate_folders(tmp_path / "alone", tmp_path / "real", EvaluationSpec(("psnr",)))
+    small = evaluate_folders(tmp_path / "small", tmp_path / "real", EvaluationSpec(("psnr",)))
     assert small["protocol"]["resized to their partner"] == 3
-    same = evaluate_folders(tmp_path / "real", tmp_path / "real", Request(("psnr", "ssim")))
+    same = evaluate_folders(tmp_path / "real", tmp_path / "real", EvaluationSpec(("psnr", "ssim")))
     assert same["scores"] == {"psnr": np.inf, "ssim": pytest.approx(1)}
 
 
@@ -186,12 +188,12 @@ def test_what_folders_do_not_allow_is_said_and_no_table_is_empty(
     def measuring(_):
         raise UserError(capsys.readouterr().out)
 
-    monkeypatch.setattr(evaluator, "Judge", measuring)
+    monkeypatch.setattr(evaluator, "MetricSuite", measuring)
     picture = np.zeros((16, 16, 3), np.uint8)
     save(tmp_path / "real", {f"{i}.png": picture for i in range(3)})
     save(tmp_path / "fake", {f"{name}.png": picture for name in names})
     with pytest.raises(UserError, match=words):
-        evaluate_folders(tmp_path / "fake", tmp_path / "real", Request(metrics))
+        evaluate_folders(tmp_path / "fake", tmp_path / "real", EvaluationSpec(metrics))
 
 
 def test_label_maps_by_the_command(tmp_path):
@@ -222,11 +224,11 @@ def test_label_maps_by_the_command(tmp_path):
 def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
     table, photo = tmp_path / "table.jsonl", tmp_path / "photo.png"
     evaluation_records.check_table(table, overwrite=False)
-    evaluation_records.keep([{"scores": {"psnr": 1}}], table)
+    evaluation_records.append_records([{"scores": {"psnr": 1}}], table)
     evaluation_records.check_table(table, overwrite=False)
-    evaluation_records.keep([{"scores": {"psnr": 2}}], table)
+    evaluation_records.append_records([{"scores": {"psnr": 2}}], table)
     assert len(table.read_text().splitlines()) == 2
-    evaluation_records.keep([{"scores": {"psnr": 3}}], table, anew=True)
+    evaluation_records.append_records([{"scores": {"psnr": 3}}], table, anew=True)
     assert json.loads(table.read_text())["scores"] == {"psnr": 3}
     Image.new("RGB", (8, 8)).save(photo)
     for name, text in (("notes.txt", "my notes"), ("other.json", '{"a": 1}'), ("list.json", "[1]")):
@@ -269,10 +271,10 @@ def test_evaluate_s_paths_may_begin_at_home(tmp_path):
 
 def test_mistakes_get_a_sentence(run, tmp_path):
     for wrong, words in (
-        (Request(("psnrr", "kid", "x")), "There is no metric 'psnrr', 'x'"),
-        (Request(count=1), "too few"),
-        (Request(features="vgg99"), "There are no features 'vgg99'"),
-        (Request(colours="street"), "There are no colours"),
+        (EvaluationSpec(("psnrr", "kid", "x")), "There is no metric 'psnrr', 'x'"),
+        (EvaluationSpec(count=1), "too few"),
+        (EvaluationSpec(features="vgg99"), "There are no features 'vgg99'"),
+        (EvaluationSpec(colors="street"), "There are no colours"),
     ):
         with pytest.raises(UserError, match=words):
             evaluate_folders(tmp_path, tmp_path, wrong)
@@ -318,7 +320,7 @@ def test_runs_side_by_side(run, tmp_path):
 def test_the_pictures_are_those_that_stylize_writes(run, tmp_path):
     loaded = load_generator(run)
     x = loaded.experiment.data.open().samples(1)["a"]
-    Image.fromarray(to_bytes(x[0])).save(tmp_path / "x.png")
+    Image.fromarray(to_uint8(x[0])).save(tmp_path / "x.png")
     (written,) = translate(run, tmp_path / "x.png", tmp_path / "y.png")
-    expected = to_bytes(translator.compiled(loaded).padded(x))[0]
+    expected = to_uint8(translator.compiled(loaded).padded(x))[0]
     assert np.abs(read_picture(written).astype(int) - expected).max() <= 1

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import TrainState
@@ -37,7 +37,7 @@ from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.warm_start import started_from
 from imgtrans_jax.types import Direction, UserError
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOT = GOLDEN.parents[1]
@@ -90,11 +90,11 @@ def test_a_pth_makes_a_picture(tmp_path, capsys):
         "is a ResNet generator of 1 block: 3 to 3 channels, width 2, instance norm, no dropout"
         in capsys.readouterr().out
     )
-    network = recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
+    network = recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     padded = images.pad_to_multiple(seen[None], 4, 16)
     wanted = network.module.apply({"params": network.params}, padded, train=False)[0, :50, :61]  # type: ignore[index]
     np.testing.assert_allclose(
-        images.read_picture(written), images.to_bytes(np.asarray(wanted)), atol=1
+        images.read_picture(written), images.to_uint8(np.asarray(wanted)), atol=1
     )
 
 
@@ -194,7 +194,7 @@ def test_a_folder_of_four_networks(folder, tmp_path):
     assert isinstance(loaded.experiment.recipe, CycleGAN)
     assert loaded.experiment.recipe.critic == PatchGAN(width=2, layers=2)
     for name, network in networks_of(loaded).items():
-        assert_equal(network, recognised(read_torch(folder / f"latest_net_{name}.pth"), name))
+        assert_equal(network, recognized(read_torch(folder / f"latest_net_{name}.pth"), name))
     converted(tmp_path / "run", tmp_path / "back")
     assert sorted(p.name for p in (tmp_path / "back").iterdir()) == [
         f"latest_net_{n}.pth" for n in ("D_A", "D_B", "G_A", "G_B")
@@ -293,7 +293,7 @@ def networks(state: TrainState, recipe: Any) -> dict[str, Network]:
 def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
     folder, tmp_path, pictures, capsys
 ):
-    data = Unpaired(str(pictures), str(pictures), Cut(load_size=20, crop_size=16))
+    data = Unpaired(str(pictures), str(pictures), Preprocess(load_size=20, crop_size=16))
     started = Experiment(
         data, CYCLEGAN, Adam(Constant(0.0)), steps=1, samples=1, init_from=str(folder)
     )
@@ -302,7 +302,7 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
     found = networks_of(load_generator(tmp_path / "run"))
     for name in ("G_A", "G_B", "D_A", "D_B"):  # the rate was zero; the smoothing rounds
         assert_equal(
-            found[name], recognised(read_torch(folder / f"latest_net_{name}.pth"), name), atol=1e-6
+            found[name], recognized(read_torch(folder / f"latest_net_{name}.pth"), name), atol=1e-6
         )
     # A run brings its critics along; its file, a generator alone, does not.
     converted(tmp_path / "run", tmp_path / "run.safetensors")
@@ -326,12 +326,12 @@ def test_one_network_of_several_and_another_critic(folder):
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
     assert_equal(
-        networks(state, CYCLEGAN)["G_A"], recognised(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
+        networks(state, CYCLEGAN)["G_A"], recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     )
     state, said = started_from(new.initial(), str(folder), new.like, CYCLEGAN)
     assert said == f"g_ab, g_ba, d_a, d_b from {folder} (config.init_from)."
     for name, network in networks(state, CYCLEGAN).items():
-        assert_equal(network, recognised(read_torch(folder / f"latest_net_{name}.pth"), name))
+        assert_equal(network, recognized(read_torch(folder / f"latest_net_{name}.pth"), name))
     other = dataclasses.replace(CYCLEGAN, critic=PatchGAN(width=2, layers=1))
     new = program(other)
     state, said = started_from(new.initial(), str(folder), new.like, other)
@@ -345,7 +345,7 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     new = program(recipe, 32)
     state, said = started_from(new.initial(), source, new.like, recipe)
     assert said.startswith("g from")
-    wanted = recognised(read_torch(Path(source)), "x")
+    wanted = recognized(read_torch(Path(source)), "x")
     assert state.ema is not None
     for player in (state.g, state.ema):
         assert_equal(Network(recipe.generator, player.params["g"], player.stats["g"]), wanted)

@@ -25,7 +25,7 @@ from imgtrans_jax.style import transfer, workspace
 from imgtrans_jax.style.deepdream import DeepDream
 from imgtrans_jax.style.dream import dream
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.transfer import stylise
+from imgtrans_jax.style.transfer import stylize
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -65,7 +65,7 @@ def read(path: Path) -> np.ndarray:
 def test_a_photo_takes_the_look_of_a_painting(studio, tmp_path, capsys):
     out = tmp_path / "new" / "out.jpg"
     recipe = dataclasses.replace(SMALL, scales=(0.5, 1.0), steps=(10, 20))
-    assert stylise(recipe, studio / "photo.png", [studio / "painting.png"], out) == [out]
+    assert stylize(recipe, studio / "photo.png", [studio / "painting.png"], out) == [out]
     result = read(out)
     assert result.shape == (48, 64, 3)
     means = [read(studio / name).mean(axis=(0, 1)) for name in ("photo.png", "painting.png")]
@@ -76,17 +76,17 @@ def test_a_photo_takes_the_look_of_a_painting(studio, tmp_path, capsys):
     assert "Compiled for 64x48" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("colours", ["content", "luminance"])
-def test_the_contents_colours_can_be_kept(studio, tmp_path, colours):
-    recipe = dataclasses.replace(SMALL, colours=colours)
-    stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+@pytest.mark.parametrize("colors", ["content", "luminance"])
+def test_the_contents_colours_can_be_kept(studio, tmp_path, colors):
+    recipe = dataclasses.replace(SMALL, colors=colors)
+    stylize(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     result, photo = read(tmp_path / "out.png"), read(studio / "photo.png")
     means, chroma = [], []
     for picture in (result, photo, read(studio / "painting.png")):
         means.append(picture.mean(axis=(0, 1)))
         chroma.append(picture - color.luminance(picture))
     assert np.abs(means[0] - means[1]).sum() < 0.3 * np.abs(means[2] - means[1]).sum()
-    if colours == "luminance":  # clipping to [0, 1] moves some
+    if colors == "luminance":  # clipping to [0, 1] moves some
         assert np.median(np.abs(chroma[0] - chroma[1])) < 0.01
     assert np.abs(result - photo).mean() > 0.02
 
@@ -96,7 +96,7 @@ def test_every_style_goes_where_its_mask_is(studio, tmp_path):
         [studio / "painting.png", studio / "stripes.png"],
         [studio / "left.png", studio / "right.png"],
     )
-    stylise(SMALL, studio / "drawing.png", styles, tmp_path / "out.png", masks=masks)
+    stylize(SMALL, studio / "drawing.png", styles, tmp_path / "out.png", masks=masks)
     result = read(tmp_path / "out.png")
     left, right = result[:, :26].mean(axis=(0, 1)), result[:, 38:].mean(axis=(0, 1))
     painting, stripes = (read(path).mean(axis=(0, 1)) for path in styles)
@@ -109,8 +109,8 @@ def test_a_style_of_weight_0_leaves_its_region_to_the_content(studio, tmp_path):
         [studio / "painting.png", studio / "stripes.png"],
         [studio / "left.png", studio / "right.png"],
     )
-    recipe = dataclasses.replace(SMALL, recolour=False)
-    stylise(
+    recipe = dataclasses.replace(SMALL, recolor=False)
+    stylize(
         recipe,
         studio / "photo.png",
         styles,
@@ -126,7 +126,7 @@ def test_two_styles_are_blended_by_weight(studio, tmp_path):
     styles = [studio / "painting.png", studio / "stripes.png"]
     blues = []
     for weights in ((1, 0), (1, 1), (0, 1)):
-        stylise(
+        stylize(
             SMALL,
             studio / "photo.png",
             styles,
@@ -142,7 +142,7 @@ def test_a_large_picture_is_optimised_smaller_and_comes_back_large(
     studio, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(workspace, "MOST_PIXELS", 32 * 43)
-    stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    stylize(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert (
         "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it"
         in capsys.readouterr().out
@@ -155,7 +155,7 @@ def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypa
     with pytest.raises(
         UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"
     ):
-        stylise(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+        stylize(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -174,7 +174,7 @@ def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_
     write(frames / "003.png", images.read_picture(studio / "drawing.png"))
     (frames / "004.png").write_text("no picture")
     with pytest.raises(UserError, match=r"(?s)4 of 5 pictures were written.*004.png is no picture"):
-        stylise(SMALL, frames, [studio / "painting.png"], tmp_path / "out")
+        stylize(SMALL, frames, [studio / "painting.png"], tmp_path / "out")
     assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [
         f"{n:03d}.png" for n in range(4)
     ]
@@ -193,7 +193,7 @@ def test_it_starts_from_noise_or_any_picture(studio, tmp_path, start):
         start=str(studio / "stripes.png") if start == "picture" else start,
         content_weight=5.0,
     )
-    stylise(recipe, studio / "drawing.png", [studio / "painting.png"], tmp_path / "out.png")
+    stylize(recipe, studio / "drawing.png", [studio / "painting.png"], tmp_path / "out.png")
     began = (
         read(studio / "stripes.png")
         if start == "picture"
@@ -207,7 +207,7 @@ def test_it_starts_from_noise_or_any_picture(studio, tmp_path, start):
 
 def test_a_divergence_is_said_and_the_best_picture_kept(studio, tmp_path, capsys):
     recipe = dataclasses.replace(SMALL, optimizer=GradientDescent(3e5), steps=(60,), tv_weight=1e6)
-    stylise(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+    stylize(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert "The loss exploded by step" in capsys.readouterr().out
     assert (tmp_path / "out.png").exists()
 
@@ -217,7 +217,7 @@ def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
     recipe = dataclasses.replace(
         SMALL, optimizer=PixelAdam(), pooling="average", tv_weight=0.1, steps=(5,)
     )
-    assert stylise(
+    assert stylize(
         recipe,
         studio / "photo.png",
         [studio / "painting.png"],
@@ -239,7 +239,7 @@ def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
 )
 def test_mistakes_in_the_config_are_one_sentence(studio, tmp_path, change, words):
     with pytest.raises(UserError, match=words):
-        stylise(
+        stylize(
             dataclasses.replace(SMALL, **change),
             studio / "photo.png",
             [studio / "painting.png"],
@@ -274,7 +274,7 @@ def test_mistakes_in_the_pictures_are_one_sentence(studio, tmp_path, content, ou
     Image.new("RGB", (12_000, 2)).save(tmp_path / "line.png")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UserError, match=words):
-        stylise(SMALL, tmp_path / content, [studio / "painting.png"], tmp_path / out)
+        stylize(SMALL, tmp_path / content, [studio / "painting.png"], tmp_path / out)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -290,7 +290,7 @@ def test_a_size_beyond_all_memory_is_said_at_once(studio, tmp_path):
     with pytest.raises(
         UserError, match=r"needs .* GB of memory and .* GB are free: --size=\d+ would fit"
     ):
-        stylise(
+        stylize(
             SMALL,
             studio / "photo.png",
             [studio / "painting.png"],
@@ -311,13 +311,13 @@ def test_a_masks_transparent_parts_have_no_style(tmp_path):
 def test_styles_and_masks_must_be_as_many(studio, tmp_path):
     one = [studio / "painting.png"]
     with pytest.raises(UserError, match="2 style weights were given for 1"):
-        stylise(SMALL, studio / "photo.png", one, tmp_path, style_weights=(1, 2))
+        stylize(SMALL, studio / "photo.png", one, tmp_path, style_weights=(1, 2))
     with pytest.raises(UserError, match="2 masks were given for 1"):
-        stylise(SMALL, studio / "photo.png", one, tmp_path, masks=[studio / "left.png"] * 2)
+        stylize(SMALL, studio / "photo.png", one, tmp_path, masks=[studio / "left.png"] * 2)
     with pytest.raises(UserError, match="is a folder; give one picture"):
-        stylise(SMALL, studio / "photo.png", [studio], tmp_path)
+        stylize(SMALL, studio / "photo.png", [studio], tmp_path)
     with pytest.raises(UserError, match="Which style"):
-        stylise(SMALL, studio / "photo.png", [], tmp_path)
+        stylize(SMALL, studio / "photo.png", [], tmp_path)
 
 
 # --------------------------------------------------------------------------------------- Deep Dream
@@ -459,11 +459,11 @@ def test_a_stopped_transfer_writes_the_picture_so_far_and_goes_on_from_it(studio
     assert read(out).shape == (48, 64, 3)
     assert np.abs(read(out) - read(studio / "photo.png")).mean() > 0.05
     on = dataclasses.replace(SMALL, start=str(out), steps=(2,))
-    assert stylise(on, studio / "photo.png", [studio / "painting.png"], tmp_path / "out_2.png") == [
+    assert stylize(on, studio / "photo.png", [studio / "painting.png"], tmp_path / "out_2.png") == [
         tmp_path / "out_2.png"
     ]
     with pytest.raises(UserError, match="which would be overwritten"):
-        stylise(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
+        stylize(on, studio / "photo.png", [studio / "painting.png"], out, overwrite=True)
 
 
 @pytest.mark.slow  # test_workspace.py has it without a program
@@ -489,7 +489,7 @@ def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys)
     frames.mkdir()
     for number in range(3):
         shutil.copy(studio / "photo.png", frames / f"{number}.png")
-    stylise(SMALL, frames / "0.png", [studio / "painting.png"], out / "0.png")
+    stylize(SMALL, frames / "0.png", [studio / "painting.png"], out / "0.png")
     arguments = (
         f"--content={frames}",
         f"--style={studio / 'painting.png'}",
@@ -501,7 +501,7 @@ def test_a_stopped_film_keeps_what_is_done_and_goes_on(studio, tmp_path, capsys)
     assert "1 of 3 are done; the same command goes on with the others." in after
     assert [p.name for p in out.iterdir()] == ["0.png"]
     capsys.readouterr()
-    assert len(stylise(SMALL, frames, [studio / "painting.png"], out)) == 2
+    assert len(stylize(SMALL, frames, [studio / "painting.png"], out)) == 2
     said = capsys.readouterr().out
     assert said.count("Compiled") <= 1
     # the first of them began from the frame that another run had done

@@ -14,9 +14,9 @@ from PIL import Image
 
 from imgtrans_jax.commands import app, convert
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.datasets import Derived, Labelled, Unpaired
-from imgtrans_jax.data.derived import Derivation, Holes, Lab, Smaller
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import Labelled, SelfPaired, Unpaired
+from imgtrans_jax.data.derived import Derivation, Downscale, Inpaint, Lab
 from imgtrans_jax.engine.game import Game
 from imgtrans_jax.inference import sample
 from imgtrans_jax.inference.generator_file import save_generator
@@ -39,7 +39,7 @@ from imgtrans_jax.report.run_page import read_metrics
 from imgtrans_jax.training import loop
 from imgtrans_jax.types import UserError
 
-CUT = Cut(20, 16)
+CUT = Preprocess(20, 16)
 PIX2PIX = Pix2Pix(UNet(width=2, levels=3, norm="instance"), PatchGAN(width=2, layers=1))
 SHORT = {"optimizer": Adam(Constant(1e-3)), "batch_size": 2, "samples": 2, "steps": 2}
 
@@ -114,12 +114,12 @@ def test_a_method_of_ones_own_is_trained_shown_and_stored(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("by", "output"), [(Lab(), 2), pytest.param(Holes(), 3, marks=pytest.mark.slow)]
+    ("by", "output"), [(Lab(), 2), pytest.param(Inpaint(), 3, marks=pytest.mark.slow)]
 )
 def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, pictures, tmp_path):
     recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(channels=output))
     run = tmp_path / "run"
-    loop.train(Experiment(Derived(str(pictures), by, CUT), recipe, **SHORT), run)
+    loop.train(Experiment(SelfPaired(str(pictures), by, CUT), recipe, **SHORT), run)
     assert read_picture(run / "samples" / "0000002_pairs.png").shape == (2 * 16 + 2, 3 * 16 + 4, 3)
     assert "input, output, truth" in page(run)
     inputs = tmp_path / "inputs"
@@ -144,7 +144,9 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
 
 def test_a_u_net_that_knows_one_size_is_given_it(pictures, tmp_path, capsys):
     recipe = dataclasses.replace(PIX2PIX, generator=PIX2PIX.generator.clone(levels=4))
-    loop.train(Experiment(Derived(str(pictures), Holes(), CUT), recipe, **SHORT), tmp_path / "run")
+    loop.train(
+        Experiment(SelfPaired(str(pictures), Inpaint(), CUT), recipe, **SHORT), tmp_path / "run"
+    )
     translate(tmp_path / "run", pictures / "testA" / "0.png", tmp_path / "out.png")
     assert "Working at 16 pixels" in capsys.readouterr().out
     assert size(tmp_path / "out.png") == (24, 20)
@@ -155,7 +157,7 @@ def test_a_u_net_that_knows_one_size_is_given_it(pictures, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_super_resolution_starts_from_another_run_and_enlarges_anything(pictures, tmp_path):
-    data = Derived(str(pictures), Smaller(4), CUT)
+    data = SelfPaired(str(pictures), Downscale(4), CUT)
     first = SRGAN(SRResNet(width=2, blocks=1, norm="none", skip=True))
     one = loop.train(Experiment(data, first, **SHORT), tmp_path / "srresnet")
     second = dataclasses.replace(
@@ -207,7 +209,8 @@ def gan_run(tmp_path_factory):
         ema=0.5,
     )
     state = loop.train(
-        Experiment(Labelled(cut=Cut(8, 8, flip=False)), recipe, **SHORT | {"samples": 8}), run
+        Experiment(Labelled(cut=Preprocess(8, 8, flip=False)), recipe, **SHORT | {"samples": 8}),
+        run,
     )
     assert state.g.stats
     return run
@@ -246,7 +249,7 @@ def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, m
         DCGANCritic(width=2, norm="none"),
         conditional=True,
     )
-    real = Labelled(cut=Cut(8, 8, flip=False))
+    real = Labelled(cut=Preprocess(8, 8, flip=False))
     for data, recipe, words in (
         (dataclasses.replace(real, pictures=str(pictures / "trainA")), digits, "needs classes"),
         (

@@ -17,7 +17,7 @@ from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.image_classification import cycle_gan
 
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Labelled, Paired, Unpaired
 from imgtrans_jax.data.labelled import TfdsLabelled
 from imgtrans_jax.data.pairs import TfdsPairs
@@ -87,7 +87,7 @@ def tell_checksum(monkeypatch, url: str, content: bytes) -> None:
 
 def data(tmp_path) -> Unpaired:
     source = Tfds("cycle_gan/horse2zebra", data_dir=str(tmp_path / "data"))
-    return Unpaired(source, source, Cut(20, 16))
+    return Unpaired(source, source, Preprocess(20, 16))
 
 
 def test_it_prepares_and_reads_without_tensorflow(served, monkeypatch, tmp_path):
@@ -187,7 +187,9 @@ def tiny(tmp_path):
 
 def test_both_pictures_of_an_example_are_a_pair(tiny):
     data = Paired(
-        TfdsPairs("tiny", "photo", "negative", data_dir=tiny), direction="b2a", cut=Cut(20, 16)
+        TfdsPairs("tiny", "photo", "negative", data_dir=tiny),
+        direction="b2a",
+        cut=Preprocess(20, 16),
     )
     batch = data.open().batches(3, seed=0)[0]
     assert batch["a"].shape == (3, 16, 16, 3)
@@ -211,12 +213,16 @@ def test_a_data_set_s_pictures_are_of_the_forms_that_are_read(tmp_path, monkeypa
 
 def test_classes_are_the_data_set_s(tiny):
     opened = Labelled(
-        TfdsLabelled("tiny", key="photo", label="kind", data_dir=tiny), Cut(20, 16), channels=3
+        TfdsLabelled("tiny", key="photo", label="kind", data_dir=tiny),
+        Preprocess(20, 16),
+        channels=3,
     ).open()
     assert opened.classes == ("cat", "dog")
     batch = opened.batches(6, seed=0)[0]
     assert batch["y"].sum(0).tolist() == [3, 3]
     with pytest.raises(UserError, match="no classes under 'photo'"):
         Labelled(
-            TfdsLabelled("tiny", key="photo", label="photo", data_dir=tiny), Cut(20, 16), channels=3
+            TfdsLabelled("tiny", key="photo", label="photo", data_dir=tiny),
+            Preprocess(20, 16),
+            channels=3,
         ).open()

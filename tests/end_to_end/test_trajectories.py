@@ -21,7 +21,7 @@ from imgtrans_jax.methods.base import Recipe
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.optim import Adam, LinearDecay
-from imgtrans_jax.weights.pytorch_layouts import recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import recognized, state_dict
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "trajectories.npz", allow_pickle=False)
 STEPS, EPOCH, SIDE = 20, 4, 32
@@ -35,7 +35,7 @@ def networks(method: str) -> dict[str, Any]:
         name, _, rest = key.removeprefix(f"{method}/").partition("/")
         if key.startswith(f"{method}/") and name in PLACES:
             weights.setdefault(name, {})[rest] = GOLDEN[key]
-    return {PLACES[name]: recognised(tensors, name) for name, tensors in weights.items()}
+    return {PLACES[name]: recognized(tensors, name) for name, tensors in weights.items()}
 
 
 def batches(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -44,13 +44,13 @@ def pictures(tmp_path_factory):
 def shown(monkeypatch):
     """What a grid is made of, instead of the grid alone."""
     kept = {}
-    labelled = images.labelled
+    labelled = images.captioned_grid
 
     def keep(rows, captions, title):
         kept.update(rows=rows, captions=captions, title=title)
         return labelled(rows, captions, title)
 
-    monkeypatch.setattr(images, "labelled", keep)
+    monkeypatch.setattr(images, "captioned_grid", keep)
     return kept
 
 
@@ -156,7 +156,7 @@ def test_a_patch_is_all_that_a_unit_sees(layer, y, x):
     np.testing.assert_array_equal(patch[real], picture[inside])
     if not real.all():
         np.testing.assert_array_equal(
-            patch[~real], np.broadcast_to(images.from_unit(np.array(MEAN)), patch[~real].shape)
+            patch[~real], np.broadcast_to(images.unit_to_uint8(np.array(MEAN)), patch[~real].shape)
         )
 
 

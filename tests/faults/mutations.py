@@ -552,7 +552,7 @@ def read(kind: str, path: Path) -> None:
     from imgtrans_jax.evaluation import compare, human_study
     from imgtrans_jax.inference import load
     from imgtrans_jax.io import images, json_files
-    from imgtrans_jax.metrics.segmentation import colours_of
+    from imgtrans_jax.metrics.segmentation import colors_of
     from imgtrans_jax.report import curves, run_page
     from imgtrans_jax.report.comparison_page import Column, comparison_page
     from imgtrans_jax.training.diagnostics import Watch
@@ -587,7 +587,7 @@ def read(kind: str, path: Path) -> None:
             column = compare._column(path.parent, "x", [np.zeros((2, 2, 3), np.uint8)], 2, "a2b")
             comparison_page([Column("input", column.pictures, {}), column], "a2b")
             for each in (
-                colours_of,
+                colors_of,
                 lambda name: human_study.summary(human_study.read_sessions([Path(name)])[0]),
             ):
                 try:

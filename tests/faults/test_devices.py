@@ -27,8 +27,8 @@ POOLS = ("--config.recipe.pool_groups=8", "--config.recipe.pool_size=16")
 PIX2PIX = '''
 """A U-Net with batch norm and dropout, on edges."""
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.datasets import Derived
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import SelfPaired
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim.adam import Adam; from imgtrans_jax.optim.schedules import Constant
@@ -36,7 +36,7 @@ from imgtrans_jax.methods.pix2pix import Pix2Pix
 
 def get_config():
     return Experiment(
-        data=Derived("{pictures}", cut=Cut(20, 16)),
+        data=SelfPaired("{pictures}", cut=Preprocess(20, 16)),
         recipe=Pix2Pix(
             generator=UNet(width=4, levels=3), critic=PatchGAN(width=4, layers=1, norm="batch")
         ),
@@ -47,7 +47,7 @@ def get_config():
 GAN = '''
 """Several minibatches a step, a gradient penalty, and batch norm."""
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Labelled
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
@@ -58,7 +58,7 @@ def get_config():
     critic = DCGANCritic(width=4, norm="none")
     generator = DCGANGenerator(size=8, width=4, channels=1)
     recipe = GAN(generator, critic, wgan, latent=4, penalty=10.0, critic_steps=2)
-    data = Labelled(cut=Cut(8, 8, flip=False))
+    data = Labelled(cut=Preprocess(8, 8, flip=False))
     return Experiment(data=data, recipe=recipe, optimizer=Adam(Constant(2e-4)), samples=8)
 '''
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgtrans_jax.inference import tiling
-from imgtrans_jax.inference.tiling import NotLocalError, Plan
+from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Norm
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -77,7 +77,7 @@ def test_tiles_are_the_whole_picture(name):
     apply, weights, x, whole = network(name)
     _, _, tile, multiple, _ = NETWORKS[name]
     shares = []
-    tiled = Plan(apply, weights, x.shape[1:], tile, multiple)(weights, x, shares.append)
+    tiled = TiledNetwork(apply, weights, x.shape[1:], tile, multiple)(weights, x, shares.append)
     np.testing.assert_allclose(tiled, whole, atol=2e-5 * np.abs(whole).max())
     assert sum(shares) == pytest.approx(1)
     assert len(shares) > 4
@@ -89,7 +89,7 @@ def test_any_size_and_any_tile(rows, columns, tile):
     apply, weights, _, _ = network("resnet_cut")
     x = np.random.default_rng(rows).uniform(-1, 1, (1, 4 * rows, 4 * columns, 3)).astype(np.float32)
     np.testing.assert_allclose(
-        Plan(apply, weights, x.shape[1:], tile, 4)(weights, x),
+        TiledNetwork(apply, weights, x.shape[1:], tile, 4)(weights, x),
         jax.jit(apply)(weights, x),
         atol=2e-5,
     )
@@ -105,7 +105,7 @@ def test_small_tiles_of_a_wide_network():
         return module.apply(weights, x, train=False)
 
     whole = np.asarray(jax.jit(apply)(weights, x))
-    tiled = Plan(apply, weights, x.shape[1:], 24, 4)(weights, x)
+    tiled = TiledNetwork(apply, weights, x.shape[1:], 24, 4)(weights, x)
     np.testing.assert_allclose(tiled, whole, atol=1e-4 * np.abs(whole).max())
 
 
@@ -121,7 +121,9 @@ def test_a_flat_part_and_a_large_mean_keep_their_digits():
         np.float32
     )
     np.testing.assert_allclose(
-        Plan(apply, weights, x.shape[1:], 24, 4)(weights, x), jax.jit(apply)(weights, x), atol=1e-4
+        TiledNetwork(apply, weights, x.shape[1:], 24, 4)(weights, x),
+        jax.jit(apply)(weights, x),
+        atol=1e-4,
     )
 
 
@@ -129,7 +131,7 @@ def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_throug
     monkeypatch,
 ):
     apply, weights, x, whole = network("resnet")
-    plan = Plan(apply, weights, x.shape[1:], 32, 4)
+    plan = TiledNetwork(apply, weights, x.shape[1:], 32, 4)
     monkeypatch.setattr(tiling, "IN_MEMORY", 1000)
     result = plan(weights, x)
     assert isinstance(result, np.memmap)
@@ -140,7 +142,7 @@ def test_maps_that_memory_does_not_take_are_in_files_and_other_weights_go_throug
 
 def test_files_of_maps_are_where_they_are_wanted_and_have_no_name(monkeypatch, tmp_path):
     apply, weights, x, whole = network("resnet")
-    plan = Plan(apply, weights, x.shape[1:], 32, 4)
+    plan = TiledNetwork(apply, weights, x.shape[1:], 32, 4)
     monkeypatch.setattr(tiling, "IN_MEMORY", 1000)
     monkeypatch.setattr(tiling.tempfile, "tempdir", str(tmp_path / "a disk in memory"))
     there = []
@@ -156,7 +158,9 @@ def test_large_maps_are_computed_again_and_small_ones_leave_when_they_are_done()
     weights = jax.eval_shape(
         lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)
     )
-    plan = Plan(lambda w, x: module.apply(w, x, train=False), weights, (1024, 2048, 3), 512, 4)
+    plan = TiledNetwork(
+        lambda w, x: module.apply(w, x, train=False), weights, (1024, 2048, 3), 512, 4
+    )
     kept = [step.target for step in plan.steps if step.kept]
     assert "head_norm" not in kept
     assert "down_1_norm" in kept
@@ -202,4 +206,4 @@ def test_a_network_that_is_not_local_is_refused(kind, words):
         return nn.apply(lambda m, x: m(m(x)[..., :3]), Global("mean"))(weights, x)
 
     with pytest.raises(NotLocalError, match=words):
-        Plan(apply, shared, x.shape[1:], 16, 1)
+        TiledNetwork(apply, shared, x.shape[1:], 16, 1)

@@ -103,8 +103,8 @@ def test_ranges_go_there_and_back():
     values = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     signed = images.to_signed(values)
     assert (signed.min(), signed.max()) == (-1, 1)
-    np.testing.assert_array_equal(images.to_bytes(signed), values)
-    assert images.to_bytes(np.array([-3.0, 3.0])).tolist() == [0, 255]
+    np.testing.assert_array_equal(images.to_uint8(signed), values)
+    assert images.to_uint8(np.array([-3.0, 3.0])).tolist() == [0, 255]
 
 
 def test_resizing_keeps_the_kind_and_the_range():

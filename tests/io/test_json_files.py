@@ -18,7 +18,7 @@ from imgtrans_jax.evaluation import compare, human_study, records
 from imgtrans_jax.evaluation.human_study import Plan
 from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import check_fetched, refuse_existing
-from imgtrans_jax.metrics.segmentation import colours_of
+from imgtrans_jax.metrics.segmentation import colors_of
 from imgtrans_jax.report import curves, run_page
 from imgtrans_jax.report.comparison_page import Column, comparison_page
 from imgtrans_jax.report.run_page import Report
@@ -156,7 +156,7 @@ def test_a_text_where_a_number_belongs_is_passed_over(tmp_path):
 def test_colours_that_are_none(text, tmp_path):
     (tmp_path / "colours.json").write_bytes(text)
     with pytest.raises(UserError, match="two classes or more"):
-        colours_of(str(tmp_path / "colours.json"))
+        colors_of(str(tmp_path / "colours.json"))
 
 
 def test_scores_that_are_none(tmp_path):

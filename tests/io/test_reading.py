@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgtrans_jax.data.augment import Cut
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.labelled import ClassFolders
 from imgtrans_jax.data.sources import FilePictures, Folder
 from imgtrans_jax.evaluation.compare import _readable
+from imgtrans_jax.io import exif as io_exif
 from imgtrans_jax.io import images, reading, results
 from imgtrans_jax.io.exif import turned_upright
 from imgtrans_jax.io.files import fitting, whole
@@ -255,7 +256,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
         now.remove(image.size[0] * image.size[1])
         return upright(image)
 
-    monkeypatch.setattr(reading, "turned_upright", watched)
+    monkeypatch.setattr(io_exif, "turned_upright", watched)
     for number in range(12):
         Image.new("RGB", (30, 30) if number % 3 == 0 else (15, 12)).save(tmp_path / f"{number}.png")
     threads = [threading.Thread(target=images.read_picture, args=(p,)) for p in tmp_path.iterdir()]
@@ -662,7 +663,7 @@ def test_files_with_transparency_have_no_fringe_in_a_cut(mode, tmp_path):
     (path,) = tmp_path.iterdir()
     picture = images.read_picture(path, channels=4)
     opaque = picture[20, 20, :3]
-    cut = (Cut(24, 20, flip=False).train(picture, np.random.default_rng(0)) + 1) * 127.5
+    cut = (Preprocess(24, 20, flip=False).train(picture, np.random.default_rng(0)) + 1) * 127.5
     seen = cut[..., 3] > 20
     assert np.abs(cut[seen][:, :3] - opaque).max() < 6
     assert 0 < seen.mean() < 1
@@ -879,7 +880,7 @@ def test_folders_that_are_none(given, words):
         with pytest.raises(UserError, match=words):
             source.open("a", 16, 3) if isinstance(source, Folder) else source.open(16, 3)
     with pytest.raises(UserError, match=words):
-        Unpaired(given, given, Cut(16, 16)).open()
+        Unpaired(given, given, Preprocess(16, 16)).open()
 
 
 def test_one_file_that_fails_while_it_is_read_is_named(tmp_path, monkeypatch, capsys):

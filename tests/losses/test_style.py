@@ -47,7 +47,7 @@ def test_content_losses(loss, expected):
     ("loss", "expected"),
     [
         (style.style_raw, np.sum((G - A) ** 2)),
-        (style.style_normalised, np.sum((G - A) ** 2) / (4 * N**2 * M**2)),
+        (style.style_normalized, np.sum((G - A) ** 2) / (4 * N**2 * M**2)),
         (style.style_mean, np.mean((G / (N * M) - A / (N * M)) ** 2)),
         (style.style_relative, np.sum((G - A) ** 2) / np.sum(A**2)),
     ],
@@ -61,7 +61,7 @@ def test_the_lecture_slides_letters_say_the_same_as_the_paper():
     height, width, channels = 5, 6, 4
     slides = np.linalg.norm(G - A, "fro") ** 2 / (2 * height * width * channels) ** 2
     np.testing.assert_allclose(
-        style.style_normalised(*single(G[None], A[None]), M), slides, rtol=1e-5
+        style.style_normalized(*single(G[None], A[None]), M), slides, rtol=1e-5
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from imgtrans_jax.data.openmoji import TEST, TRAIN_B, load_openmoji
 from imgtrans_jax.io.images import to_signed
-from imgtrans_jax.metrics.colouring import hue_groups, score_colouring
+from imgtrans_jax.metrics.colouring import hue_groups, score_coloring
 from imgtrans_jax.metrics.fidelity import luma_bytes, psnr, ssim, super_resolution_scores
 from imgtrans_jax.metrics.kernel_distance import kernel_distance, polynomial_mmd, random_features
 
@@ -51,7 +51,7 @@ def test_real_drawings_are_near_and_sketches_far(drawings):
 
 def test_true_colours_pass(drawings):
     sketches, coloured, _ = drawings
-    score = score_colouring(sketches, coloured, coloured)
+    score = score_coloring(sketches, coloured, coloured)
     assert score.passes()
     assert score.background_change < 0.001
 
@@ -70,10 +70,10 @@ def test_what_is_not_coloured_fails(drawings):
         (inside.astype(np.float32), "hue_groups"),
         (np.clip(coloured + 0.8, -1, 1), "line_luminance"),
     ):
-        score = score_colouring(sketches, fake, coloured)
+        score = score_coloring(sketches, fake, coloured)
         assert not score.passes(), wrong
-    assert score_colouring(sketches, tint, coloured).hue_groups == 1
-    assert score_colouring(sketches, inside, coloured).hue_groups == 1
+    assert score_coloring(sketches, tint, coloured).hue_groups == 1
+    assert score_coloring(sketches, inside, coloured).hue_groups == 1
 
 
 def test_hue_groups_are_counted():

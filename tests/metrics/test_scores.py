@@ -26,7 +26,7 @@ from imgtrans_jax.metrics.lpips import LPIPS
 from imgtrans_jax.metrics.segmentation import (
     CITYSCAPES,
     FACADES,
-    colours_of,
+    colors_of,
     confusion,
     scores,
     snapped,
@@ -270,10 +270,10 @@ def test_every_colour_of_cityscapes_is_scored_or_left_out(name, colour, scored):
 def test_colours_come_by_name_or_from_a_file(tmp_path):
     assert len(FACADES) == 12
     assert sum(not name.startswith("-") for name in CITYSCAPES) == 19
-    assert colours_of("facades") is FACADES
+    assert colors_of("facades") is FACADES
     file = tmp_path / "colours.json"
     file.write_text('{"a": [0, 0, 0], "b": [255, 255, 255]}')
-    assert colours_of(str(file)) == {"a": (0, 0, 0), "b": (255, 255, 255)}
+    assert colors_of(str(file)) == {"a": (0, 0, 0), "b": (255, 255, 255)}
     for text in (
         '{"a": [0, 0, 0]}',
         '{"a": [0, 0, 0], "b": [0, 0, 0]}',
@@ -283,6 +283,6 @@ def test_colours_come_by_name_or_from_a_file(tmp_path):
     ):
         file.write_text(text)
         with pytest.raises(UserError, match="two classes or more"):
-            colours_of(str(file))
+            colors_of(str(file))
     with pytest.raises(UserError, match="There are no colours 'street'"):
-        colours_of("street")
+        colors_of("street")

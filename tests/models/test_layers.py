@@ -7,7 +7,7 @@ import pytest
 
 from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
 from imgtrans_jax.convolution.plain import pad
-from imgtrans_jax.models.layers import instance_norm, moments, standardised
+from imgtrans_jax.models.layers import instance_norm, moments, normalize
 from imgtrans_jax.models.resnet import ResNetGenerator
 
 
@@ -125,7 +125,7 @@ def test_standardised_has_the_gradients_of_its_definition(
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5)
 
     def fast(x):
-        return standardised(x, *moments(x, axes), axes)
+        return normalize(x, *moments(x, axes), axes)
 
     def penalty(function):
         """A gradient penalty's second derivative."""

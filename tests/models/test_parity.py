@@ -13,13 +13,13 @@ from draws import drawn
 from flax import linen as nn
 
 from imgtrans_jax.losses import adversarial, pixel, style
-from imgtrans_jax.models.layers import BatchNorm, Conv, Upsample, halved, instance_norm
+from imgtrans_jax.models.layers import BatchNorm, Conv, Upsample, blur_pool, instance_norm
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, recognized, state_dict
 
 FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = np.load(FOLDER / "parity.npz", allow_pickle=False)
@@ -97,7 +97,7 @@ def test_convolutions_and_resampling(name: str, layer: nn.Module, double):
 
 @pytest.mark.parametrize("name", ["halved/even", "halved/odd", "instance_norm"])
 def test_layers_without_weights(name: str, double):
-    assert_same(name, lambda _, x: (instance_norm if name == "instance_norm" else halved)(x), {})
+    assert_same(name, lambda _, x: (instance_norm if name == "instance_norm" else blur_pool)(x), {})
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -159,7 +159,7 @@ DISTANCES = {
     "l2": pixel.l2,
     "content_half": style.content_half,
     "content_mean": style.content_mean,
-    "style_normalised": lambda x, y: style.style_normalised(style.gram(x), style.gram(y), 20),
+    "style_normalized": lambda x, y: style.style_normalized(style.gram(x), style.gram(y), 20),
     "style_mean": lambda x, y: style.style_mean(style.gram(x), style.gram(y), 20),
 }
 
@@ -239,7 +239,7 @@ def unknown_biases(layers: list[Layer], tree: dict) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
-    network = recognised(part(NETWORKS, name, "weights"), name)
+    network = recognized(part(NETWORKS, name, "weights"), name)
     assert network.module == MODULES[name]
     x, seed = NETWORKS[f"{name}/input_0"], NETWORKS[f"{name}/seed"]
     module = (
@@ -291,7 +291,7 @@ def test_the_networks_as_they_are_used(name: str, module: nn.Module, sizes, tmp_
     # Through a .pth file, as a user has it.
     weights = with_draws(module, 1)
     write_torch(tmp_path / "x.pth", weights)
-    network = recognised(read_torch(tmp_path / "x.pth"), "x.pth")
+    network = recognized(read_torch(tmp_path / "x.pth"), "x.pth")
     assert network.module == module
     back = state_dict(network)
     assert back.keys() == weights.keys()

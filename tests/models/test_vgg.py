@@ -19,7 +19,7 @@ GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "vgg.npz", allow_pickle=
 
 def drawn_params(depth: int) -> dict:
     draw = np.random.RandomState(depth)
-    params: dict = {"mean": np.array(vgg.MEAN), "deviation": np.array(vgg.DEVIATION)}
+    params: dict = {"mean": np.array(vgg.MEAN), "deviation": np.array(vgg.STD)}
     fan_in = 3
     for name in vgg.convolutions(depth):
         kernel = (

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay
-from imgtrans_jax.optim.adam import clipped, smooth, update
+from imgtrans_jax.optim.adam import clipped, ema_update, update
 
 PER_EPOCH = 1334  # horse2zebra at batch 1
 
@@ -86,7 +86,7 @@ def test_adam_takes_the_papers_first_step():
 
 
 def test_smoothing():
-    np.testing.assert_allclose(smooth({"w": jnp.ones(2)}, {"w": jnp.zeros(2)}, 0.9)["w"], 0.9)
+    np.testing.assert_allclose(ema_update({"w": jnp.ones(2)}, {"w": jnp.zeros(2)}, 0.9)["w"], 0.9)
 
 
 def test_the_van_gogh_report_s_falling_rate():

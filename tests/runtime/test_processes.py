@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from imgtrans_jax.runtime.distributed import alone_in
+from imgtrans_jax.runtime.distributed import run_lock
 from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.types import UserError
 
@@ -56,12 +56,12 @@ def test_a_platform_without_hangups_has_none(monkeypatch):
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
     with (
-        alone_in(tmp_path),
+        run_lock(tmp_path),
         pytest.raises(UserError, match="Another run trains in"),
-        alone_in(tmp_path),
+        run_lock(tmp_path),
     ):
         pass
-    with alone_in(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
@@ -82,10 +82,10 @@ MARK = ".owner.json"
 def test_a_file_system_without_locks_is_said_and_two_runs_are_refused_all_the_same(
     tmp_path, capsys
 ):
-    with alone_in(tmp_path):
+    with run_lock(tmp_path):
         assert "knows no locks" in capsys.readouterr().out
         words = rf"Process {os.getpid()} on {socket.gethostname()} has trained in"
-        with pytest.raises(UserError, match=words), alone_in(tmp_path):
+        with pytest.raises(UserError, match=words), run_lock(tmp_path):
             pass
         assert (tmp_path / MARK).exists()
     assert not (tmp_path / MARK).exists()
@@ -99,7 +99,7 @@ def test_the_mark_of_a_dead_process_is_removed_and_that_of_another_host_is_named
     mark.write_text(
         json.dumps({"host": socket.gethostname(), "process": ended.pid, "since": "yesterday"})
     )
-    with alone_in(tmp_path):
+    with run_lock(tmp_path):
         assert f"process {ended.pid}) has ended" in capsys.readouterr().out
     for text, words in (
         (
@@ -112,7 +112,7 @@ def test_the_mark_of_a_dead_process_is_removed_and_that_of_another_host_is_named
         mark.write_text(text)
         with (
             pytest.raises(UserError, match=rf"{words}.*remove .*{MARK} and start again"),
-            alone_in(tmp_path),
+            run_lock(tmp_path),
         ):
             pass
         assert mark.read_text() == text
@@ -123,5 +123,5 @@ def test_other_troubles_with_locks_are_told_as_they_are(tmp_path, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(OSError, match="Input/output"), alone_in(tmp_path):
+    with pytest.raises(OSError, match="Input/output"), run_lock(tmp_path):
         pass

@@ -10,7 +10,7 @@ import pytest
 
 from imgtrans_jax.optim import LBFGS, GradientDescent, PixelAdam, SmoothedDescent
 from imgtrans_jax.optim.pixels import blur
-from imgtrans_jax.style.optimize import compile_step, optimise_image, optimise_many, start
+from imgtrans_jax.style.optimize import compile_step, optimize_image, optimize_many, start
 
 RNG = np.random.default_rng(0)
 TARGET = jnp.float32(RNG.uniform(0.2, 0.8, (1, 4, 5, 3)))
@@ -31,15 +31,15 @@ ZEROS = jnp.zeros_like(TARGET)
 
 
 def test_lbfgs_finds_the_minimum_of_a_badly_scaled_bowl():
-    found = optimise_image(quadratic, ZEROS, FROZEN, LBFGS(), 60)
+    found = optimize_image(quadratic, ZEROS, FROZEN, LBFGS(), 60)
     np.testing.assert_allclose(found.image, TARGET, atol=1e-3)
-    slow = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.009), 60)
+    slow = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.009), 60)
     assert found.history["total"].min() < 1e-3 * slow.history["total"].min()
 
 
 def test_lbfgs_goes_through_a_curved_valley():
     image = jnp.zeros((1, 2, 2, 2)).at[..., 0].set(-1.2).at[..., 1].set(1.0)
-    found = optimise_image(rosenbrock, image, {}, LBFGS(), 150, clip=False)
+    found = optimize_image(rosenbrock, image, {}, LBFGS(), 150, clip=False)
     np.testing.assert_allclose(found.image, 1.0, atol=0.02)
     assert found.diverged is None
 
@@ -59,7 +59,7 @@ def test_what_the_line_search_refuses_is_not_walked_on_from():
 
 
 def test_gradient_descent_is_its_formula():
-    found = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 4)
+    found = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 4)
     image = np.zeros_like(TARGET)
     for _ in range(3):
         image = np.clip(image - 0.005 * SCALES * (image - TARGET), 0, 1)
@@ -69,7 +69,7 @@ def test_gradient_descent_is_its_formula():
 
 def test_adam_is_optaxs_without_cooling():
     steps = 20
-    found = optimise_image(
+    found = optimize_image(
         quadratic, ZEROS, FROZEN, PixelAdam(0.01, cooling=0.0), steps, clip=False
     )
     tx = optax.adam(0.01, 0.9, 0.99)
@@ -98,7 +98,7 @@ def test_an_explosion_is_found_and_the_best_image_kept():
     """A rate above 2 / curvature: the loss falls in the flat directions and explodes in the steep
     one.
     """
-    found = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.0205), 2000, clip=False)
+    found = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.0205), 2000, clip=False)
     assert found.diverged is not None
     assert found.diverged < 2000
     history = found.history["total"]
@@ -113,7 +113,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
     def breaks(image, frozen, key):
         return {"log": jnp.sum(jnp.log(0.5 - image))}
 
-    found = optimise_image(breaks, ZEROS, {}, GradientDescent(0.1), 100, clip=False)
+    found = optimize_image(breaks, ZEROS, {}, GradientDescent(0.1), 100, clip=False)
     assert found.diverged is not None
     assert np.isfinite(found.image).all()
 
@@ -123,7 +123,7 @@ def test_a_loss_that_never_was_finite_ends_the_run_of_any_optimizer():
         return {"root": jnp.sum(jnp.sqrt(image - 2))}
 
     for optimizer in (LBFGS(), PixelAdam()):
-        found = optimise_image(nothing, ZEROS, {}, optimizer, 50)
+        found = optimize_image(nothing, ZEROS, {}, optimizer, 50)
         assert found.diverged == 10
         np.testing.assert_array_equal(found.image, ZEROS)
 
@@ -132,13 +132,13 @@ def test_lbfgs_backs_out_of_what_is_not_finite():
     def walled(image, frozen, key):
         return {"barrier": -jnp.sum(jnp.log(image)) + 5 * jnp.sum(image)}
 
-    found = optimise_image(walled, ZEROS + 0.9, {}, LBFGS(), 60, clip=False)
+    found = optimize_image(walled, ZEROS + 0.9, {}, LBFGS(), 60, clip=False)
     np.testing.assert_allclose(found.image, 0.2, atol=1e-2)
 
 
 def test_pixels_stay_in_range_and_every_evaluation_is_watched():
     seen = []
-    found = optimise_image(
+    found = optimize_image(
         quadratic,
         ZEROS,
         {"target": TARGET + 1, "scales": SCALES},
@@ -154,7 +154,7 @@ def test_pixels_stay_in_range_and_every_evaluation_is_watched():
 def test_the_same_program_serves_other_values():
     compiled = compile_step(quadratic, ZEROS, FROZEN, LBFGS(), 40)
     for target in (TARGET, 1 - TARGET):
-        found = optimise_image(
+        found = optimize_image(
             quadratic, ZEROS, {"target": target, "scales": SCALES}, LBFGS(), 40, compiled=compiled
         )
         np.testing.assert_allclose(found.image, target, atol=5e-3)
@@ -163,11 +163,11 @@ def test_the_same_program_serves_other_values():
 @pytest.mark.parametrize("optimizer", [LBFGS(), PixelAdam()])
 def test_side_by_side_is_one_after_the_other(optimizer):
     targets = jnp.stack([TARGET, 1 - TARGET, TARGET**2])
-    best, history = optimise_many(
+    best, history = optimize_many(
         quadratic, ZEROS, {"scales": SCALES}, {"target": targets}, optimizer, 30
     )
     for i in range(3):
-        alone = optimise_image(
+        alone = optimize_image(
             quadratic, ZEROS, {"target": targets[i], "scales": SCALES}, optimizer, 30
         )
         np.testing.assert_allclose(best[i], alone.image, atol=2e-4)
@@ -178,7 +178,7 @@ def test_every_evaluation_has_a_key_of_its_own():
     def noisy(image, frozen, key):
         return {"noise": jax.random.uniform(key) + 0 * jnp.sum(image)}
 
-    history = optimise_image(noisy, ZEROS, {}, GradientDescent(), 12).history["noise"]
+    history = optimize_image(noisy, ZEROS, {}, GradientDescent(), 12).history["noise"]
     assert len(np.unique(history)) == 12
 
 
@@ -209,8 +209,8 @@ def test_a_run_can_be_ended_after_any_step():
         seen.append(number)
         return number == 3
 
-    found = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 50, each=third)
+    found = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 50, each=third)
     assert seen == [1, 2, 3]
     assert len(found.history["total"]) == 3
-    alone = optimise_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 3)
+    alone = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 3)
     np.testing.assert_allclose(found.image, alone.image, rtol=1e-6)

@@ -18,7 +18,7 @@ from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.style import transfer as stylisation
 from imgtrans_jax.style import workspace
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.workspace import Interrupted, Job, Made, Progress, in_and_out, work
+from imgtrans_jax.style.workspace import Interrupted, Job, Made, Progress, resolve_paths, work
 from imgtrans_jax.types import UserError
 
 # ---------------------------------------------------------------------------------------- time left
@@ -143,7 +143,7 @@ def test_one_bad_picture_and_one_bad_file_are_named_and_the_others_done(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, *rest)
 
-    pairs = in_and_out(frames, out, "look")
+    pairs = resolve_paths(frames, out, "look")
     monkeypatch.setattr(images, "write_picture", full)
     with pytest.raises(LeftOutError, match="3 of 5 pictures were written") as left_out:
         work(brighter, frames, out, pairs, Stop())
@@ -156,7 +156,7 @@ def test_one_bad_picture_and_one_bad_file_are_named_and_the_others_done(
 
 def test_a_folder_goes_on_where_it_was_and_is_made_anew_when_asked(frames, capsys):
     out = frames.parent / "out"
-    pairs = in_and_out(frames, out, "look")
+    pairs = resolve_paths(frames, out, "look")
     before = {}
 
     def noting(seen, job):
@@ -192,7 +192,7 @@ def test_a_stopped_folder_keeps_what_is_done_and_not_what_is_half_done(frames, o
         "the same command without --overwrite goes on" if overwrite else "the same command goes on"
     )
     with pytest.raises(Interrupted, match=f"Stopped: 2 of 5 are done; {again}") as stopped:
-        work(stopping, frames, out, in_and_out(frames, out, "look"), stop, overwrite)
+        work(stopping, frames, out, resolve_paths(frames, out, "look"), stop, overwrite)
     assert stopped.value.code == 143
     assert sorted(shades(out)) == ["1.png", "2.png"]
 
@@ -201,7 +201,7 @@ def test_a_stopped_picture_is_written_and_how_to_go_on_is_said(frames):
     stop = Stop()
     stop.signal = signal.SIGINT
     target = frames.parent / "my out.jpg"
-    pairs = in_and_out(frames / "1.png", target, "look")
+    pairs = resolve_paths(frames / "1.png", target, "look")
     with pytest.raises(Interrupted) as stopped:
         work(
             lambda *given: Made(brighter(*given).picture, "--config.start=x"),
@@ -230,7 +230,7 @@ def test_a_preview_takes_no_other_files_place(frames, capsys):
         seen[job.source.name] = job.preview
         return brighter(what, job)
 
-    work(noting, frames, out, in_and_out(frames, out, "look"), Stop())
+    work(noting, frames, out, resolve_paths(frames, out, "look"), Stop())
     assert seen["1.png"] is None
     assert seen["2.png"] is None
     assert seen["3.png"] == out / "3.preview.png"
@@ -247,8 +247,10 @@ def test_a_result_that_is_there_is_named_before_any_work(frames, name):
     out = frames.parent / name
     there = picture(out if out.suffix else out / "1_look.png", 77)
     with pytest.raises(UserError, match=rf"{there.name} is there already; add --overwrite"):
-        in_and_out(frames / "1.png", out, "look")
-    assert in_and_out(frames / "1.png", out, "look", overwrite=True) == [(frames / "1.png", there)]
+        resolve_paths(frames / "1.png", out, "look")
+    assert resolve_paths(frames / "1.png", out, "look", overwrite=True) == [
+        (frames / "1.png", there)
+    ]
     assert images.read_picture(there)[0, 0, 0] == pytest.approx(77, abs=1)
 
 
@@ -263,14 +265,14 @@ def test_a_style_or_mask_is_never_the_result(frames, link, overwrite):
     else:
         os.link(style, out)
     with pytest.raises(UserError, match="which would be overwritten"):
-        in_and_out(frames / "1.png", out, "look", ["embedded", style], overwrite)
+        resolve_paths(frames / "1.png", out, "look", ["embedded", style], overwrite)
     with pytest.raises(UserError, match="which would be overwritten"):  # one of a folder's
-        in_and_out(frames, frames.parent, "look", [picture(frames.parent / "2.png")], overwrite)
+        resolve_paths(frames, frames.parent, "look", [picture(frames.parent / "2.png")], overwrite)
 
 
 def test_a_name_that_becomes_too_long_is_cut(frames):
     long = picture(frames / ("x" * 247 + ".png"))
-    ((_, target),) = in_and_out(long, frames.parent / "out", "painting" * 40)
+    ((_, target),) = resolve_paths(long, frames.parent / "out", "painting" * 40)
     assert len(target.name) == 255
     assert workspace.preview_beside(target).name.endswith(".preview.png")
     assert len(workspace.preview_beside(target).name) == 255
@@ -339,14 +341,14 @@ def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypa
         made.append(out)
         return [out]
 
-    monkeypatch.setattr(stylisation, "stylise", stylise)
-    stylisation.stylise_samples(Gatys(), tmp_path / "out")
-    stylisation.stylise_samples(Gatys(), tmp_path / "out" / "mine.png")
+    monkeypatch.setattr(stylisation, "stylize", stylise)
+    stylisation.stylize_samples(Gatys(), tmp_path / "out")
+    stylisation.stylize_samples(Gatys(), tmp_path / "out" / "mine.png")
     assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
     made[1].write_bytes(b"finished")
     with pytest.raises(UserError, match=r"mine\.png is there already; add --overwrite"):
-        stylisation.stylise_samples(Gatys(), made[1])
-    assert stylisation.stylise_samples(Gatys(), made[1], overwrite=True)[0] == made[1]
+        stylisation.stylize_samples(Gatys(), made[1])
+    assert stylisation.stylize_samples(Gatys(), made[1], overwrite=True)[0] == made[1]
 
 
 def test_sizes_that_are_left_out_are_said(capsys):

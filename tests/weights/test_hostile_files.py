@@ -18,7 +18,7 @@ from imgtrans_jax.inference.load import load_file, load_generator
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pth import read_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
 from imgtrans_jax.weights.tensors import read_tensors
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -34,7 +34,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     """A generator in every form."""
     folder = tmp_path_factory.mktemp("files")
     save_generator(load_generator(GOLDEN / "latest_net_G_A.pth"), folder / "ours.safetensors")
-    save_network(recognised(tensors("latest_net_D_A.pth"), "x"), folder / "critic.safetensors")
+    save_network(recognized(tensors("latest_net_D_A.pth"), "x"), folder / "critic.safetensors")
     save_file(
         {k: np.ascontiguousarray(x) for k, x in tensors().items()}, folder / "theirs.safetensors"
     )

@@ -16,7 +16,7 @@ from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, described, recognised, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, described, recognized, state_dict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -31,7 +31,7 @@ def tensors(name: str = "latest_net_G_A.pth") -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", ["latest_net_G_A.pth", "old_net_G_A.pth", "half_net_G_A.pth"])
 def test_one_network_in_four_dresses(name):
     """zip; legacy with unused running statistics; half precision of a parallel network."""
-    network = recognised(tensors(name), name)
+    network = recognized(tensors(name), name)
     assert network.module == ResNetGenerator(width=2, blocks=1)
     assert network.channels == 3
     ours, wanted = state_dict(network), tensors()
@@ -49,13 +49,13 @@ def test_the_one_generator_of_a_checkpoint_is_found():
         for n, file in (("G", "latest_net_G.pth"), ("D", "latest_net_D_A.pth"))
         for k, x in tensors(file).items()
     }
-    found, wanted = state_dict(recognised(both, "x")), tensors("latest_net_G.pth")
+    found, wanted = state_dict(recognized(both, "x")), tensors("latest_net_G.pth")
     assert all(np.array_equal(found[key], wanted[key]) for key in wanted)
 
 
 @pytest.mark.parametrize("name", ["latest_net_G.pth", "latest_net_G_A.pth", "latest_net_D_A.pth"])
 def test_what_is_written_is_what_torch_wrote(name, tmp_path):
-    write_torch(tmp_path / "x.pth", state_dict(recognised(tensors(name), name)))
+    write_torch(tmp_path / "x.pth", state_dict(recognized(tensors(name), name)))
     written, wanted = read_torch(tmp_path / "x.pth"), tensors(name)
     assert list(written) == list(wanted)
     for key in wanted:
@@ -82,7 +82,7 @@ def test_all_sorts_of_the_same_layers_are_told_apart():
         (PatchGAN(width=3, layers=0, norm="none"), 2),
     ):
         network = with_weights(module, channels, rng)
-        found = recognised(
+        found = recognized(
             {f"state_dict.module.{key}": x for key, x in state_dict(network).items()}, "x"
         )
         assert (found.module, found.channels) == (module, channels), described(found)
@@ -180,7 +180,7 @@ ZEROS = np.zeros((2,), np.float32)
 )
 def test_another_network_is_refused_with_what_is_wrong(given, words):
     with pytest.raises(UserError, match=words):
-        recognised(given, "x.pth")
+        recognized(given, "x.pth")
 
 
 def test_another_blur_is_refused():
@@ -190,7 +190,7 @@ def test_another_blur_is_refused():
     found = state_dict(network)
     found["model.7.filt"] = np.full_like(found["model.7.filt"], 1 / 9)
     with pytest.raises(UserError, match=r"its model.7.filt is another blur"):
-        recognised(found, "x.pth")
+        recognized(found, "x.pth")
 
 
 def test_absurd_depths_are_refused_before_they_are_built():
@@ -211,7 +211,7 @@ def test_absurd_depths_are_refused_before_they_are_built():
     }
     began = time.monotonic()
     with pytest.raises(UserError, match="5000 blocks, deeper than any"):
-        recognised(many | ends, "x.pth")
+        recognized(many | ends, "x.pth")
     assert time.monotonic() - began < 5
 
 
