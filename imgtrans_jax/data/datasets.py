@@ -158,7 +158,7 @@ class SelfPaired(Data):
     """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
     what `by` makes of it.
 
-    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller
+    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Inpaint or Downscale
     (data/derived.py).
     """
 
