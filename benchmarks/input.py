@@ -20,15 +20,15 @@ from pathlib import Path
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.training import loop
-from imgtrans_jax.training.program import new_game
 
 FASTEST = ["configs/gan_digits.py", "configs/quickstart.py", "configs/pix2pix_openmoji.py"]
 
 
 def alone(experiment: Experiment, count: int) -> float:
     """Seconds a batch."""
-    rows = experiment.batch_size * new_game(experiment).minibatches
+    rows = experiment.batch_size * new_game(experiment.recipe).minibatches
     iterator = experiment.data.open().batches(rows, experiment.seed, 0, 1).iterator()
     for _ in range(20):
         next(iterator)

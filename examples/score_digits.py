@@ -85,16 +85,17 @@ def main(_: app.Overrides) -> int:
 def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:
     """(N,) norms of the critic's gradients at random points between pictures (N, H, W, C)."""
     from imgtrans_jax.engine.game import apply
-    from imgtrans_jax.inference.load import restored
-    from imgtrans_jax.training.program import new_game
+    from imgtrans_jax.inference.load import load_generator
+    from imgtrans_jax.methods.base import new_game
 
-    state, experiment = restored(run)
-    critic = new_game(experiment).critic
+    loaded = load_generator(run, critics=True)
+    critic, d = new_game(loaded.experiment.recipe).critic, loaded.critics
     assert critic is not None
+    assert d is not None
     share = np.random.default_rng(1).uniform(size=(len(real), 1, 1, 1)).astype(np.float32)
 
     def logit(x: jax.Array) -> jax.Array:
-        return apply(critic, state.d.params, state.d.stats, {"d": x}, None)[0]["d"].sum()
+        return apply(critic, d.params, d.stats, {"d": x}, None)[0]["d"].sum()
 
     gradients = jax.jit(jax.grad(logit))(share * real + (1 - share) * made)
     return np.sqrt(np.square(np.asarray(gradients)).sum(axis=(1, 2, 3)))

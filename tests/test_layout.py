@@ -34,11 +34,6 @@ MAY_IMPORT = {
 
 # Imports that are still against the table: module -> modules. To be emptied.
 EXCEPTIONS: dict[str, list[str]] = {
-    "inference.convert": ["training.warm_start"],
-    "inference.generator_file": ["training.program"],
-    "inference.load": ["training.program"],
-    "methods.simgan": ["weights.vgg"],
-    "methods.srgan": ["weights.vgg"],
     "report.comparison_page": ["metrics.registry"],
 }
 

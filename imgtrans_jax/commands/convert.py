@@ -43,7 +43,7 @@ POSITIONAL = (SRC, DST)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax.inference.convert import convert
+    from imgtrans_jax.training.convert import convert
     from imgtrans_jax.types import Direction, UserError
 
     app.no_overrides(overrides)

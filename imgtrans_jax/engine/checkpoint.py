@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import gc
 import io
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,31 @@ class Checkpoints:
                 return self._read_metadata(step)
         return None
 
+    def restore_part(
+        self, choose: Callable[[dict[str, Any]], Any]
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """Some arrays of the newest checkpoint that has them sound, and its metadata; None if there
+        is none. Nothing else is read.
+
+        choose: metadata -> the wanted parts of the state, nested dicts of jax.ShapeDtypeStruct by
+        their names, such as {"ema": {"params": …}}. Raises OtherArraysError if a part has other
+        arrays than were saved.
+        """
+        for step in sorted(self.manager.all_steps(), reverse=True):
+            record = self._read_metadata(step)
+            if record is None:
+                say(f"The checkpoint of step {step} is damaged: its metadata are missing.")
+                continue
+            like = choose(record)
+            if not named_shapes(like).items() <= record["arrays"].items():
+                raise OtherArraysError(record)
+            part = _read(step, functools.partial(_part, self.folder / str(step) / "state", like))
+            sums = dict(zip(record["arrays"], record["checksums"], strict=True))
+            if part is not None and array_checksums(part) == [sums[n] for n in named_shapes(part)]:
+                return part, record
+            say(f"The checkpoint of step {step} is damaged: its arrays are not those of then.")
+        return None
+
     def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound state and its metadata, or None if nothing was ever saved.
 
@@ -290,17 +316,7 @@ class Checkpoints:
 
     def _read_state(self, step: int, like: Any) -> Any:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        # tensorstore's threads, which go on when the first array could not be read, print to
-        # sys.stderr.
-        with _quiet_asyncio(), contextlib.redirect_stderr(io.StringIO()):
-            try:
-                return self.manager.restore(step, args=items)["state"]
-            # orbax and tensorstore raise many kinds for files that are cut off or missing
-            except Exception as error:
-                logging.getLogger(__name__).debug("step %d", step, exc_info=error)
-            time.sleep(0.5)  # for the other reads to end
-            gc.collect()  # what failed beside it is told when it is collected: now, not later
-        return None
+        return _read(step, lambda: self.manager.restore(step, args=items)["state"])
 
     def _read_metadata(self, step: int) -> dict[str, Any] | None:
         try:
@@ -332,6 +348,32 @@ class Checkpoints:
             shutil.move(self.folder / str(step), target)
         all_agree(True)  # that it has been moved
         self.manager.reload()
+
+
+def _part(folder: Path, like: Any) -> Any:
+    """Some of the arrays that a checkpoint's folder `state` holds."""
+    arguments = ocp.args.PyTreeRestore(
+        item=like,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(like),
+        partial_restore=True,
+    )
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        return checkpointer.restore(folder, args=arguments)
+
+
+def _read(step: int, restore: Callable[[], Any]) -> Any:
+    """What is restored, or None if it cannot be."""
+    # tensorstore's threads, which go on when the first array could not be read, print to
+    # sys.stderr.
+    with _quiet_asyncio(), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return restore()
+        # orbax and tensorstore raise many kinds for files that are cut off or missing
+        except Exception as error:
+            logging.getLogger(__name__).debug("step %d", step, exc_info=error)
+        time.sleep(0.5)  # for the other reads to end
+        gc.collect()  # what failed beside it is told when it is collected: now, not later
+    return None
 
 
 def _quieten_orbax() -> None:

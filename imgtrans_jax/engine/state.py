@@ -65,13 +65,17 @@ def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
     }
 
 
-def generator_shapes(game: Game, batch: Mapping[str, Any]) -> Networks:
-    """The generators' parameters and statistics as jax.ShapeDtypeStruct; `batch` as for
-    `init_state`.
+def network_shapes(game: Game, batch: Mapping[str, Any]) -> tuple[Networks, Networks]:
+    """The generators' and the critics' parameters and statistics as jax.ShapeDtypeStruct; `batch`
+    as for `init_state`.
     """
-    return jax.eval_shape(
-        lambda: _new_networks(game.generator, _minibatch(game, batch), jax.random.key(0))[1]
-    )
+
+    def both() -> tuple[Networks, Networks]:
+        key, part = jax.random.key(0), _minibatch(game, batch)
+        samples, g = _new_networks(game.generator, part, key)
+        return g, _new_networks(game.critic, game.fakes(part, samples), key)[1]
+
+    return jax.eval_shape(both)
 
 
 def init_state(

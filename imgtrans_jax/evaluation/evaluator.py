@@ -17,7 +17,7 @@ from tqdm import tqdm
 from imgtrans_jax.config import stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.datasets import OpenedDataset, Stream
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.sample import sampled
 from imgtrans_jax.inference.translator import compiled
 from imgtrans_jax.io import images
@@ -217,10 +217,10 @@ class GeneratorEvaluator:
 
     def __init__(
         self,
-        loaded: Generator,
+        loaded: TrainedGenerator,
         opened: OpenedDataset,
         request: EvaluationSpec,
-        segmenter: Generator | None = None,
+        segmenter: TrainedGenerator | None = None,
     ) -> None:
         self.experiment, self.opened = loaded.experiment, opened
         self.directions: tuple[Direction, ...] = loaded.experiment.recipe.directions
@@ -238,7 +238,9 @@ class GeneratorEvaluator:
         if segmenter and not self.judge.colors:
             raise UserError("A segmenter's maps are compared by their colours: give `colors` too.")
 
-    def __call__(self, loaded: Generator, step: int | None, source: str) -> list[dict[str, Any]]:
+    def __call__(
+        self, loaded: TrainedGenerator, step: int | None, source: str
+    ) -> list[dict[str, Any]]:
         """One record for each direction, of a generator with the same networks."""
         weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         for translation in self.translations.values():
@@ -333,7 +335,7 @@ class GeneratorEvaluator:
         elif self.judge.colors:
             ledger.labels(fakes, truths)
 
-    def _from_nothing(self, loaded: Generator) -> tuple[MetricAccumulator, dict[str, float]]:
+    def _from_nothing(self, loaded: TrainedGenerator) -> tuple[MetricAccumulator, dict[str, float]]:
         ledger = self.judge.ledger()
         for batch in _said("real pictures", *self._batches(self.opened.streams[0])):
             ledger.set("reals", images.to_uint8(batch["x"]))

@@ -11,7 +11,7 @@ from imgtrans_jax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
-class Generator:
+class TrainedGenerator:
     """The generator player of a training: its experiment, parameters (the smoothed ones if it has
     them), batch statistics.
 

@@ -18,16 +18,16 @@ from safetensors.numpy import save
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import Trust, from_json, to_json
-from imgtrans_jax.engine.state import generator_shapes
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.engine.state import network_shapes
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import whole
-from imgtrans_jax.training.program import new_game
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
 
 
-def save_generator(generator: Generator, path: str | Path) -> None:
+def save_generator(generator: TrainedGenerator, path: str | Path) -> None:
     """Writes a .safetensors file: arrays by name, with the experiment in its metadata."""
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
     _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
@@ -43,13 +43,13 @@ def save_network(network: Network, path: str | Path) -> None:
 
 def read_generator_file(
     path: Path, arrays: Mapping[str, np.ndarray], text: str, trust_code: Trust
-) -> Generator | Network:
+) -> TrainedGenerator | Network:
     """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that
     the config describes.
     """
     with one_sentence_errors(
         f"What {path} says of itself",
-        f"make it again with python -m imgtrans_jax.convert RUN {path.name}",
+        f"make it again with imgtrans convert RUN {path.name}",
     ):
         stored = json_files.parsed(text)
         if stored.pop("sha256") != _digest(arrays, stored):
@@ -66,7 +66,7 @@ def read_generator_file(
             )
             return recognized(state_dict(network), str(path))
         experiment, batch = stored_experiment(stored["config"], trust_code), stored["batch"]
-        shapes = generator_shapes(new_game(experiment), example_shapes(batch))
+        shapes, _ = network_shapes(new_game(experiment.recipe), example_shapes(batch))
         wanted = flatten_arrays({"params": shapes.params, "stats": shapes.stats})
         if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {
             name: (x.shape, x.dtype) for name, x in arrays.items()
@@ -75,7 +75,7 @@ def read_generator_file(
                 f"The arrays of {path} are not those of the network that it names; the file is "
                 "damaged."
             )
-        return Generator(experiment, tree["params"], tree.get("stats", {}), batch)
+        return TrainedGenerator(experiment, tree["params"], tree.get("stats", {}), batch)
 
 
 @contextlib.contextmanager

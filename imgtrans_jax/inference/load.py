@@ -3,17 +3,22 @@ code."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import Trust
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.game import Networks
-from imgtrans_jax.engine.state import TrainState
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.engine.state import network_shapes
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import (
     check_numbers,
     example_shapes,
@@ -23,16 +28,19 @@ from imgtrans_jax.inference.generator_file import (
 )
 from imgtrans_jax.inference.pytorch import imported_file, imported_folder, is_folder_of_pth
 from imgtrans_jax.io import json_files
-from imgtrans_jax.training.program import Program
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pytorch_layouts import Network, described, recognized
 from imgtrans_jax.weights.tensors import read_tensors
 
 
-def load_generator(source: str | Path, trust_code: Trust = False) -> Generator:
+def load_generator(
+    source: str | Path, trust_code: Trust = False, critics: bool = False
+) -> TrainedGenerator:
     """From the folder of a run; a .safetensors file that `save_generator` wrote; a .pth or
     .safetensors file of the common PyTorch code, or a folder of such (latest_net_G_A.pth, …), whose
-    networks are recognised by their shapes, which is printed.
+    networks are recognised by their shapes, which is printed. critics: theirs too, of a run or a
+    folder.
 
     Raises UserError if it is missing or damaged, or names code outside imgtrans_jax and
     `trust_code` is not set.
@@ -42,7 +50,7 @@ def load_generator(source: str | Path, trust_code: Trust = False) -> Generator:
         return (
             imported_folder(path)
             if is_folder_of_pth(path) and not is_run(path)
-            else _from_run(path, trust_code)
+            else _from_run(path, trust_code, critics)
         )
     if not path.exists():
         raise UserError(
@@ -65,9 +73,8 @@ def check_place(folder: Path) -> None:
     that a run would write over. Raises UserError, with the file, if not.
     """
     stored = json_files.read_or_none(folder / "config.json") or {}
-    if (folder / "checkpoints").is_dir() or str(stored.get("type")).rpartition(":")[
-        2
-    ] == "Experiment":
+    kind = str(stored.get("type")).rpartition(":")[2]
+    if (folder / "checkpoints").is_dir() or kind == "Experiment":
         return
     for name in ("config.json", "index.html", "metrics.jsonl", "columns.json", "watch.json"):
         if os.path.lexists(folder / name):
@@ -77,7 +84,7 @@ def check_place(folder: Path) -> None:
             )
 
 
-def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
+def load_file(path: Path, trust_code: Trust = False) -> TrainedGenerator | Network:
     """What a .safetensors or .pth file holds: a training's generators, or one network alone, which
     is said.
     """
@@ -91,56 +98,59 @@ def load_file(path: Path, trust_code: Trust = False) -> Generator | Network:
     return found
 
 
-def restored(run: str | Path, trust_code: Trust = False) -> tuple[TrainState, Experiment]:
-    """The newest sound state of a run, and its experiment. Raises UserError as `load_generator`
-    does.
+def _from_run(run: Path, trust_code: Trust, critics: bool) -> TrainedGenerator:
+    """The generators of a run's newest checkpoint that has them sound: its smoothed ones if it has
+    them; nothing else of the state is read but the `critics`, where they are wanted.
     """
-    state, experiment, _ = _restored(Path(run).expanduser(), trust_code)
-    return state, experiment
-
-
-def _from_run(run: Path, trust_code: Trust) -> Generator:
-    state, experiment, batch = _restored(run, trust_code)
-    critics = Networks(state.d.params, state.d.stats) if state.d.params else None
-    return Generator(
-        experiment, state.generators.params, state.generators.stats, batch, critics, int(state.step)
-    )
-
-
-def _restored(run: Path, trust_code: Trust) -> tuple[TrainState, Experiment, dict[str, list[int]]]:
     if not (run / "checkpoints").is_dir():
         raise UserError(
             f"{run} is no trained run (it has no checkpoints), nor does it hold files such as "
-            f"latest_net_G.pth; train one with train.py --workdir={run}, or check the path."
+            f"latest_net_G.pth; train one with `workdir={run}`, or check the path."
         )
     checkpoints = Checkpoints(run / "checkpoints")
-    metadata = checkpoints.metadata()
-    if metadata is None:
-        damaged = checkpoints.manager.all_steps() or (checkpoints.folder / "damaged").exists()
-        advice = (
-            "none of its checkpoints is sound; bring back a copy"
-            if damaged
-            else "no checkpoint yet; train it for longer"
-        )
-        raise UserError(f"{run} cannot be used: {advice}.")
     advice = (
         "use it with the version of imgtrans_jax that trained it, bring back a copy, or "
         "train it anew"
     )
+    found: dict[str, Experiment] = {}
+
+    def choose(record: dict[str, Any]) -> dict[str, Any]:
+        check_numbers(record, record["arrays"].values())
+        experiment = stored_experiment(copy.deepcopy(record["config"]), trust_code)
+        found["experiment"] = experiment
+        return _wanted(experiment, record, critics)
+
     with one_sentence_errors(f"The checkpoint in {run}", advice):
-        check_numbers(metadata, metadata["arrays"].values())
-        experiment = stored_experiment(metadata["config"], trust_code)
         try:
-            found = checkpoints.restore(
-                program_for(experiment, metadata["batch"]).like, set_aside=False
-            )
+            restored = checkpoints.restore_part(choose)
         except OtherArraysError:
             raise UserError(
                 f"The checkpoint in {run} has other arrays than its config makes here: {advice}."
             ) from None
-        assert found is not None, "there is metadata, so there is a step"
-        return found[0], experiment, metadata["batch"]
+        if restored is None:
+            damaged = checkpoints.manager.all_steps() or (checkpoints.folder / "damaged").exists()
+            why = (
+                "none of its checkpoints is sound; bring back a copy"
+                if damaged
+                else "no checkpoint yet; train it for longer"
+            )
+            raise UserError(f"{run} cannot be used: {why}.")
+        part, record = restored
+        generators = part.get("ema") or part["g"]
+        d = Networks(part["d"]["params"], part["d"].get("stats", {})) if "d" in part else None
+        params, stats = generators["params"], generators.get("stats", {})
+        step = int(part["step"])
+        return TrainedGenerator(found["experiment"], params, stats, record["batch"], d, step)
 
 
-def program_for(experiment: Experiment, batch: Mapping[str, list[int]]) -> Program:
-    return Program(experiment, sharding.one_device(), example_shapes(batch), 1)
+def _wanted(experiment: Experiment, record: Mapping[str, Any], critics: bool) -> dict[str, Any]:
+    """The parts of a state that make a generator, as the config describes them."""
+    g, d = network_shapes(new_game(experiment.recipe), example_shapes(record["batch"]))
+    smoothed = any(name.startswith("ema/") for name in record["arrays"])
+    parts = {"ema" if smoothed else "g": g} | ({"d": d} if critics and d.params else {})
+    wanted: dict[str, Any] = {"step": jax.ShapeDtypeStruct((), np.dtype(np.int32))}
+    for name, networks in parts.items():
+        both = {"params": networks.params, "stats": networks.stats}
+        wanted[name] = {key: tree for key, tree in both.items() if tree}
+    whole = sharding.replicated(sharding.one_device())
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), wanted)

@@ -12,7 +12,7 @@ from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.patchgan import PatchGAN
@@ -43,7 +43,7 @@ def is_folder_of_pth(path: Path) -> bool:
     return path.is_dir() and any(_FILE.fullmatch(file.name) for file in path.iterdir())
 
 
-def imported_folder(folder: Path) -> Generator:
+def imported_folder(folder: Path) -> TrainedGenerator:
     """The networks of a folder of the common code: those called `latest`, or of the last epoch.
     What was recognised is printed.
 
@@ -71,7 +71,7 @@ def imported_folder(folder: Path) -> Generator:
     return _generator(networks, str(folder))
 
 
-def imported_file(network: Network, source: str) -> Generator:
+def imported_file(network: Network, source: str) -> TrainedGenerator:
     """The generator of one file. Raises UserError if it is a critic."""
     if not network.is_generator:
         raise UserError(f"{source} is a critic; a generator is needed here.")
@@ -87,7 +87,7 @@ def read_network(path: Path) -> Network:
     return network
 
 
-def networks_of(generator: Generator) -> dict[str, Network]:
+def networks_of(generator: TrainedGenerator) -> dict[str, Network]:
     """The networks of a training by the common code's names (G, D, or G_A, G_B, D_A, D_B).
 
     Raises UserError if it has no such generators; critics that it has not got are left out, which
@@ -127,7 +127,7 @@ def write_network(network: Network, path: Path) -> None:
     write_torch(path, state_dict(network))
 
 
-def _generator(networks: dict[str, Network], source: str) -> Generator:
+def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     generators = {name: network for name, network in networks.items() if network.is_generator}
     if len(generators) == 1:
         ((name, g),) = generators.items()
@@ -156,7 +156,7 @@ def _generator(networks: dict[str, Network], source: str) -> Generator:
         if players[1].params.keys() == ({"d"} if "g" in networks else {"d_a", "d_b"})
         else None
     )
-    return Generator(
+    return TrainedGenerator(
         Experiment(data=data, recipe=recipe), players[0].params, players[0].stats, batch, critics
     )
 

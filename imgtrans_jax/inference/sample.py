@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
@@ -50,7 +50,7 @@ def generate(
 
 
 def sampled(
-    loaded: Generator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
+    loaded: TrainedGenerator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
 ) -> np.ndarray:
     """(count, H, W, C) in [-1, 1] from nothing, of one class or of all in turn. Raises UserError if
     there is no such class.

@@ -14,7 +14,7 @@ import numpy as np
 
 from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork, largest_map
 from imgtrans_jax.io import images
@@ -44,7 +44,9 @@ class Translation:
     by itself, compiled once for every shape. H and W are multiples of `multiple`.
     """
 
-    def __init__(self, loaded: Generator, direction: Direction, test_mode: TestMode | None) -> None:
+    def __init__(
+        self, loaded: TrainedGenerator, direction: Direction, test_mode: TestMode | None
+    ) -> None:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
             raise UserError(
@@ -177,7 +179,7 @@ class Translation:
 
 
 def compiled(
-    loaded: Generator, direction: Direction = "a2b", test_mode: TestMode | None = None
+    loaded: TrainedGenerator, direction: Direction = "a2b", test_mode: TestMode | None = None
 ) -> Translation:
     """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe
     has not got.

@@ -76,11 +76,12 @@ class Recipe(Protocol):
         """The test batch and its samples as sheets of pictures."""
         ...
 
-    def frozen(self) -> Any:
-        """Weights that are never trained, as the objectives get them. Raises UserError if they
-        cannot be had.
+    @property
+    def frozen_network(self) -> str:
+        """The weights of a VGG, as `load_vgg` takes them, that the objectives get and never train;
+        '' for none.
         """
-        return None
+        return ""
 
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
@@ -102,3 +103,11 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(map(_is_plain, value))
     return isinstance(value, (bool, int, float, str))
+
+
+def new_game(recipe: Recipe) -> Game:
+    """The game of a recipe. Raises UserError for numbers that make none."""
+    try:
+        return recipe.game()
+    except ValueError as error:
+        raise UserError(str(error)) from None

@@ -22,7 +22,6 @@ from imgtrans_jax.methods.pix2pix import Translator
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms, Weights
-from imgtrans_jax.weights.vgg import load_vgg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +73,9 @@ class SimGAN(Recipe):
             ema=self.ema,
         )
 
-    def frozen(self) -> Any:
-        return load_vgg(self.weights)[1] if self.layer and self.similarity else None
+    @property
+    def frozen_network(self) -> str:
+        return self.weights if self.layer and self.similarity else ""
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         return {"fake_b": self.translate(params, stats, batch["a"], "a2b")}

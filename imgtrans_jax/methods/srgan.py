@@ -20,7 +20,6 @@ from imgtrans_jax.methods.pix2pix import Translator
 from imgtrans_jax.models.patchgan import ImageCritic
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet, enlarged
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms, Weights
-from imgtrans_jax.weights.vgg import load_vgg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +75,9 @@ class SRGAN(Recipe):
             ema=self.ema,
         )
 
-    def frozen(self) -> Any:
-        return load_vgg(self.weights)[1] if self.content else None
+    @property
+    def frozen_network(self) -> str:
+        return self.weights if self.content else ""
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         return {

@@ -20,7 +20,7 @@ from imgtrans_jax.data.pipeline import BatchIterator, UnreadableError
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.evaluation import evaluator, records
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.io import json_files
 from imgtrans_jax.metrics import registry
 from imgtrans_jax.report.run_page import Alarm, Report
@@ -239,7 +239,7 @@ class Evaluate:
         experiment = run.experiment
         self.wanted = experiment.evaluation.best
         # Without weights: every call brings its own.
-        networks = Generator(experiment, {}, {}, run.program.batch_shapes())
+        networks = TrainedGenerator(experiment, {}, {}, run.program.batch_shapes())
         self.examiner = evaluator.GeneratorEvaluator(networks, run.pictures, request(experiment))
         if self.wanted and self.wanted not in self.examiner.judge.request.metrics:
             raise UserError(
@@ -262,7 +262,7 @@ class Evaluate:
         """Scores all directions, and returns the mean of what the best is chosen by."""
         networks = jax.device_get(step.state.generators)
         shapes = self.run.program.batch_shapes()
-        loaded = Generator(self.run.experiment, networks.params, networks.stats, shapes)
+        loaded = TrainedGenerator(self.run.experiment, networks.params, networks.stats, shapes)
         found = self.examiner(loaded, step.number, str(self.run.folder))
         with self.disk.patience():
             records.append_records(found, self.run.folder / records.FILE)

@@ -22,6 +22,7 @@ from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.inference import load
 from imgtrans_jax.io.files import make_folder
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import duration, say
 from imgtrans_jax.runtime.distributed import run_lock
@@ -43,7 +44,7 @@ from imgtrans_jax.training.hooks import (
     Step,
     after,
 )
-from imgtrans_jax.training.program import Program, new_game
+from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.run import Run, versions, write_json
 from imgtrans_jax.types import UserError
 
@@ -145,7 +146,7 @@ def _opened(experiment: Experiment, folder: Path) -> Run:
     """
     stored = to_json(experiment)
     check_config(experiment)
-    game = new_game(experiment)
+    game = new_game(experiment.recipe)
     rows = experiment.batch_size * game.minibatches
     pictures = _open_data(experiment)
     per_epoch = pictures.steps_per_epoch(rows)

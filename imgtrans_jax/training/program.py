@@ -21,18 +21,11 @@ from imgtrans_jax.engine.game import Game
 from imgtrans_jax.engine.pool import ImagePool, regrouped
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
-from imgtrans_jax.methods.base import Sheets
+from imgtrans_jax.methods.base import Sheets, new_game
 from imgtrans_jax.optim.adam import Optimizer, Transformations
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import UserError
-
-
-def new_game(experiment: Experiment) -> Game:
-    """Raises UserError for numbers that make none."""
-    try:
-        return experiment.recipe.game()
-    except ValueError as error:
-        raise UserError(str(error)) from None
+from imgtrans_jax.weights.vgg import load_vgg
 
 
 class Program:
@@ -50,7 +43,7 @@ class Program:
         game: Game | None = None,
     ) -> None:
         self.experiment, self.mesh, self.per_epoch, self.ahead = experiment, mesh, per_epoch, 0
-        self.game = game or new_game(experiment)
+        self.game = game or new_game(experiment.recipe)
         self.tx = self._transformations()
         count = experiment.batch_size * self.game.minibatches
         self.batch = {
@@ -171,6 +164,13 @@ class Program:
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
         return gan_step(self.game, self.tx, state, batch, frozen, key, parts)
 
+    def frozen(self) -> Any:
+        """The parameters of the network that the objectives get and never train, or None. Raises
+        UserError if they cannot be had.
+        """
+        weights = self.experiment.recipe.frozen_network
+        return load_vgg(weights)[1] if weights else None
+
     def compile(
         self,
     ) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, str]:
@@ -178,7 +178,7 @@ class Program:
         compile; and what it needs of memory, in words. Call it when the state is there. Raises
         UserError if it does not fit together, or into memory.
         """
-        frozen = jax.device_put(self.experiment.recipe.frozen(), sharding.replicated(self.mesh))
+        frozen = jax.device_put(self.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
         compiled = self._compiled(frozen)
         # one memory

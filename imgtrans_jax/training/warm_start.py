@@ -18,15 +18,16 @@ from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import TrainState
-from imgtrans_jax.inference.generator import Generator
-from imgtrans_jax.inference.generator_file import flatten_arrays
-from imgtrans_jax.inference.load import check_place, load_generator, program_for
+from imgtrans_jax.inference.generator import TrainedGenerator
+from imgtrans_jax.inference.generator_file import example_shapes, flatten_arrays
+from imgtrans_jax.inference.load import check_place, load_generator
 from imgtrans_jax.inference.pytorch import is_folder_of_pth
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
 
-def save_run(generator: Generator, folder: Path) -> str:
+def save_run(generator: TrainedGenerator, folder: Path) -> str:
     """Makes a run that has not been trained any further: its networks, new optimisers, and new
     critics if it has none; says which networks these are.
 
@@ -36,7 +37,8 @@ def save_run(generator: Generator, folder: Path) -> str:
         raise UserError(f"{folder} holds networks already; give another folder.")
     check_place(folder)
     stored = to_json(generator.experiment)
-    program = program_for(generator.experiment, generator.batch)
+    batch = example_shapes(generator.batch)
+    program = Program(generator.experiment, sharding.one_device(), batch, 1)
     state, text = _with_networks(program.initial(), generator, program.like, "the source")
     versions = {
         "imgtrans_jax": "converted",
@@ -60,14 +62,15 @@ def started_from(
 
     Raises UserError if a generator is another than that of the config's `recipe`.
     """
-    found = load_generator(source, names_in(recipe))  # code that is in use here anyway
+    # its code is in use here anyway
+    found = load_generator(source, names_in(recipe), critics=True)
     try:
         return _with_networks(state, found, like, f"{source} (config.init_from)")
     except UserError as error:
         raise UserError(f"{error}{_advice(recipe, found)}") from None
 
 
-def _advice(ours: Recipe, found: Generator) -> str:
+def _advice(ours: Recipe, found: TrainedGenerator) -> str:
     """The flags that make our generator that one, where both are of one kind."""
     mine, wanted = ours.generator, found.experiment.recipe.generator
     channels = [shape[-1] for shape in found.batch.values()]
@@ -96,7 +99,7 @@ def _advice(ours: Recipe, found: Generator) -> str:
 
 
 def _with_networks(
-    state: TrainState, found: Generator, like: TrainState, source: str
+    state: TrainState, found: TrainedGenerator, like: TrainState, source: str
 ) -> tuple[TrainState, str]:
     params, stats, taken = dict(state.g.params), dict(state.g.stats), []
     for ours, theirs in _matched(like.g.params, found.params):

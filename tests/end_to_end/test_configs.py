@@ -15,6 +15,7 @@ from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
 from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
 from imgtrans_jax.engine import sharding
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
 from imgtrans_jax.report.run_page import read_metrics
@@ -23,7 +24,7 @@ from imgtrans_jax.style.experiments import BrushStrokes, ContentReconstruction, 
 from imgtrans_jax.style.gatys import Gatys, by_depth
 from imgtrans_jax.style.top_patches import TopPatches
 from imgtrans_jax.training import loop
-from imgtrans_jax.training.program import Program, new_game
+from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +145,9 @@ def test_every_config_loads_and_is_stored(path):
 def test_every_config_s_rate_is_sane_for_few_pictures_and_for_many(path, pictures):
     experiment = load(str(path))
     optimizer = experiment.optimizer
-    per_epoch = max(1, pictures // (experiment.batch_size * new_game(experiment).minibatches))
+    per_epoch = max(
+        1, pictures // (experiment.batch_size * new_game(experiment.recipe).minibatches)
+    )
     length = (optimizer.schedule.epochs or 0) * (1 if optimizer.by_steps else per_epoch)
     total = experiment.steps or length
     rates = [float(optimizer.rate(step, per_epoch)) for step in (0, total // 2, 9 * total // 10)]
@@ -167,7 +170,7 @@ def distinct() -> list[Path]:
 @pytest.mark.parametrize("path", distinct(), ids=lambda p: p.stem)
 def test_every_config_s_step_is_traced_at_its_full_size(path):
     experiment = load(str(path))
-    game = new_game(experiment)
+    game = new_game(experiment.recipe)
     rows = experiment.batch_size * game.minibatches
     example = {
         name: np.zeros((rows, *shape), np.float32)

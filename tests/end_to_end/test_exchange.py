@@ -19,7 +19,7 @@ from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.inference import convert, translator
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_file, load_generator, program_for
 from imgtrans_jax.inference.pytorch import networks_of
@@ -285,7 +285,7 @@ def program(recipe: Recipe, side: int = 16) -> Program:
 def networks(state: TrainState, recipe: Any) -> dict[str, Network]:
     critics = Networks(state.d.params, state.d.stats)
     return networks_of(
-        Generator(Experiment(recipe=recipe), state.g.params, state.g.stats, {}, critics)
+        TrainedGenerator(Experiment(recipe=recipe), state.g.params, state.g.stats, {}, critics)
     )
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.inference import sample, translator
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import _Work, translate
@@ -44,7 +44,7 @@ def made(path: Path, channels: int, given: int | None = None) -> Path:
     params = jax.tree.map(lambda x: 8 * x, {"g": params})
     experiment = Experiment(data=dataclasses.replace(Unpaired(), channels=given), recipe=recipe)
     shapes = {"a": [1, 16, 16, given], "b": [1, 16, 16, channels]}
-    save_generator(Generator(experiment, jax.device_get(params), {}, shapes), path)
+    save_generator(TrainedGenerator(experiment, jax.device_get(params), {}, shapes), path)
     return path
 
 

@@ -218,20 +218,21 @@ import json, sys
 import jax
 from imgtrans_jax.config import experiment as config; from imgtrans_jax.engine import sharding
 from imgtrans_jax.convolution.forms import form
-from imgtrans_jax.training.program import Program, new_game
+from imgtrans_jax.methods.base import new_game
+from imgtrans_jax.training.program import Program
 
 path, result, *changes = sys.argv[1:]
 experiment = config.load(path)
 for change in changes:
     experiment = config.override(experiment, *change.split("="))
-game = new_game(experiment)
+game = new_game(experiment.recipe)
 groups = game.pool_groups if game.pool_size else None
 mesh = sharding.device_mesh((4, 1), 8, groups, experiment.accumulate)
 program = Program(experiment, mesh, experiment.data.open().batches(8 * game.minibatches, 0)[0], 1)
 with form("plain"):
     shardings = (program.shardings, sharding.replicated(mesh))
     step = jax.jit(program.step, donate_argnums=0, out_shardings=shardings)
-    text = step.lower(program.like, program.batch, experiment.recipe.frozen()).compile().as_text()
+    text = step.lower(program.like, program.batch, program.frozen()).compile().as_text()
 params = [x.shape for x in jax.tree.leaves((program.like.g.params, program.like.d.params))]
 open(result, "w").write(json.dumps({"text": text, "params": params}))
 """

@@ -11,8 +11,8 @@ import torch
 from make_with_torch import with_draws
 from torch_networks import PatchDiscriminator, PixelDiscriminator, ResnetGenerator, UnetGenerator
 
-from imgtrans_jax.inference.convert import convert
 from imgtrans_jax.inference.load import load_file, load_generator
+from imgtrans_jax.training.convert import convert
 from imgtrans_jax.weights.pytorch_layouts import Network
 
 NETWORKS = {

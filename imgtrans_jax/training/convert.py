@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from imgtrans_jax.inference import generator_file
-from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import is_run, load_file, load_generator
 from imgtrans_jax.inference.pytorch import (
     imported_file,
@@ -48,8 +48,11 @@ def convert(
     elif is_folder_of_pth(target) or (target / "checkpoints").exists():
         raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target.parent, "DST")
-    load = load_file if source.is_file() else load_generator
-    loaded = load(source, trust_code)
+    loaded = (
+        load_file(source, trust_code)
+        if source.is_file()
+        else load_generator(source, trust_code, critics=True)
+    )
     if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
     elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
@@ -60,7 +63,7 @@ def convert(
         _write_ours(found, source, target, is_file)
 
 
-def _write_ours(found: Generator, source: Path, target: Path, is_file: bool) -> None:
+def _write_ours(found: TrainedGenerator, source: Path, target: Path, is_file: bool) -> None:
     if is_file:
         generator_file.save_generator(found, target)
         print(f"Wrote {target}: use it with stylize.py --generator={target}")
@@ -74,7 +77,7 @@ def _write_ours(found: Generator, source: Path, target: Path, is_file: bool) -> 
         )
 
 
-def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) -> None:
+def _write_pth(loaded: TrainedGenerator | Network, target: Path, direction: Direction) -> None:
     """One network, and which it is."""
     networks = {"G": loaded} if isinstance(loaded, Network) else networks_of(loaded)
     name = "G" if "G" in networks else "G_A" if direction == "a2b" else "G_B"
@@ -89,7 +92,7 @@ def _write_pth(loaded: Generator | Network, target: Path, direction: Direction) 
     print(f"Wrote {target}: {described(networks[name])}{others}")
 
 
-def _write_folder(found: Generator, target: Path) -> None:
+def _write_folder(found: TrainedGenerator, target: Path) -> None:
     """All networks of a run."""
     networks = networks_of(found)
     make_folder(target, "DST")
