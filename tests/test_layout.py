@@ -40,7 +40,6 @@ EXCEPTIONS: dict[str, list[str]] = {
     "methods.simgan": ["weights.vgg"],
     "methods.srgan": ["weights.vgg"],
     "report.comparison_page": ["metrics.registry"],
-    "style.transfer": ["data.sample_pictures"],
 }
 
 LOOSE = 5  # modules in the package root, at most

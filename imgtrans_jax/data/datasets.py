@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import grain
@@ -53,15 +52,16 @@ class Data(Protocol):
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
         ...
 
-    def read(self, path: Path) -> np.ndarray:
-        """A user's picture (H, W, C), uint8 or float in [0, 1]."""
+    @property
+    def input_channels(self) -> int:
+        """Of a user's picture, which `encode_input` takes."""
         ...
 
-    def given(self, signed: np.ndarray) -> np.ndarray:
+    def encode_input(self, signed: np.ndarray) -> np.ndarray:
         """What was read, at the size to be worked at and in [-1, 1], as the generator's input."""
         return signed
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Results (N, H, W, C) as pictures in [-1, 1], for whose inputs they were made."""
         return outputs
 
@@ -95,8 +95,9 @@ class Unpaired(Data):
             )
         )
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,8 +139,9 @@ class Paired(Data):
         same = copy.deepcopy(rng)  # one draw serves both
         return {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, same)}
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,14 +169,15 @@ class SelfPaired(Data):
         a, b = self.by.pair(signed, rng or np.random.default_rng(zlib.crc32(signed.tobytes())))
         return {"a": a, "b": b}
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.by.reads)
+    @property
+    def input_channels(self) -> int:
+        return self.by.input_channels
 
-    def given(self, signed: np.ndarray) -> np.ndarray:
-        return self.by.given(signed)
+    def encode_input(self, signed: np.ndarray) -> np.ndarray:
+        return self.by.encode_input(signed)
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return self.by.shown(inputs, outputs)
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return self.by.decode_output(inputs, outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,8 +206,9 @@ class Labelled(Data):
 
         return OpenedDataset((Stream(train, test, prepare),), classes)
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 def _source(source: Source | str) -> Source:

@@ -283,14 +283,16 @@ class GeneratorEvaluator:
             inputs = batch[given]
             outputs = translate.padded(inputs)
             fakes = images.to_uint8(
-                data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs
+                data.decode_output(inputs, outputs)
+                if outputs.shape[1] == inputs.shape[1]
+                else outputs
             )
             ledger.set("fakes", fakes)
             if "cycle" in self.judge.request.metrics and back is not None:
                 cycle += list(np.abs(back.padded(outputs) - inputs).mean((1, 2, 3)))
             if paired:
                 real = (
-                    data.shown(inputs, batch[wanted])
+                    data.decode_output(inputs, batch[wanted])
                     if batch[wanted].shape[1] == inputs.shape[1]
                     else batch[wanted]
                 )

@@ -73,12 +73,12 @@ class Translation:
     def __call__(self, x: np.ndarray) -> jax.Array:
         return self.whole(self.weights, x)
 
-    def padded(self, x: np.ndarray) -> np.ndarray:
+    def padded(self, x: np.ndarray, tile: int | None = None) -> np.ndarray:
         """The same for any height and width: mirrored outwards to what the network takes, and cut
-        back; in tiles if the memory does not take it whole.
+        back; in tiles of `tile` pixels, or if the memory does not take it whole.
         """
         wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
-        tile = self.tile_for(*wide.shape[1:])
+        tile = tile or self.tile_for(*wide.shape[1:])
         result = (
             np.asarray(self(wide))
             if not tile
@@ -86,6 +86,29 @@ class Translation:
         )
         enlarged = result.shape[1] // wide.shape[1]
         return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
+
+    def of_pixels(
+        self, pictures: np.ndarray, size: int | None = None, tile: int | None = None
+    ) -> np.ndarray:
+        """Pictures (N, H, W, C), uint8 or float32 in [0, 1], of any size -> their translations, of
+        the same type and size, times the network's factor.
+
+        size: what the network sees has its shorter side at so many pixels. tile: works in tiles of
+        so many pixels. Raises UserError if the memory does not take it.
+        """
+        height, width = pictures.shape[1:3]
+        scale = size / min(height, width) if size else 1.0
+        seen = max(1, round(height * scale)), max(1, round(width * scale))
+        data = self.experiment.data
+        resized = [images.to_signed(images.resize(picture, *seen)) for picture in pictures]
+        inputs = np.stack([data.encode_input(picture) for picture in resized])
+        made = self.padded(inputs, tile)
+        factor = made.shape[1] // seen[0]
+        if factor == 1:
+            made = data.decode_output(inputs, made)
+        deep = pictures.dtype != np.uint8
+        made = [(one + 1) / 2 if deep else images.to_uint8(one) for one in made]
+        return np.stack([images.resize(one, factor * height, factor * width) for one in made])
 
     @property
     def gives_arrays(self) -> bool:

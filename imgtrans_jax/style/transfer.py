@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.io import color, images
 from imgtrans_jax.io.files import make_folder, refuse_existing
 from imgtrans_jax.io.python_pictures import Picture, to_pixels
@@ -87,6 +86,8 @@ def stylize(
 
 def stylize_samples(
     recipe: Gatys,
+    photograph: np.ndarray,
+    painting: np.ndarray,
     out: str | Path,
     size: int | None = None,
     overwrite: bool = False,
@@ -105,12 +106,11 @@ def stylize_samples(
     make_folder(folder, "--out")
     say_here("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
-    photograph = sample_pictures.photograph()
     height, width = photograph.shape[:2]
     images.write_picture(
         content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
     )
-    images.write_picture(style, sample_pictures.painting())
+    images.write_picture(style, painting)
     (result,) = stylize(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
     return [result, content, style]
 

@@ -210,7 +210,7 @@ class Program:
             return (
                 column
                 if given is None or column is given
-                else self.experiment.data.shown(given, column)
+                else self.experiment.data.decode_output(given, column)
             )
 
         return {
