@@ -13,10 +13,11 @@ import imgtrans_jax as it
 from imgtrans_jax.commands import app, translate
 from imgtrans_jax.data import Preprocess, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Downscale, Inpaint, Lab
-from imgtrans_jax.methods import CycleGAN, Pix2Pix
+from imgtrans_jax.methods import SRGAN, CycleGAN, Pix2Pix
 from imgtrans_jax.models import PatchGAN, ResNetGenerator, SRResNet, UNet
 from imgtrans_jax.style import DeepDream, Gatys
 
+CRITIC = PatchGAN(width=2, layers=1, norm="batch")
 TINY = Gatys(scales=(1.0,), steps=(2,))
 
 
@@ -94,9 +95,9 @@ def test_it_is_what_the_command_writes(run, tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "by", "shape", "wanted"),
     [
-        (Pix2Pix(SRResNet(width=2, blocks=1)), Downscale(), (9, 11, 3), (36, 44, 3)),
-        (Pix2Pix(UNet(width=2, levels=2, channels=2)), Lab(), (9, 11, 3), (9, 11, 3)),
-        (Pix2Pix(UNet(width=2, levels=2)), Inpaint(), (9, 11, 4), (9, 11, 3)),
+        (SRGAN(SRResNet(width=2, blocks=1)), Downscale(), (9, 11, 3), (36, 44, 3)),
+        (Pix2Pix(UNet(width=2, levels=2, channels=2), CRITIC), Lab(), (9, 11, 3), (9, 11, 3)),
+        (Pix2Pix(UNet(width=2, levels=2), CRITIC), Inpaint(), (9, 11, 4), (9, 11, 3)),
     ],
     ids=["enlarged", "lightness to color", "holes"],
 )
@@ -111,7 +112,7 @@ def test_what_a_network_takes_and_gives(recipe, by, shape, wanted, tmp_path, pic
     [
         ("nowhere.png", "nowhere.png"),
         (3, "A int is no picture"),
-        (np.full((8, 8, 3), 2.0), "outside"),
+        (np.full((8, 8, 3), 2.0), "from 2 to 2"),
         (np.zeros((8, 8, 5), np.uint8), r"\(height, width, 3\) is needed"),
         (np.zeros((8,), np.uint8), "is needed"),
         (np.zeros((8, 8, 3), np.int64), "int64"),
@@ -137,7 +138,7 @@ def test_a_photograph_after_a_painting(tmp_path):
 
 
 def test_a_dream():
-    recipe = DeepDream(octaves=1, steps=1)
+    recipe = DeepDream(octaves=1, steps=3)
     content = drawn((40, 50, 3))
     made = it.dream(content, recipe)
     assert made.shape == content.shape

@@ -42,11 +42,20 @@ class Stream:
 
 @runtime_checkable
 class Data(Protocol):
-    """What a recipe learns from, and how a user's own picture is given to what it has learned."""
+    """What a recipe learns from, and how a user's own picture is given to what it has learned.
+
+    direction: b2a where the pairs are turned round.
+    """
 
     cut: Preprocess
+    direction: Direction = "a2b"
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether `shown` makes pictures of results whatever their channels are."""
+        return False
 
     def open(self) -> OpenedDataset:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
@@ -149,7 +158,7 @@ class SelfPaired(Data):
     """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
     what `by` makes of it.
 
-    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller
+    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Inpaint or Downscale
     (data/derived.py).
     """
 
@@ -172,6 +181,10 @@ class SelfPaired(Data):
     @property
     def input_channels(self) -> int:
         return self.by.input_channels
+
+    @property
+    def shows_pictures(self) -> bool:
+        return True
 
     def encode_input(self, signed: np.ndarray) -> np.ndarray:
         return self.by.encode_input(signed)

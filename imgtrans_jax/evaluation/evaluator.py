@@ -367,11 +367,7 @@ def described(experiment: Experiment, opened: OpenedDataset) -> dict[str, Any]:
         "batch": experiment.batch_size,
         "seed": experiment.seed,
     }
-    return found | {
-        name: getattr(recipe, name)
-        for name in ("identity", "cycle", "test_mode", "ema")
-        if hasattr(recipe, name)
-    }
+    return recipe.settings | found
 
 
 # ------------------------------------------------------------------------------------------ folders

@@ -181,8 +181,8 @@ class _Work:
         padded = images.pad_to_multiple(
             self.data.encode_input(seen)[None], multiple, max(multiple, 16)
         )
-        # Where the network itself takes transparency in, as Holes does, the result has what it made
-        # of it.
+        # Where the network itself takes transparency in, as Inpaint does, the result has what it
+        # made of it.
         kept = (
             self.alpha == "keep"
             and picture.shape[2] != 4

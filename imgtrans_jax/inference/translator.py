@@ -12,8 +12,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.datasets import SelfPaired
 from imgtrans_jax.inference.generator import Generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork, largest_map
@@ -54,11 +54,14 @@ class Translation:
         if direction not in recipe.directions:
             raise UserError("This generator knows one direction; leave --direction out.")
         if test_mode is not None:
-            if not hasattr(recipe, "test_mode"):
+            if recipe.test_mode is None:
                 raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
             recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
         self.experiment, self.direction = loaded.experiment, direction
-        self.multiple: int = getattr(recipe.generator, "multiple", 4)
+        network = recipe.generator
+        # one of the user's own that names no base: as most are
+        known = network if isinstance(network, models.Generator) else models.Generator()
+        self.multiple, self.channels = known.multiple, known.channels
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         self.function = lambda weights, x: recipe.translate(
             weights["params"], weights["stats"], x, direction
@@ -113,12 +116,7 @@ class Translation:
     @property
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""
-        derived = isinstance(self.experiment.data, SelfPaired)
-        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (
-            1,
-            3,
-            4,
-        )
+        return not self.experiment.data.shows_pictures and self.channels not in (1, 3, 4)
 
     def own_size(self) -> int | None:
         """The one size that a U-Net knows which reduces its training pictures to one pixel, which
