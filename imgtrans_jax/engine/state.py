@@ -65,15 +65,18 @@ def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
     }
 
 
-def network_shapes(game: Game, batch: Mapping[str, Any]) -> tuple[Networks, Networks]:
+def network_shapes(
+    game: Game, batch: Mapping[str, Any], critics: bool = True
+) -> tuple[Networks, Networks]:
     """The generators' and the critics' parameters and statistics as jax.ShapeDtypeStruct; `batch`
-    as for `init_state`.
+    as for `init_state`. Without `critics` theirs are {}, and are not traced.
     """
 
     def both() -> tuple[Networks, Networks]:
         key, part = jax.random.key(0), _minibatch(game, batch)
         samples, g = _new_networks(game.generator, part, key)
-        return g, _new_networks(game.critic, game.fakes(part, samples), key)[1]
+        fakes = game.fakes(part, samples) if critics else {}
+        return g, _new_networks(game.critic if critics else None, fakes, key)[1]
 
     return jax.eval_shape(both)
 

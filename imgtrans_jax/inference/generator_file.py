@@ -66,7 +66,8 @@ def read_generator_file(
             )
             return recognized(state_dict(network), str(path))
         experiment, batch = stored_experiment(stored["config"], trust_code), stored["batch"]
-        shapes, _ = network_shapes(new_game(experiment.recipe), example_shapes(batch))
+        game = new_game(experiment.recipe)
+        shapes, _ = network_shapes(game, example_shapes(batch), critics=False)
         wanted = flatten_arrays({"params": shapes.params, "stats": shapes.stats})
         if {name: (x.shape, x.dtype) for name, x in wanted.items()} != {
             name: (x.shape, x.dtype) for name, x in arrays.items()
@@ -91,14 +92,15 @@ def one_sentence_errors(what: str, advice: str) -> Iterator[None]:
         ) from None
 
 
-def check_numbers(stored: Mapping[str, Any], arrays: Iterable[str]) -> None:
+def check_numbers(stored: Mapping[str, Any], arrays: Iterable[str], critics: bool = False) -> None:
     """Refuses a config whose networks would be far larger or deeper than its arrays ("float32[3, 3,
-    64, 64]"), before they are traced.
+    64, 64]"), before they are traced: the generators, and the `critics` where they are among them.
     """
     shapes = [[int(side) for side in re.findall(r"\d+", text.partition("[")[2])] for text in arrays]
     largest = max([64, len(shapes), *(side for shape in shapes for side in shape)])
     recipe = stored["config"]["recipe"] if "config" in stored else {}
-    modules = [stored.get("network"), recipe.get("generator"), recipe.get("critic")]
+    modules = [stored.get("network"), recipe.get("generator")]
+    modules += [recipe.get("critic")] if critics else []
     sizes = [side for shape in stored.get("batch", {}).values() for side in shape]
     depths = (n for name, n in _numbers(modules) if name in ("blocks", "layers", "levels"))
     if any(abs(n) > largest for _, n in _numbers(modules)) or any(n > len(shapes) for n in depths):

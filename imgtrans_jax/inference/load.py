@@ -115,10 +115,11 @@ def _from_run(run: Path, trust_code: Trust, critics: bool) -> TrainedGenerator:
     found: dict[str, Experiment] = {}
 
     def choose(record: dict[str, Any]) -> dict[str, Any]:
-        check_numbers(record, record["arrays"].values())
+        with_critics = critics and any(name.startswith("d/params/") for name in record["arrays"])
+        check_numbers(record, record["arrays"].values(), with_critics)
         experiment = stored_experiment(copy.deepcopy(record["config"]), trust_code)
         found["experiment"] = experiment
-        return _wanted(experiment, record, critics)
+        return _wanted(experiment, record, with_critics)
 
     with one_sentence_errors(f"The checkpoint in {run}", advice):
         try:
@@ -145,9 +146,10 @@ def _from_run(run: Path, trust_code: Trust, critics: bool) -> TrainedGenerator:
 
 def _wanted(experiment: Experiment, record: Mapping[str, Any], critics: bool) -> dict[str, Any]:
     """The parts of a state that make a generator, as the config describes them."""
-    g, d = network_shapes(new_game(experiment.recipe), example_shapes(record["batch"]))
+    game = new_game(experiment.recipe)
+    g, d = network_shapes(game, example_shapes(record["batch"]), critics)
     smoothed = any(name.startswith("ema/") for name in record["arrays"])
-    parts = {"ema" if smoothed else "g": g} | ({"d": d} if critics and d.params else {})
+    parts = {"ema" if smoothed else "g": g} | ({"d": d} if critics else {})
     wanted: dict[str, Any] = {"step": jax.ShapeDtypeStruct((), np.dtype(np.int32))}
     for name, networks in parts.items():
         both = {"params": networks.params, "stats": networks.stats}
