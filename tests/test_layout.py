@@ -39,7 +39,6 @@ EXCEPTIONS: dict[str, list[str]] = {
     "inference.load": ["training.program"],
     "methods.simgan": ["weights.vgg"],
     "methods.srgan": ["weights.vgg"],
-    "report.comparison_page": ["metrics.registry"],
     "style.transfer": ["data.sample_pictures"],
 }
 

@@ -5,7 +5,6 @@ answers.
 from __future__ import annotations
 
 import dataclasses
-import html
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from imgtrans_jax.io import images, json_files
 from imgtrans_jax.io.files import make_folder, refuse_existing, whole
-from imgtrans_jax.report.study_page import STUDY_PAGE
+from imgtrans_jax.report.study_page import study_page
 from imgtrans_jax.types import UserError
 
 FORMAT = "imgtrans_jax study 1"
@@ -95,10 +94,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
         "methods": [{"name": n, "pictures": p} for n, p in zip(names, embedded[1:], strict=True)],
     }
     make_folder(out.resolve().parent, "--out")
-    text = STUDY_PAGE.replace(
-        "@TITLE@", html.escape(f"{plan.practice + plan.scored} pairs of pictures")
-    )
-    text = text.replace("@DATA@", json_files.embedded(data))
+    text = study_page(f"{plan.practice + plan.scored} pairs of pictures", data)
     with whole(out) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     minutes = round((plan.practice + plan.scored) * (plan.seconds + 3) / 60)

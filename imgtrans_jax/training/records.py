@@ -250,7 +250,7 @@ class Records:
 
     def _keep_if_best(self, step: int, state: TrainState, metric: str, score: float) -> None:
         folder = self.folder / "best"
-        sign = -1 if metric in registry.HIGHER_IS_BETTER else 1
+        sign = -1 if registry.known()[metric].better == "higher" else 1
         before = json_files.read_or_none(folder / "best.json") or {}
         value = json_files.number(before.get("value"))
         better = math.isfinite(score) and (
