@@ -11,8 +11,8 @@ import numpy as np
 from imgtrans_jax.io import images
 from imgtrans_jax.report.page import Html, joined, markup, page
 
-TINY = 128
-"""Pixels of the longer side, below which a picture is shown enlarged with sharp pixels."""
+TINY = 64
+"""Pixels of the longer side up to which pictures are shown enlarged with sharp pixels."""
 
 
 class Scale(Protocol):
@@ -87,7 +87,7 @@ def _score(metric: str, column: Column, best: float | None) -> Html:
 
 
 def _pictures(row: Sequence[np.ndarray]) -> Html:
-    kind = "tiny" if max(max(picture.shape[:2]) for picture in row) < TINY else ""
+    kind = "tiny" if max(max(picture.shape[:2]) for picture in row) <= TINY else ""
     cells = [markup('<td><img src="$uri" alt=""></td>', uri=images.data_uri(p)) for p in row]
     return markup('<tr class="$kind">$cells</tr>', kind=kind, cells=joined(cells))
 

@@ -25,8 +25,10 @@ from imgtrans_jax.report.tensorboard import EventWriter
 
 REFRESH_SECONDS = 15
 SHOWN = 6  # sheets of a direction that are not folded
-ENLARGED = 280
-"""Pixels of width to which `style.css` enlarges a sheet: what is smaller shows sharp pixels."""
+SMALL = 140
+"""Pixels of width up to which a sheet is shown with sharp pixels: `style.css` enlarges it to twice
+that, and more.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _sheets_html(
         _SHEETS,
         title=_DIRECTIONS.get(name, name.capitalize()),
         columns=f"Columns: {', '.join(columns)}. " if columns is not None else "",
-        kind="tiny" if _width(sheets[-1][1]) < ENLARGED else "",
+        kind="tiny" if _width(sheets[-1][1]) <= SMALL else "",
         newest=joined([_figure(*sheet) for sheet in sheets[: -SHOWN - 1 : -1]]),
         older=markup(_OLDER, count=len(older), sheets=joined(older)) if older else Html(),
     )
