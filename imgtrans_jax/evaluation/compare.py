@@ -59,7 +59,7 @@ def compare(
         )
     without = [c.name for c in columns if c.about and not c.scores]
     hint = (
-        f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them."
+        f" No scores of {', '.join(without)}: imgtrans evaluate --run=RUN makes them."
         if without
         else ""
     )

@@ -101,7 +101,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     notes.append(
         f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser, or send it to "
         f"participants; it takes about {max(1, minutes)} min, needs no network, and offers the "
-        "answers as a file at its end. Then: python -m imgtrans_jax.study "
+        "answers as a file at its end. Then: imgtrans study "
         "--results=FOLDER_OF_ANSWERS"
     )
     return "\n".join(notes)

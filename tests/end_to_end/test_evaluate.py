@@ -211,7 +211,8 @@ def test_label_maps_by_the_command(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "imgtrans_jax.evaluate",
+        "imgtrans_jax",
+        "evaluate",
         f"--fake={tmp_path / 'predicted'}",
         f"--real={tmp_path / 'true'}",
     ]
@@ -255,7 +256,8 @@ def test_evaluate_s_paths_may_begin_at_home(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "imgtrans_jax.evaluate",
+        "imgtrans_jax",
+        "evaluate",
         "--fake=~/fake",
         "--real=~/real",
         "--out=~/table.jsonl",
