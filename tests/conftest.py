@@ -57,12 +57,12 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.optim.adam import Adam; from imgtrans_jax.optim.schedules import LinearDecay
+from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.methods.cyclegan import CycleGAN
 
 def get_config():
     return Experiment(
-        data=Unpaired("{a}", "{b}", Cut(load_size=20, crop_size=16)),
+        data=Unpaired("{a}", "{b}", Preprocess(load_size=20, crop_size=16)),
         recipe=CycleGAN(
             generator=ResNetGenerator(width=2, blocks=1),
             critic=PatchGAN(width=2, layers=1),

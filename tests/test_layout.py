@@ -39,7 +39,6 @@ EXCEPTIONS: dict[str, list[str]] = {
     "inference.load": ["training.program"],
     "methods.simgan": ["weights.vgg"],
     "methods.srgan": ["weights.vgg"],
-    "style.transfer": ["data.sample_pictures"],
 }
 
 LOOSE = 5  # modules in the package root, at most

@@ -64,7 +64,7 @@ def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.evaluation import evaluator
     from imgtrans_jax.evaluation.records import FILE, append_records, check_table, table
     from imgtrans_jax.io.files import refuse_inputs
-    from imgtrans_jax.metrics import registry
+    from imgtrans_jax.metrics import registry  # after the flags, so that --help is fast
     from imgtrans_jax.types import UserError
 
     if RUN.value and (FAKE.value or REAL.value):

@@ -8,7 +8,7 @@ from typing import Literal
 from imgtrans_jax.data.datasets import Data, Unpaired
 from imgtrans_jax.methods.base import Recipe
 from imgtrans_jax.methods.cyclegan import CycleGAN
-from imgtrans_jax.optim.adam import Adam
+from imgtrans_jax.optim.adam import Adam, Optimizer
 from imgtrans_jax.types import PathText, Weights
 
 
@@ -33,7 +33,8 @@ class Evaluation:
 class Experiment:
     """Everything that defines a run.
 
-    data, recipe, optimizer: what is learned, how, and by which steps. batch_size: over all devices.
+    data, recipe, optimizer: what is learned, how, and by which steps. critic_optimizer: that of the
+    critics; None for the same as the generators'. batch_size: over all devices.
     accumulate: in how many parts, one after the other, a batch is computed, for less memory; each
     part has batch statistics of its own. seed: all randomness follows from it. steps: the length of
     the run; None for the length of the optimizer's schedule in epochs. init_from: what the training
@@ -50,7 +51,8 @@ class Experiment:
 
     data: Data = Unpaired()
     recipe: Recipe = CycleGAN()
-    optimizer: Adam = Adam()
+    optimizer: Optimizer = Adam()
+    critic_optimizer: Optimizer | None = None
     batch_size: int = 1
     accumulate: int = 1
     seed: int = 0

@@ -54,10 +54,15 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
         )
         raise UserError(f"{prefix} ({type(config).__name__}) has no field '{head}'. {hint}")
     present = getattr(config, head)
+    hint = typing.get_type_hints(type(config), include_extras=True).get(head, Any)
+    if rest and present is None:
+        raise UserError(
+            f"{where} is none and has no field '{rest}'; set it first, to "
+            f"{_describe(hint, present)}: --{where}=NAME."
+        )
     if rest:
         value = override(present, rest, text, where)
     else:
-        hint = typing.get_type_hints(type(config), include_extras=True).get(head, Any)
         try:
             value = _parse(text, hint, present)
         except ValueError:
@@ -67,7 +72,10 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
             ) from None
     if isinstance(config, nn.Module):
         return config.clone(**{head: value})
-    return dataclasses.replace(typing.cast("Any", config), **{head: value})
+    try:
+        return dataclasses.replace(typing.cast("Any", config), **{head: value})
+    except ValueError as error:  # its own check refuses the value
+        raise UserError(f"{where} cannot be {text}: {error}") from None
 
 
 def _parse(text: str, hint: Any, present: Any) -> Any:

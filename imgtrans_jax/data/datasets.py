@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import grain
@@ -43,25 +42,35 @@ class Stream:
 
 @runtime_checkable
 class Data(Protocol):
-    """What a recipe learns from, and how a user's own picture is given to what it has learned."""
+    """What a recipe learns from, and how a user's own picture is given to what it has learned.
+
+    direction: b2a where the pairs are turned round.
+    """
 
     cut: Preprocess
+    direction: Direction = "a2b"
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether `shown` makes pictures of results whatever their channels are."""
+        return False
 
     def open(self) -> OpenedDataset:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
         ...
 
-    def read(self, path: Path) -> np.ndarray:
-        """A user's picture (H, W, C), uint8 or float in [0, 1]."""
+    @property
+    def input_channels(self) -> int:
+        """Of a user's picture, which `encode_input` takes."""
         ...
 
-    def given(self, signed: np.ndarray) -> np.ndarray:
+    def encode_input(self, signed: np.ndarray) -> np.ndarray:
         """What was read, at the size to be worked at and in [-1, 1], as the generator's input."""
         return signed
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Results (N, H, W, C) as pictures in [-1, 1], for whose inputs they were made."""
         return outputs
 
@@ -95,8 +104,9 @@ class Unpaired(Data):
             )
         )
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,8 +148,9 @@ class Paired(Data):
         same = copy.deepcopy(rng)  # one draw serves both
         return {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, same)}
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +158,7 @@ class SelfPaired(Data):
     """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
     what `by` makes of it.
 
-    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Holes or Smaller
+    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Inpaint or Downscale
     (data/derived.py).
     """
 
@@ -167,14 +178,19 @@ class SelfPaired(Data):
         a, b = self.by.pair(signed, rng or np.random.default_rng(zlib.crc32(signed.tobytes())))
         return {"a": a, "b": b}
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.by.reads)
+    @property
+    def input_channels(self) -> int:
+        return self.by.input_channels
 
-    def given(self, signed: np.ndarray) -> np.ndarray:
-        return self.by.given(signed)
+    @property
+    def shows_pictures(self) -> bool:
+        return True
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return self.by.shown(inputs, outputs)
+    def encode_input(self, signed: np.ndarray) -> np.ndarray:
+        return self.by.encode_input(signed)
+
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return self.by.decode_output(inputs, outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,8 +219,9 @@ class Labelled(Data):
 
         return OpenedDataset((Stream(train, test, prepare),), classes)
 
-    def read(self, path: Path) -> np.ndarray:
-        return images.read_picture(path, self.channels)
+    @property
+    def input_channels(self) -> int:
+        return self.channels
 
 
 def _source(source: Source | str) -> Source:

@@ -19,7 +19,7 @@ class Derivation(Protocol):
     """How a generator's input is made of a picture. All arrays are (h, w, C) float32 in [-1, 1]."""
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         """The channels of a picture that a user gives to the trained generator."""
         ...
 
@@ -27,11 +27,11 @@ class Derivation(Protocol):
         """The input and the wanted output for an RGB picture."""
         ...
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
-        """The input that a user's picture, of `reads` channels, stands for."""
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
+        """The input that a user's picture, of `input_channels` channels, stands for."""
         ...
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Outputs (N, h, w, C), for their inputs, as pictures."""
         ...
 
@@ -49,7 +49,7 @@ class Edges(Derivation):
     strength: float = 20.0
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         return 3
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +59,10 @@ class Edges(Derivation):
         lines = np.where(difference < -0.01, 1 + np.tanh(self.strength * (difference + 0.01)), 1.0)
         return np.repeat(lines[..., None] * 2 - 1, 3, axis=2).astype(np.float32), picture
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
         return picture
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return outputs
 
 
@@ -73,16 +73,16 @@ class Grey(Derivation):
     """
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         return 3
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return luma(picture), picture
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
         return luma(picture)
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return outputs
 
 
@@ -94,17 +94,17 @@ class Lab(Derivation):
     """
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         return 3
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         lab = to_lab(picture)
         return lab[..., :1], lab[..., 1:]
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
         return to_lab(picture)[..., :1]
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return (
             from_lab(np.concatenate([inputs, outputs], axis=-1))
             if outputs.shape[-1] == 2
@@ -124,7 +124,7 @@ class Inpaint(Derivation):
     most: int = 3
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         return 4
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -138,10 +138,10 @@ class Inpaint(Derivation):
             hole[top : top + sides[0], left : left + sides[1]] = True
         return self._with(picture, hole), picture
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
         return self._with(picture[..., :3], picture[..., 3:] < 0)
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What was there stays as it was."""
         return (
             np.where(inputs[..., 3:] > 0, outputs, inputs[..., :3])
@@ -167,7 +167,7 @@ class Downscale(Derivation):
     factor: int = 4
 
     @property
-    def reads(self) -> int:
+    def input_channels(self) -> int:
         return 3
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -176,8 +176,8 @@ class Downscale(Derivation):
         small = images.resize((whole + 1) / 2, height, width)
         return images.to_signed(images.unit_to_uint8(small)), whole
 
-    def given(self, picture: np.ndarray) -> np.ndarray:
+    def encode_input(self, picture: np.ndarray) -> np.ndarray:
         return picture
 
-    def shown(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return outputs

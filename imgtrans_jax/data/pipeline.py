@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import grain
 import numpy as np
@@ -37,15 +37,55 @@ class Batches:
             }
         return batch
 
-    def iterator(self, threads: int = 4, ahead: int = 8) -> grain.DatasetIterator:
-        """An iterator that reads ahead in threads; its position is saved by get_state() and set by
-        set_state().
+    def iterator(self, threads: int = 4, ahead: int = 8, first: int = 0) -> BatchIterator:
+        """An iterator that reads ahead in threads. first: how many steps had their batches before,
+        for the sentence about one that cannot be read.
         """
         # grain reads its own flags; in a notebook nobody has parsed any
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-        return iter(grain.MapDataset.source(cast("Sequence[Batch]", self)).to_iter_dataset(options))
+        batches = grain.MapDataset.source(cast("Sequence[Batch]", self)).to_iter_dataset(options)
+        return BatchIterator(iter(batches), first)
+
+
+class BatchIterator:
+    """Batches in turn, each by a reader's threads. What goes wrong there is one sentence."""
+
+    def __init__(self, batches: grain.DatasetIterator, first: int) -> None:
+        self._batches, self.steps = batches, first
+
+    def __iter__(self) -> BatchIterator:
+        return self
+
+    def __next__(self) -> Batch:
+        """Raises UnreadableError, with the number of the step that the batch is for."""
+        try:
+            batch = next(self._batches)
+        # of whatever kind: reading happens in threads of a library
+        except (Exception, SystemExit) as error:
+            why = (
+                str(error)
+                if isinstance(error, (UserError, OSError))
+                else f"{type(error).__name__}: {error}"
+            )
+            raise UnreadableError(
+                f"The batch of step {self.steps + 1} could not be read: {why.rstrip('.')}."
+            ) from error
+        self.steps += 1
+        return batch
+
+    def get_state(self) -> dict[str, Any]:
+        """The position of the next batch, which is that of one that could not be read; JSON."""
+        return self._batches.get_state()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes to a position that `get_state` gave."""
+        self._batches.set_state(state)
+
+
+class UnreadableError(UserError):
+    """Pictures that were there can no longer be read."""
 
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:

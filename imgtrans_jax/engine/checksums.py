@@ -65,6 +65,8 @@ def named_shapes(tree: Any) -> dict[str, str]:
 @jax.jit
 def _sums(leaves: list[jax.Array]) -> jax.Array:
     def one(leaf: jax.Array) -> jax.Array:
+        if leaf.dtype == bool:
+            leaf = leaf.astype(jnp.uint8)
         words = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[leaf.dtype.itemsize]
         bits = jax.lax.bitcast_convert_type(leaf, words).astype(jnp.uint32).ravel()
         # An odd factor is invertible modulo 2^32: one changed element always changes the sum, as a

@@ -5,20 +5,22 @@ methods share.
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
-import optax
 from flax import linen as nn
 from flax import struct
 
 from imgtrans_jax.types import Named, Objective, Params
 
+Order: TypeAlias = Literal["algorithm_1", "critics_first", "critics_last"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Game:
-    """The two modules, what the critics are shown, the two objectives and optimisers.
+    """The two modules, what the critics are shown, the two objectives, and who moves when.
 
     generator: (batch, train) -> named float samples; holds all of the method's generators.
     critic: (views, train) -> logits under the views' names; None for a method without one.
@@ -29,12 +31,16 @@ class Game:
     penalty: (critic function, real views, shown fake views, key) -> terms that are added to the
     critics' (WGAN-GP), or None; the function maps views to logits at the critics' present
     parameters.
+    order: of the moves in a step. `critics_last` (CycleGAN): both players answer the other as it
+    was, on the same samples. `critics_first` (pix2pix): the generators answer critics that have
+    just moved, on the samples that moved them. `algorithm_1` (Goodfellow et al. 2014):
+    `critic_steps` turns of the critics, each with a minibatch and samples of its own, then the
+    generators' with its own.
+    critic_clip: the critics' weights are kept within this limit (WGAN), 0 for none.
     pool_size, pool_groups: images kept for each critic (0: none), and in how many independent
-    groups. critic_first: whether the critic moves before the generator (pix2pix, GAN) or after it
-    (CycleGAN). fresh: Goodfellow et al.'s Algorithm 1: `critic_steps` turns of the critic, each
-    with a minibatch and samples of its own, then the generator's with its own. Without it the
-    critic has one turn, on the samples that the generator is judged by. ema: decay of the smoothed
-    generator parameters, 0 for none.
+    groups. ema: decay of the smoothed generator parameters, 0 for none.
+
+    Raises ValueError for numbers that make no game.
     """
 
     generator: nn.Module
@@ -43,26 +49,33 @@ class Game:
     reals: Callable[[Named], Named]
     g_objective: Objective
     d_objective: Objective
-    g_tx: optax.GradientTransformation
-    d_tx: optax.GradientTransformation
+    order: Order = "critics_last"
+    critic_steps: int = 1
+    critic_clip: float = 0.0
+    penalty: Objective | None = None
     pool_size: int = 0
     pool_groups: int = 1
-    critic_first: bool = False
-    fresh: bool = False
-    critic_steps: int = 1
-    penalty: Objective | None = None
     ema: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema={self.ema} must be 0 (none) or a decay under 1, such as 0.999.")
+        if self.order not in typing.get_args(Order):
+            raise ValueError(
+                f"order={self.order!r} is none of {', '.join(typing.get_args(Order))}."
+            )
+        if self.critic_steps != 1 and self.order != "algorithm_1":
+            raise ValueError(
+                f"critic_steps={self.critic_steps} belongs to the order algorithm_1; with "
+                f"{self.order} the critics have one turn a step."
+            )
 
     @property
     def minibatches(self) -> int:
         """How many a step takes: the rows of its batch are those of all, interleaved, so that each
         device has its share of each.
         """
-        return self.critic_steps + 1 if self.fresh else 1
+        return self.critic_steps + 1 if self.order == "algorithm_1" else 1
 
 
 class Networks(struct.PyTreeNode):

@@ -15,6 +15,7 @@ from flax.errors import ScopeParamShapeError
 
 from imgtrans_jax.engine.game import Game, Networks
 from imgtrans_jax.engine.pool import ImagePool, empty_pool
+from imgtrans_jax.optim.adam import Transformations, clipped
 from imgtrans_jax.types import Params
 
 
@@ -48,16 +49,13 @@ class TrainState(struct.PyTreeNode):
         return self.ema or Networks(self.g.params, self.g.stats)
 
 
-def _new_player(
-    module: nn.Module | None, inputs: Any, key: jax.Array, tx: Any
-) -> tuple[Any, Player]:
+def _new_networks(module: nn.Module | None, inputs: Any, key: jax.Array) -> tuple[Any, Networks]:
     if module is None:
-        return {}, Player({}, {}, tx.init({}))
+        return {}, Networks({}, {})
     params_key, dropout_key = jax.random.split(key)
     rngs = {"params": params_key, "dropout": dropout_key, "latent": dropout_key}
     outputs, variables = module.init_with_output(rngs, inputs, train=True)
-    params = variables.get("params", {})
-    return outputs, Player(params, variables.get("batch_stats", {}), tx.init(params))
+    return outputs, Networks(variables.get("params", {}), variables.get("batch_stats", {}))
 
 
 def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
@@ -71,17 +69,16 @@ def generator_shapes(game: Game, batch: Mapping[str, Any]) -> Networks:
     """The generators' parameters and statistics as jax.ShapeDtypeStruct; `batch` as for
     `init_state`.
     """
-    g = jax.eval_shape(
-        lambda: _new_player(game.generator, _minibatch(game, batch), jax.random.key(0), game.g_tx)[
-            1
-        ]
+    return jax.eval_shape(
+        lambda: _new_networks(game.generator, _minibatch(game, batch), jax.random.key(0))[1]
     )
-    return Networks(g.params, g.stats)
 
 
-def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainState:
-    """The state before the first update. `batch` gives the shapes alone, of all minibatches
-    together, as arrays or jax.ShapeDtypeStruct.
+def init_state(
+    game: Game, tx: Transformations, batch: Mapping[str, Any], key: jax.Array
+) -> TrainState:
+    """The state before the first update of a game whose players move by `tx`. `batch` gives the
+    shapes alone, of all minibatches together, as arrays or jax.ShapeDtypeStruct.
 
     Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the
     networks' outputs are never computed. Raises ValueError if what the generators make and the data
@@ -90,7 +87,7 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
     g_key, d_key = jax.random.split(key)
     batch = _minibatch(game, batch)
     try:
-        samples, g = _new_player(game.generator, batch, g_key, game.g_tx)
+        samples, g = _new_networks(game.generator, batch, g_key)
     except ScopeParamShapeError:  # a network that is applied to pictures and to what another made
         channels = " and ".join(
             str(c) for c in sorted({x.shape[-1] for x in batch.values() if x.ndim == 4})
@@ -108,7 +105,8 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
                 "make config.recipe.generator (size, channels) and config.data (cut, channels) "
                 "agree."
             )
-    _, d = _new_player(game.critic, fakes, d_key, game.d_tx)
+    _, d = _new_networks(game.critic, fakes, d_key)
+    d_tx = clipped(tx.d, game.critic_clip)
     pool = {}
     if game.pool_size and game.critic is not None:
         pool = {
@@ -118,8 +116,8 @@ def init_state(game: Game, batch: Mapping[str, Any], key: jax.Array) -> TrainSta
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         failed=jnp.full((), -1, jnp.int32),
-        g=g,
-        d=d,
+        g=Player(g.params, g.stats, tx.g.init(g.params)),
+        d=Player(d.params, d.stats, d_tx.init(d.params)),
         pool=pool,
         ema=jax.tree.map(jnp.copy, Networks(g.params, g.stats)) if game.ema else None,
     )

@@ -14,7 +14,14 @@ from imgtrans_jax.engine.game import Game, Networks, apply
 from imgtrans_jax.engine.pool import swap
 from imgtrans_jax.engine.state import Player, TrainState
 from imgtrans_jax.losses.compose import join, total
-from imgtrans_jax.optim.adam import ema_update, global_norm, tree_where, update
+from imgtrans_jax.optim.adam import (
+    Transformations,
+    clipped,
+    ema_update,
+    global_norm,
+    tree_where,
+    update,
+)
 from imgtrans_jax.types import Named, Params, Terms
 
 
@@ -32,80 +39,248 @@ class Keys(NamedTuple):
         return Keys(*(jax.random.fold_in(key, number) for key in self))
 
 
-def gan_step(
-    game: Game, state: TrainState, batch: Named, frozen: Any, key: jax.Array, parts: int = 1
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One update of both players on one batch, and its metrics.
+class Critics(NamedTuple):
+    """The critics on their way through a step: as they are now, the pools of what they were shown,
+    and the metrics of their last move, {} before it.
+    """
 
-    The generators run forward once. Their objective is differentiated with respect to the samples
-    and pulled back; the critics' objective with respect to the critics' parameters: while one
-    player moves the other is a constant, without a stop_gradient. With `game.fresh` the critics
-    move first, `game.critic_steps` times, each time on samples of its own (Goodfellow et al. 2014,
-    Algorithm 1). `key` is the run's root key; the step's own randomness is folded in here.
+    player: Player
+    pools: Any
+    metrics: Terms
+
+
+class Pass(NamedTuple):
+    """The generators' forward pass over a part of a batch: samples, the function that pulls a
+    gradient by these back to the parameters, and the batch statistics after it.
+    """
+
+    samples: Named
+    pull: Callable[[Named], tuple[Params]]
+    stats: Any
+
+
+class Gradient(NamedTuple):
+    """Of a player's objective by its parameters, and the objective's terms."""
+
+    params: Params
+    terms: Terms
+
+
+def gan_step(
+    game: Game,
+    tx: Transformations,
+    state: TrainState,
+    batch: Named,
+    frozen: Any,
+    key: jax.Array,
+    parts: int = 1,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One update of both players on one batch, in the order of `game.order`, and its metrics.
+
+    The generators' objective is differentiated with respect to the samples and pulled back; the
+    critics' objective with respect to the critics' parameters: while one player moves the other is
+    a constant, without a stop_gradient. `key` is the run's root key; the step's own randomness is
+    folded in here. `frozen`: weights that are never trained, for the objectives.
 
     With several `parts` the batch is computed in as many, one after the other, and gradients and
     terms are the means of theirs; each part is normalised by its own batch statistics and draws its
-    own random numbers. Critics that move first then need a pass of the generators of their own.
+    own random numbers.
 
     Metrics are () arrays: every loss term, and the global norms of gradients and updates; of
     several turns of the critics those of the last. If a term or a gradient's norm is not finite the
     state comes back unchanged but for `failed`, and so from every later step.
     """
     keys = Keys(*jax.random.split(jax.random.fold_in(key, state.step), 6))
+    critics = Critics(state.d, state.pool, {})
     *own, batch = _interleaved(batch, game.minibatches)
-    d, pools, d_metrics = state.d, state.pool, {}
-
-    def draw(part: Named, keys: Keys) -> Named:
-        return apply(game.generator, state.g.params, state.g.stats, part, keys.gen)[0]
-
-    turns = [(minibatch, keys.folded(turn)) for turn, minibatch in enumerate(own, 1)]
-    if game.critic_first and not game.fresh and parts > 1:
-        turns = [(batch, keys)]
-    for minibatch, own_keys in turns:
-        d, pools, d_metrics = _critics_turn(
-            game, state.step, d, pools, minibatch, draw, own_keys, parts
-        )
-    waiting = game.critic is not None and not turns
-
-    def turn(carry: tuple[Any, Player, Any], part: Named, keys: Keys):
-        g_stats, d, pools = carry
-        critics: Any = d_metrics
-
-        def objective(samples: Named):
-            logits = {}
-            if game.critic is not None:
-                # The statistics of this pass are dropped: the critic is a constant here.
-                logits, _ = apply(
-                    game.critic, d.params, d.stats, game.fakes(part, samples), keys.fool
+    match game.order:
+        case _ if game.critic is None:  # an ablation, or SRResNet: nobody to play against
+            g, stats = _generators_gradient(game, state, critics, batch, frozen, keys, parts)
+        case "algorithm_1":
+            # Every turn has a minibatch and samples of its own: what the critics see in one is
+            # independent of what made them what they are.
+            for turn, minibatch in enumerate(own, 1):
+                critics = _critics_turn(
+                    game, tx, state, critics, minibatch, keys.folded(turn), parts
                 )
-            terms = game.g_objective(part, samples, logits, frozen)
-            return total(terms), terms
+            g, stats = _generators_gradient(game, state, critics, batch, frozen, keys, parts)
+        case "critics_first":
+            # The samples that move the critics are then judged by them: one forward pass serves
+            # both. In parts it would have to be kept for all of them, and is made twice instead.
+            made = _pass(game, state, state.g.stats, batch, keys) if parts == 1 else None
+            critics = _critics_turn(game, tx, state, critics, batch, keys, parts, made)
+            g, stats = _generators_gradient(game, state, critics, batch, frozen, keys, parts, made)
+        case "critics_last":
+            # Each player answers the other as it was, so that one forward pass serves both, in
+            # parts too: the critics' gradients are summed beside the generators'.
+            g, stats, critics = _gradients_of_both(
+                game, tx, state, critics, batch, frozen, keys, parts
+            )
+    return _moved_if_finite(game, tx, state, critics, g, stats)
 
-        samples, pull, g_stats = jax.vjp(
-            lambda params: apply(game.generator, params, g_stats, part, keys.gen),
+
+# --------------------------------------------------------------------------------- the generators
+
+
+def _pass(game: Game, state: TrainState, stats: Any, batch: Named, keys: Keys) -> Pass:
+    return Pass(
+        *jax.vjp(
+            lambda params: apply(game.generator, params, stats, batch, keys.gen),
             state.g.params,
             has_aux=True,
         )
-        if waiting and game.critic_first:
-            d, pools, critics = _critics_turn(
-                game, state.step, d, pools, part, lambda *_: samples, keys
-            )
-        cotangent, terms = jax.grad(objective, has_aux=True)(samples)
-        grads = pull(cotangent)[0]
-        if waiting and not game.critic_first:
-            (d, pools), critics = _critics_gradient(game, d, pools, part, samples, keys)
-        return (g_stats, d, pools), (grads, terms, critics)
-
-    (g_stats, d, pools), (grads, terms, critics) = _over_parts(
-        turn, (state.g.stats, d, pools), batch, keys, parts
-    )
-    d, d_metrics = (
-        _moved_critics(game, state.step, d, *critics)
-        if waiting and not game.critic_first
-        else (d, critics)
     )
 
-    metrics = join(terms, {"norm/g_grad": global_norm(grads)}, d_metrics)
+
+def _answer(game: Game, made: Pass, d: Player, batch: Named, frozen: Any, keys: Keys) -> Gradient:
+    """The generators' gradient against the critics `d`."""
+
+    def objective(samples: Named):
+        logits = {}
+        if game.critic is not None:
+            # The statistics of this pass are dropped: the critic is a constant here.
+            logits, _ = apply(game.critic, d.params, d.stats, game.fakes(batch, samples), keys.fool)
+        terms = game.g_objective(batch, samples, logits, frozen)
+        return total(terms), terms
+
+    cotangent, terms = jax.grad(objective, has_aux=True)(made.samples)
+    return Gradient(made.pull(cotangent)[0], terms)
+
+
+def _generators_gradient(
+    game: Game,
+    state: TrainState,
+    critics: Critics,
+    batch: Named,
+    frozen: Any,
+    keys: Keys,
+    parts: int,
+    made: Pass | None = None,
+) -> tuple[Gradient, Any]:
+    """The generators' gradient and their batch statistics after it; `made`: the forward pass over
+    the whole batch, if there was one.
+    """
+
+    def turn(carry: tuple[Any, Player], part: Named, keys: Keys):
+        stats, d = carry
+        forward = made or _pass(game, state, stats, part, keys)
+        return (forward.stats, d), _answer(game, forward, d, part, frozen, keys)
+
+    # The critics are carried though they stay as they are: so their own turn is over, and its
+    # memory free, before the first part begins.
+    carry = state.g.stats, critics.player
+    (stats, _), gradient = _over_parts(turn, carry, batch, keys, parts)
+    return gradient, stats
+
+
+# ------------------------------------------------------------------------------------- the critics
+
+
+def _critics_turn(
+    game: Game,
+    tx: Transformations,
+    state: TrainState,
+    critics: Critics,
+    batch: Named,
+    keys: Keys,
+    parts: int,
+    made: Pass | None = None,
+) -> Critics:
+    """The critics after a turn of their own, on samples that are drawn for it, or on those that are
+    `made`.
+    """
+
+    def turn(carry: tuple[Player, Any], part: Named, keys: Keys):
+        samples = (
+            made.samples
+            if made
+            else apply(game.generator, state.g.params, state.g.stats, part, keys.gen)[0]
+        )
+        return _critics_gradient(game, *carry, part, samples, keys)
+
+    (d, pools), gradient = _over_parts(turn, (critics.player, critics.pools), batch, keys, parts)
+    return _moved_critics(game, tx, state, Critics(d, pools, {}), gradient)
+
+
+def _critics_gradient(
+    game: Game, d: Player, pools: Any, batch: Named, samples: Named, keys: Keys
+) -> tuple[tuple[Player, Any], Gradient]:
+    """The critics with the batch's statistics, the pools with its samples, and the critics'
+    gradient.
+    """
+    critic = game.critic
+    assert critic is not None
+    shown, pools = _through_the_pools(pools, keys.pool, game.fakes(batch, samples))
+
+    def objective(params: Params):
+        real, stats = apply(critic, params, d.stats, game.reals(batch), keys.real)
+        fake, stats = apply(critic, params, stats, shown, keys.fake)
+        terms = game.d_objective(real, fake)
+        if game.penalty is not None:
+
+            def judge(views: Named):
+                return apply(critic, params, d.stats, views, keys.real)[0]
+
+            terms = join(terms, game.penalty(judge, game.reals(batch), shown, keys.penalty))
+        return total(terms), (terms, stats)
+
+    grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
+    return (d.replace(stats=stats), pools), Gradient(grads, terms)
+
+
+def _moved_critics(
+    game: Game, tx: Transformations, state: TrainState, critics: Critics, gradient: Gradient
+) -> Critics:
+    d, d_tx = critics.player, clipped(tx.d, game.critic_clip)
+    moved, update_norm = _move(d, gradient.params, d.stats, d_tx, state.step)
+    norms = {"norm/d_grad": global_norm(gradient.params), "norm/d_update": update_norm}
+    return Critics(moved, critics.pools, join(gradient.terms, norms))
+
+
+def _gradients_of_both(
+    game: Game,
+    tx: Transformations,
+    state: TrainState,
+    critics: Critics,
+    batch: Named,
+    frozen: Any,
+    keys: Keys,
+    parts: int,
+) -> tuple[Gradient, Any, Critics]:
+    """The generators' gradient against the critics as they were, their statistics, and the critics,
+    moved on the same samples.
+    """
+
+    def turn(carry: tuple[Any, Player, Any], part: Named, keys: Keys):
+        stats, d, pools = carry
+        made = _pass(game, state, stats, part, keys)
+        of_generators = _answer(game, made, d, part, frozen, keys)
+        (d, pools), of_critics = _critics_gradient(game, d, pools, part, made.samples, keys)
+        return (made.stats, d, pools), (of_generators, of_critics)
+
+    carry = state.g.stats, critics.player, critics.pools
+    (stats, d, pools), (of_generators, of_critics) = _over_parts(turn, carry, batch, keys, parts)
+    moved = _moved_critics(game, tx, state, Critics(d, pools, {}), of_critics)
+    return of_generators, stats, moved
+
+
+# ------------------------------------------------------------------------------------- both players
+
+
+def _moved_if_finite(
+    game: Game,
+    tx: Transformations,
+    state: TrainState,
+    critics: Critics,
+    g_gradient: Gradient,
+    g_stats: Any,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """The next state and the step's metrics; the state as it was, but for `failed`, if a metric is
+    not finite or ever was.
+    """
+    metrics = join(
+        g_gradient.terms, {"norm/g_grad": global_norm(g_gradient.params)}, critics.metrics
+    )
     # The barrier: without it XLA would compute this again in each of the hundreds of choices
     # between new and old.
     finite = lax.optimization_barrier(
@@ -115,8 +290,10 @@ def gan_step(
     failed = jnp.where(finite | (state.failed >= 0), state.failed, state.step)
     # The critics, which are small, have moved and are taken back; a generator's large state is
     # written once.
-    d, pools = tree_where(sound, (d, pools), (state.d, state.pool))
-    g, metrics["norm/g_update"] = _move(state.g, grads, g_stats, game.g_tx, state.step, sound)
+    d, pools = tree_where(sound, (critics.player, critics.pools), (state.d, state.pool))
+    g, metrics["norm/g_update"] = _move(
+        state.g, g_gradient.params, g_stats, tx.g, state.step, sound
+    )
     # Smoothed parameters need statistics as smooth: the running ones are those of the last ten
     # steps. The decay grows to its value, so that a short training is not an average with the
     # initial networks.
@@ -130,6 +307,9 @@ def gan_step(
         pool=pools,
         ema=tree_where(sound, ema, state.ema),
     ), metrics
+
+
+# ------------------------------------------------------------------------------------- small things
 
 
 def _interleaved(batch: Named, count: int) -> list[Named]:
@@ -170,63 +350,6 @@ def _over_parts(
         one, (carry, zeros), (jnp.arange(count), parts), unroll=count if unrolled else 1
     )
     return carry, jax.tree.map(lambda x: x / count, sums)
-
-
-def _critics_turn(
-    game: Game,
-    step: jax.Array,
-    d: Player,
-    pools: Any,
-    batch: Named,
-    draw: Callable[[Named, Keys], Named],
-    keys: Keys,
-    parts: int = 1,
-) -> tuple[Player, Any, Terms]:
-    """The critics' update on the samples that are drawn for each part, the pools after it, and its
-    metrics.
-    """
-    if game.critic is None:
-        return d, pools, {}
-
-    def turn(carry: tuple[Player, Any], part: Named, keys: Keys):
-        return _critics_gradient(game, *carry, part, draw(part, keys), keys)
-
-    (d, pools), found = _over_parts(turn, (d, pools), batch, keys, parts)
-    d, metrics = _moved_critics(game, step, d, *found)
-    return d, pools, metrics
-
-
-def _critics_gradient(
-    game: Game, d: Player, pools: Any, batch: Named, samples: Named, keys: Keys
-) -> tuple[tuple[Player, Any], tuple[Params, Terms]]:
-    """The critics with the batch's statistics and the pools with its samples; the critics' gradient
-    and terms.
-    """
-    critic = game.critic
-    assert critic is not None
-    shown, pools = _through_the_pools(pools, keys.pool, game.fakes(batch, samples))
-
-    def objective(params: Params):
-        real, stats = apply(critic, params, d.stats, game.reals(batch), keys.real)
-        fake, stats = apply(critic, params, stats, shown, keys.fake)
-        terms = game.d_objective(real, fake)
-        if game.penalty is not None:
-
-            def judge(views: Named):
-                return apply(critic, params, d.stats, views, keys.real)[0]
-
-            terms = join(terms, game.penalty(judge, game.reals(batch), shown, keys.penalty))
-        return total(terms), (terms, stats)
-
-    grads, (terms, stats) = jax.grad(objective, has_aux=True)(d.params)
-    return (d.replace(stats=stats), pools), (grads, terms)
-
-
-def _moved_critics(
-    game: Game, step: jax.Array, d: Player, grads: Params, terms: Terms
-) -> tuple[Player, Terms]:
-    moved, update_norm = _move(d, grads, d.stats, game.d_tx, step)
-    return moved, join(terms, {"norm/d_grad": global_norm(grads), "norm/d_update": update_norm})
 
 
 def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):

@@ -127,7 +127,9 @@ def _from_tests(
             inputs = batch[given]
             columns.append(Column("input", _shown(inputs), {}))
             if len(opened.streams) == 1 and wanted in batch:
-                columns.append(Column("truth", _shown(data.shown(inputs, batch[wanted])), {}))
+                columns.append(
+                    Column("truth", _shown(data.decode_output(inputs, batch[wanted])), {})
+                )
         translation = compiled(loaded, direction)
         taken = loaded.batch.get(given, [inputs.shape[-1]])[-1]
         if taken != inputs.shape[-1]:
@@ -137,7 +139,7 @@ def _from_tests(
             )
         made = [translation.padded(one[None]) for one in inputs]
         pictures = [
-            data.shown(x[None], y) if x.shape[0] == y.shape[1] else y
+            data.decode_output(x[None], y) if x.shape[0] == y.shape[1] else y
             for x, y in zip(inputs, made, strict=True)
         ]
         columns.append(_column(run, name, _shown(np.concatenate(pictures)), loaded.step, direction))

@@ -289,14 +289,16 @@ class GeneratorEvaluator:
             inputs = batch[given]
             outputs = translate.padded(inputs)
             fakes = images.to_uint8(
-                data.shown(inputs, outputs) if outputs.shape[1] == inputs.shape[1] else outputs
+                data.decode_output(inputs, outputs)
+                if outputs.shape[1] == inputs.shape[1]
+                else outputs
             )
             ledger.set("fakes", fakes)
             if self.judge.cycles and back is not None:
                 ledger.cycle(inputs, back.padded(outputs))
             if paired:
                 real = (
-                    data.shown(inputs, batch[wanted])
+                    data.decode_output(inputs, batch[wanted])
                     if batch[wanted].shape[1] == inputs.shape[1]
                     else batch[wanted]
                 )
@@ -370,11 +372,7 @@ def described(experiment: Experiment, opened: OpenedDataset) -> dict[str, Any]:
         "batch": experiment.batch_size,
         "seed": experiment.seed,
     }
-    return found | {
-        name: getattr(recipe, name)
-        for name in ("identity", "cycle", "test_mode", "ema")
-        if hasattr(recipe, name)
-    }
+    return recipe.settings | found
 
 
 # ------------------------------------------------------------------------------------------ folders

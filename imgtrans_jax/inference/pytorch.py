@@ -95,10 +95,10 @@ def networks_of(generator: Generator) -> dict[str, Network]:
     """
     recipe, critics = generator.experiment.recipe, generator.critics or Networks({}, {})
     theirs, found = {ours: name for name, ours in OURS.items()}, {}
-    for module, params, stats in (
-        (recipe.generator, generator.params, generator.stats),
-        (getattr(recipe, "critic", recipe.generator), critics.params, critics.stats),
-    ):
+    players = [(recipe.generator, generator.params, generator.stats)]
+    if recipe.critic is not None:
+        players.append((recipe.critic, critics.params, critics.stats))
+    for module, params, stats in players:
         found |= {
             theirs[name]: Network(module, params[name], stats.get(name, {}))
             for name in params

@@ -61,7 +61,7 @@ def sampled(
     if label is not None and not 0 <= label < classes:
         raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
     recipe = loaded.experiment.recipe
-    if label is not None and not getattr(recipe, "conditional", False):
+    if label is not None and not recipe.knows_classes:
         raise UserError(
             "This run was trained without its classes (config.recipe.conditional); leave --label "
             "out."

@@ -169,7 +169,7 @@ class _Work:
         self.bar.update()
 
     def _read(self, path: Path, target: Path) -> _Picture:
-        picture = self.data.read(path)
+        picture = images.read_picture(path, self.data.input_channels)
         height, width = picture.shape[:2]
         self._advise(path, min(height, width))
         scale = self.size / min(height, width) if self.size else 1.0
@@ -178,9 +178,11 @@ class _Work:
             images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
         )
         multiple = self.translation.multiple
-        padded = images.pad_to_multiple(self.data.given(seen)[None], multiple, max(multiple, 16))
-        # Where the network itself takes transparency in, as Holes does, the result has what it made
-        # of it.
+        padded = images.pad_to_multiple(
+            self.data.encode_input(seen)[None], multiple, max(multiple, 16)
+        )
+        # Where the network itself takes transparency in, as Inpaint does, the result has what it
+        # made of it.
         kept = (
             self.alpha == "keep"
             and picture.shape[2] != 4
@@ -238,7 +240,7 @@ class _Work:
         """
         enlarged = result.shape[1] // picture.padded.shape[1]
         if enlarged == 1:
-            result = self.data.shown(picture.padded, result)
+            result = self.data.decode_output(picture.padded, result)
         result = result[0, : enlarged * picture.seen[0], : enlarged * picture.seen[1]]
         height, width = enlarged * picture.size[0], enlarged * picture.size[1]
         suffix = picture.target.suffix.lower()

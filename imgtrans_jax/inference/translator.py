@@ -12,8 +12,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.datasets import SelfPaired
 from imgtrans_jax.inference.generator import Generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork, largest_map
@@ -54,11 +54,14 @@ class Translation:
         if direction not in recipe.directions:
             raise UserError("This generator knows one direction; leave --direction out.")
         if test_mode is not None:
-            if not hasattr(recipe, "test_mode"):
+            if recipe.test_mode is None:
                 raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
             recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
         self.experiment, self.direction = loaded.experiment, direction
-        self.multiple: int = getattr(recipe.generator, "multiple", 4)
+        network = recipe.generator
+        # one of the user's own that names no base: as most are
+        known = network if isinstance(network, models.Generator) else models.Generator()
+        self.multiple, self.channels = known.multiple, known.channels
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         self.function = lambda weights, x: recipe.translate(
             weights["params"], weights["stats"], x, direction
@@ -73,12 +76,12 @@ class Translation:
     def __call__(self, x: np.ndarray) -> jax.Array:
         return self.whole(self.weights, x)
 
-    def padded(self, x: np.ndarray) -> np.ndarray:
+    def padded(self, x: np.ndarray, tile: int | None = None) -> np.ndarray:
         """The same for any height and width: mirrored outwards to what the network takes, and cut
-        back; in tiles if the memory does not take it whole.
+        back; in tiles of `tile` pixels, or if the memory does not take it whole.
         """
         wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
-        tile = self.tile_for(*wide.shape[1:])
+        tile = tile or self.tile_for(*wide.shape[1:])
         result = (
             np.asarray(self(wide))
             if not tile
@@ -87,15 +90,33 @@ class Translation:
         enlarged = result.shape[1] // wide.shape[1]
         return result[:, : enlarged * x.shape[1], : enlarged * x.shape[2]]
 
+    def of_pixels(
+        self, pictures: np.ndarray, size: int | None = None, tile: int | None = None
+    ) -> np.ndarray:
+        """Pictures (N, H, W, C), uint8 or float32 in [0, 1], of any size -> their translations, of
+        the same type and size, times the network's factor.
+
+        size: what the network sees has its shorter side at so many pixels. tile: works in tiles of
+        so many pixels. Raises UserError if the memory does not take it.
+        """
+        height, width = pictures.shape[1:3]
+        scale = size / min(height, width) if size else 1.0
+        seen = max(1, round(height * scale)), max(1, round(width * scale))
+        data = self.experiment.data
+        resized = [images.to_signed(images.resize(picture, *seen)) for picture in pictures]
+        inputs = np.stack([data.encode_input(picture) for picture in resized])
+        made = self.padded(inputs, tile)
+        factor = made.shape[1] // seen[0]
+        if factor == 1:
+            made = data.decode_output(inputs, made)
+        deep = pictures.dtype != np.uint8
+        made = [(one + 1) / 2 if deep else images.to_uint8(one) for one in made]
+        return np.stack([images.resize(one, factor * height, factor * width) for one in made])
+
     @property
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""
-        derived = isinstance(self.experiment.data, SelfPaired)
-        return not derived and getattr(self.experiment.recipe.generator, "channels", 3) not in (
-            1,
-            3,
-            4,
-        )
+        return not self.experiment.data.shows_pictures and self.channels not in (1, 3, 4)
 
     def own_size(self) -> int | None:
         """The one size that a U-Net knows which reduces its training pictures to one pixel, which

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from imgtrans_jax.io.color import srgb_encoded
 from imgtrans_jax.io.profiles import NO_GREY_CURVE, grey_curve, icc_profile, say_profile_left_out
@@ -25,8 +25,8 @@ class _Numbers:
     inverted: bool = False
 
 
-def number_format(image: ImageFile.ImageFile) -> _Numbers:
-    """Of a picture that is not decoded yet."""
+def number_format(image: Image.Image) -> _Numbers:
+    """Of a picture that is not decoded yet, or is no file's."""
     tags: Any = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     bits = next(iter(tags.get(_BITS, ())), 16)
     inverted = tags.get(_PHOTOMETRIC) == 0
@@ -36,7 +36,8 @@ def number_format(image: ImageFile.ImageFile) -> _Numbers:
         return _Numbers(32, 1, inverted)
     if image.mode[0] == "I":
         return _Numbers(bits, 2**bits - 1 if bits <= 16 else None, inverted)
-    return _Numbers(16 if any(";16" in str(tile[3]) for tile in image.tile) else 8)
+    tiles = getattr(image, "tile", ())  # of a file alone
+    return _Numbers(16 if any(";16" in str(tile[3]) for tile in tiles) else 8)
 
 
 _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF

@@ -237,22 +237,38 @@ def _read(path: Path, channels: int, reduced: bool = False) -> tuple[np.ndarray,
             "arrays."
         )
     with _opened(path) as image:
-        width, height = image.size
-        numbers = number_format(image)
-        if reduced and image.format in ("JPEG", "MPO"):
-            image.draft(None, (1, 1))
-        upright, sideways = turned_upright(image)
-        if numbers.white is None:
-            raise unknown_range(
-                f"{path} holds whole numbers of {numbers.bits} bits", np.asarray(upright)
-            )
-        if image.mode[0] in "IF":
-            pixels = checked_array(deep_to_float(upright, numbers, path), channels, path)
-        else:
-            if numbers.bits == 16:
-                check_upper_bits(upright, path)
-            pixels = _with_channels(in_srgb(upright, path), channels)
+        return _decoded(image, channels, path, reduced)
+
+
+def _decoded(
+    image: Image.Image, channels: int, path: Path, reduced: bool = False
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels of an open picture, upright and in sRGB, and its height and width."""
+    width, height = image.size
+    numbers = number_format(image)
+    if reduced and image.format in ("JPEG", "MPO"):
+        image.draft(None, (1, 1))
+    upright, sideways = turned_upright(image)
+    if numbers.white is None:
+        what = f"{path} holds whole numbers of {numbers.bits} bits"
+        raise unknown_range(what, np.asarray(upright))
+    if image.mode[0] in "IF":
+        pixels = checked_array(deep_to_float(upright, numbers, path), channels, path)
+    else:
+        if numbers.bits == 16:
+            check_upper_bits(upright, path)
+        pixels = _with_channels(in_srgb(upright, path), channels)
     return pixels, (width, height) if sideways else (height, width)
+
+
+def from_pillow(image: Image.Image, channels: int = 3) -> np.ndarray:
+    """A Pillow image by the rules of `read_picture`: upright, in sRGB, (H, W, channels) uint8, or
+    float32 in [0, 1] of more than 8 bits. Raises UserError as it does.
+    """
+    name = getattr(image, "filename", "") or "The image"
+    if channels not in (1, 3, 4):
+        raise UserError(f"{name} has no {channels} channels; those come as arrays.")
+    return _decoded(image, channels, Path(str(name)))[0]
 
 
 def decode_picture(content: bytes, name: str) -> np.ndarray:

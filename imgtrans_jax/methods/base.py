@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game
@@ -25,6 +25,10 @@ class Recipe(Protocol):
     generator: what `translate` or `generate` applies. notes: what the method's terms mean, for the
     page. directions: those that `translate` knows. extra: objectives of the user's own, (batch,
     samples, logits, frozen) -> {name: weighted () array}.
+
+    Fields of those methods that have such: critic: the module of its critics; gan: their GanLoss;
+    halve_critic: whether that is halved; test_mode: `paper` or `eval`, how the trained generator is
+    used.
     """
 
     notes: ClassVar[str] = "All terms carry their weights."
@@ -32,11 +36,28 @@ class Recipe(Protocol):
     directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
 
     generator: nn.Module
+    critic: Any = None  # Any: or a method could not say that it always has one
+    gan: Any = None
+    halve_critic: bool = False
+    test_mode: Any = None
     extra: tuple[Objective, ...]
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+    @property
+    def knows_classes(self) -> bool:
+        """Whether `generate` makes pictures of a class that it is told."""
+        return False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its numbers and modes by name, such as the weights of its terms: what a score of its
+        results is to be read with.
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if _is_plain(value)}
+
+    def game(self) -> Game:
         """The game of these hyper-parameters. Raises ValueError for values that make none."""
         ...
 
@@ -74,3 +95,10 @@ class Recipe(Protocol):
         raise UserError(
             f"A {type(self).__name__} run changes pictures: use --input instead of --count."
         )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a number, a text, or a tuple of such that is not empty."""
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str))

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
@@ -114,12 +113,8 @@ class CycleGAN(Recipe):
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
-        """The game of these hyper-parameters, with one optimiser for both generators and one for
-        both critics.
-
-        Raises ValueError for a negative weight.
-        """
+    def game(self) -> Game:
+        """Raises ValueError for a negative weight."""
         if min(*_pair(self.adversarial), *_pair(self.cycle), *_pair(self.identity)) < 0:
             raise ValueError("The weights adversarial, cycle and identity must not be negative.")
         cycle_a, cycle_b = _pair(self.cycle)
@@ -138,8 +133,6 @@ class CycleGAN(Recipe):
             reals=_reals,
             g_objective=plus(self._fool, self._cycle, self._identity, *self.extra),
             d_objective=self._judge,
-            g_tx=g_tx,
-            d_tx=d_tx,
             pool_size=self.pool_size,
             pool_groups=self.pool_groups,
             ema=self.ema,

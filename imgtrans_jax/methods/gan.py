@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
@@ -19,7 +18,6 @@ from imgtrans_jax.losses.adversarial import GanLoss, gradient_penalty, vanilla, 
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
-from imgtrans_jax.optim.adam import clipped
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
 _SIDE = 8  # rows and columns of the sheets
@@ -92,7 +90,7 @@ class GAN(Recipe):
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+    def game(self) -> Game:
         """Raises ValueError for numbers that make no game."""
         if self.critic_steps < 1 or self.latent < 1 or min(self.penalty, self.clip) < 0:
             raise ValueError(
@@ -110,13 +108,16 @@ class GAN(Recipe):
             reals=lambda batch: self._views(batch["x"], batch),
             g_objective=plus(self._fool, *self.extra),
             d_objective=self._judge,
-            g_tx=g_tx,
-            d_tx=clipped(d_tx, self.clip) if self.clip else d_tx,
-            fresh=True,
+            order="algorithm_1",
             critic_steps=self.critic_steps,
+            critic_clip=self.clip,
             penalty=self._penalise if self.penalty else None,
             ema=self.ema,
         )
+
+    @property
+    def knows_classes(self) -> bool:
+        return self.conditional
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """A grid of random samples, one with the classes as columns, and the way between pairs of

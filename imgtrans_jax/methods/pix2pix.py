@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
@@ -66,7 +65,7 @@ class Pix2Pix(Recipe):
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+    def game(self) -> Game:
         """Raises ValueError for a negative weight, or if none is left."""
         if min(self.adversarial, self.pixel) < 0 or max(self.adversarial, self.pixel) == 0:
             raise ValueError(
@@ -79,9 +78,7 @@ class Pix2Pix(Recipe):
             reals=lambda batch: self._view(batch, batch["b"]),
             g_objective=plus(self._fool, self._near, *self.extra),
             d_objective=self._judge,
-            g_tx=g_tx,
-            d_tx=d_tx,
-            critic_first=True,
+            order="critics_first",
             ema=self.ema,
         )
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
@@ -59,7 +58,7 @@ class SimGAN(Recipe):
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+    def game(self) -> Game:
         """Raises ValueError for a negative weight, or for no adversarial loss."""
         if self.similarity < 0 or self.adversarial <= 0:
             raise ValueError("The weight adversarial must be above 0, and similarity not negative.")
@@ -70,8 +69,6 @@ class SimGAN(Recipe):
             reals=lambda batch: {"d": batch["b"]},
             g_objective=plus(self._fool, self._alike, *self.extra),
             d_objective=self._judge,
-            g_tx=g_tx,
-            d_tx=d_tx,
             pool_size=self.pool_size,
             pool_groups=self.pool_groups,
             ema=self.ema,

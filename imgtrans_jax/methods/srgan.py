@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
@@ -56,7 +55,7 @@ class SRGAN(Recipe):
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
-    def game(self, g_tx: optax.GradientTransformation, d_tx: optax.GradientTransformation) -> Game:
+    def game(self) -> Game:
         """Raises ValueError for a negative weight, or if none is left."""
         weights = (self.pixel, self.content, self.adversarial)
         if min(weights) < 0 or max(weights) == 0:
@@ -73,9 +72,7 @@ class SRGAN(Recipe):
                 "d_real": self.gan.real(real["d"]),
                 "d_fake": self.gan.fake(fake["d"]),
             },
-            g_tx=g_tx,
-            d_tx=d_tx,
-            critic_first=True,
+            order="critics_first",
             ema=self.ema,
         )
 

@@ -29,7 +29,11 @@ Network = TypeVar("Network", bound=nn.Module)
 class Generator(nn.Module):
     """The base of networks from images to images, (images, train) -> images. Those that name it are
     a choice wherever a config has one of them.
+
+    channels: of the images that it makes.
     """
+
+    channels = 3  # no field of its own: those of the networks come in their order
 
     @property
     def multiple(self) -> int:

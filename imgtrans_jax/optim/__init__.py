@@ -1,6 +1,6 @@
 """Learning-rate schedules, optimisers, the smoothed parameters, and the optimisers of pixels."""
 
-from imgtrans_jax.optim.adam import Adam
+from imgtrans_jax.optim.adam import Adam, Optax, Optimizer, RMSProp
 from imgtrans_jax.optim.pixels import (
     LBFGS,
     GradientDescent,
@@ -19,5 +19,6 @@ from imgtrans_jax.optim.schedules import (
 
 __all__ = [
     "LBFGS", "Adam", "Constant", "Cosine", "Exponential", "GradientDescent", "LinearDecay",
-    "PixelAdam", "PixelOptimizer", "Schedule", "SmoothedDescent", "StepDecay",
+    "Optax", "Optimizer", "PixelAdam", "PixelOptimizer", "RMSProp", "Schedule", "SmoothedDescent",
+    "StepDecay",
 ]  # fmt: skip

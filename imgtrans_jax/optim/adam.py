@@ -4,25 +4,33 @@ in optim/ alone."""
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import functools
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from imgtrans_jax.optim.schedules import LinearDecay, Schedule
+from imgtrans_jax.optim.schedules import Constant, LinearDecay, Schedule
 from imgtrans_jax.types import Params
 
+# -------------------------------------------------------------------------------------- optimizers
 
-@dataclasses.dataclass(frozen=True)
-class Adam:
-    """Kingma and Ba 2015, with the momentum of 0.5 that GANs like (Radford et al. 2016)."""
 
-    schedule: Schedule = LinearDecay()
-    b1: float = 0.5
-    b2: float = 0.999
+@runtime_checkable
+class Optimizer(Protocol):
+    """How the networks of one player move in training: a rule and its learning rate. Frozen
+    dataclasses that name this class as their base have all but `transformation`.
+    """
+
+    schedule: Schedule
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def by_steps(self) -> bool:
@@ -44,13 +52,40 @@ class Adam:
         part = (step % steps_per_epoch) / jnp.float32(steps_per_epoch)
         return self.schedule.at(step // steps_per_epoch, part)
 
+    def transformation(
+        self, steps_per_epoch: int, ahead: int = 0
+    ) -> optax.GradientTransformationExtraArgs:
+        """Gradients to updates, for `update` below.
+
+        The rate is that of the `step` that its update is given: the same for all moves of a critic
+        within one. Without it its own updates are counted. ahead: as for `rate`.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam(Optimizer):
+    """Kingma and Ba 2015, with the momentum of 0.5 that GANs like (Radford et al. 2016).
+
+    weight_decay: beside the gradient, as in AdamW (Loshchilov and Hutter 2019, Algorithm 2): each
+    step takes rate * weight_decay of every parameter from it. clip_norm: gradients whose global L2
+    norm is larger are scaled down to it (Pascanu et al. 2013, Algorithm 1). 0: none of either.
+    """
+
+    schedule: Schedule = LinearDecay()
+    b1: float = 0.5
+    b2: float = 0.999
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.weight_decay, self.clip_norm) < 0:
+            raise ValueError("weight_decay and clip_norm must not be negative; 0 is none.")
+
     def transformation(self, steps_per_epoch: int, ahead: int = 0) -> SkippableTransformation:
         """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in
         float32 makes the first updates wrong in the fifth digit; PyTorch's and these are right in
         the seventh.
-
-        The rate is that of the `step` that its update is given: the same for all moves of a critic
-        within one. Without it its own updates are counted. ahead: as for `rate`.
         """
 
         def init(params: Params) -> optax.OptState:
@@ -68,6 +103,8 @@ class Adam:
             **_: Any,
         ) -> tuple[Params, optax.OptState]:
             adam, schedule = state
+            if self.clip_norm:
+                updates = _shortened(updates, self.clip_norm)
             count = optax.safe_increment(adam.count)
             mu = jax.tree.map(lambda g, m: self.b1 * m + (1 - self.b1) * g, updates, adam.mu)
             nu = jax.tree.map(lambda g, v: self.b2 * v + (1 - self.b2) * g * g, updates, adam.nu)
@@ -80,6 +117,9 @@ class Adam:
             now = schedule.count if step is None else step
             rate, root = -self.rate(now, steps_per_epoch, ahead) / first, jnp.sqrt(second)
             updates = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mu, nu)
+            if self.weight_decay:
+                shrink = self.weight_decay * self.rate(now, steps_per_epoch, ahead)
+                updates = jax.tree.map(lambda u, p: u - shrink * p, updates, params)
             counts = tree_where(
                 sound, (count, optax.safe_increment(schedule.count)), (adam.count, schedule.count)
             )
@@ -89,6 +129,152 @@ class Adam:
             )
 
         return SkippableTransformation(init, update)
+
+
+@dataclasses.dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """Gradients by the root of their mean square (Tieleman and Hinton 2012), at the rate of WGAN
+    (Arjovsky et al. 2017, Algorithm 1).
+
+    decay: of the mean; 0.99 is PyTorch's, with which the authors of WGAN trained. clip_norm: as for
+    Adam.
+    """
+
+    schedule: Schedule = Constant(5e-5)
+    decay: float = 0.99
+    clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.clip_norm < 0:
+            raise ValueError("clip_norm must not be negative; 0 is none.")
+
+    def transformation(
+        self, steps_per_epoch: int, ahead: int = 0
+    ) -> optax.GradientTransformationExtraArgs:
+        def made(rate: jax.Array) -> optax.GradientTransformation:
+            scaled = optax.rmsprop(rate, self.decay, eps=1e-8, eps_in_sqrt=False)
+            clip = optax.stateless(lambda grads, _: _shortened(grads, self.clip_norm))
+            return optax.chain(clip, scaled) if self.clip_norm else scaled
+
+        return _by_rate(
+            made, functools.partial(self.rate, steps_per_epoch=steps_per_epoch, ahead=ahead)
+        )
+
+
+Option: TypeAlias = float | bool | str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Optax(Optimizer):
+    """Any other optimizer: one of optax by its name, such as `lion`, or what a function of one's
+    own makes (learning_rate, **options) -> optax.GradientTransformation, for example a chain.
+
+    factory: the name, or the function. options: its other arguments, as pairs (name, value).
+
+    A stored run names it as it is written here: of a name only optax's own functions are called,
+    and a function of one's own is code, which is not run unasked.
+    """
+
+    factory: str | Callable[..., optax.GradientTransformation] = "sgd"
+    schedule: Schedule = LinearDecay()
+    options: tuple[tuple[str, Option], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a name that optax does not have, and for a factory that does not
+        take these options or makes what no training step can use.
+        """
+        name = getattr(self.factory, "__name__", "")
+        if not isinstance(self.factory, str) and optax_factories().get(name) is self.factory:
+            object.__setattr__(self, "factory", name)  # optax.lion is stored as "lion"
+        if isinstance(self.factory, str) and self.factory not in optax_factories():
+            near = difflib.get_close_matches(self.factory, optax_factories(), 3, 0.5)
+            raise ValueError(
+                f"optax has no optimizer '{self.factory}'; "
+                + (f"did you mean {' or '.join(near)}?" if near else "see its documentation.")
+            )
+        try:
+            # shapes alone: a config is made before the devices are asked for
+            params = {"w": jax.ShapeDtypeStruct((2, 2), jnp.float32)}
+            leaves = jax.tree.leaves(jax.eval_shape(self._tried, params))
+        # whatever a function of others can raise for arguments that it does not take
+        except Exception as error:
+            raise ValueError(
+                f"{self.factory} makes no optimizer of the options {dict(self.options)} here: "
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from None
+        if any(jnp.issubdtype(leaf.dtype, jax.dtypes.extended) for leaf in leaves):
+            raise ValueError(f"The state of {self.factory} has random keys, which cannot be saved.")
+
+    def transformation(
+        self, steps_per_epoch: int, ahead: int = 0
+    ) -> optax.GradientTransformationExtraArgs:
+        return _by_rate(
+            self._made, functools.partial(self.rate, steps_per_epoch=steps_per_epoch, ahead=ahead)
+        )
+
+    def _made(self, rate: jax.Array) -> optax.GradientTransformation:
+        known = optax_factories()
+        factory = known[self.factory] if isinstance(self.factory, str) else self.factory
+        return factory(learning_rate=rate, **dict(self.options))
+
+    def _tried(self, params: Params) -> Any:
+        tx = self.transformation(1)
+        return tx.update(params, tx.init(params), params, step=0)[1]
+
+
+@functools.cache
+def optax_factories() -> dict[str, Callable[..., optax.GradientTransformation]]:
+    """The functions of optax that make a whole optimizer of a learning rate, by name."""
+    found = {name: getattr(optax, name) for name in dir(optax) if not name.startswith("_")}
+    whole = optax.GradientTransformationExtraArgs
+    return {
+        name: function
+        for name, function in found.items()
+        if inspect.isfunction(function)
+        and "learning_rate" in inspect.signature(function).parameters
+        and inspect.signature(function).return_annotation in (whole, whole.__name__)
+    }
+
+
+def _by_rate(
+    made: Callable[[jax.Array], optax.GradientTransformation],
+    rate_at: Callable[[jax.typing.ArrayLike], jax.Array],
+) -> optax.GradientTransformationExtraArgs:
+    """What `made` makes of a rate, made anew for each update with the rate of its step: whatever
+    its rule does with a rate, it does with the right one, and its state does not hold it.
+    """
+
+    def init(params: Params) -> optax.OptState:
+        count = jnp.zeros((), jnp.int32)
+        return made(rate_at(0)).init(params), optax.ScaleByScheduleState(count)
+
+    def update(
+        updates: Params,
+        state: Any,
+        params: Params | None = None,
+        *,
+        step: jax.typing.ArrayLike | None = None,
+        **_: Any,
+    ) -> tuple[Params, optax.OptState]:
+        inner, schedule = state
+        tx = made(rate_at(schedule.count if step is None else step))
+        updates, inner = tx.update(updates, inner, params)
+        return updates, (inner, optax.ScaleByScheduleState(optax.safe_increment(schedule.count)))
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _shortened(grads: Params, limit: float) -> Params:
+    """Gradients whose global norm is at most `limit`."""
+    scale = jnp.minimum(1.0, limit / jnp.maximum(global_norm(grads), jnp.finfo(jnp.float32).tiny))
+    return jax.tree.map(lambda g: scale * g, grads)
+
+
+class Transformations(NamedTuple):
+    """What moves the generators, and what moves the critics."""
+
+    g: optax.GradientTransformation
+    d: optax.GradientTransformation
 
 
 class SkippableTransformation(optax.GradientTransformationExtraArgs):
@@ -134,8 +320,10 @@ def global_norm(tree: Params) -> jax.Array:
 
 def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
     """`tx`, after which every parameter lies in [-limit, limit] (Arjovsky et al. 2017, Algorithm
-    1).
+    1); `tx` itself for a limit of 0.
     """
+    if not limit:
+        return tx
 
     def to_the_limits(updates: Params, params: Params) -> Params:
         return jax.tree.map(lambda u, p: jnp.clip(p + u, -limit, limit) - p, updates, params)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from imgtrans_jax.io import images
+from imgtrans_jax.io.python_pictures import Picture, to_pixels
 from imgtrans_jax.models.vgg import channels
 from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.runtime.signals import Stop
@@ -49,6 +50,83 @@ def dream(
     guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as
     for `stylize`.
     """
+    content, out = Path(content), Path(out)
+    read = [recipe.weights, *([] if guide is None else [guide])]
+    pairs = resolve_paths(content, out, "dream", read, overwrite)
+    dreamer = Dreamer(recipe, guide, size)
+    with contextlib.ExitStack() as held:
+        return work(dreamer, content, out, pairs, stop or held.enter_context(Stop()), overwrite)
+
+
+class Dreamer:
+    """The network and the guide of one recipe, kept from picture to picture.
+
+    guide: a picture, whose features are drawn instead of any. size: the shorter side that is
+    worked at. Raises UserError for settings that fit no network.
+    """
+
+    def __init__(
+        self, recipe: DeepDream, guide: Picture | None = None, size: int | None = None
+    ) -> None:
+        _check(recipe, guide)
+        self.recipe, self.size = recipe, size
+        depth, params = load_vgg(recipe.weights)
+        with reraise_as_user_error():
+            (layer,) = recipe.network(depth).layers
+            self.objective = recipe.objective(depth)
+        if recipe.channel >= channels(layer):
+            raise UserError(
+                f"{layer} has {channels(layer)} channels, from 0; there is no {recipe.channel}."
+            )
+        if layer != recipe.layer:
+            say_here(f"VGG-{depth} has no {recipe.layer}; {layer} stands in.")
+        self.frozen: dict[str, Any] = {"params": jax.device_put(params), "guide": None}
+        if guide is not None:
+            seen = to_area(unit(to_pixels(guide)), 256**2)
+            features = jax.jit(functools.partial(recipe.guide, depth))
+            self.frozen["guide"] = features(self.frozen["params"], seen[None])
+
+    def __call__(self, picture: np.ndarray, job: Job | None = None) -> Made:
+        """The picture (H, W, 3) at every octave's size with what the octaves before have drawn
+        added: nothing is blurred on the way.
+        """
+        recipe = self.recipe
+        picture = unit(images.resize(picture, *working_size(picture, self.size)))
+        factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
+        sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]
+        sizes = [s for s in sizes[:-1] if min(s) >= MIN_COARSE_SIDE] + sizes[-1:]
+        detail = np.zeros((1, 1, 3), np.float32)
+        programs, missing = {}, ""
+        for h, w in reversed(sizes):  # the largest first: it may not fit
+            shape = jax.ShapeDtypeStruct((1, h, w, 3), np.float32)
+            programs[h, w] = compiled_for(
+                self.objective, shape, self.frozen, recipe.optimizer, recipe.steps
+            )
+        with Progress([(s, recipe.steps) for s in sizes], job) as progress:
+            for h, w in sizes:
+                base = images.resize(picture, h, w)
+                began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
+                found = optimize_image(
+                    self.objective,
+                    began,
+                    self.frozen,
+                    recipe.optimizer,
+                    recipe.steps,
+                    watch=progress,
+                    each=progress.each,
+                    compiled=programs[h, w],
+                )
+                # Each step's loss is of another shift: the least is no better than the last.
+                detail = np.asarray(found.last)[0] - base
+                if stopped := progress.ended():
+                    target = shlex.quote(str(job.target)) if job else "PICTURE"
+                    missing = f"--content={target} --config.octaves={stopped[0]}"
+                    break
+        result = np.clip(picture + images.resize(detail, *picture.shape[:2], clip=False), 0, 1)
+        return Made(result, missing)
+
+
+def _check(recipe: DeepDream, guide: Picture | None) -> None:
     if recipe.octaves < 1 or recipe.octave_scale <= 1 or recipe.steps < 1 or recipe.jitter < 0:
         raise UserError(
             "config.octaves and config.steps must be 1 or more, octave_scale above 1, jitter not "
@@ -58,67 +136,5 @@ def dream(
         raise UserError(f"config.channel is {recipe.channel}; give one from 0, or -1 for all.")
     if guide is not None and recipe.channel >= 0:
         raise UserError(
-            "A guide speaks to all channels; leave out either --style or --config.channel."
+            "A guide speaks to all channels; leave out either `style` or `config.channel`."
         )
-    content, out = Path(content), Path(out)
-    pairs = resolve_paths(
-        content, out, "dream", [recipe.weights, *([] if guide is None else [guide])], overwrite
-    )
-    depth, params = load_vgg(recipe.weights)
-    with reraise_as_user_error():
-        (layer,) = recipe.network(depth).layers
-        objective = recipe.objective(depth)
-        if recipe.channel >= channels(layer):
-            raise UserError(
-                f"{layer} has {channels(layer)} channels, from 0; there is no {recipe.channel}."
-            )
-    if layer != recipe.layer:
-        say_here(f"VGG-{depth} has no {recipe.layer}; {layer} stands in.")
-    frozen: dict[str, Any] = {"params": jax.device_put(params), "guide": None}
-    if guide is not None:
-        picture = to_area(unit(images.read_picture(guide)), 256**2)
-        frozen["guide"] = jax.jit(functools.partial(recipe.guide, depth))(
-            frozen["params"], picture[None]
-        )
-    with contextlib.ExitStack() as held:
-        make = functools.partial(_octaves, recipe, objective, frozen, size)
-        return work(make, content, out, pairs, stop or held.enter_context(Stop()), overwrite)
-
-
-def _octaves(
-    recipe: DeepDream, objective: Any, frozen: Any, size: int | None, picture: np.ndarray, job: Job
-) -> Made:
-    """The picture at every octave's size with what the octaves before have drawn added: nothing is
-    blurred on the way.
-    """
-    picture = unit(images.resize(picture, *working_size(picture, size)))
-    factors = [recipe.octave_scale**-i for i in reversed(range(recipe.octaves))]
-    sizes = [(round(picture.shape[0] * f), round(picture.shape[1] * f)) for f in factors]
-    sizes = [s for s in sizes[:-1] if min(s) >= MIN_COARSE_SIDE] + sizes[-1:]
-    detail = np.zeros((1, 1, 3), np.float32)
-    programs, missing = {}, ""
-    for h, w in reversed(sizes):  # the largest first: it may not fit
-        shape = jax.ShapeDtypeStruct((1, h, w, 3), np.float32)
-        programs[h, w] = compiled_for(objective, shape, frozen, recipe.optimizer, recipe.steps)
-    with Progress([(s, recipe.steps) for s in sizes], job) as progress:
-        for h, w in sizes:
-            base = images.resize(picture, h, w)
-            began = np.clip(base + images.resize(detail, h, w, clip=False), 0, 1)[None]
-            optimizer, compiled = recipe.optimizer, programs[h, w]
-            found = optimize_image(
-                objective,
-                began,
-                frozen,
-                optimizer,
-                recipe.steps,
-                watch=progress,
-                each=progress.each,
-                compiled=compiled,
-            )
-            # Each step's loss is of another shift: the least is no better than the last.
-            detail = np.asarray(found.last)[0] - base
-            if stopped := progress.ended():
-                missing = f"--content={shlex.quote(str(job.target))} --config.octaves={stopped[0]}"
-                break
-    result = np.clip(picture + images.resize(detail, *picture.shape[:2], clip=False), 0, 1)
-    return Made(result, missing)

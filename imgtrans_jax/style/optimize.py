@@ -1,4 +1,4 @@
-"""optimise_image: the pixels of an image against an objective, with the networks frozen. Gatys and
+"""optimize_image: the pixels of an image against an objective, with the networks frozen. Gatys and
 Deep Dream share it.
 """
 

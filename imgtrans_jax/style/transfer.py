@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.io import color, images
 from imgtrans_jax.io.files import make_folder, refuse_existing
+from imgtrans_jax.io.python_pictures import Picture, to_pixels
 from imgtrans_jax.models.vgg import Depth
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.runtime.console import reraise_as_user_error, say_here, say_once
@@ -86,6 +86,8 @@ def stylize(
 
 def stylize_samples(
     recipe: Gatys,
+    photograph: np.ndarray,
+    painting: np.ndarray,
     out: str | Path,
     size: int | None = None,
     overwrite: bool = False,
@@ -104,12 +106,11 @@ def stylize_samples(
     make_folder(folder, "--out")
     say_here("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
-    photograph = sample_pictures.photograph()
     height, width = photograph.shape[:2]
     images.write_picture(
         content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
     )
-    images.write_picture(style, sample_pictures.painting())
+    images.write_picture(style, painting)
     (result,) = stylize(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
     return [result, content, style]
 
@@ -156,16 +157,17 @@ class StyleTransfer:
     def __init__(
         self,
         recipe: Gatys,
-        styles: Sequence[str | Path],
+        styles: Sequence[Picture],
         style_weights: Sequence[float] = (),
-        masks: Sequence[str | Path] = (),
+        masks: Sequence[Picture] = (),
         size: int | None = None,
     ) -> None:
         _check(recipe, styles, style_weights, masks)
         self.recipe, self.size = recipe, size
-        self.styles = [unit(images.read_picture(path)) for path in styles]
-        self.masks = [_read_mask(path) for path in masks]
-        self.names_of_masks = [str(path) for path in masks]
+        self.styles = [unit(to_pixels(style)) for style in styles]
+        names = [_name(mask, number) for number, mask in enumerate(masks, 1)]
+        self.masks = [_mask(mask, name) for mask, name in zip(masks, names, strict=True)]
+        self.names_of_masks = names
         self.said_of_masks: set[tuple[int, int]] = set()
         self.style_weights = list(style_weights) or [1.0] * len(styles)
         self.start = (
@@ -173,11 +175,11 @@ class StyleTransfer:
             if recipe.start in ("content", "noise")
             else unit(images.read_picture(recipe.start))
         )
-        for path, picture in zip(styles, self.styles, strict=True):
+        for number, (style, picture) in enumerate(zip(styles, self.styles, strict=True), 1):
             if min(picture.shape[:2]) < MIN_SIDE:
                 raise UserError(
-                    f"The style {path} is smaller than {MIN_SIDE} pixels a side; choose a larger "
-                    "one."
+                    f"The style {_name(style, number)} is smaller than {MIN_SIDE} pixels a side; "
+                    "choose a larger one."
                 )
         self.depth: Depth
         self.depth, params = load_vgg(recipe.weights)
@@ -348,12 +350,10 @@ def _check(
     recipe: Gatys, styles: Sequence[Any], style_weights: Sequence[float], masks: Sequence[Any]
 ) -> None:
     if not styles:
-        raise UserError("Which style? Give --style=PICTURE, once or several times.")
-    for path in styles:
-        if Path(path).is_dir():
-            raise UserError(
-                f"--style={path} is a folder; give one picture, or several times --style=PICTURE."
-            )
+        raise UserError("Which style? Give `style=PICTURE`, once or several times.")
+    for style in styles:
+        if isinstance(style, (str, Path)) and Path(style).is_dir():
+            raise UserError(f"The style {style} is a folder; give one picture, or several.")
     if style_weights and len(style_weights) != len(styles):
         raise UserError(
             f"{len(style_weights)} style weights were given for {len(styles)} styles; give one "
@@ -392,19 +392,23 @@ def _check(
         )
 
 
-def _read_mask(path: str | Path) -> np.ndarray:
+def _name(picture: Picture, number: int) -> str:
+    return str(picture) if isinstance(picture, (str, Path)) else f"number {number}"
+
+
+def _mask(mask: Picture, name: str) -> np.ndarray:
     """(H, W, 1): how bright, times how opaque. Raises UserError for one that is black
     everywhere.
     """
-    picture = unit(images.read_picture(path, channels=4))
-    mask = color.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
-    if mask.max() < 0.5:
+    picture = unit(to_pixels(mask, channels=4))
+    white = color.luminance(picture[..., :3])[..., :1] * picture[..., 3:]
+    if white.max() < 0.5:
         raise UserError(
-            f"The mask {path} is nowhere white, or transparent where it is, so that its style "
-            "would go nowhere: paint white where it is to go, or leave this --mask and its "
-            "--style out."
+            f"The mask {name} is nowhere white, or transparent where it is, so that its style "
+            "would go nowhere: paint white where it is to go, or leave this `mask` and its "
+            "`style` out."
         )
-    return mask
+    return white
 
 
 def _say_of_masks(

@@ -12,13 +12,13 @@ from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
 from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.runtime.distributed import check_agreement
+from imgtrans_jax.training.hooks import request
 from imgtrans_jax.training.program import Program
-from imgtrans_jax.training.records import request
 from imgtrans_jax.types import UserError
 
 
 def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
-    if len(pictures.classes) == 1 and getattr(experiment.recipe, "conditional", False):
+    if len(pictures.classes) == 1 and experiment.recipe.knows_classes:
         raise UserError(
             "A conditional GAN needs classes: give a folder with a folder of pictures for each "
             "class."

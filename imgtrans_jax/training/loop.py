@@ -16,13 +16,12 @@ from imgtrans_jax.config import trust
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences, to_json
 from imgtrans_jax.data.datasets import OpenedDataset
+from imgtrans_jax.data.pipeline import BatchIterator
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.state import TrainState
-from imgtrans_jax.evaluation import evaluator
 from imgtrans_jax.inference import load
 from imgtrans_jax.io.files import make_folder
-from imgtrans_jax.report.run_page import Report
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import duration, say
 from imgtrans_jax.runtime.distributed import run_lock
@@ -34,8 +33,18 @@ from imgtrans_jax.training.checks import (
     check_same_training,
     total_steps,
 )
+from imgtrans_jax.training.hooks import (
+    Disk,
+    Evaluate,
+    Journal,
+    LogMetrics,
+    SaveCheckpoint,
+    SaveSamples,
+    Step,
+    after,
+)
 from imgtrans_jax.training.program import Program, new_game
-from imgtrans_jax.training.records import Records, request, versions, write_json
+from imgtrans_jax.training.run import Run, versions, write_json
 from imgtrans_jax.types import UserError
 
 FEW_STEPS = 300
@@ -73,9 +82,68 @@ def _train(
     held: contextlib.ExitStack,
 ) -> TrainState:
     began = time.monotonic()
-    stored = to_json(experiment)
+    run = _opened(experiment, folder)
+    program = run.program
 
-    # ---- data
+    # ---- where it goes on from
+    checkpoints = _taken(run, total_steps(experiment, program, steps), held)
+    state, metadata = _restore_or_init(program, checkpoints, run.stored)
+    first = int(state.step)
+    if metadata:
+        with _gone_on_from(folder):
+            program.go_on(first, _epochs_done(first, metadata, run.pictures))
+    total = total_steps(experiment, program, steps)
+    page = folder / "index.html"
+    if first >= total:
+        say(
+            f"{folder} has already been trained for {first} steps; see {page}. A larger --steps "
+            "goes on."
+        )
+        return state
+    iterator = run.batches.iterator(first=first)
+    position = _set_position(iterator, run, metadata)
+    if metadata:
+        say(_resumed(program, first, metadata, run.stored))
+    _say_length(program, first, total, steps)
+
+    say("Compiling the training step …")
+    update, seconds, needs = program.compile()
+    write_json(folder / "config.json", run.stored)
+    say(f"Compiled in {duration(seconds)}. {needs}")
+
+    # ---- the loop
+    disk = Disk(folder)
+    clock = Clock(first, total, run.batches.batch_size, verbose)
+    save = SaveCheckpoint(run, checkpoints, iterator, first)
+    evaluate = [Evaluate(run, save, disk)] if experiment.evaluation.every else []
+    journal = Journal(run, clock, disk, {"compiled in": duration(seconds)})
+    log = LogMetrics(run, journal, position - first)
+    hooks = [SaveSamples(run, journal), *evaluate, log, save, journal]
+    with journal, save:
+        stop.arm()
+        for number in range(first + 1, total + 1):
+            with clock.waiting(), save.rescue(number - 1, state):
+                batch = sharding.to_devices(next(iterator), program.mesh)
+            state, metrics = update(state, batch)
+            step = Step(number, state, metrics, total, stop.asked(number))
+            after(hooks, step)
+            if step.stopping:
+                again = "the same command goes on from there."
+                raise Interrupted(f"Stopped at step {number} of {total} and saved; {again}")
+
+    say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {page}")
+    return state
+
+
+class Interrupted(Exception):
+    """Training was stopped by a signal after its state had been saved."""
+
+
+def _opened(experiment: Experiment, folder: Path) -> Run:
+    """The experiment with its data, and its programs, which are not compiled yet. What it learns
+    from is said. Raises UserError for what makes no training.
+    """
+    stored = to_json(experiment)
     check_config(experiment)
     game = new_game(experiment)
     rows = experiment.batch_size * game.minibatches
@@ -88,114 +156,33 @@ def _train(
         f"Pictures: {pictures.counts()}. {per_epoch} step{'s' if per_epoch > 1 else ''} of {each} "
         "an epoch."
     )
-    if getattr(experiment.data, "direction", "a2b") == "b2a":
+    if experiment.data.direction == "b2a":
         say("Learning from b to a (config.data.direction=b2a).")
     if rows > pictures.largest():
         say(
             f"A batch of {rows} is more than the {pictures.largest()} pictures: each is in it "
             "several times."
         )
-
-    # ---- programs and state
     groups = game.pool_groups if game.pool_size else None
     mesh = sharding.device_mesh(
         experiment.mesh, experiment.batch_size, groups, experiment.accumulate
     )
-    program = Program(experiment, mesh, batches[0], per_epoch)
-    load.check_place(folder)
-    make_folder(folder, "--workdir")
-    held.enter_context(run_lock(folder))
-    check_same_training(stored, total_steps(experiment, program, steps), folder)
-    trust.remember(experiment)
-    checkpoints = Checkpoints(folder / "checkpoints", experiment.keep)
+    program = Program(experiment, mesh, batches[0], per_epoch, game)
+    return Run(folder, stored, pictures, batches, program)
+
+
+def _taken(run: Run, total: int, held: contextlib.ExitStack) -> Checkpoints:
+    """The checkpoints of the run's folder, which is this training's alone while `held` is open.
+    Raises UserError if it is another's, or if another process would train something else.
+    """
+    load.check_place(run.folder)
+    make_folder(run.folder, "--workdir")
+    held.enter_context(run_lock(run.folder))
+    check_same_training(run.stored, total, run.folder)
+    trust.remember(run.experiment)
+    checkpoints = Checkpoints(run.folder / "checkpoints", run.experiment.keep)
     checkpoints.clean()
-    state, metadata = _restore_or_init(program, checkpoints, stored)
-    first = int(state.step)
-    if metadata:
-        with _gone_on_from(folder):
-            program.go_on(first, _epochs_done(first, metadata, pictures))
-    total = total_steps(experiment, program, steps)
-    if first >= total:
-        say(
-            f"{folder} has already been trained for {first} steps; see {folder / 'index.html'}. A "
-            "larger --steps goes on."
-        )
-        return state
-    iterator = batches.iterator()
-    position = 0  # of the next batch in the stream
-    if metadata and metadata.get("data") is not None:  # else it is a run that convert made
-        with _gone_on_from(folder):
-            position = metadata["data"]["next_index"] * _rows(metadata) // rows
-            iterator.set_state(metadata["data"] | {"next_index": position})
-    if metadata:
-        say(_resumed(program, first, metadata, stored))
-    say(f"{total} steps in all{_epochs_text(program, total)}.")
-    if steps is None and total < FEW_STEPS:
-        say(
-            f"{total} steps are few: with so little data lengthen config.optimizer.schedule; "
-            f"{FEW_STEPS} are a beginning."
-        )
-    _warn_of_no_rate(program, first, total)
-    say("Compiling the training step …")
-    compiled, seconds, needs = program.compile()
-    write_json(folder / "config.json", stored)
-    say(f"Compiled in {duration(seconds)}. {needs}")
-    if experiment.evaluation.every:
-        wanted = request(experiment).within(
-            evaluator.impossible(experiment.recipe.directions, pictures)
-        )
-        # so that weights that cannot be had are said before the first step
-        evaluator.MetricSuite(wanted)
-        if experiment.evaluation.best and experiment.evaluation.best not in wanted.metrics:
-            raise UserError(
-                f"config.evaluation.best is '{experiment.evaluation.best}', which cannot be "
-                "measured here; choose another."
-            )
-
-    # ---- the loop
-    facts = versions() | {"compiled in": duration(seconds)}
-    report = (
-        Report(folder, stored, facts, first, experiment.recipe.notes)
-        if jax.process_index() == 0
-        else None
-    )
-    clock = Clock(first, total, rows, verbose)
-    records = Records(
-        experiment,
-        stored,
-        folder,
-        pictures,
-        batches,
-        program,
-        iterator,
-        checkpoints,
-        report,
-        clock,
-        position - first,
-    )
-    with records:
-        stop.arm()
-        for step in range(first + 1, total + 1):
-            with clock.waiting():
-                batch = sharding.to_devices(records.next_batch(step, state), mesh)
-            state, metrics = compiled(state, batch)
-            stopping = stop.asked(step)
-            records.after(step, state, metrics, ending=stopping or step == total)
-            if stopping:
-                raise Interrupted(
-                    f"Stopped at step {step} of {total} and saved; the same command goes on from "
-                    "there."
-                )
-
-    say(
-        f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at "
-        f"{folder / 'index.html'}"
-    )
-    return state
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal after its state had been saved."""
+    return checkpoints
 
 
 def _open_data(experiment: Experiment) -> OpenedDataset:
@@ -252,6 +239,18 @@ def _gone_on_from(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def _set_position(iterator: BatchIterator, run: Run, metadata: dict[str, Any] | None) -> int:
+    """Goes on in the data where a checkpoint was, at the same picture however large its batches
+    were; returns the position of the next batch.
+    """
+    if not metadata or metadata.get("data") is None:  # it is new, or a run that convert made
+        return 0
+    with _gone_on_from(run.folder):
+        position = metadata["data"]["next_index"] * _rows(metadata) // run.batches.batch_size
+        iterator.set_state(metadata["data"] | {"next_index": position})
+    return position
+
+
 def _epochs_done(step: int, metadata: dict[str, Any], pictures: OpenedDataset) -> Fraction:
     """How many epochs a checkpoint had behind it. One of an older version does not say: then as
     many as `step` steps of its own batches are of the present pictures.
@@ -271,15 +270,25 @@ def _epochs_text(program: Program, step: int) -> str:
     return f" ({float(done):.4g} epoch{'' if done == 1 else 's'})"
 
 
-def _warn_of_no_rate(program: Program, first: int, total: int) -> None:
-    """Where a schedule is too short for the run, its last steps teach nothing."""
-    late, length = first + (total - 1 - first) * 9 // 10, program.length()
-    over = length is not None and total > length and program.rate(total - 1) == 0
-    if over or program.rate(late) < 1e-4 * program.rate(0):
+def _say_length(program: Program, first: int, total: int, steps: int | None) -> None:
+    """How long the training is, and where a schedule is too short for it or for anything."""
+    say(f"{total} steps in all{_epochs_text(program, total)}.")
+    if steps is None and total < FEW_STEPS:
         say(
-            f"The last steps have a learning rate of {program.rate(total - 1):.2g}: the schedule "
-            "is over before; lengthen config.optimizer.schedule."
+            f"{total} steps are few: with so little data lengthen config.optimizer.schedule; "
+            f"{FEW_STEPS} are a beginning."
         )
+    late = first + (total - 1 - first) * 9 // 10
+    at_first, at_late, at_last = (program.rates(step) for step in (0, late, total - 1))
+    for name, rate in at_last.items():
+        length = program.length(name)
+        over = length is not None and total > length and rate == 0
+        if over or at_late[name] < 1e-4 * at_first[name]:
+            of = " of the critics" if name == "critic_optimizer" else ""
+            say(
+                f"The last steps have a learning rate{of} of {rate:.2g}: the schedule is over "
+                f"before; lengthen config.{name}.schedule."
+            )
 
 
 def _resumed(program: Program, step: int, metadata: dict[str, Any], now: Any) -> str:

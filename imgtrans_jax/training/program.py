@@ -22,30 +22,36 @@ from imgtrans_jax.engine.pool import ImagePool, regrouped
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.methods.base import Sheets
+from imgtrans_jax.optim.adam import Optimizer, Transformations
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import UserError
 
 
-def new_game(experiment: Experiment, per_epoch: int = 1, ahead: int = 0) -> Game:
-    """The experiment's game with its optimisers, whose schedules count epochs of `per_epoch` steps
-    (`ahead`: see `Adam.rate`). Raises UserError for numbers that make none."""
-    tx = experiment.optimizer.transformation(per_epoch, ahead)
+def new_game(experiment: Experiment) -> Game:
+    """Raises UserError for numbers that make none."""
     try:
-        return experiment.recipe.game(tx, tx)
+        return experiment.recipe.game()
     except ValueError as error:
         raise UserError(str(error)) from None
 
 
 class Program:
     """The jitted functions of an experiment, for batches like `example` (this process's rows:
-    arrays, or their shapes).
+    arrays, or their shapes), and epochs of `per_epoch` steps. game: the experiment's, if it is
+    there already.
     """
 
     def __init__(
-        self, experiment: Experiment, mesh: Mesh, example: Mapping[str, Any], per_epoch: int
+        self,
+        experiment: Experiment,
+        mesh: Mesh,
+        example: Mapping[str, Any],
+        per_epoch: int,
+        game: Game | None = None,
     ) -> None:
         self.experiment, self.mesh, self.per_epoch, self.ahead = experiment, mesh, per_epoch, 0
-        self.game = new_game(experiment, per_epoch)
+        self.game = game or new_game(experiment)
+        self.tx = self._transformations()
         count = experiment.batch_size * self.game.minibatches
         self.batch = {
             side: jax.ShapeDtypeStruct(
@@ -53,7 +59,7 @@ class Program:
             )
             for side, x in example.items()
         }
-        initialise = functools.partial(init_state, self.game, self.batch)
+        initialise = functools.partial(init_state, self.game, self.tx, self.batch)
         try:
             shapes = jax.eval_shape(initialise, jax.random.key(0))
         except ValueError as error:  # a size or a pool that the networks refuse
@@ -80,23 +86,42 @@ class Program:
         before `compile`.
         """
         self.ahead = math.floor(epochs * self.per_epoch) - step
-        self.game = new_game(self.experiment, self.per_epoch, self.ahead)
+        self.tx = self._transformations()
 
     def epochs(self, step: int) -> Fraction:
         """How many epochs are done after `step` steps."""
         return Fraction(step + self.ahead, self.per_epoch)
 
-    def length(self) -> int | None:
-        """At which step the schedule ends, if it has a length."""
-        optimizer = self.experiment.optimizer
-        length = optimizer.schedule.epochs
-        return (
-            length if length is None or optimizer.by_steps else length * self.per_epoch - self.ahead
-        )
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """By the experiment's field: that of both players, or of the generators and the critics."""
+        both, critics = self.experiment.optimizer, self.experiment.critic_optimizer
+        return {"optimizer": both} | ({"critic_optimizer": critics} if critics else {})
+
+    def length(self, of: str | None = None) -> int | None:
+        """At which step the schedule ends, if it has a length. of: one of the `optimizers`; without
+        it the generators', or the critics' if that alone has a length.
+        """
+        for name, optimizer in self.optimizers.items():
+            length = optimizer.schedule.epochs
+            if of in (None, name) and length is not None:
+                return length if optimizer.by_steps else length * self.per_epoch - self.ahead
+        return None
 
     def rate(self, step: int) -> float:
-        """The learning rate of step number `step`, from 0."""
-        return float(self.experiment.optimizer.rate(step, self.per_epoch, self.ahead))
+        """The generators' learning rate of step number `step`, from 0."""
+        return self.rates(step)["optimizer"]
+
+    def rates(self, step: int) -> dict[str, float]:
+        """The learning rate of step number `step`, from 0, of each of the `optimizers`."""
+        return {
+            name: float(optimizer.rate(step, self.per_epoch, self.ahead))
+            for name, optimizer in self.optimizers.items()
+        }
+
+    def _transformations(self) -> Transformations:
+        made = [o.transformation(self.per_epoch, self.ahead) for o in self.optimizers.values()]
+        return Transformations(made[0], made[-1])
 
     def batch_shapes(self) -> dict[str, list[int]]:
         return {side: list(x.shape) for side, x in self.batch.items()}
@@ -144,7 +169,7 @@ class Program:
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """One update; to be traced."""
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
-        return gan_step(self.game, state, batch, frozen, key, parts)
+        return gan_step(self.game, self.tx, state, batch, frozen, key, parts)
 
     def compile(
         self,
@@ -210,7 +235,7 @@ class Program:
             return (
                 column
                 if given is None or column is given
-                else self.experiment.data.shown(given, column)
+                else self.experiment.data.decode_output(given, column)
             )
 
         return {

@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 
+import optax
 import pytest
 from flax import linen as nn
 from PIL import Image
@@ -30,7 +31,7 @@ from imgtrans_jax.models.patchgan import StrideOneCritic
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.optim import Cosine, LinearDecay
+from imgtrans_jax.optim import Adam, Constant, Cosine, LinearDecay, Optax, RMSProp
 from imgtrans_jax.training import loop
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.metric_networks import load_inception
@@ -117,6 +118,10 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("matmul_precision", "fast", "needs one of default, high, highest"),
         ("recipe.extra", "x", "a tuple that a config file sets"),
         ("optimizer.schedule", "Adam", "needs one of"),
+        ("optimizer", "PixelAdam", r"needs one of Adam, Optax, RMSProp \(now Adam"),
+        ("critic_optimizer", "sgd", "needs one of Adam, Optax, RMSProp or none"),
+        ("critic_optimizer.schedule.rate", "1", "is none and has no field 'schedule.rate'; set it"),
+        ("optimizer.clip_norm", "-1", "optimizer.clip_norm cannot be -1: .*must not be negative"),
         ("data.cut.zoom", "2", "Its fields: load_size, crop_size, resize, flip"),
         ("recipe.generator.parent", "x", "has no field 'parent'"),
         ("recipe", "x", "needs one of CycleGAN, GAN, Pix2Pix, SRGAN, SimGAN"),
@@ -137,6 +142,55 @@ def test_a_config_is_stored_and_read_back():
     assert stored["recipe"]["generator"]["type"] == "ResNetGenerator"
     assert "parent" not in stored["recipe"]["generator"]
     assert from_json(stored) == experiment
+
+
+def test_each_player_has_its_optimizer_by_flags_and_it_is_stored():
+    experiment = PLAIN
+    for name, text in (
+        ("critic_optimizer", "Adam"),
+        ("critic_optimizer.schedule.rate", "4e-4"),
+        ("critic_optimizer.weight_decay", "0.01"),
+        ("optimizer", "RMSProp"),
+        ("optimizer.clip_norm", "1"),
+    ):
+        experiment = override(experiment, name, text)
+    assert experiment.critic_optimizer == Adam(LinearDecay(4e-4), weight_decay=0.01)
+    assert experiment.optimizer == RMSProp(Constant(5e-5), clip_norm=1.0)
+    assert from_json(json.loads(json.dumps(to_json(experiment)))) == experiment
+    (line,) = differences(
+        to_json(experiment), to_json(override(experiment, "critic_optimizer.b1", "0"))
+    )
+    assert line == "config.critic_optimizer.b1: 0.5 -> 0.0"
+    assert override(experiment, "critic_optimizer", "none").critic_optimizer is None
+
+
+def own_optimizer(learning_rate):
+    return optax.chain(optax.clip(1.0), optax.lion(learning_rate))
+
+
+def test_an_optimizer_of_optax_is_stored_by_its_name_and_one_s_own_is_code():
+    lion = Optax(optax.lion, options=(("b1", 0.8), ("weight_decay", 0.1)))
+    stored = json.loads(json.dumps(to_json(lion)))
+    assert stored["factory"] == "lion"
+    assert from_json(stored) == lion
+    assert override(
+        override(PLAIN, "optimizer", "Optax"), "optimizer.factory", "lion"
+    ).optimizer == (Optax("lion"))
+    mine = json.loads(json.dumps(to_json(Optax(own_optimizer))))
+    with pytest.raises(UserError, match="is code outside imgtrans_jax and is not run unasked"):
+        from_json(mine)
+    assert from_json(mine, trust_code=True) == Optax(own_optimizer)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    ["os.system", "optax.lion", "__import__", "apply_if_finite", {"ref": "l1"}, {"ref": "GAN"}, 3],
+)
+def test_a_stored_optimizer_names_nothing_but_those_of_optax(factory):
+    with pytest.raises(UserError, match="damaged"):
+        from_json(to_json(Optax()) | {"factory": factory})
+    with pytest.raises(UserError, match="damaged"):
+        from_json(to_json(Optax()) | {"options": [["momentum", ["x"]]]})
 
 
 def test_differences_name_the_fields():

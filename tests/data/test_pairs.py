@@ -392,7 +392,7 @@ def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, 
         assert np.abs(x).max() <= 1.001
     first, second = opened.samples(2), opened.samples(2)
     np.testing.assert_array_equal(first["a"], second["a"])
-    shown = by.shown(first["a"], first["b"])
+    shown = by.decode_output(first["a"], first["b"])
     assert shown.shape == (2, 16, 16, 3)
     np.testing.assert_allclose(
         shown, SelfPaired(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02
@@ -422,18 +422,20 @@ def test_what_a_user_gives_stands_for_the_input():
     picture = noise(0, 12, 12, 4).astype(np.float32) / 127.5 - 1
     picture[..., 3] = 1
     picture[2:5, 3:7, 3] = -1  # transparent: to be filled
-    filled = Inpaint().given(picture)
+    filled = Inpaint().encode_input(picture)
     assert filled.shape == (12, 12, 4)
     assert (filled[2:5, 3:7, :3] == 0).all()
     assert (filled[..., 3] > 0).sum() == 12
-    result = Inpaint().shown(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
+    result = Inpaint().decode_output(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
     assert (result[2:5, 3:7] == 0.5).all()
     np.testing.assert_array_equal(result[6:], picture[6:, :, :3])
     grey = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(
         3, axis=2
     )
-    np.testing.assert_allclose(Grey().given(grey)[..., 0], grey[..., 0], atol=1e-6)
-    with_colour = Lab().shown(Lab().given(grey)[None], np.zeros((1, 12, 12, 2), np.float32))[0]
+    np.testing.assert_allclose(Grey().encode_input(grey)[..., 0], grey[..., 0], atol=1e-6)
+    with_colour = Lab().decode_output(
+        Lab().encode_input(grey)[None], np.zeros((1, 12, 12, 2), np.float32)
+    )[0]
     np.testing.assert_allclose(with_colour, grey, atol=2e-3)
 
 

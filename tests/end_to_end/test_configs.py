@@ -36,7 +36,11 @@ PICTURES = {  # what stylize.py makes of pictures, without training
     "weight_ratios": WeightRatios,
     "top_patches": TopPatches,
 }
-CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in PICTURES)
+CONFIGS = sorted(
+    path
+    for path in (ROOT / "configs").glob("*.py")
+    if path.stem not in PICTURES and path.stem != "__init__"
+)
 NAMED = {
     "quickstart",
     "cyclegan_openmoji",

@@ -71,7 +71,7 @@ class Recolour(Recipe):
     generator: nn.Module = Recolourer()
     extra: tuple = ()
 
-    def game(self, g_tx, d_tx):
+    def game(self):
         def objective(batch, samples, logits, frozen):
             colours = [x.mean((0, 1, 2)) for x in (samples["fake_b"], batch["b"])]
             return {
@@ -84,9 +84,7 @@ class Recolour(Recipe):
             "reals": lambda batch: {},
             "d_objective": lambda real, fake: {},
         }
-        return Game(
-            self.generator.clone(), None, g_objective=objective, g_tx=g_tx, d_tx=d_tx, **nothing
-        )
+        return Game(self.generator.clone(), None, g_objective=objective, **nothing)
 
     def samples(self, params, stats, batch) -> Any:
         return self.generator.apply({"params": params}, batch, False)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.loading import load
+from imgtrans_jax.data.pipeline import BatchIterator
 from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.translate import translate
 from imgtrans_jax.io import results
@@ -24,7 +25,6 @@ from imgtrans_jax.io.images import read_picture
 from imgtrans_jax.report.run_page import read_metrics
 from imgtrans_jax.training import loop
 from imgtrans_jax.training.program import Program
-from imgtrans_jax.training.records import Records
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -322,7 +322,7 @@ def test_the_page_says_that_a_resumed_run_trains_before_its_first_report(
     page = tmp_path / "run" / "index.html"
     page.write_text("Stopped: step 2 of 18, about 2 h 48 min left")
     seen = []
-    monkeypatch.setattr(Records, "next_batch", lambda *_: seen.append(page.read_text()) or 1 / 0)
+    monkeypatch.setattr(BatchIterator, "__next__", lambda _: seen.append(page.read_text()) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         loop.train(experiment, tmp_path / "run", steps=4)
     assert "Training: step 2 of 4" in seen[0]

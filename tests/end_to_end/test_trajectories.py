@@ -21,10 +21,13 @@ from imgtrans_jax.methods.base import Recipe
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.optim import Adam, LinearDecay
+from imgtrans_jax.optim.adam import Transformations
 from imgtrans_jax.weights.pytorch_layouts import recognized, state_dict
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "trajectories.npz", allow_pickle=False)
 STEPS, EPOCH, SIDE = 20, 4, 32
+ADAM = Adam(LinearDecay(2e-4, constant_epochs=2, decay_epochs=3)).transformation(EPOCH)
+TX = Transformations(ADAM, ADAM)
 PLACES = {"G_A": "g_ab", "G_B": "g_ba", "D_A": "d_b", "D_B": "d_a", "G": "g", "D": "d"}
 
 
@@ -49,15 +52,14 @@ def started(
     """The game, and its state before the first step with these networks; in double precision where
     that is on.
     """
-    adam = Adam(LinearDecay(2e-4, constant_epochs=2, decay_epochs=3))
-    game = recipe.game(adam.transformation(EPOCH), adam.transformation(EPOCH))
-    state = jax.jit(lambda: init_state(game, batch, jax.random.key(0)))()
+    game = recipe.game()
+    state = jax.jit(lambda: init_state(game, TX, batch, jax.random.key(0)))()
 
     def player(player, names):
         wide = lambda tree: jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), tree)  # noqa: E731
         params = wide({name: nets[name].params for name in names})
         stats = wide({name: nets[name].stats for name in names if nets[name].stats})
-        return player.replace(params=params, stats=stats, opt=game.g_tx.init(params))
+        return player.replace(params=params, stats=stats, opt=TX.g.init(params))
 
     return game, state.replace(g=player(state.g, state.g.params), d=player(state.d, state.d.params))
 
@@ -73,7 +75,7 @@ def trained(
     def step(state, batch, draws):
         # The pools ask in the order of the critics' names: for a, then for b.
         with mock.patch.object(pool, "draw", side_effect=draws):
-            return gan_step(game, state, batch, None, jax.random.key(0))
+            return gan_step(game, TX, state, batch, None, jax.random.key(0))
 
     for chosen in draws:
         now, rows = state, []

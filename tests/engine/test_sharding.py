@@ -14,6 +14,7 @@ from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam
+from imgtrans_jax.optim.adam import Transformations
 from imgtrans_jax.types import UserError
 
 
@@ -99,9 +100,10 @@ def test_who_holds_what(monkeypatch):
         pool_size=8,
         pool_groups=4,
         ema=0.9,
-    ).game(Adam().transformation(1), Adam().transformation(1))
+    ).game()
     batch = {side: jnp.zeros((4, 16, 16, 3)) for side in "ab"}
-    state = jax.eval_shape(lambda: init_state(game, batch, jax.random.key(0)))
+    tx = Transformations(Adam().transformation(1), Adam().transformation(1))
+    state = jax.eval_shape(lambda: init_state(game, tx, batch, jax.random.key(0)))
     plain = sharding.state_shardings(state, Wide)
     assert plain.pool["d_a"].images == PartitionSpec("data", None, "height")
     assert plain.pool["d_a"].count == PartitionSpec("data")

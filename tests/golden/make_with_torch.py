@@ -145,7 +145,7 @@ def losses(arrays: Arrays) -> None:
         "l2": mse,
         "content_half": lambda p, q: 0.5 * F.mse_loss(p, q, reduction="sum") / 2,
         "content_mean": mse,
-        "style_normalized": lambda p, q: (
+        "style_normalised": lambda p, q: (
             F.mse_loss(gram(p), gram(q), reduction="sum") / (8 * width**2 * positions**2)
         ),
         "style_mean": lambda p, q: mse(

@@ -23,7 +23,6 @@ from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.labelled import ClassFolders
 from imgtrans_jax.data.sources import FilePictures, Folder
 from imgtrans_jax.evaluation.compare import _readable
-from imgtrans_jax.io import exif as io_exif
 from imgtrans_jax.io import images, reading, results
 from imgtrans_jax.io.exif import turned_upright
 from imgtrans_jax.io.files import fitting, whole
@@ -256,7 +255,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
         now.remove(image.size[0] * image.size[1])
         return upright(image)
 
-    monkeypatch.setattr(io_exif, "turned_upright", watched)
+    monkeypatch.setattr(reading, "turned_upright", watched)
     for number in range(12):
         Image.new("RGB", (30, 30) if number % 3 == 0 else (15, 12)).save(tmp_path / f"{number}.png")
     threads = [threading.Thread(target=images.read_picture, args=(p,)) for p in tmp_path.iterdir()]

@@ -27,10 +27,12 @@ from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import Adam, StepDecay
+from imgtrans_jax.optim.adam import Transformations
 
 WIDE = Normal(0.3)
 KEY = jax.random.key(7)
-TX, STILL = optax.sgd(0.1), optax.sgd(0.0)
+SGD, STILL = optax.sgd(0.1), optax.sgd(0.0)
+TX = Transformations(SGD, SGD)
 PIX2PIX = Pix2Pix(
     UNet(width=2, levels=3, norm="instance", dropout=0.0, kernel_init=WIDE),
     PatchGAN(width=2, layers=1, kernel_init=WIDE),
@@ -59,10 +61,11 @@ def labelled(n: int) -> dict[str, jax.Array]:
     }
 
 
-def one_step(recipe, batch, g_tx=TX, d_tx=TX, frozen=None):
-    game = recipe.game(g_tx, d_tx)
-    before = jax.jit(lambda key: init_state(game, batch, key))(jax.random.key(0))
-    after, metrics = jax.jit(lambda s, b, f: gan_step(game, s, b, f, KEY))(before, batch, frozen)
+def one_step(recipe, batch, g_tx=SGD, d_tx=SGD, frozen=None):
+    game, tx = recipe.game(), Transformations(g_tx, d_tx)
+    before = jax.jit(lambda key: init_state(game, tx, batch, key))(jax.random.key(0))
+    step = jax.jit(lambda s, b, f: gan_step(game, tx, s, b, f, KEY))
+    after, metrics = step(before, batch, frozen)
     return game, before, after, {name: float(value) for name, value in metrics.items()}
 
 
@@ -124,9 +127,9 @@ def test_pix2pix_is_the_update_written_by_hand(gan, conditional):
 )
 def test_the_five_losses_have_their_terms_and_views(changes, terms):
     recipe, batch = dataclasses.replace(PIX2PIX, **changes), pairs()
-    game = recipe.game(TX, TX)
-    state = jax.eval_shape(lambda key: init_state(game, batch, key), KEY)
-    _, metrics = jax.eval_shape(lambda state: gan_step(game, state, batch, None, KEY), state)
+    game = recipe.game()
+    state = jax.eval_shape(lambda key: init_state(game, TX, batch, key), KEY)
+    _, metrics = jax.eval_shape(lambda state: gan_step(game, TX, state, batch, None, KEY), state)
     assert {name for name in metrics if not name.startswith("norm/")} == terms
     if recipe.adversarial:
         assert state.d.params["d"]["conv_0"]["kernel"].shape[2] == (6 if recipe.conditional else 3)
@@ -256,11 +259,22 @@ def test_the_interpolation_ends_at_its_ends_and_classes_have_their_columns():
 @pytest.mark.parametrize("changes", [{"critic_steps": 0}, {"penalty": -1.0}, {"latent": 0}])
 def test_numbers_that_make_no_gan_are_refused(changes):
     with pytest.raises(ValueError, match="must be 1 or more"):
-        dataclasses.replace(NOISE, **changes).game(TX, TX)
+        dataclasses.replace(NOISE, **changes).game()
     with pytest.raises(ValueError, match="needs a smooth critic"):
-        dataclasses.replace(NOISE, gan=wgan).game(TX, TX)
+        dataclasses.replace(NOISE, gan=wgan).game()
     with pytest.raises(ValueError, match="decay under 1"):
-        dataclasses.replace(NOISE, ema=1.5).game(TX, TX)
+        dataclasses.replace(NOISE, ema=1.5).game()
+
+
+def test_an_order_that_there_is_not_and_turns_that_it_does_not_have_are_refused():
+    game = PIX2PIX.game()
+    assert (game.order, game.minibatches) == ("critics_first", 1)
+    assert (SIM.game().order, SIM.game().minibatches) == ("critics_last", 1)
+    assert dataclasses.replace(NOISE, critic_steps=4).game().minibatches == 5
+    with pytest.raises(ValueError, match="is none of algorithm_1, critics_first, critics_last"):
+        dataclasses.replace(game, order="critics")
+    with pytest.raises(ValueError, match="critic_steps=2 belongs to the order algorithm_1"):
+        dataclasses.replace(game, critic_steps=2)
 
 
 def test_a_generator_and_data_that_do_not_fit_are_refused():
@@ -271,9 +285,9 @@ def test_a_generator_and_data_that_do_not_fit_are_refused():
         ),
         (NOISE.generator.clone(channels=3), "would see 8x8x3 of the generator"),
     ):
-        game = dataclasses.replace(NOISE, generator=generator).game(TX, TX)
+        game = dataclasses.replace(NOISE, generator=generator).game()
         with pytest.raises(ValueError, match=words):
-            jax.eval_shape(lambda game=game: init_state(game, labelled(4), KEY))
+            jax.eval_shape(lambda game=game: init_state(game, TX, labelled(4), KEY))
 
 
 # ------------------------------------------------------------------ SRGAN, SimGAN
@@ -343,7 +357,7 @@ def test_simgan_keeps_translations_near_their_inputs(layer):
 )
 def test_weights_that_make_no_game_are_refused(recipe):
     with pytest.raises(ValueError, match=r"must not be negative|must be above 0"):
-        recipe.game(TX, TX)
+        recipe.game()
 
 
 def test_a_critic_that_moves_several_times_a_step_has_the_step_s_rate():

@@ -8,7 +8,16 @@ import numpy as np
 import optax
 import pytest
 
-from imgtrans_jax.optim import Adam, Constant, Cosine, Exponential, LinearDecay, StepDecay
+from imgtrans_jax.optim import (
+    Adam,
+    Constant,
+    Cosine,
+    Exponential,
+    LinearDecay,
+    Optax,
+    RMSProp,
+    StepDecay,
+)
 from imgtrans_jax.optim.adam import clipped, ema_update, update
 
 PER_EPOCH = 1334  # horse2zebra at batch 1
@@ -125,3 +134,101 @@ def test_nothing_moves_that_is_not_sound(guarded: bool):
     )
     assert int(jax.tree.leaves(opt)[0]) == 2
     np.testing.assert_allclose(norm, np.linalg.norm(moved["w"] - params["w"]), rtol=1e-5)
+
+
+PARAMS, GRADS = {"w": np.array([1.0, -2.0], np.float32)}, {"w": np.array([3.0, -4.0], np.float32)}
+
+
+def walked(optimizer, steps: int = 3, per_epoch: int = 1):
+    """The parameters after steps with one gradient, each number of the training's given twice, as a
+    critic that moves twice a step gives it.
+    """
+    tx = optimizer.transformation(per_epoch)
+    params, state = PARAMS, tx.init(PARAMS)
+    for step in range(steps):
+        for _ in range(2):
+            params, state, _ = update(tx, params, state, GRADS, step=step)
+    return np.asarray(params["w"])
+
+
+def test_rmsprop_is_algorithm_1_of_wgan():
+    w, mean = PARAMS["w"], np.zeros(2)
+    for step in range(3):
+        for _ in range(2):
+            mean = 0.99 * mean + 0.01 * GRADS["w"] ** 2
+            w = w - 0.1 * 0.5**step * GRADS["w"] / (np.sqrt(mean) + 1e-8)
+    np.testing.assert_allclose(walked(RMSProp(StepDecay(0.1, 0.5, 1))), w, rtol=1e-5)
+    assert RMSProp().schedule == Constant(5e-5)
+
+
+def test_weight_decay_is_beside_the_gradient_at_the_step_s_rate():
+    """AdamW of optax, step by step, whose rate is set by hand."""
+    params, state = PARAMS, optax.adamw(1.0).init(PARAMS)
+    for step in range(3):
+        tx = optax.adamw(0.1 * 0.5**step, b1=0.5, b2=0.999, weight_decay=0.3)
+        for _ in range(2):
+            updates, state = tx.update(GRADS, state, params)
+            params = optax.apply_updates(params, updates)
+    ours = walked(Adam(StepDecay(0.1, 0.5, 1), weight_decay=0.3))
+    np.testing.assert_allclose(ours, params["w"], rtol=1e-4)
+    np.testing.assert_array_equal(walked(Adam(Constant(0.1))), walked(Adam(Constant(0.1), 0.5)))
+    assert np.abs(ours - walked(Adam(StepDecay(0.1, 0.5, 1)))).min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", [Adam, RMSProp])
+def test_gradients_are_shortened_to_a_norm(kind):
+    clip = kind(Constant(0.1), clip_norm=1.0).transformation(1)
+    plain = kind(Constant(0.1)).transformation(1)
+    for length, wanted in ((5.0, 1.0), (0.5, 0.5)):  # of GRADS, which have a norm of 5
+        grads = {"w": GRADS["w"] * length / 5}
+        short = {"w": GRADS["w"] * wanted / 5}
+        got = update(clip, PARAMS, clip.init(PARAMS), grads, step=0)
+        want = update(plain, PARAMS, plain.init(PARAMS), short, step=0)
+        np.testing.assert_allclose(got[0]["w"], want[0]["w"], rtol=1e-6)
+        moments = zip(jax.tree.leaves(got[1]), jax.tree.leaves(want[1]), strict=True)
+        for x, y in moments:
+            np.testing.assert_allclose(x, y, rtol=1e-5)
+    for field in ("clip_norm", *(["weight_decay"] if kind is Adam else [])):
+        with pytest.raises(ValueError, match="must not be negative"):
+            kind(**{field: -1.0})
+
+
+def chained(learning_rate, limit=1.0):
+    return optax.chain(optax.clip(limit), optax.lion(learning_rate))
+
+
+def test_any_optimizer_of_optax_and_one_s_own_has_the_step_s_rate():
+    schedule = StepDecay(0.1, 0.5, 1)
+    for optimizer, factory in (
+        (Optax("lion", schedule, (("weight_decay", 0.1),)), optax.lion),
+        (Optax(chained, schedule, (("limit", 0.5),)), chained),
+        (Optax(optax.rmsprop, schedule, (("momentum", 0.9),)), optax.rmsprop),
+    ):
+        options = dict(optimizer.options)
+        params, state = PARAMS, factory(1.0, **options).init(PARAMS)
+        for step in range(3):
+            tx = factory(0.1 * 0.5**step, **options)
+            for _ in range(2):
+                updates, state = tx.update(GRADS, state, params)
+                params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(walked(optimizer), params["w"], rtol=1e-6)
+    assert Optax(optax.lion) == Optax("lion")
+
+
+@pytest.mark.filterwarnings("ignore:Specifying a key")  # optax's own, of noisy_sgd
+@pytest.mark.parametrize(
+    ("factory", "options", "words"),
+    [
+        ("loin", (), "did you mean lion"),
+        ("inject_hyperparams", (), "has no optimizer"),
+        ("apply_updates", (), "has no optimizer"),
+        ("lion", (("b3", 1.0),), "makes no optimizer of the options"),
+        ("lion", (("b1", "x"),), "makes no optimizer of the options"),
+        ("lbfgs", (), "makes no optimizer of the options"),
+        ("noisy_sgd", (), "random keys, which cannot be saved"),
+        (print, (), "makes no optimizer"),
+    ],
+)
+def test_what_makes_no_optimizer_is_refused_at_once(factory, options, words):
+    with pytest.raises(ValueError, match=words):
+        Optax(factory, options=options)

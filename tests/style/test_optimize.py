@@ -1,4 +1,4 @@
-"""optimise_image on objectives whose answers are known."""
+"""optimize_image on objectives whose answers are known."""
 
 import itertools
 

@@ -331,7 +331,10 @@ def test_a_mask_that_is_nowhere_white_is_refused(tmp_path, kind):
     mask[..., :3] = {"black": 0, "dark": 60, "transparent": 255}[kind]
     images.write_picture(tmp_path / "mask.png", mask)
     with pytest.raises(UserError, match=r"mask\.png is nowhere white"):
-        stylisation._read_mask(tmp_path / "mask.png")
+        stylisation._mask(tmp_path / "mask.png", "mask.png")
+
+
+SAMPLES = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)
 
 
 def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypatch):
@@ -342,13 +345,13 @@ def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypa
         return [out]
 
     monkeypatch.setattr(stylisation, "stylize", stylise)
-    stylisation.stylize_samples(Gatys(), tmp_path / "out")
-    stylisation.stylize_samples(Gatys(), tmp_path / "out" / "mine.png")
+    stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
+    stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out" / "mine.png")
     assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
     made[1].write_bytes(b"finished")
     with pytest.raises(UserError, match=r"mine\.png is there already; add --overwrite"):
-        stylisation.stylize_samples(Gatys(), made[1])
-    assert stylisation.stylize_samples(Gatys(), made[1], overwrite=True)[0] == made[1]
+        stylisation.stylize_samples(Gatys(), *SAMPLES, made[1])
+    assert stylisation.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)[0] == made[1]
 
 
 def test_sizes_that_are_left_out_are_said(capsys):

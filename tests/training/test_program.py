@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import jax
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from imgtrans_jax.models.dcgan import DCGANGenerator
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.srgan import SRResNet
-from imgtrans_jax.optim import Adam, Constant, LinearDecay, StepDecay
+from imgtrans_jax.optim import Adam, Constant, LinearDecay, RMSProp, StepDecay
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
@@ -85,6 +86,32 @@ def test_a_schedule_of_steps_does_not_ask_how_many_pictures_there_are():
             np.testing.assert_allclose(found.rate(step), rate, rtol=1e-6)
     assert program(Constant(length=7), 10).length() == 70
     assert program(Constant(), 10).length() is None
+
+
+def test_the_critics_have_an_optimizer_of_their_own_or_the_generators():
+    one = program(Constant(1e-3, length=7), 10)
+    assert one.tx.g is one.tx.d
+    assert one.rates(3) == {"optimizer": pytest.approx(1e-3)}
+    batch = {side: np.zeros((1, 16, 16, 3), np.float32) for side in "ab"}
+    two = Program(
+        Experiment(
+            recipe=one.experiment.recipe,
+            optimizer=Adam(Constant(1e-4)),
+            critic_optimizer=RMSProp(StepDecay(4e-4, 0.5, every=1, length=3)),
+        ),
+        device_mesh((0, 1), 1),
+        batch,
+        10,
+    )
+    assert two.tx.g is not two.tx.d
+    want = {"optimizer": pytest.approx(1e-4), "critic_optimizer": pytest.approx(2e-4)}
+    assert two.rates(10) == want
+    assert two.rate(10) == pytest.approx(1e-4)
+    assert (two.length(), two.length("optimizer"), two.length("critic_optimizer")) == (30, None, 30)
+    two.go_on(10, Fraction(2))  # twice as far as its own epochs say
+    assert two.rates(10)["critic_optimizer"] == pytest.approx(1e-4)
+    kinds = [jax.tree.structure(player.opt) for player in (two.like.g, two.like.d)]
+    assert kinds[0] != kinds[1]
 
 
 NARROW = {"generator": ResNetGenerator(width=2, blocks=0), "critic": PatchGAN(width=2, layers=0)}

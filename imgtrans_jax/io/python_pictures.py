@@ -1,0 +1,69 @@
+"""Pictures as a Python program has them: paths, Pillow images, NumPy and JAX arrays. What is made
+of one comes back in its own kind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from imgtrans_jax.io import images, reading
+from imgtrans_jax.types import UserError
+
+Picture: TypeAlias = str | Path | Image.Image | np.ndarray | jax.Array
+"""A path, a Pillow image, or an array (H, W), (H, W, C) or (N, H, W, C): uint8, uint16, or floats
+in [0, 1].
+"""
+
+
+def to_pixels(picture: Picture, channels: int = 3) -> np.ndarray:
+    """(H, W, channels), or (N, H, W, channels) of a batch: uint8, or float32 in [0, 1].
+
+    Grey is repeated, and transparency laid on white, where the channels ask for it. Raises
+    UserError for a path that cannot be read, floats outside [0, 1], and other shapes and types.
+    """
+    if isinstance(picture, (str, Path)):
+        return reading.read_picture(Path(picture).expanduser(), channels)
+    if isinstance(picture, Image.Image):
+        return reading.from_pillow(picture, channels)
+    if not isinstance(picture, (np.ndarray, jax.Array)):
+        raise UserError(
+            f"A {type(picture).__name__} is no picture: give a path, a Pillow image or an array."
+        )
+    array = np.asarray(picture)
+    if not np.issubdtype(array.dtype, np.integer) and array.dtype != np.float64:
+        array = array.astype(np.float32)  # bfloat16 is no NumPy float
+    if array.ndim == 4 and len(array):
+        return np.stack([reading.with_channels(one, channels, "The array") for one in array])
+    return reading.with_channels(array, channels, "The array")
+
+
+def like(given: Picture, made: np.ndarray) -> Any:
+    """What was made of a picture, (H, W, C) or (N, H, W, C) float32 in [0, 1] or uint8, as the kind
+    of picture it was made of: of a path or a Pillow image a Pillow image, else an array of the
+    type given; an image of one channel is 2-dimensional where the given one was.
+    """
+    if isinstance(given, (str, Path, Image.Image)):
+        pixels = made if made.dtype == np.uint8 else images.unit_to_uint8(made)
+        if pixels.shape[-1] not in (1, 3, 4):
+            raise UserError(
+                f"The result has {pixels.shape[-1]} channels, which no Pillow image has: give the "
+                "picture as an array."
+            )
+        return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    if given.ndim == 2 and made.shape[-1] == 1:
+        made = made[..., 0]
+    if given.dtype == np.uint8:
+        made = made if made.dtype == np.uint8 else images.unit_to_uint8(made)
+    elif given.dtype == np.uint16:
+        made = np.rint(images.to_unit(made).clip(0, 1) * 65535).astype(np.uint16)
+    else:
+        made = images.to_unit(made)
+    if isinstance(given, jax.Array):
+        return jnp.asarray(made, given.dtype)
+    return made.astype(given.dtype)

@@ -1,0 +1,368 @@
+"""What a training leaves behind as it goes: console lines, metrics, samples, scores, checkpoints
+and the page, each by a hook that the loop calls after every step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.pipeline import BatchIterator, UnreadableError
+from imgtrans_jax.engine.checkpoint import Checkpoints
+from imgtrans_jax.engine.state import TrainState
+from imgtrans_jax.evaluation import evaluator, records
+from imgtrans_jax.inference.generator import Generator
+from imgtrans_jax.io import json_files
+from imgtrans_jax.metrics import registry
+from imgtrans_jax.report.run_page import Alarm, Report
+from imgtrans_jax.runtime.clock import Clock
+from imgtrans_jax.runtime.console import say
+from imgtrans_jax.training.diagnostics import Watch
+from imgtrans_jax.training.run import Run, versions, write_json
+from imgtrans_jax.types import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step that has just been made.
+
+    number: from 1. state, metrics: what it gave. total: the number of the last. stopping: whether
+    the training ends here before that. figures: what hooks measure in it, for the log.
+    """
+
+    number: int
+    state: TrainState
+    metrics: dict[str, jax.Array]
+    total: int
+    stopping: bool
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def ending(self) -> bool:
+        return self.stopping or self.number == self.total
+
+
+class Hook(Protocol):
+    """Called after every step, by all processes alike, since some of what hooks do needs all. Each
+    refuses, while it is made, what it cannot do.
+    """
+
+    def due(self, step: Step) -> bool:
+        """Whether it has something to do that the log goes with."""
+        ...
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        """Does it. logged: whether any hook is due, and the step is kept in the log."""
+        ...
+
+
+def after(hooks: Sequence[Hook], step: Step) -> None:
+    """Calls the hooks, one after the other. Raises UserError if the step's loss was not finite, or
+    its state cannot be saved at the end.
+    """
+    logged = step.ending or any(hook.due(step) for hook in hooks)
+    for hook in hooks:
+        hook(step, logged)
+
+
+class Disk:
+    """The patience of a run with the disk of its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.unwritten = folder, False
+
+    @contextlib.contextmanager
+    def patience(self) -> Iterator[None]:
+        """A full disk, or a folder that has become read-only, costs what would be shown, not the
+        run.
+        """
+        try:
+            yield
+            self.unwritten = False
+        except OSError as error:
+            if not self.unwritten:
+                say(
+                    f"Nothing can be written to {self.folder} ({error.strerror or error}): "
+                    "training goes on, reports wait."
+                )
+            self.unwritten = True
+
+
+class Journal:
+    """What a run writes for people, on process 0: its report, with what a watch sees in it. As the
+    last hook it writes the page anew; as a context it says on the page how the training ends.
+    """
+
+    def __init__(self, run: Run, clock: Clock, disk: Disk, facts: dict[str, str]) -> None:
+        """facts: beside the versions, for the page."""
+        recipe = run.experiment.recipe
+        self.clock, self.disk = clock, disk
+        self.report = (
+            Report(run.folder, run.stored, versions() | facts, clock.first, recipe.notes)
+            if jax.process_index() == 0
+            else None
+        )
+        self.watch = Watch(run.folder, recipe.gan, recipe.halve_critic)
+
+    def due(self, step: Step) -> bool:
+        return False
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        if logged:
+            with self.disk.patience():
+                self._page(self.clock.status(step.number, running=not step.ending), not step.ending)
+
+    def _page(self, status: str, running: bool) -> None:
+        if self.report:
+            self.report.page(status, running, list(self.watch.standing.values()))
+
+    def __enter__(self) -> Journal:
+        with self.disk.patience():  # the page of a resumed run says that it was stopped
+            self._page(self.clock.status(self.clock.first, running=True), True)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with self.disk.patience():
+            if isinstance(error, UserError):
+                self._page(f"Stopped: {error}", False)
+            if self.report:
+                self.report.close()
+
+
+class SaveSamples:
+    """Samples for the page, and what the watch measures in them."""
+
+    def __init__(self, run: Run, journal: Journal) -> None:
+        """Raises UserError if the test pictures cannot be read."""
+        self.run, self.journal = run, journal
+        self.samples = run.pictures.samples(run.experiment.samples)
+
+    def due(self, step: Step) -> bool:
+        return step.ending or step.number % self.run.experiment.sample_every == 0
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        report, watch = self.journal.report, self.journal.watch
+        if report is None or not self.due(step):
+            return
+        with self.journal.disk.patience():
+            classes = self.run.pictures.classes
+            sheets = self.run.program.sheets(step.state, self.samples, classes)
+            report.samples(step.number, sheets)
+            figures, alarms = watch.sheets(step.number, sheets)
+            _say_alarms(step.number, alarms)
+            step.figures.update(figures)
+
+
+class SaveCheckpoint:
+    """The state and the position in the data, to go on from. As a context it waits for the save
+    that runs, if the training is refused.
+    """
+
+    def __init__(
+        self, run: Run, checkpoints: Checkpoints, iterator: BatchIterator, first: int
+    ) -> None:
+        """first: the step that the training goes on from."""
+        self.run, self.checkpoints, self.iterator, self.first = run, checkpoints, iterator, first
+
+    def due(self, step: Step) -> bool:
+        experiment = self.run.experiment
+        return step.ending or step.number % experiment.save_every == 0 or self._retries(step.number)
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        if self.due(step):
+            self.save(self.checkpoints, step.number, step.state)
+        if step.ending:
+            self.checkpoints.finish()
+        if news := self.checkpoints.news():
+            say(
+                f"{news} Training goes on, and saves again when there is room."
+                if self.checkpoints.owing
+                else news
+            )
+
+    def save(self, checkpoints: Checkpoints, step: int, state: TrainState) -> None:
+        """Begins to save, there, the state after `step` with the present position in the data."""
+        checkpoints.save(step, state, self.run.record(step, self.iterator.get_state()))
+
+    @contextlib.contextmanager
+    def rescue(self, step: int, state: TrainState) -> Iterator[None]:
+        """Where the batch after `step` cannot be read, saves the state before that is said. (One of
+        several processes cannot: the others may have read theirs.)
+        """
+        try:
+            yield
+        except UnreadableError as error:
+            if jax.process_count() > 1 or step <= self.first or int(state.failed) >= 0:
+                raise
+            self.save(self.checkpoints, step, state)
+            self.checkpoints.finish()
+            raise UserError(
+                f"{error} What was learned up to step {step} is saved, and the same command goes "
+                "on from there."
+            ) from error
+
+    def _retries(self, step: int) -> bool:
+        """A save that failed is made up for as soon as there is room. (Several processes wait for
+        the next that is due: each may see another disk.)
+        """
+        owing = self.checkpoints.owing and jax.process_count() == 1
+        return owing and step % self.run.experiment.log_every == 0 and self.checkpoints.has_room()
+
+    def __enter__(self) -> SaveCheckpoint:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, UserError):
+            with contextlib.suppress(UserError):  # `error` is what is to be said
+                self.checkpoints.finish()
+
+
+class Evaluate:
+    """Scores of the generators, by process 0; keeps the state in the folder `best` if none before
+    was better.
+    """
+
+    def __init__(self, run: Run, save: SaveCheckpoint, disk: Disk) -> None:
+        """Raises UserError if nothing can be measured here, or not what the best is chosen by, or
+        if weights cannot be had.
+        """
+        self.run, self.save, self.disk = run, save, disk
+        experiment = run.experiment
+        self.wanted = experiment.evaluation.best
+        # Without weights: every call brings its own.
+        networks = Generator(experiment, {}, {}, run.program.batch_shapes())
+        self.examiner = evaluator.GeneratorEvaluator(networks, run.pictures, request(experiment))
+        if self.wanted and self.wanted not in self.examiner.judge.request.metrics:
+            raise UserError(
+                f"config.evaluation.best is '{self.wanted}', which cannot be measured here; choose "
+                "another."
+            )
+
+    def due(self, step: Step) -> bool:
+        every = self.run.experiment.evaluation.every
+        return step.number == step.total or self.run.program.epochs(step.number) % every == 0
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        if not self.due(step):
+            return
+        score = self._score(step) if jax.process_index() == 0 else math.nan
+        if self.wanted:
+            self._keep_if_best(step, score)
+
+    def _score(self, step: Step) -> float:
+        """Scores all directions, and returns the mean of what the best is chosen by."""
+        networks = jax.device_get(step.state.generators)
+        shapes = self.run.program.batch_shapes()
+        loaded = Generator(self.run.experiment, networks.params, networks.stats, shapes)
+        found = self.examiner(loaded, step.number, str(self.run.folder))
+        with self.disk.patience():
+            records.append_records(found, self.run.folder / records.FILE)
+        values = {
+            f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()
+        }
+        scores = (f"{name} {value:.4f}" for name, value in values.items())
+        say("  ".join([f"step {step.number}", *scores]))
+        step.figures.update(values)
+        return float(np.mean([r["scores"].get(self.wanted, math.nan) for r in found]))
+
+    def _keep_if_best(self, step: Step, score: float) -> None:
+        folder = self.run.folder / "best"
+        sign = -1 if registry.known()[self.wanted].better == "higher" else 1
+        before = json_files.read_or_none(folder / "best.json") or {}
+        value = json_files.number(before.get("value"))
+        better = math.isfinite(score) and (
+            before.get("metric") != self.wanted or value is None or sign * score < sign * value
+        )
+        if jax.process_count() > 1:  # process 0 alone knows the score
+            better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
+        if not better:
+            return
+        best = Checkpoints(folder / "checkpoints", keep=1)
+        self.save.save(best, step.number, step.state)
+        try:
+            best.finish()
+        except UserError as error:
+            say(str(error))
+            return
+        write_json(folder / "config.json", self.run.stored)
+        best_of_all = {"metric": self.wanted, "value": score, "step": step.number}
+        write_json(folder / "best.json", best_of_all)
+        say(f"The best so far by {self.wanted}: kept in {folder}.")
+
+
+class LogMetrics:
+    """Console lines, and rows of metrics; notices a loss that is not finite."""
+
+    def __init__(self, run: Run, journal: Journal, ahead: int) -> None:
+        """ahead: by how many batches the data are ahead of the steps."""
+        self.run, self.journal, self.ahead = run, journal, ahead
+        self.pending: list[dict[str, jax.Array]] = []
+
+    def due(self, step: Step) -> bool:
+        return step.number % self.run.experiment.log_every == 0
+
+    def __call__(self, step: Step, logged: bool) -> None:
+        self.pending.append(step.metrics)
+        # so that a stop is obeyed within three steps
+        jax.block_until_ready(self.pending[max(0, len(self.pending) - 3)])
+        if not (logged or self.journal.clock.due()):
+            return
+        values = _means(self.pending)
+        self._raise_if_failed(int(step.state.failed), values)
+        say(self.journal.clock.line(step.number, values))
+        if logged:
+            self.pending = []
+            self._write(step, values)
+
+    def _write(self, step: Step, values: dict[str, float]) -> None:
+        report, watch, clock = self.journal.report, self.journal.watch, self.journal.clock
+        if report is None:
+            return
+        rates = self.run.program.rates(step.number - 1)
+        names = {"optimizer": "rate", "critic_optimizer": "rate_critics"}
+        row = values | {names[field]: rate for field, rate in rates.items()}
+        with self.journal.disk.patience():
+            report.metrics(step.number, row | clock.figures() | step.figures)
+            _say_alarms(step.number, watch.losses(step.number, values))
+
+    def _raise_if_failed(self, failed: int, values: dict[str, float]) -> None:
+        """The step left the state as it was before the failure; the batch is made again from its
+        number and kept."""
+        if failed < 0:
+            return
+        name = f"failed_step_{failed + 1}_process_{jax.process_index()}.npz"
+        path = self.run.folder / name
+        with contextlib.suppress(OSError):  # a full disk: the sentence matters more
+            np.savez_compressed(path, allow_pickle=False, **self.run.batches[failed + self.ahead])
+        names = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        raise UserError(
+            f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is "
+            f"kept in {path}, and the newest checkpoint is sound. Look at the batch for broken "
+            "pictures, then try a lower rate (--config.optimizer.schedule.rate=1e-4), float32 "
+            "instead of bfloat16, or another --config.seed."
+        )
+
+
+def request(experiment: Experiment) -> evaluator.EvaluationSpec:
+    """The scores that an experiment wants as it trains."""
+    wanted = experiment.evaluation
+    return evaluator.EvaluationSpec(wanted.metrics, wanted.features, wanted.count)
+
+
+def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:
+    fetched = jax.device_get(pending)
+    return {name: float(np.mean([row[name] for row in fetched])) for name in fetched[0]}
+
+
+def _say_alarms(step: int, alarms: Sequence[Alarm]) -> None:
+    for alarm in alarms:
+        say(f"Worth a look at step {step}: {alarm.text}")
