@@ -173,9 +173,9 @@ class MetricAccumulator:
 
     def labels(self, predicted: np.ndarray, true: np.ndarray) -> None:
         """Colour-coded label maps."""
-        colours = self.judge.colors
+        colors = self.judge.colors
         for x, y in zip(predicted, true, strict=True):
-            counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
+            counts = confusion(snapped(x, colors), snapped(y, colors), len(colors))
             self.confusion = counts if self.confusion is None else self.confusion + counts
 
     def protocol(self) -> dict[str, Any]:

@@ -71,13 +71,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
                 f"{folder} has {len(pictures)} pictures for {plan.practice + plan.scored} trials: "
                 "some come again."
             )
-    detail = [int(np.median([max(p.shape[:2]) for p in pictures.values()])) for pictures in sets]
-    if min(detail) < plan.size and max(detail) > 1.1 * min(detail):
-        notes.append(
-            f"Some pictures have {min(detail)} pixels and others {max(detail)}: all are shown "
-            f"with {min(detail)}'s detail."
-        )
-    via = min(plan.size, *detail)
+    via = _detail(sets, plan.size, notes)
     embedded = [
         [{"name": n, "src": _embedded(p, via, plan.size)} for n, p in pictures.items()]
         for pictures in sets
@@ -121,6 +115,17 @@ def _read(folder: Path, notes: list[str]) -> dict[str, np.ndarray]:
             f"{folder} has {len(found)} pictures that can be used; a study needs 2 or more."
         )
     return found
+
+
+def _detail(sets: Sequence[Mapping[str, np.ndarray]], size: int, notes: list[str]) -> int:
+    """The pixels of the longer side that the smallest set has: what all are brought to first."""
+    detail = [int(np.median([max(p.shape[:2]) for p in pictures.values()])) for pictures in sets]
+    if min(detail) < size and max(detail) > 1.1 * min(detail):
+        notes.append(
+            f"Some pictures have {min(detail)} pixels and others {max(detail)}: all are shown "
+            f"with {min(detail)}'s detail."
+        )
+    return min(size, *detail)
 
 
 def _square(picture: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
     # A map has few different colours: each is looked up once.
     different, places = np.unique(flat, axis=0, return_inverse=True)
     nearest = np.array(
-        [np.square(palette - colour.astype(np.int32)).sum(1).argmin() for colour in different]
+        [np.square(palette - color.astype(np.int32)).sum(1).argmin() for color in different]
     )
     return nearest[places.reshape(-1)].reshape(picture.shape[:2])
 
