@@ -30,7 +30,9 @@ FAKE = FLAGS.path("fake", None, "Instead of --run: a folder of results.")
 REAL = FLAGS.path(
     "real", None, "With --fake: a folder of real pictures; those of one name belong together."
 )
-METRIC_NAMES = FLAGS.texts("metrics", "Which, joined by commas. Default: all that apply.")
+METRIC_NAMES = FLAGS.texts(
+    "metrics", "Which, joined by commas; module:NAME for one of your own. Default: all that apply."
+)
 FEATURES = FLAGS.text(
     "features",
     "vgg16",
@@ -76,7 +78,7 @@ def main(overrides: app.Overrides) -> int:
     fake, real, run = (Path(flag.value or "").expanduser() for flag in (FAKE, REAL, RUN))
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
     file = Path(OUT.value).expanduser() if OUT.value else folder / FILE
-    names = tuple(name.strip() for name in METRIC_NAMES.value) or registry.METRICS
+    names = tuple(registry.chosen(text.strip()) for text in METRIC_NAMES.value) or registry.names()
     request = evaluator.EvaluationSpec(names, FEATURES.value, COUNT.value, COLORS.value)
     request.check()
     inputs = [

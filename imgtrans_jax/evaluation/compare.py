@@ -17,6 +17,7 @@ from imgtrans_jax.inference.translate import translate
 from imgtrans_jax.inference.translator import compiled
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, whole
+from imgtrans_jax.metrics import registry
 from imgtrans_jax.report.comparison_page import Column, comparison_page
 from imgtrans_jax.types import Direction, UserError
 
@@ -52,11 +53,13 @@ def compare(
         columns = _from_tests(runs, names, direction, count, trust_code, trust_paths or trust_code)
     with whole(out) as partial:
         partial.write_text(
-            comparison_page(columns, direction), encoding="utf-8", errors="backslashreplace"
+            comparison_page(columns, direction, registry.known()),
+            encoding="utf-8",
+            errors="backslashreplace",
         )
     without = [c.name for c in columns if c.about and not c.scores]
     hint = (
-        f" No scores of {', '.join(without)}: python -m imgtrans_jax.evaluate --run=RUN makes them."
+        f" No scores of {', '.join(without)}: imgtrans evaluate --run=RUN makes them."
         if without
         else ""
     )

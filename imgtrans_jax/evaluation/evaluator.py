@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.sample import sampled
 from imgtrans_jax.inference.translator import compiled
 from imgtrans_jax.io import images
-from imgtrans_jax.metrics.distributions import frechet_distance, kid, kid_protocol
+from imgtrans_jax.metrics import registry
+from imgtrans_jax.metrics.base import CycleMetric, LabelMetric, Metric, PairMetric, SetMetric
 from imgtrans_jax.metrics.features import Features, check_name
-from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
-from imgtrans_jax.metrics.lpips import LPIPS
-from imgtrans_jax.metrics.registry import METRICS, OF_SETS, PAIRWISE
-from imgtrans_jax.metrics.segmentation import Colors, colors_of, confusion, scores, snapped
+from imgtrans_jax.metrics.segmentation import Colors, colors_of, confusion, snapped
 from imgtrans_jax.types import Direction, UserError
 from imgtrans_jax.weights.metric_networks import checksum
 
@@ -35,12 +33,12 @@ _AT_ONCE, _PIXELS = 8, 2**20  # pictures, and pixels of them together
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec:
-    """What to measure. metrics: of METRICS, those that apply are taken. features: see `Features`.
-    count: test pictures, 0 for all. colors: of label maps (`facades`, `cityscapes`, a file), for
-    segmentation scores, or ''.
+    """What to measure. metrics: names of the registry; those that apply are taken. features: see
+    `Features`. count: test pictures, 0 for all. colors: of label maps (`facades`, `cityscapes`, a
+    file), for segmentation scores, or ''.
     """
 
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] = dataclasses.field(default_factory=registry.names)
     features: str = "vgg16"
     count: int = 0
     colors: str = ""
@@ -52,11 +50,12 @@ class EvaluationSpec:
         check_name(self.features)
         if self.colors:
             colors_of(self.colors)
-        unknown = [name for name in self.metrics if name not in METRICS]
+        known = registry.names()
+        unknown = [name for name in self.metrics if name not in known]
         if unknown:
             raise UserError(
                 f"There is no metric {', '.join(map(repr, unknown))}; choose of "
-                f"{', '.join(METRICS)} (the scores of label maps come with `colors`)."
+                f"{', '.join(known)} (the scores of label maps come with `colors`)."
             )
         if self.count == 1 or self.count < 0:
             raise UserError(
@@ -86,15 +85,19 @@ def impossible(directions: Sequence[Direction], opened: OpenedDataset) -> dict[s
     """
     found = _too_few(min(len(stream.test) for stream in opened.streams))
     if len(opened.streams) > 1 or not directions:
-        found |= dict.fromkeys(PAIRWISE, "needs pairs, results with their truth")
+        found |= _all_of(PairMetric, "needs pairs, results with their truth")
     if len(directions) < 2:
-        found["cycle"] = "needs a way there and a way back"
+        found |= _all_of(CycleMetric, "needs a way there and a way back")
     return found
 
 
 def _too_few(pictures: int) -> dict[str, str]:
     why = f"needs two pictures or more on each side, and one has {pictures}"
-    return dict.fromkeys(OF_SETS, why) if pictures < 2 else {}
+    return _all_of(SetMetric, why) if pictures < 2 else {}
+
+
+def _all_of(kind: type[Metric], why: str) -> dict[str, str]:
+    return {metric.name: why for metric in registry.of_kind(kind)}
 
 
 class MetricSuite:
@@ -105,20 +108,27 @@ class MetricSuite:
     def __init__(self, request: EvaluationSpec) -> None:
         request.check()
         self.request = request
-        self.features = Features(request.features) if set(OF_SETS) & set(request.metrics) else None
-        self.lpips = {
-            name: LPIPS("alex" if name == "lpips_alex" else "vgg")
-            for name in PAIRWISE[2:]
-            if name in request.metrics
-        }
+        self.pairs = registry.of_kind(PairMetric, request.metrics)
+        self.sets = registry.of_kind(SetMetric, request.metrics)
+        self.cycles = registry.of_kind(CycleMetric, request.metrics)
         self.colors: Colors = colors_of(request.colors) if request.colors else {}
+        self.labels = registry.of_kind(LabelMetric) if request.colors else ()
+        self.features = Features(request.features) if self.sets else None
+        self.measures: dict[str, Callable[[Any, Any], Any]] = {
+            metric.name: metric.load()
+            for metric in (*self.pairs, *self.sets, *self.cycles, *self.labels)
+        }
 
     def ledger(self) -> MetricAccumulator:
         return MetricAccumulator(self)
 
     def protocol(self) -> dict[str, Any]:
         """What the scores were made with."""
-        found: dict[str, Any] = {name: metric.checksum for name, metric in self.lpips.items()}
+        found: dict[str, Any] = {
+            metric.name: metric.protocol(self.measures[metric.name])
+            for metric in self.pairs
+            if metric.protocol
+        }
         found |= {
             "versions": {name: importlib.metadata.version(name) for name in ("imgtrans_jax", "jax")}
         }
@@ -136,6 +146,7 @@ class MetricAccumulator:
     def __init__(self, judge: MetricSuite) -> None:
         self.judge = judge
         self.pairwise: dict[str, list[float]] = {}
+        self.of_cycles: dict[str, list[Any]] = {}
         self.of: dict[str, list[np.ndarray]] = {"fakes": [], "reals": []}
         self.counts: dict[str, int] = {"fakes": 0, "reals": 0}
         self.confusion: np.ndarray | None = None
@@ -143,40 +154,44 @@ class MetricAccumulator:
 
     def pairs(self, fakes: np.ndarray, truths: np.ndarray) -> None:
         """Results beside what each of them should be."""
-        for name in (n for n in PAIRWISE if n in self.judge.request.metrics):
-            if name in self.judge.lpips:
-                found = self.judge.lpips[name](_rgb(fakes), _rgb(truths)).tolist()
-            else:
-                found = [
-                    (psnr if name == "psnr" else _ssim)(x, y)
-                    for x, y in zip(fakes, truths, strict=True)
-                ]
-            self.pairwise.setdefault(name, []).extend(found)
+        for metric in self.judge.pairs:
+            found = self.judge.measures[metric.name](fakes, truths)
+            self.pairwise.setdefault(metric.name, []).extend(found.tolist())
+
+    def cycle(self, inputs: np.ndarray, back: np.ndarray) -> None:
+        """Pictures beside their translations there and back, both in [-1, 1]."""
+        for metric in self.judge.cycles:
+            found = self.judge.measures[metric.name](inputs, back)
+            self.of_cycles.setdefault(metric.name, []).extend(found)
 
     def set(self, which: str, pictures: np.ndarray) -> None:
         """Results (`fakes`), or real pictures of their domain (`reals`)."""
         self.counts[which] += len(pictures)
         self.digests[which].update(pictures.tobytes())
         if self.judge.features:
-            self.of[which].append(self.judge.features(_rgb(pictures)))
+            self.of[which].append(self.judge.features(pictures))
 
     def labels(self, predicted: np.ndarray, true: np.ndarray) -> None:
         """Colour-coded label maps."""
-        colours = self.judge.colors
+        colors = self.judge.colors
         for x, y in zip(predicted, true, strict=True):
-            counts = confusion(snapped(x, colours), snapped(y, colours), len(colours))
+            counts = confusion(snapped(x, colors), snapped(y, colors), len(colors))
             self.confusion = counts if self.confusion is None else self.confusion + counts
 
     def protocol(self) -> dict[str, Any]:
         """The judge's, with the first 12 digits of the SHA-256 of all pixels, of results and of
-        real pictures, and how many of them `kid` compared.
+        real pictures, and how the metrics of sets took them.
         """
         found = self.judge.protocol()
         found |= {
             "pictures": {which: digest.hexdigest()[:12] for which, digest in self.digests.items()}
         }
-        if "kid" in self.judge.request.metrics and min(self.counts.values()) > 1:
-            found |= {"kid": kid_protocol(self.counts["fakes"], self.counts["reals"])}
+        if min(self.counts.values()) > 1:
+            found |= {
+                metric.name: metric.protocol(self.counts["fakes"], self.counts["reals"])
+                for metric in self.judge.sets
+                if metric.protocol
+            }
         return found
 
     def results(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -189,21 +204,13 @@ class MetricAccumulator:
         }
         if self.judge.features and min(self.counts.values()) > 1:
             x, y = (np.concatenate(self.of[which]) for which in ("fakes", "reals"))
-            if "kid" in self.judge.request.metrics:
-                found["kid"], error = kid(x, y)
-                errors |= {"kid": error} if np.isfinite(error) else {}
-            if "fid" in self.judge.request.metrics:
-                found["fid"] = frechet_distance(x, y)
+            for metric in self.judge.sets:
+                found[metric.name], error = self.judge.measures[metric.name](x, y)
+                errors |= {metric.name: error} if np.isfinite(error) else {}
         if self.confusion is not None:
-            by = scores(self.confusion, self.judge.colors)
-            found |= {
-                "pixel_accuracy": by.pixel,
-                "class_accuracy": by.per_class,
-                "class_iou": by.iou,
-            }
-            found |= {
-                f"iou/{name}": value for name, value in by.by_class.items() if np.isfinite(value)
-            }
+            for metric in self.judge.labels:
+                found |= self.judge.measures[metric.name](self.confusion, self.judge.colors)
+        found |= {name: float(np.mean(values)) for name, values in self.of_cycles.items()}
         return found, errors
 
 
@@ -278,7 +285,6 @@ class GeneratorEvaluator:
             self.translations.get("b2a" if direction == "a2b" else "a2b"),
         )
         paired = len(self.opened.streams) == 1
-        cycle: list[float] = []
         for batch in _said(
             f"{direction}: results", *self._batches(self.opened.streams[-1 if given == "b" else 0])
         ):
@@ -290,8 +296,8 @@ class GeneratorEvaluator:
                 else outputs
             )
             ledger.set("fakes", fakes)
-            if "cycle" in self.judge.request.metrics and back is not None:
-                cycle += list(np.abs(back.padded(outputs) - inputs).mean((1, 2, 3)))
+            if self.judge.cycles and back is not None:
+                ledger.cycle(inputs, back.padded(outputs))
             if paired:
                 real = (
                     data.decode_output(inputs, batch[wanted])
@@ -308,10 +314,9 @@ class GeneratorEvaluator:
                 *self._batches(self.opened.streams[-1 if wanted == "b" else 0]),
             ):
                 ledger.set("reals", images.to_uint8(batch[wanted]))
-        extra = {"cycle": float(np.mean(cycle))} if cycle else {}
         # What the segmenter makes of real pictures: no generator is expected to do better.
         of_real = beside.results()[0] if beside.confusion is not None else {}
-        return ledger, extra | {
+        return ledger, {
             f"real/{name}": value for name, value in of_real.items() if not name.startswith("iou/")
         }
 
@@ -392,15 +397,14 @@ def evaluate_folders(fake: Path, real: Path, request: EvaluationSpec) -> dict[st
             f"Label maps are compared by name, and {_alone(fakes, matched)} has no partner in "
             f"{real}."
         )
-    lacking = {"cycle": "needs a trained run"} | _too_few(min(len(fakes), len(reals)))
+    lacking = _all_of(CycleMetric, "needs a trained run")
+    lacking |= _too_few(min(len(fakes), len(reals)))
     if not paired:
         without = (
             f"{sum(m is None for m in matched)} of {len(fakes)}, such as "
             f"{_alone(fakes, matched)}, have none"
         )
-        lacking |= dict.fromkeys(
-            PAIRWISE, f"needs a partner of the same name in {real}, and {without}"
-        )
+        lacking |= _all_of(PairMetric, f"needs a partner of the same name in {real}, and {without}")
     judge = MetricSuite(request.within(lacking))
     ledger, resized = judge.ledger(), 0
     for path, partner in _said("results", len(fakes), zip(fakes, matched, strict=True)):
@@ -464,24 +468,6 @@ def _stacked(examples: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Mapping[s
         waiting.append(example)
     if waiting:
         yield together()
-
-
-def _rgb(pictures: np.ndarray) -> np.ndarray:
-    if pictures.shape[-1] not in (1, 3):
-        raise UserError(
-            "lpips, kid and fid are for grey and RGB pictures, and these have "
-            f"{pictures.shape[-1]} channels: give --metrics=psnr,ssim."
-        )
-    return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
-
-
-def _ssim(x: np.ndarray, y: np.ndarray) -> float:
-    if min(x.shape[:2]) < 11:
-        raise UserError(
-            f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; "
-            "leave ssim out."
-        )
-    return rgb_ssim(x, y)
 
 
 def _bytes(path: Path) -> np.ndarray:

@@ -5,7 +5,6 @@ answers.
 from __future__ import annotations
 
 import dataclasses
-import html
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from imgtrans_jax.io import images, json_files
 from imgtrans_jax.io.files import make_folder, refuse_existing, whole
-from imgtrans_jax.report.study_page import STUDY_PAGE
+from imgtrans_jax.report.study_page import study_page
 from imgtrans_jax.types import UserError
 
 FORMAT = "imgtrans_jax study 1"
@@ -72,13 +71,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
                 f"{folder} has {len(pictures)} pictures for {plan.practice + plan.scored} trials: "
                 "some come again."
             )
-    detail = [int(np.median([max(p.shape[:2]) for p in pictures.values()])) for pictures in sets]
-    if min(detail) < plan.size and max(detail) > 1.1 * min(detail):
-        notes.append(
-            f"Some pictures have {min(detail)} pixels and others {max(detail)}: all are shown "
-            f"with {min(detail)}'s detail."
-        )
-    via = min(plan.size, *detail)
+    via = _detail(sets, plan.size, notes)
     embedded = [
         [{"name": n, "src": _embedded(p, via, plan.size)} for n, p in pictures.items()]
         for pictures in sets
@@ -95,17 +88,14 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
         "methods": [{"name": n, "pictures": p} for n, p in zip(names, embedded[1:], strict=True)],
     }
     make_folder(out.resolve().parent, "--out")
-    text = STUDY_PAGE.replace(
-        "@TITLE@", html.escape(f"{plan.practice + plan.scored} pairs of pictures")
-    )
-    text = text.replace("@DATA@", json_files.embedded(data))
+    text = study_page(f"{plan.practice + plan.scored} pairs of pictures", data)
     with whole(out) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     minutes = round((plan.practice + plan.scored) * (plan.seconds + 3) / 60)
     notes.append(
         f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser, or send it to "
         f"participants; it takes about {max(1, minutes)} min, needs no network, and offers the "
-        "answers as a file at its end. Then: python -m imgtrans_jax.study "
+        "answers as a file at its end. Then: imgtrans study "
         "--results=FOLDER_OF_ANSWERS"
     )
     return "\n".join(notes)
@@ -125,6 +115,17 @@ def _read(folder: Path, notes: list[str]) -> dict[str, np.ndarray]:
             f"{folder} has {len(found)} pictures that can be used; a study needs 2 or more."
         )
     return found
+
+
+def _detail(sets: Sequence[Mapping[str, np.ndarray]], size: int, notes: list[str]) -> int:
+    """The pixels of the longer side that the smallest set has: what all are brought to first."""
+    detail = [int(np.median([max(p.shape[:2]) for p in pictures.values()])) for pictures in sets]
+    if min(detail) < size and max(detail) > 1.1 * min(detail):
+        notes.append(
+            f"Some pictures have {min(detail)} pixels and others {max(detail)}: all are shown "
+            f"with {min(detail)}'s detail."
+        )
+    return min(size, *detail)
 
 
 def _square(picture: np.ndarray) -> np.ndarray:

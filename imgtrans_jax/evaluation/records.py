@@ -10,7 +10,8 @@ from typing import Any
 
 from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import make_folder, refuse_existing
-from imgtrans_jax.metrics.registry import MEANING, OF_SETS
+from imgtrans_jax.metrics import registry
+from imgtrans_jax.metrics.base import SetMetric
 
 FILE = "evaluations.jsonl"
 """In the folder of a run, or of the pictures: one JSON object for each evaluation, the newest
@@ -72,12 +73,13 @@ def table(record: Mapping[str, Any]) -> str:
         f"{record['source']}  {record['what']}{step}  ({counts['fakes']} results, "
         f"{counts['reals']} real pictures)"
     ]
+    meanings = registry.summaries()
     for name, value in record["scores"].items():
         if name.startswith("iou/"):
             continue
         error = f" ± {record['errors'][name]:.4f}" if name in record["errors"] else ""
         lines.append(
-            f"  {name:20}{value:10.4f}{error:10}  {MEANING.get(name.removeprefix('real/'), '')}"
+            f"  {name:20}{value:10.4f}{error:10}  {meanings.get(name.removeprefix('real/'), '')}"
         )
     if str(record["protocol"].get("split", "")).startswith("training"):
         lines.append(
@@ -92,9 +94,10 @@ def table(record: Mapping[str, Any]) -> str:
             f"  {resized} results had another size than their partner and were resized to it."
         )
     features = record["protocol"].get("features")
-    if features and set(OF_SETS) & set(record["scores"]):
+    of_sets = [metric.name for metric in registry.of_kind(SetMetric)]
+    if features and set(of_sets) & set(record["scores"]):
         lines.append(
-            f"  kid and fid in features of {features['network']} ({features['layer']}; "
+            f"  {' and '.join(of_sets)} in features of {features['network']} ({features['layer']}; "
             f"{features['resize']})"
         )
         few = min(counts.values())

@@ -37,15 +37,15 @@ class Coloring:
         )
 
 
-def score_coloring(sketches: np.ndarray, translated: np.ndarray, coloured: np.ndarray) -> Coloring:
+def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.ndarray) -> Coloring:
     """All (N, H, W, 3) in [-1, 1]: sketches, their translations, and the true coloured drawings of
     the same subjects.
     """
     unit = (translated + 1) / 2
-    background = (sketches.min(-1) > 0.96) & (coloured.min(-1) > 0.96)
+    background = (sketches.min(-1) > 0.96) & (colored.min(-1) > 0.96)
     lines = sketches.max(-1) < -0.5
     return Coloring(
-        kernel_distance(translated, coloured) / kernel_distance(sketches, coloured),
+        kernel_distance(translated, colored) / kernel_distance(sketches, colored),
         float(np.abs(translated - sketches)[background].mean() / 2),
         float((unit @ _LUMINANCE)[lines].mean()),
         hue_groups(unit),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imgtrans_jax.metrics.base import Floats, SetMetric
 from imgtrans_jax.metrics.kernel_distance import polynomial_kernel
 
 SUBSETS, SUBSET = 100, 1000
@@ -14,8 +15,9 @@ pictures.
 """
 
 
-def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """FID of features (n, d) and (m, d) as Gaussians (Heusel et al. 2017, equation 6), in float64.
+def fid(x: Floats, y: Floats) -> float:
+    """The Fréchet distance of features (n, d) and (m, d), such as `Features` makes, as Gaussians
+    (Heusel et al. 2017, equation 6), in float64. From 0, lower for more alike.
 
     It is biased upwards: by much where n and m are not far more than d. n and m are at least 2.
     """
@@ -42,9 +44,9 @@ def _covariance(x: np.ndarray) -> np.ndarray:
     return np.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])
 
 
-def kid(x: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """KID of features (n, d) and (m, d), n and m at least 2: an unbiased estimate, and its standard
-    error.
+def kid(x: Floats, y: Floats, seed: int = 0) -> tuple[float, float]:
+    """KID of features (n, d) and (m, d), such as `Features` makes, n and m at least 2: an
+    unbiased estimate, 0 for one distribution and below it by chance, and its standard error.
 
     The estimate is the mean over the subsets that `kid_protocol` names. The error is that of the
     estimate as a U-statistic of both sets (Hoeffding 1948), its first and second order, and of the
@@ -134,3 +136,14 @@ def _variance(parts: np.ndarray, n: int, m: int) -> float:
     first = 4 * (of_x / n + of_y / m)
     second = 2 * (second_x / (n * (n - 1)) + second_y / (m * (m - 1))) + 4 * second_xy / (n * m)
     return max(first, 0.0) + second
+
+
+KID = SetMetric(
+    "kid", "lower", "unbiased, 0 for one distribution", lambda: kid, protocol=kid_protocol
+)
+FID = SetMetric(
+    "fid",
+    "lower",
+    "biased for few pictures: compare equal counts only",
+    lambda: lambda x, y: (fid(x, y), np.nan),
+)

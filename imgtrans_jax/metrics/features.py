@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgtrans_jax.io import images
+from imgtrans_jax.metrics.base import Floats, Pictures
 from imgtrans_jax.models.inception import Inception, resized
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.types import UserError
@@ -30,12 +31,22 @@ def check_name(name: str) -> None:
         )
 
 
+def as_rgb(pictures: Pictures) -> Pictures:
+    """(…, 1 or 3) -> (…, 3). Raises UserError for other channels."""
+    if pictures.shape[-1] not in (1, 3):
+        raise UserError(
+            "lpips, kid and fid are for grey and RGB pictures, and these have "
+            f"{pictures.shape[-1]} channels: give --metrics=psnr,ssim."
+        )
+    return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
+
+
 class Features:
-    """Pictures (N, H, W, 3) uint8 -> (N, d) float32.
+    """Pictures (N, H, W, 1 or 3) uint8 -> (N, d) float32.
 
     name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
     weights. protocol: what a reader of a score must know. Raises UserError if the weights cannot be
-    had, or for another name.
+    had, for another name, and for other channels.
     """
 
     def __init__(self, name: str = "vgg16") -> None:
@@ -65,7 +76,8 @@ class Features:
             "weights": checksum(self.params),
         }
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+    def __call__(self, pictures: Pictures) -> Floats:
+        pictures = as_rgb(pictures)
         if self.vgg:
             pictures = np.stack([images.resize(p, _VGG_SIDE, _VGG_SIDE) for p in pictures])
         with jax.default_matmul_precision("highest"):

@@ -8,12 +8,14 @@ import numpy as np
 from scipy.ndimage import correlate1d
 
 from imgtrans_jax.io.color import luma
+from imgtrans_jax.metrics.base import Floats, PairMetric, Pictures, each
+from imgtrans_jax.types import UserError
 
 _SIGMA, _REACH = 1.5, 5  # a Gaussian window of 11 pixels
 _K1, _K2 = 0.01, 0.03
 
 
-def luma_bytes(signed: np.ndarray) -> np.ndarray:
+def luma_bytes(signed: Floats) -> Floats:
     """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded
     to 8 bits as a file has them. This is MATLAB's rgb2ycbcr, in which super-resolution papers
     report (Ledig et al. 2017, section 3.1).
@@ -22,17 +24,24 @@ def luma_bytes(signed: np.ndarray) -> np.ndarray:
     return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2
 
 
-def psnr(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
-    """Peak signal-to-noise ratio in dB of two arrays of one shape; infinite for equal ones."""
+def psnr(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
+    """Peak signal-to-noise ratio in dB of two arrays of one shape, with values from 0 to `peak`.
+    Higher for more alike, infinite for equal ones.
+    """
     error = float(np.mean(np.square(x.astype(np.float64) - y)))
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
-def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
-    """Structural similarity of two planes (H, W), at least 11 pixels a side (Wang et al. 2004,
-    equation 13): Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the
-    positions where the window fits.
+def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
+    """Structural similarity of two planes (H, W), or pictures (H, W, C), with values from 0 to
+    `peak` (Wang et al. 2004, equation 13): in [-1, 1], 1 for equal ones.
+
+    Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the positions where the
+    window fits, and over channels. Raises ValueError for different shapes, or a side under 11
+    pixels.
     """
+    if x.ndim == y.ndim == 3 and x.shape[2] == y.shape[2]:
+        return float(np.mean([ssim(x[..., c], y[..., c], peak) for c in range(x.shape[2])]))
     if x.shape != y.shape or min(x.shape) <= 2 * _REACH:
         raise ValueError(
             "SSIM compares two planes of one shape, of 11 pixels a side and more; these are "
@@ -57,16 +66,27 @@ def ssim(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
     )
 
 
-def rgb_ssim(x: np.ndarray, y: np.ndarray) -> float:
-    """The mean of the channels' SSIM of two pictures (H, W, C) uint8."""
-    return float(np.mean([ssim(x[..., c], y[..., c]) for c in range(x.shape[-1])]))
-
-
-def super_resolution_scores(
-    result: np.ndarray, truth: np.ndarray, border: int = 4
-) -> tuple[float, float]:
+def super_resolution_scores(result: Floats, truth: Floats, border: int = 4) -> tuple[float, float]:
     """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at
     every side, which is the papers' rule for x4.
     """
     x, y = (luma_bytes(picture)[border:-border, border:-border] for picture in (result, truth))
     return psnr(x, y), ssim(x, y)
+
+
+def _ssim_of_pictures(x: Pictures, y: Pictures) -> float:
+    if min(x.shape[:2]) <= 2 * _REACH:
+        raise UserError(
+            f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; "
+            "leave ssim out."
+        )
+    return ssim(x, y)
+
+
+PSNR = PairMetric("psnr", "higher", "dB, of 8-bit RGB", lambda: each(psnr))
+SSIM = PairMetric(
+    "ssim",
+    "higher",
+    "Gaussian window 11, sigma 1.5, mean of RGB",
+    lambda: each(_ssim_of_pictures),
+)

@@ -1,21 +1,94 @@
-"""Which metrics there are, what they compare, and which way is better. Imports nothing."""
+"""Which metrics there are: the `Metric` values of this folder's modules, and those that a user
+adds. A new metric is one file here, or one anywhere with `add`. Imports base, and each module when
+it is first asked.
+"""
 
 from __future__ import annotations
 
-PAIRWISE = ("psnr", "ssim", "lpips_alex", "lpips_vgg")
-OF_SETS = ("kid", "fid")
-METRICS = (*PAIRWISE, *OF_SETS, "cycle")
-HIGHER_IS_BETTER = frozenset({"psnr", "ssim", "pixel_accuracy", "class_accuracy", "class_iou"})
+import functools
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
-MEANING = {
-    "psnr": "dB, of 8-bit RGB; higher is better",
-    "ssim": "Gaussian window 11, sigma 1.5, mean of RGB; higher is better",
-    "lpips_alex": "AlexNet, version 0.1; lower is better",
-    "lpips_vgg": "VGG-16, version 0.1; lower is better",
-    "kid": "unbiased, 0 for one distribution; lower is better",
-    "fid": "biased for few pictures: compare equal counts only; lower is better",
-    "cycle": "mean |F(G(x)) - x|, of the range [-1, 1]; lower is better",
-    "pixel_accuracy": "of label maps; higher is better",
-    "class_accuracy": "of label maps, mean over classes; higher is better",
-    "class_iou": "of label maps, mean over classes; higher is better",
-}
+from imgtrans_jax.metrics.base import CycleMetric, LabelMetric, Metric, PairMetric, SetMetric
+from imgtrans_jax.types import UserError
+
+KINDS = (PairMetric, SetMetric, CycleMetric, LabelMetric)
+M = TypeVar("M", bound=Metric)
+
+_ADDED: dict[str, Metric] = {}
+
+
+def known() -> dict[str, Metric]:
+    """All metrics by name: of pairs first, then of sets, of cycles, and of label maps."""
+    found = (*_of_the_package(), *_ADDED.values())
+    return {m.name: m for kind in KINDS for m in found if isinstance(m, kind)}
+
+
+def names() -> tuple[str, ...]:
+    """Those that an evaluation may choose. The scores of label maps are not among them: they come
+    with colors.
+    """
+    return tuple(name for name, metric in known().items() if not isinstance(metric, LabelMetric))
+
+
+def of_kind(kind: type[M], among: Iterable[str] | None = None) -> tuple[M, ...]:
+    """The metrics of a kind, all or those `among` some names."""
+    chosen = None if among is None else set(among)
+    return tuple(
+        metric
+        for name, metric in known().items()
+        if isinstance(metric, kind) and (chosen is None or name in chosen)
+    )
+
+
+def summaries() -> Mapping[str, str]:
+    """By name: what a metric means, and which way is better."""
+    return {name: metric.summary for name, metric in known().items()}
+
+
+def add(metric: M) -> M:
+    """Makes a metric known in this program. Raises ValueError if another has its name."""
+    if not isinstance(metric, KINDS):
+        raise ValueError(f"{metric.name} is of none of the kinds of metrics.base.")
+    if known().get(metric.name, metric) != metric:
+        raise ValueError(f"There is a metric '{metric.name}' already; give yours another name.")
+    _ADDED[metric.name] = metric
+    return metric
+
+
+def chosen(text: str) -> str:
+    """The name of a metric from what a user has typed: the name itself, or `module:NAME` of a
+    metric of his own, which is then known. This runs the module's code: not for texts of others.
+    Raises UserError if it cannot be had.
+    """
+    module, colon, name = text.partition(":")
+    if not colon:
+        return text
+    sys.path.append(str(Path.cwd()))
+    try:
+        metric = getattr(importlib.import_module(module), name)
+        if isinstance(metric, Metric):
+            return add(metric).name
+    except Exception as error:  # whatever somebody's module can bring about
+        raise UserError(
+            f"The metric {text} cannot be had ({type(error).__name__}: {error}); check its module "
+            "and its name."
+        ) from None
+    finally:
+        sys.path.pop()
+    raise UserError(f"{text} is no metric: give a PairMetric, SetMetric or CycleMetric.")
+
+
+@functools.cache
+def _of_the_package() -> tuple[Metric, ...]:
+    """The values of this folder's modules, in alphabetical order of the modules."""
+    found: dict[str, Metric] = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        for value in vars(importlib.import_module(f"{__package__}.{module.name}")).values():
+            if isinstance(value, Metric) and found.setdefault(value.name, value) != value:
+                raise ValueError(f"There are two metrics of the name '{value.name}'.")
+    return tuple(found.values())

@@ -5,16 +5,21 @@ section 4.1; Long et al. 2015).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from imgtrans_jax.io import json_files
+from imgtrans_jax.metrics.base import LabelMetric, Pictures
 from imgtrans_jax.types import UserError
 
-Colors = Mapping[str, tuple[int, int, int]]
+Counts: TypeAlias = npt.NDArray[np.int_]
+"""(classes, classes): pixels by true class and predicted class."""
+
+Colors: TypeAlias = Mapping[str, tuple[int, int, int]]
 """sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is
 left out.
 """
@@ -120,7 +125,7 @@ def _is_color(value: Any) -> bool:
     )
 
 
-def snapped(picture: np.ndarray, colors: Colors) -> np.ndarray:
+def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
     """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared
     distance.
     """
@@ -129,12 +134,12 @@ def snapped(picture: np.ndarray, colors: Colors) -> np.ndarray:
     # A map has few different colours: each is looked up once.
     different, places = np.unique(flat, axis=0, return_inverse=True)
     nearest = np.array(
-        [np.square(palette - colour.astype(np.int32)).sum(1).argmin() for colour in different]
+        [np.square(palette - color.astype(np.int32)).sum(1).argmin() for color in different]
     )
     return nearest[places.reshape(-1)].reshape(picture.shape[:2])
 
 
-def confusion(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
+def confusion(predicted: npt.NDArray[np.int_], true: npt.NDArray[np.int_], classes: int) -> Counts:
     """(classes, classes) counts of pixels, by true class and predicted class, of two maps of one
     shape.
     """
@@ -143,7 +148,7 @@ def confusion(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarr
     ).reshape(classes, classes)
 
 
-def scores(counts: np.ndarray, colors: Colors) -> Segmentation:
+def scores(counts: Counts, colors: Colors) -> Segmentation:
     """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j
     n_ij (Long et al. 2015, section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes
     that occur in truth; and the mean of n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in
@@ -170,3 +175,25 @@ def scores(counts: np.ndarray, colors: Colors) -> Segmentation:
         float(np.nanmean(iou)),
         by_class,
     )
+
+
+def _one(name: str, value: Callable[[Segmentation], float]) -> Callable[[], Any]:
+    return lambda: lambda counts, colors: {name: value(scores(counts, colors))}
+
+
+def _iou(counts: Counts, colors: Colors) -> dict[str, float]:
+    found = scores(counts, colors)
+    by_class = {f"iou/{name}": x for name, x in found.by_class.items() if np.isfinite(x)}
+    return {"class_iou": found.iou} | by_class
+
+
+PIXEL_ACCURACY = LabelMetric(
+    "pixel_accuracy", "higher", "of label maps", _one("pixel_accuracy", lambda s: s.pixel)
+)
+CLASS_ACCURACY = LabelMetric(
+    "class_accuracy",
+    "higher",
+    "of label maps, mean over classes",
+    _one("class_accuracy", lambda s: s.per_class),
+)
+CLASS_IOU = LabelMetric("class_iou", "higher", "of label maps, mean over classes", lambda: _iou)

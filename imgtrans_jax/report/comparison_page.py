@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from imgtrans_jax.io import images
-from imgtrans_jax.metrics import registry
+from imgtrans_jax.report.page import Html, joined, markup, page
+
+TINY = 64
+"""Pixels of the longer side up to which pictures are shown enlarged with sharp pixels."""
+
+
+class Scale(Protocol):
+    """What the page must know of a metric."""
+
+    @property
+    def better(self) -> Literal["higher", "lower"]: ...
+
+    @property
+    def meaning(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,61 +39,62 @@ class Column:
     basis: Any = None  # what must agree for scores to compare
 
 
-def comparison_page(columns: Sequence[Column], direction: str) -> str:
+def comparison_page(columns: Sequence[Column], direction: str, scales: Mapping[str, Scale]) -> str:
+    """The page of columns with as many pictures each. scales: of the metrics, by name."""
     metrics = list(dict.fromkeys(name for column in columns for name in column.scores))
-    head = "".join(
-        f"<th>{html.escape(c.name)}<small>{html.escape(c.about)}</small>" for c in columns
-    )
-    rows = []
-    for metric in metrics:
-        values = [c.scores.get(metric) for c in columns]
-        known = [v for v in values if v is not None]
-        alike = all(c.basis == columns[-1].basis for c in columns if metric in c.scores)
-        best = max(known) if metric in registry.HIGHER_IS_BETTER else min(known)
-        cells = []
-        for column, value in list(zip(columns, values, strict=True))[1:]:
-            error = f" ± {column.errors[metric]:.2g}" if metric in column.errors else ""
-            cells.append(
-                "<td>"
-                if value is None
-                else f"<td>{_number(value, value == best and len(known) > 1 and alike)}{error}"
-            )
-        better = "higher is better" if metric in registry.HIGHER_IS_BETTER else "lower is better"
-        meaning = html.escape(registry.MEANING.get(metric, ""))
-        rows.append(
-            "<tr class='score'><th "
-            f"title='{meaning}'>{html.escape(metric)}<small>{better}</small>{''.join(cells)}"
-        )
-    for pictures in zip(*(column.pictures for column in columns), strict=True):
-        rows.append(
-            "<tr>" + "".join(f"<td><img src='{images.data_uri(p)}' alt=''>" for p in pictures)
-        )
-    note = (
-        "Each run's newest evaluation, with standard errors; the best is bold where counts, "
-        "features and real pictures agree."
-    )
-    note = (
-        note if metrics else "No scores yet: python -m imgtrans_jax.evaluate --run=RUN makes them."
-    )
-    title = html.escape(" · ".join(column.name for column in columns if column.about))
-    return _PAGE.format(
-        title=title, direction=_WAYS[direction], note=note, head=head, rows="\n".join(rows)
+    rows = [_scores(metric, scales.get(metric), columns) for metric in metrics]
+    rows += [_pictures(row) for row in zip(*(c.pictures for c in columns), strict=True)]
+    return page(
+        "comparison.html",
+        title=" · ".join(column.name for column in columns if column.about),
+        direction=_WAYS[direction],
+        note=_NOTE if metrics else _NO_SCORES,
+        names=joined([markup("<th>$name<small>$about</small></th>", **_named(c)) for c in columns]),
+        rows=joined(rows, "\n"),
     )
 
 
-def _number(value: float, best: bool) -> str:
-    return f"<b>{value:.4g}</b>" if best else f"{value:.4g}"
+def _named(column: Column) -> dict[str, str]:
+    return {"name": column.name, "about": column.about}
+
+
+def _scores(metric: str, scale: Scale | None, columns: Sequence[Column]) -> Html:
+    """One metric's row. The best is marked where the scores compare."""
+    values = [c.scores[metric] for c in columns if metric in c.scores]
+    alike = all(c.basis == columns[-1].basis for c in columns if metric in c.scores)
+    best = None
+    if scale is not None and alike and len(values) > 1:
+        best = max(values) if scale.better == "higher" else min(values)
+    return markup(
+        '<tr class="score"><th title="$meaning">$metric<small>$better</small></th>$cells</tr>',
+        meaning=scale.meaning if scale else "",
+        metric=metric,
+        better=f"{scale.better} is better" if scale else "",
+        cells=joined([_score(metric, column, best) for column in columns[1:]]),
+    )
+
+
+def _score(metric: str, column: Column, best: float | None) -> Html:
+    value = column.scores.get(metric)
+    if value is None:
+        return Html("<td></td>")
+    error = column.errors.get(metric)
+    return markup(
+        "<td>$value$error</td>",
+        value=markup('<b class="best">$x</b>' if value == best else "$x", x=f"{value:.4g}"),
+        error=Html() if error is None else markup("<small>± $x</small>", x=f"{error:.2g}"),
+    )
+
+
+def _pictures(row: Sequence[np.ndarray]) -> Html:
+    kind = "tiny" if max(max(picture.shape[:2]) for picture in row) <= TINY else ""
+    cells = [markup('<td><img src="$uri" alt=""></td>', uri=images.data_uri(p)) for p in row]
+    return markup('<tr class="$kind">$cells</tr>', kind=kind, cells=joined(cells))
 
 
 _WAYS = {"a2b": "From the first domain to the second", "b2a": "From the second domain to the first"}
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width"><style>
-body{{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222}}h1{{font-weight:600}}table{{border-collapse:collapse}}
-th,td{{padding:4px 6px;text-align:center;vertical-align:middle}}thead th{{position:sticky;top:0;background:#fff}}
-small{{display:block;color:#666;font-weight:400}}img{{display:block;width:min(256px,22vw);border:1px solid #eee}}
-.score th{{text-align:right;font-weight:400;color:#666}}
-</style></head><body><h1>{title}</h1><p>{direction}. {note}</p>
-<table><thead><tr>{head}</thead>
-{rows}
-</table></body></html>
-"""
+_NOTE = (
+    "Each run's newest evaluation, with standard errors; the best is bold where counts, "
+    "features and real pictures agree."
+)
+_NO_SCORES = "No scores yet: imgtrans evaluate --run=RUN makes them."

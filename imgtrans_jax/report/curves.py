@@ -1,18 +1,19 @@
-"""Curves as SVG. Imports nothing here."""
+"""Curves as SVG. Imports page."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+from imgtrans_jax.report.page import Html, joined, markup
+
+COLORS = 8  # in `style.css`: .curve-0 and so on
 
 
 def curves_svg(
     title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420
-) -> str:
+) -> Html:
     """One chart of the named values over the steps, with axes from the smallest to the largest
     finite value.
     """
@@ -20,7 +21,7 @@ def curves_svg(
     points = {n: [(r["step"], r[n]) for r in rows if n in r and np.isfinite(r[n])] for n in names}
     points = {n: _thinned(p) for n, p in points.items() if p}
     if not points:
-        return ""
+        return Html()
     xs = [x for p in points.values() for x, _ in p]
     ys = [y for p in points.values() for _, y in p]
     low, high = min(ys), max(ys)
@@ -33,27 +34,50 @@ def curves_svg(
 
     lines, legend = [], []
     for number, (name, values) in enumerate(points.items()):
-        colour = _COLORS[number % len(_COLORS)]
+        color = f"curve-{number % COLORS}"
         path = " ".join(place(x, y) for x, y in values)
-        lines.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-        )
-        legend.append(
-            f'<span style="color:{colour}">{html.escape(name)} {values[-1][1]:.4g}</span>'
-        )
-    axes = (
-        f'<path d="M{left},10V{height - bottom}H{width - 8}" stroke="#999" fill="none"/>'
-        f'<text x="{left - 4}" y="16" text-anchor="end">{high:.3g}</text>'
-        f'<text x="{left - 4}" y="{height - bottom}" text-anchor="end">{low:.3g}</text>'
-        f'<text x="{left}" y="{height - 6}">{min(xs)}</text>'
-        f'<text x="{width - 8}" y="{height - 6}" text-anchor="end">step {max(xs)}</text>'
+        lines.append(markup(_LINE, color=color, path=path))
+        legend.append(markup(_NAME, color=color, name=name, value=f"{values[-1][1]:.4g}"))
+    axes = markup(
+        _AXES,
+        left=left,
+        beside=left - 4,
+        right=width - 8,
+        bottom=height - bottom,
+        below=height - 6,
+        high=f"{high:.3g}",
+        low=f"{low:.3g}",
+        first=min(xs),
+        last=max(xs),
     )
-    return (
-        f"<figure><figcaption>{html.escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {width} {height}" width="{width}">{axes}{"".join(lines)}</svg>'
-        f"<div class='legend'>{' '.join(legend)}</div></figure>"
+    return markup(
+        _CHART,
+        title=title,
+        width=width,
+        height=height,
+        axes=axes,
+        lines=joined(lines),
+        legend=joined(legend, " "),
     )
 
 
 def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
     return points[:: max(1, len(points) // most)]
+
+
+_LINE = (
+    '<polyline class="$color" points="$path" fill="none" stroke="currentColor" stroke-width="1.5"/>'
+)
+_NAME = '<span class="$color">$name $value</span>'
+_AXES = (
+    '<path class="axes" d="M$left,10V${bottom}H$right" fill="none"/>'
+    '<text x="$beside" y="16" text-anchor="end">$high</text>'
+    '<text x="$beside" y="$bottom" text-anchor="end">$low</text>'
+    '<text x="$left" y="$below">$first</text>'
+    '<text x="$right" y="$below" text-anchor="end">step $last</text>'
+)
+_CHART = (
+    "<figure><figcaption>$title</figcaption>"
+    '<svg viewBox="0 0 $width $height">$axes$lines</svg>'
+    '<div class="legend">$legend</div></figure>\n'
+)

@@ -1,9 +1,11 @@
-"""What a run shows: metrics as JSON lines and TensorBoard files, and a page that opens from disk."""
+"""What a run shows: metrics as JSON lines and TensorBoard files, and a page that opens from
+disk.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import html
 import json
 import re
 import urllib.parse
@@ -18,9 +20,26 @@ from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import whole
 from imgtrans_jax.io.images import grid, to_uint8, write_picture
 from imgtrans_jax.report.curves import curves_svg
+from imgtrans_jax.report.page import Html, joined, markup, page
 from imgtrans_jax.report.tensorboard import EventWriter
 
 REFRESH_SECONDS = 15
+SHOWN = 6  # sheets of a direction that are not folded
+SMALL = 140
+"""Pixels of width up to which a sheet is shown with sharp pixels: `style.css` enlarges it to twice
+that, and more.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Alarm:
+    """Something that was seen. name: what and where; text: one sentence, and what to try; since:
+    the first step of it.
+    """
+
+    name: str
+    text: str
+    since: int
 
 
 class Report:
@@ -86,71 +105,44 @@ class Report:
         """Writes index.html, with what a `Watch` has seen. While `running` the page loads itself
         anew every few seconds.
         """
-        refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
-        name = html.escape(self.folder.name)
-        seen = "".join(
-            f"<li>Since step {alarm.since}: {html.escape(alarm.text)}" for alarm in alarms
+        refresh = markup('<meta http-equiv="refresh" content="$seconds">', seconds=REFRESH_SECONDS)
+        text = page(
+            "run.html",
+            title=self.folder.name,
+            head=refresh if running else Html(),
+            status=status,
+            watched=_watched(alarms),
+            samples=self._samples_html(),
+            curves=self._curves_html(),
+            facts=joined([markup(_FACT, name=k, value=v) for k, v in self.versions.items()]),
+            config=json.dumps(self.config, indent=1),
         )
-        watched = f"<h2>Worth a look</h2><ul class='watch'>{seen}</ul>" if seen else ""
-        body = "\n".join((watched, self._samples_html(), self._curves_html(), self._facts_html()))
-        _write_text(
-            self.folder / "index.html",
-            _PAGE.format(
-                refresh=refresh, name=name, status=html.escape(status), style=_STYLE, body=body
-            ),
-        )
+        _write_text(self.folder / "index.html", text)
         self.events.flush()
 
     def close(self) -> None:
         self.events.close()
 
-    def _samples_html(self) -> str:
+    def _samples_html(self) -> Html:
         columns = _read_columns(self.folder / _COLUMNS)
         sheets: dict[str, list[tuple[int, Path]]] = {}
         for step, name, path in _sheets(self.folder):
             sheets.setdefault(name, []).append((step, path))
-        parts = []
-        for direction, paths in sheets.items():
-            shown = paths[-1:-7:-1]
-            figures = "".join(_figure(*sheet) for sheet in shown)
-            older = "".join(_figure(*sheet) for sheet in paths[:-6])
-            more = (
-                f"<details><summary>{len(paths) - 6} earlier</summary><div "
-                f"class='row'>{older}</div></details>"
-                if older
-                else ""
-            )
-            named = (
-                f"Columns: {', '.join(map(str, columns[direction]))}. "
-                if direction in columns
-                else ""
-            )
-            parts.append(
-                f"<h2>{_DIRECTIONS.get(direction, html.escape(direction.capitalize()))}</h2>"
-                f"<p>{html.escape(named)}Newest first.</p>"
-                f"<div class='row'>{figures}</div>{more}"
-            )
-        return "".join(parts) or "<p>The first samples come with the first report.</p>"
+        if not sheets:
+            return Html("<p>The first samples come with the first report.</p>")
+        return joined(
+            [_sheets_html(name, paths, columns.get(name)) for name, paths in sheets.items()]
+        )
 
-    def _curves_html(self) -> str:
+    def _curves_html(self) -> Html:
+        if not self.rows:
+            return Html()
         names = sorted({name for row in self.rows for name in row if name != "step"})
         groups: dict[str, list[str]] = {}
         for name in names:
             groups.setdefault(_group(name), []).append(name)
-        charts = "".join(curves_svg(group, members, self.rows) for group, members in groups.items())
-        return (
-            f"<h2>Curves</h2><p>{html.escape(self.notes)}</p><div class='row'>{charts}</div>"
-            if self.rows
-            else ""
-        )
-
-    def _facts_html(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(k)}<td>{html.escape(v)}" for k, v in self.versions.items()
-        )
-        config = html.escape(json.dumps(self.config, indent=1))
-        table = f"<h2>Run</h2><table>{rows}</table>"
-        return f"{table}<details><summary>Config</summary><pre>{config}</pre></details>"
+        charts = [curves_svg(group, members, self.rows) for group, members in groups.items()]
+        return markup(_CURVES, notes=self.notes, charts=joined(charts))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -192,12 +184,40 @@ def _sheets(folder: Path) -> list[tuple[int, str, Path]]:
     return sorted(sheet for sheet in sheets if sheet[1] in names)
 
 
-def _figure(step: int, path: Path) -> str:
-    source = html.escape(f"samples/{urllib.parse.quote(path.name, errors='surrogateescape')}")
-    picture = (
-        f'<a href="{source}"><img src="{source}" loading="lazy" alt="samples at step {step}"></a>'
+def _watched(alarms: Sequence[Alarm]) -> Html:
+    if not alarms:
+        return Html()
+    seen = [markup(_ALARM, step=alarm.since, text=alarm.text) for alarm in alarms]
+    return markup(_WATCH, seen=joined(seen))
+
+
+def _sheets_html(
+    name: str, sheets: Sequence[tuple[int, Path]], columns: Sequence[str] | None
+) -> Html:
+    """The sheets of one direction, by their steps: the newest first, and the oldest folded."""
+    older = [_figure(*sheet) for sheet in sheets[:-SHOWN]]
+    return markup(
+        _SHEETS,
+        title=_DIRECTIONS.get(name, name.capitalize()),
+        columns=f"Columns: {', '.join(columns)}. " if columns is not None else "",
+        kind="tiny" if _width(sheets[-1][1]) <= SMALL else "",
+        newest=joined([_figure(*sheet) for sheet in sheets[: -SHOWN - 1 : -1]]),
+        older=markup(_OLDER, count=len(older), sheets=joined(older)) if older else Html(),
     )
-    return f"<figure>{picture}<figcaption>step {step}</figcaption></figure>"
+
+
+def _figure(step: int, path: Path) -> Html:
+    source = f"samples/{urllib.parse.quote(path.name, errors='surrogateescape')}"
+    return markup(_FIGURE, source=source, step=step)
+
+
+def _width(picture: Path) -> int:
+    """The width that a PNG says it has; 0 if it is none."""
+    with contextlib.suppress(OSError), picture.open("rb") as file:
+        start = file.read(24)
+        if start.startswith(b"\x89PNG"):
+            return int.from_bytes(start[16:20], "big")
+    return 0
 
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
@@ -235,35 +255,19 @@ def _write_text(path: Path, text: str) -> None:
 _COLUMNS = "columns.json"
 _SHEET = re.compile(r"([0-9]{7,20})_(.+)\.png")
 _DIRECTIONS = {"a2b": "a to b", "b2a": "b to a"}
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem "
-    "auto;max-width:1280px;padding:0 "
-    "1rem;color:#222}h1,h2{font-weight:600;margin:1.2em 0 "
-    ".3em}.row{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}"
-    "figcaption{color:#666;font-size:13px}"
-    "img{max-width:100%;min-width:280px;image-rendering:auto;border:1px solid #eee}svg{max-width:100%;font:11px "
-    "system-ui,sans-serif;fill:#666}.legend{font-size:12px;max-width:420px}.legend "
-    "span{margin-right:.8em;white-space:nowrap}table{border-spacing:1em "
-    ".1em;margin-left:-1em}"
-    "pre{background:#f6f6f6;padding:1em;overflow:auto}summary{cursor:pointer;color:#666}.status{font-size:17px}"
-    ".watch{background:#fff7ed;border-left:4px solid #d97706;padding:.6em 1em "
-    ".6em 2em;max-width:60em}"
-)
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{name}</title>{refresh}
-<meta name="viewport" content="width=device-width"><style>{style}</style></head>
-<body><h1>{name}</h1><p class="status">{status}</p>
-{body}
-</body></html>
+_FACT = "<tr><td>$name</td><td>$value</td></tr>"
+_ALARM = "<li>Since step $step: $text</li>"
+_WATCH = '<section><h2>Worth a look</h2><ul class="watch">$seen</ul></section>'
+_CURVES = '<section><h2>Curves</h2><p>$notes</p><div class="row curves">$charts</div></section>'
+_OLDER = '<details><summary>$count earlier</summary><div class="row">$sheets</div></details>'
+_SHEETS = """<section class="$kind">
+<h2>$title</h2>
+<p class="quiet">${columns}Newest first.</p>
+<div class="row">$newest</div>
+$older
+</section>
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Alarm:
-    """Something that was seen. name: what and where; text: one sentence, and what to try; since:
-    the first step of it.
-    """
-
-    name: str
-    text: str
-    since: int
+_FIGURE = (
+    '<figure><a href="$source"><img src="$source" loading="lazy" alt="samples at step $step"></a>'
+    "<figcaption>step $step</figcaption></figure>\n"
+)

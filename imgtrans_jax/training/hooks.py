@@ -276,7 +276,7 @@ class Evaluate:
 
     def _keep_if_best(self, step: Step, score: float) -> None:
         folder = self.run.folder / "best"
-        sign = -1 if self.wanted in registry.HIGHER_IS_BETTER else 1
+        sign = -1 if registry.known()[self.wanted].better == "higher" else 1
         before = json_files.read_or_none(folder / "best.json") or {}
         value = json_files.number(before.get("value"))
         better = math.isfinite(score) and (

@@ -26,7 +26,7 @@ from imgtrans_jax.inference.translate import translate
 from imgtrans_jax.io.images import read_picture, to_uint8
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.metrics.fidelity import psnr
-from imgtrans_jax.metrics.registry import METRICS
+from imgtrans_jax.metrics.registry import names as metric_names
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, Constant
@@ -169,10 +169,14 @@ def test_folders_are_paired_by_name_or_compared_as_sets(tmp_path, capsys):
     [
         (
             ("0", "x"),
-            METRICS,
+            metric_names(),
             r"psnr, ssim, lpips_alex, lpips_vgg: needs a partner .* 1 of 2, such as .*x\.png, have",
         ),
-        (("0",), METRICS, r"kid, fid: needs two pictures or more on each side, and one has 1\."),
+        (
+            ("0",),
+            metric_names(),
+            r"kid, fid: needs two pictures or more on each side, and one has 1\.",
+        ),
         (("0",), ("psnr", "kid"), r"Left out: kid: needs two pictures"),
         (("0",), ("kid", "fid"), r"Nothing can be measured\. kid, fid: needs two pictures"),
         (
@@ -207,7 +211,8 @@ def test_label_maps_by_the_command(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "imgtrans_jax.evaluate",
+        "imgtrans_jax",
+        "evaluate",
         f"--fake={tmp_path / 'predicted'}",
         f"--real={tmp_path / 'true'}",
     ]
@@ -251,7 +256,8 @@ def test_evaluate_s_paths_may_begin_at_home(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "imgtrans_jax.evaluate",
+        "imgtrans_jax",
+        "evaluate",
         "--fake=~/fake",
         "--real=~/real",
         "--out=~/table.jsonl",

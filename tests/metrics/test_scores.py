@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from imgtrans_jax.metrics.distributions import (
-    frechet_distance,
+    fid,
     frechet_of_gaussians,
     kid,
     kid_protocol,
 )
-from imgtrans_jax.metrics.fidelity import psnr, rgb_ssim
+from imgtrans_jax.metrics.fidelity import psnr, ssim
 from imgtrans_jax.metrics.kernel_distance import polynomial_mmd
-from imgtrans_jax.metrics.lpips import LPIPS
+from imgtrans_jax.metrics.perceptual import LPIPS
 from imgtrans_jax.metrics.segmentation import (
     CITYSCAPES,
     FACADES,
@@ -65,7 +65,7 @@ def test_psnr_and_ssim_are_scikit_images(height, width, noise, seed):
         data_range=255,
         channel_axis=-1,
     )
-    assert rgb_ssim(x, y) == pytest.approx(expected, abs=1e-6)
+    assert ssim(x, y) == pytest.approx(expected, abs=1e-6)
     assert psnr(x, y) == pytest.approx(peak_signal_noise_ratio(x, y, data_range=255), abs=1e-6)
 
 
@@ -146,8 +146,8 @@ def test_the_frechet_distance_of_gaussians_is_its_closed_form():
 def test_the_frechet_distance_of_samples_nears_that_of_their_gaussians():
     rng = np.random.default_rng(1)
     x, y = rng.normal(0, 1, (20000, 4)), rng.normal(0.5, 2, (20000, 4))
-    assert frechet_distance(x, y) == pytest.approx(4 * (0.25 + 1), rel=0.03)
-    assert 0 < frechet_distance(x[:10000], x[10000:]) < 0.01
+    assert fid(x, y) == pytest.approx(4 * (0.25 + 1), rel=0.03)
+    assert 0 < fid(x[:10000], x[10000:]) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_segmentation_by_hand():
     assert found.iou == pytest.approx((3 / 4 + 1 / 4) / 3)
     perfect = scores(confusion(maps[1], maps[1], 4), colours)
     assert (perfect.pixel, perfect.per_class, perfect.iou) == (1, 1, 1)
-    with pytest.raises(UserError, match="check --colours"):
+    with pytest.raises(UserError, match="check `colors`"):
         scores(confusion(maps[1] * 0, maps[1] * 0, 4), colours)
 
 

@@ -4,6 +4,7 @@ equation 1; version 0.1).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgtrans_jax.io import images
+from imgtrans_jax.metrics.base import Floats, PairMetric, Pictures
+from imgtrans_jax.metrics.features import as_rgb
 from imgtrans_jax.models.alexnet import MIN_SIDE, AlexNet
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.weights.metric_networks import Backbone, checksum, load_lpips
@@ -20,11 +23,12 @@ _VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 
 class LPIPS:
-    """Pictures (N, H, W, 3) uint8, and the same again -> their distances (N,): 0 for equal ones,
-    about 1 for unlike ones.
+    """Pictures (N, H, W, 1 or 3) uint8, and the same again -> their distances (N,) float32: 0 for
+    equal ones, about 1 for unlike ones.
 
     backbone: `alex`, which the authors advise for comparing, or `vgg`. Pictures with a side under
-    32 pixels are enlarged to it.
+    32 pixels are enlarged to it. Raises UserError for other channels, or if the weights cannot be
+    had.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -35,7 +39,8 @@ class LPIPS:
             lambda params, heads, x, y: distance(lambda z: network.apply(params, z), heads, x, y)
         )
 
-    def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Pictures, y: Pictures) -> Floats:
+        x, y = as_rgb(x), as_rgb(y)
         small = max(1.0, (MIN_SIDE + 1) / min(x.shape[1:3]))
         height, width = round(x.shape[1] * small), round(x.shape[2] * small)
         unit = [
@@ -44,6 +49,16 @@ class LPIPS:
         ]
         with jax.default_matmul_precision("highest"):
             return np.asarray(self._distance(self.params, self.heads, *unit))
+
+
+def lpips(x: Pictures, y: Pictures, backbone: Backbone = "alex") -> Floats:
+    """As `LPIPS`, which is loaded once: (N, H, W, 1 or 3) uint8 twice -> (N,) float32, lower for
+    more alike.
+    """
+    return _loaded(backbone)(x, y)
+
+
+_loaded = functools.cache(LPIPS)
 
 
 def distance(
@@ -60,3 +75,19 @@ def distance(
 
 def _directions(features: jax.Array) -> jax.Array:
     return features / (jnp.sqrt(jnp.sum(jnp.square(features), axis=-1, keepdims=True)) + 1e-10)
+
+
+ALEX = PairMetric(
+    "lpips_alex",
+    "lower",
+    "AlexNet, version 0.1",
+    lambda: LPIPS("alex"),
+    protocol=lambda measure: measure.checksum,
+)
+VGG_16 = PairMetric(
+    "lpips_vgg",
+    "lower",
+    "VGG-16, version 0.1",
+    lambda: LPIPS("vgg"),
+    protocol=lambda measure: measure.checksum,
+)

@@ -1,0 +1,19 @@
+"""How near a picture comes to itself when it is translated there and back. Imports base."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imgtrans_jax.metrics.base import CycleMetric, Floats
+
+
+def cycle_error(x: Floats, back: Floats) -> Floats:
+    """The mean absolute difference of each picture: (N, H, W, C) in [-1, 1] twice -> (N,) in
+    [0, 2], 0 for equal ones.
+    """
+    return np.abs(back - x).mean((1, 2, 3))
+
+
+CYCLE = CycleMetric(
+    "cycle", "lower", "mean |F(G(x)) - x|, of the range [-1, 1]", lambda: cycle_error
+)
