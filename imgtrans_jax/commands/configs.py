@@ -17,6 +17,9 @@ NAME = FLAGS.text("name", None, "The config to read about.")
 POSITIONAL = (NAME,)
 
 
+_TIME = r"[\d.]+( (to|and) [\d.]+)? (second|minute|hour|day)s?"
+
+
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import config
 
@@ -42,7 +45,7 @@ def _line(header: str) -> str:
     what = " ".join(header.partition("\n\n")[0].partition("\nPaper:")[0].split())
     data, needs = (_section(header, label) for label in ("Data", "Needs"))
     of = re.split(r"[:;,.] |\.$", data)[0]
-    time = re.search(r"[\d.]+( (to|and) [\d.]+)? (second|minute|hour|day)s?", needs)
+    time = re.search(rf"{_TIME}( \d+ seconds)?", needs)
     where = "GPU" if time and "GPU" in needs[time.end() :][:40] else "two CPU cores"
     return " | ".join(filter(None, (what, of, f"{time[0]}, {where}" if time else "")))
 

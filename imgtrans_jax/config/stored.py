@@ -333,7 +333,7 @@ def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
         at = f" in {home}" if home else ""
         raise UserError(
             f"The run was made with {name}{at}, which is code outside imgtrans_jax and is not run "
-            "unasked; if you trust it, add --trust_code, which stylize.py, evaluate, compare and "
+            "unasked; if you trust it, add `trust_code`, which translate, evaluate, compare and "
             "convert know."
         )
     try:

@@ -34,7 +34,7 @@ def opened(
     experiment: Experiment,
     trust_paths: bool = False,
     given: Collection[str] = (),
-    instead: str = "name your own with --config.data.…=…",
+    instead: str = "name your own with `config.data.…=…`",
 ) -> OpenedDataset:
     """The pictures of a stored experiment. given: the fields, such as `data.a`, that the user has
     set on the command line. instead: the other way out, for the sentence.
@@ -52,7 +52,7 @@ def opened(
         named = ", ".join(f"config.{name}={text}" for name, text in strange.items())
         raise UserError(
             f"The run's config names {named[:1000]}, which no training of yours here has used, "
-            f"and which is not opened unasked: add --trust_paths if it may be, or {instead}."
+            f"and which is not opened unasked: add `trust_paths` if it may be, or {instead}."
         )
     return experiment.data.open()
 

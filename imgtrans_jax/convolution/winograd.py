@@ -171,10 +171,8 @@ def _winograd_gradients(
         padded = jnp.concatenate([own, below], 1)[:, : height + overlap, : width + overlap]
         of_image = fold(padded, padding, border)
     if x is not None:
-        filters = FILTERS[side]
-        of_kernel = _dense(np.kron(filters, filters).T, total.reshape(36, -1)).reshape(
-            side, side, i, o
-        )
+        both_ways = np.kron(FILTERS[side], FILTERS[side]).T
+        of_kernel = _dense(both_ways, total.reshape(36, -1)).reshape(side, side, i, o)
     return of_image, of_kernel
 
 

@@ -58,7 +58,7 @@ def fetched(name: str, address: str = ADDRESS) -> Path:
         raise UserError(
             f"{url} could not be fetched ({getattr(error, 'reason', None) or error}). Fetch and "
             f"unpack it elsewhere, put the folder '{name}' into a folder and set IMGTRANS_DATA to "
-            "that; or give pairs of your own, --config.data.pairs=DIR."
+            "that; or give pairs of your own, `config.data.pairs=DIR`."
         ) from None
     return folder
 

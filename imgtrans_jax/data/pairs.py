@@ -99,7 +99,7 @@ def _no_pair(path: Path, height: int, width: int) -> str | None:
         return None
     return (
         f"{path} is {width}x{height}, which is no pair side by side; for two folders whose "
-        "pictures match by name give --config.data.a=DIR --config.data.b=DIR."
+        "pictures match by name give `config.data.a=DIR` `config.data.b=DIR`."
     )
 
 

@@ -91,7 +91,7 @@ class UnreadableError(UserError):
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
     if len({picture.shape for picture in pictures}) > 1:
         raise UserError(
-            "The pictures of one batch have different sizes; set --config.data.cut.crop_size, or "
-            "--config.batch_size=1."
+            "The pictures of one batch have different sizes; set `config.data.cut.crop_size`, or "
+            "`config.batch_size=1`."
         )
     return np.stack(pictures)

@@ -169,7 +169,7 @@ def _told(name: str, data_dir: str | None) -> Iterator[None]:
         raise UserError(
             f"{name} cannot be read without TensorFlow ({str(error).splitlines()[0]}); prepare it "
             "once where TensorFlow is installed, with file_format='array_record', or use "
-            "folders: --config.data.a=DIR --config.data.b=DIR."
+            "folders: `config.data.a=DIR` `config.data.b=DIR`."
         ) from None
     except OSError as error:
         raise UserError(_not_downloaded(name, data_dir, error)) from None
@@ -177,8 +177,8 @@ def _told(name: str, data_dir: str | None) -> Iterator[None]:
         where = f" in {data_dir}" if data_dir else ""
         raise UserError(
             f"The data set {name}{where} cannot be read ({type(error).__name__}: "
-            f"{str(error)[:200]}); prepare it anew, or use folders: --config.data.a=DIR "
-            "--config.data.b=DIR."
+            f"{str(error)[:200]}); prepare it anew, or use folders: `config.data.a=DIR` "
+            "`config.data.b=DIR`."
         ) from None
 
 
@@ -210,5 +210,5 @@ def _not_downloaded(name: str, data_dir: str | None, error: OSError) -> str:
     return (
         f"{name} could not be downloaded or written ({reason}). Without a network: fetch {url} "
         f"elsewhere and put the file in {os.path.join(_downloads(data_dir), 'manual')}, or use "
-        "folders of your own: --config.data.a=DIR --config.data.b=DIR."
+        "folders of your own: `config.data.a=DIR` `config.data.b=DIR`."
     )

@@ -41,12 +41,12 @@ def compare(
     be used, or if `out` is there and may not be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
+        raise UserError(f"`out={out}` is no page: `out={out.with_suffix('.html')}`.")
     refuse_existing(out, overwrite=overwrite)
     if count < 1:
-        raise UserError(f"--count={count} pictures are none; give 1 or more.")
+        raise UserError(f"`count={count}` pictures are none; give 1 or more.")
     names = _names(runs)
-    make_folder(out.resolve().parent, "--out")
+    make_folder(out.resolve().parent, "`out`")
     if inputs:
         columns = _from_files(runs, names, inputs, direction, count, size, trust_code, out)
     else:
@@ -59,9 +59,7 @@ def compare(
         )
     without = [c.name for c in columns if c.about and not c.scores]
     hint = (
-        f" No scores of {', '.join(without)}: imgtrans evaluate --run=RUN makes them."
-        if without
-        else ""
+        f" No scores of {', '.join(without)}: imgtrans evaluate RUN makes them." if without else ""
     )
     return (
         f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB), {len(columns[0].pictures)} inputs "
@@ -118,7 +116,7 @@ def _from_tests(
         loaded = load_generator(run, trust_code)
         data = loaded.experiment.data
         if not columns:
-            opened = trust.opened(loaded.experiment, trust_paths, instead="give --input=FOLDER")
+            opened = trust.opened(loaded.experiment, trust_paths, instead="give `input=FOLDER`")
             batch = opened.samples(count)
             if given not in batch:
                 raise UserError(
@@ -135,7 +133,7 @@ def _from_tests(
         if taken != inputs.shape[-1]:
             raise UserError(
                 f"{run} takes {taken} channels and {runs[0]} takes {inputs.shape[-1]}: give "
-                "--input=FOLDER."
+                "`input=FOLDER`."
             )
         made = [translation.padded(one[None]) for one in inputs]
         pictures = [
@@ -195,7 +193,7 @@ def _readable(folder: Path, count: int, out: Path) -> tuple[list[Path], list[np.
         except UserError as error:
             print(f"Left out: {error}")
     if not found:
-        raise UserError(f"No picture of {folder} can be read; choose another --input.")
+        raise UserError(f"No picture of {folder} can be read; choose another `input`.")
     return list(found), list(found.values())
 
 

@@ -49,12 +49,12 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
     cannot be used, or if the file is there already and is not to be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--out={out} is no page: --out={out.with_suffix('.html')}.")
+        raise UserError(f"`out={out}` is no page: `out={out.with_suffix('.html')}`.")
     refuse_existing(out, overwrite=overwrite)
     names = [folder.resolve().name for folder in fakes]
     if len(set(names)) < len(names):
         raise UserError(
-            "The folders of --fake must have different names, for these are the methods': "
+            "The folders of `fake` must have different names, for these are the methods': "
             f"{', '.join(names)}."
         )
     notes: list[str] = []
@@ -87,7 +87,7 @@ def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bo
         "real": embedded[0],
         "methods": [{"name": n, "pictures": p} for n, p in zip(names, embedded[1:], strict=True)],
     }
-    make_folder(out.resolve().parent, "--out")
+    make_folder(out.resolve().parent, "`out`")
     text = study_page(f"{plan.practice + plan.scored} pairs of pictures", data)
     with whole(out) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")

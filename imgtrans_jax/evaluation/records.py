@@ -32,7 +32,7 @@ def check_table(file: Path, overwrite: bool) -> None:
     """Sees that records can be added to a file, whose folder is there. Raises UserError for a file
     of anything else, unless it may be overwritten, and where nothing can be written.
     """
-    make_folder(file.parent, "--out")
+    make_folder(file.parent, "`out`")
     try:
         with file.open() as opened:
             first = json.loads(opened.readline(2**20) or '{"scores": {}}')

@@ -31,14 +31,14 @@ def generate(
     """
     out = Path(out)
     if out.suffix.lower() in images.SUFFIXES:
-        raise UserError(f"--count makes several files: give a folder, --out={out.with_suffix('')}.")
+        raise UserError(f"`count` makes several files: give a folder, `out={out.with_suffix('')}`.")
     digits = len(str(count))
     written = [out / f"{i:0{digits}d}.png" for i in range(count)]
     refuse_inputs([out / "sheet.png", *written], [Path(source)])
     refuse_existing(out / "sheet.png", *written, overwrite=overwrite)
     loaded = load_generator(source, trust_code)
     pictures = images.to_uint8(sampled(loaded, count, label, seed))
-    make_folder(out, "--out")
+    make_folder(out, "`out`")
     for path, picture in zip(written, pictures, strict=True):
         images.write_picture(path, picture)
     columns = max(1, round(count**0.5))
@@ -57,13 +57,13 @@ def sampled(
     """
     classes = loaded.batch["y"][1] if "y" in loaded.batch else 1
     if count < 1:
-        raise UserError(f"--count={count} pictures are none; give 1 or more.")
+        raise UserError(f"`count={count}` pictures are none; give 1 or more.")
     if label is not None and not 0 <= label < classes:
         raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
     recipe = loaded.experiment.recipe
     if label is not None and not recipe.knows_classes:
         raise UserError(
-            "This run was trained without its classes (config.recipe.conditional); leave --label "
+            "This run was trained without its classes (config.recipe.conditional); leave `label` "
             "out."
         )
     labels = np.arange(count) % classes if label is None else np.full(count, label)

@@ -57,13 +57,7 @@ def translate(
     done, with the names of the pictures that cannot be read, or whose results cannot be written.
     """
     source, pictures, out = Path(source), Path(pictures), Path(out)
-    if not pictures.exists():
-        raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
-    for flag, value in (("size", size), ("tile", tile)):
-        if value is not None and value < images.MIN_SIDE:
-            raise UserError(
-                f"--{flag}={value} pixels is too small; give {images.MIN_SIDE} or more."
-            )
+    _check(pictures, size, tile)
     translation = compiled(load_generator(source, trust_code), direction, test_mode)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
@@ -77,7 +71,7 @@ def translate(
     ]
     if len(wanted) < len(paths):
         print(results.staying(len(paths) - len(wanted), len(paths), out))
-    make_folder(targets[0].parent, "--out")
+    make_folder(targets[0].parent, "`out`")
     work = _Work(translation, size or translation.own_size(), tile, alpha, len(wanted))
     try:
         with work.bar:
@@ -92,6 +86,16 @@ def translate(
         raise work.refused[0][1]
     results.conclude(len(work.written), [results.described(*one) for one in work.refused], out)
     return work.written
+
+
+def _check(pictures: Path, size: int | None, tile: int | None) -> None:
+    if not pictures.exists():
+        raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
+    for name, value in (("size", size), ("tile", tile)):
+        if value is not None and value < images.MIN_SIDE:
+            raise UserError(
+                f"`{name}={value}` pixels is too small; give {images.MIN_SIDE} or more."
+            )
 
 
 class _Work:
@@ -153,7 +157,7 @@ class _Work:
             self._did(len(waiting))
 
     def _tiled(self, picture: _Picture, tile: int) -> np.ndarray:
-        make_folder(picture.target.parent, "--out")
+        make_folder(picture.target.parent, "`out`")
         return self.translation.in_tiles(picture.padded, tile, self._did, picture.target.parent)
 
     def _did(self, pictures: float) -> None:
@@ -225,7 +229,7 @@ class _Work:
         """
         try:
             result = self._finished(picture, make())
-            make_folder(picture.target.parent, "--out")
+            make_folder(picture.target.parent, "`out`")
             images.write_picture(picture.target, result, results.mark(picture.source))
         except (UserError, OSError) as error:
             self.refused.append(
@@ -274,24 +278,24 @@ class _Picture:
 def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path]:
     if out.suffix.lower() in images.SUFFIXES and (source.is_dir() or out.is_dir()):
         raise UserError(
-            f"--out={out} is a picture's name, and a folder is needed: --out={out.with_suffix('')}."
+            f"`out={out}` is a picture's name, and a folder is needed: `out={out.with_suffix('')}`."
         )
     if source.is_file() and out.suffix.lower() in (*images.WRITABLE, ".npy"):
         if form == "npy" and out.suffix.lower() != ".npy":
             raise UserError(
                 "The results have more channels than a picture can have: "
-                f"--out={out.with_suffix('.npy')}."
+                f"`out={out.with_suffix('.npy')}`."
             )
         return [out]
     if source.is_file() and out.suffix.lower() in images.SUFFIXES:
         raise UserError(
-            f"Results can be {', '.join(images.WRITABLE)}: --out={out.with_suffix('.png')}, or a "
+            f"Results can be {', '.join(images.WRITABLE)}: `out={out.with_suffix('.png')}`, or a "
             "folder."
         )
     root = source.parent if source.is_file() else source
     if out.resolve() == root.resolve():
         raise UserError(
-            f"--out={out} is the folder of the input, whose pictures would be overwritten; choose "
+            f"`out={out}` is the folder of the input, whose pictures would be overwritten; choose "
             "another."
         )
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
@@ -307,5 +311,5 @@ def _check_memory(path: Path, height: int, width: int) -> None:
     if free is not None and needed > free:
         raise UserError(
             f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} "
-            f"GB of memory and {free / 2**30:.0f} GB are free: give a smaller --size."
+            f"GB of memory and {free / 2**30:.0f} GB are free: give a smaller `size`."
         )

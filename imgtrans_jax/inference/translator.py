@@ -50,14 +50,14 @@ class Translation:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
             raise UserError(
-                f"A {type(recipe).__name__} run makes pictures from nothing: use --count instead "
-                "of --input."
+                f"A {type(recipe).__name__} run makes pictures from nothing: use `count` instead "
+                "of `input`."
             )
         if direction not in recipe.directions:
-            raise UserError("This generator knows one direction; leave --direction out.")
+            raise UserError("This generator knows one direction; leave `direction` out.")
         if test_mode is not None:
             if recipe.test_mode is None:
-                raise UserError(f"A {type(recipe).__name__} run has no --test_mode; leave it out.")
+                raise UserError(f"A {type(recipe).__name__} run has no `test_mode`; leave it out.")
             recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
         self.experiment, self.direction = loaded.experiment, direction
         network = recipe.generator
@@ -151,7 +151,7 @@ class Translation:
                     TiledNetwork(self.function, self.weights, x.shape[1:], tile, self.multiple),
                 )
             except NotLocalError as error:
-                raise UserError(f"{error} Leave --tile out, or use a smaller --size.") from None
+                raise UserError(f"{error} Leave `tile` out, or use a smaller `size`.") from None
         return self._plan[2](self.weights, x, progress, folder)
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:

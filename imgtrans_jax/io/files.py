@@ -85,7 +85,7 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
         if path.is_dir():
             raise UserError(f"{path} is there already, and is a folder; choose another name.")
         if not overwrite:
-            raise UserError(f"{path} is there already; add --overwrite, or choose another name.")
+            raise UserError(f"{path} is there already; add `overwrite`, or choose another name.")
 
 
 def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
@@ -97,8 +97,8 @@ def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
         for key in _identities(path):
             if key in known:
                 raise UserError(
-                    f"--out: {path} is the input {known[key]}, which would be overwritten; choose "
-                    "another --out."
+                    f"`out`: {path} is the input {known[key]}, which would be overwritten; choose "
+                    "another `out`."
                 )
 
 

@@ -49,7 +49,7 @@ def inputs_of(folder: Path, out: Path) -> list[Path]:
             flush=True,
         )
     if not inputs:
-        raise UserError(f"All pictures in {folder} are results in {out}; choose another --out.")
+        raise UserError(f"All pictures in {folder} are results in {out}; choose another `out`.")
     return inputs
 
 

@@ -94,7 +94,7 @@ class Recipe(Protocol):
     def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
         """Pictures from nothing but random numbers and conditions y (N, d), one for each."""
         raise UserError(
-            f"A {type(self).__name__} run changes pictures: use --input instead of --count."
+            f"A {type(self).__name__} run changes pictures: use `input` instead of `count`."
         )
 
 

@@ -36,7 +36,7 @@ def as_rgb(pictures: Pictures) -> Pictures:
     if pictures.shape[-1] not in (1, 3):
         raise UserError(
             "lpips, kid and fid are for grey and RGB pictures, and these have "
-            f"{pictures.shape[-1]} channels: give --metrics=psnr,ssim."
+            f"{pictures.shape[-1]} channels: give `metrics=psnr,ssim`."
         )
     return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
 

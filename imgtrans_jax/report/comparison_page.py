@@ -97,4 +97,4 @@ _NOTE = (
     "Each run's newest evaluation, with standard errors; the best is bold where counts, "
     "features and real pictures agree."
 )
-_NO_SCORES = "No scores yet: imgtrans evaluate --run=RUN makes them."
+_NO_SCORES = "No scores yet: imgtrans evaluate RUN makes them."

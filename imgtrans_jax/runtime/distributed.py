@@ -71,7 +71,7 @@ def start(
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"The other processes were not found ({str(error).splitlines()[0]}): give "
-            "--coordinator=HOST:PORT of process 0, --processes=COUNT and --process=NUMBER, or "
+            "`coordinator=HOST:PORT` of process 0, `processes=COUNT` and `process=NUMBER`, or "
             "start it by Slurm, Open MPI or on TPU VMs, where they find each other."
         ) from None
     _abort_message[0] = PEER_LOST
@@ -84,11 +84,11 @@ def _check_address(coordinator: str, count: int, index: int) -> None:
     host, _, port = coordinator.rpartition(":")
     if not (host and port.isdigit() and 0 < int(port) < 65536):
         raise UserError(
-            f"--coordinator={coordinator} is no HOST:PORT of process 0, such as host0:8476."
+            f"`coordinator={coordinator}` is no HOST:PORT of process 0, such as host0:8476."
         )
     if not 0 <= index < count:
         raise UserError(
-            f"--process={index} is none of {count}: they are numbered from 0 to {count - 1}."
+            f"`process={index}` is none of {count}: they are numbered from 0 to {count - 1}."
         )
     if index == 0:
         with socket.socket(
@@ -114,7 +114,7 @@ def _check_address(coordinator: str, count: int, index: int) -> None:
             return
         except socket.gaierror:
             raise UserError(
-                f"There is no host {host} (--coordinator={coordinator}); check its name."
+                f"There is no host {host} (`coordinator={coordinator}`); check its name."
             ) from None
         except OSError as error:
             if time.monotonic() > until:
@@ -181,7 +181,7 @@ def check_agreement(stored: str, folder: Path) -> str:
     if not np.all(everybody):
         blind = [str(index) for index, sees in enumerate(everybody) if not sees]
         raise UserError(
-            f"Process {', '.join(blind)} does not see {folder} of process 0: give a --workdir on "
+            f"Process {', '.join(blind)} does not see {folder} of process 0: give a `workdir` on "
             "a file system that all share."
         )
     return theirs.decode()
@@ -207,7 +207,7 @@ def _locked(folder: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise UserError(
             f"Another run trains in {folder} at this moment: wait for it, stop it, or give "
-            "another --workdir. (Processes that train together need --distributed.)"
+            "another `workdir`. (Processes that train together need `distributed`.)"
         ) from None
     try:
         yield
@@ -250,7 +250,7 @@ def _marked(mark: Path) -> Iterator[None]:
             _free(mark, host)
     else:
         raise UserError(
-            f"Another run began in {mark.parent} at this moment; give another --workdir."
+            f"Another run began in {mark.parent} at this moment; give another `workdir`."
         )
     try:
         yield
@@ -277,7 +277,7 @@ def _free(mark: Path, host: str) -> None:
         return
     raise UserError(
         f"Process {pid} on {owner} has trained in {mark.parent} since {since}: wait for it, stop "
-        f"it, or give another --workdir. If it is no longer there, remove {mark} and start again."
+        f"it, or give another `workdir`. If it is no longer there, remove {mark} and start again."
     )
 
 

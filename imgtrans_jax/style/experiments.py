@@ -242,29 +242,7 @@ class WeightRatios:
             )
             together = len(self.ratios) * memory.needed(alone) < 0.8 * (memory.free() or math.inf)
         if together:
-            say_here(f"{len(self.ratios)} ratios side by side.")
-            bar = tqdm(total=self.steps, unit="step", delay=2)
-            best, history = optimize_many(
-                objective,
-                image,
-                frozen,
-                {"weights": weights},
-                self.optimizer,
-                self.steps,
-                watch=lambda n: bar.update(n - bar.n),
-            )
-            bar.close()
-            at = np.argmin(
-                np.where(np.isfinite(history["total"]), history["total"], np.inf), axis=0
-            )
-            every = range(len(self.ratios))
-            terms = tuple(
-                [float(history[name][at[i], i]) for i in every] for name in ("content", "style")
-            )
-            return [images.unit_to_uint8(np.asarray(best[i, 0])) for i in every], (
-                terms[0],
-                terms[1],
-            )
+            return self._side_by_side(objective, image, frozen, weights)
         pictures, content, style = [], [], []
         for i in range(len(self.ratios)):
             own = frozen | {"weights": _at(weights, i)}
@@ -287,6 +265,29 @@ class WeightRatios:
             content.append(float(found.history["content"][found.best_at]))
             style.append(float(found.history["style"][found.best_at]))
         return pictures, (content, style)
+
+    def _side_by_side(
+        self, objective: Any, image: jax.Array, frozen: dict[str, Any], weights: dict[str, Any]
+    ) -> tuple[list[np.ndarray], tuple[list[float], list[float]]]:
+        """The same, all ratios in one program."""
+        say_here(f"{len(self.ratios)} ratios side by side.")
+        bar = tqdm(total=self.steps, unit="step", delay=2)
+        best, history = optimize_many(
+            objective,
+            image,
+            frozen,
+            {"weights": weights},
+            self.optimizer,
+            self.steps,
+            watch=lambda n: bar.update(n - bar.n),
+        )
+        bar.close()
+        totals = np.where(np.isfinite(history["total"]), history["total"], np.inf)
+        at, every = np.argmin(totals, axis=0), range(len(self.ratios))
+        content, style = (
+            [float(history[name][at[i], i]) for i in every] for name in ("content", "style")
+        )
+        return [images.unit_to_uint8(np.asarray(best[i, 0])) for i in every], (content, style)
 
 
 def load_network(weights: str) -> tuple[Depth, Any]:
@@ -373,7 +374,7 @@ def grid_target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
 def write_grid(
     path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str
 ) -> list[Path]:
-    make_folder(path.parent, "--out")
+    make_folder(path.parent, "`out`")
     images.write_picture(
         path, images.captioned_grid(rows, captions, title), results.mark(Path(source))
     )

@@ -103,7 +103,7 @@ def stylize_samples(
     named = out.suffix.lower() in images.WRITABLE
     folder, target = (out.parent, out) if named else (out, out / "sample_result.png")
     refuse_existing(*((target,) if named else ()), overwrite=overwrite)
-    make_folder(folder, "--out")
+    make_folder(folder, "`out`")
     say_here("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
     height, width = photograph.shape[:2]

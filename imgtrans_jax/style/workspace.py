@@ -93,7 +93,7 @@ def _too_large(height: int, width: int, needed: int, free: int) -> UserError:
     fits = round(min(height, width) * math.sqrt(0.9 * free / needed))
     return UserError(
         f"{width}x{height} needs {needed / 2**30:.1f} GB of memory and {free / 2**30:.1f} GB are "
-        f"free: --size={fits} would fit; the result is enlarged to the picture's size."
+        f"free: `size={fits}` would fit; the result is enlarged to the picture's size."
     )
 
 
@@ -122,7 +122,7 @@ class Job:
     before: tuple[Path, Path] | None = None
 
     def write(self, picture: np.ndarray) -> None:
-        make_folder(self.target.parent, "--out")
+        make_folder(self.target.parent, "`out`")
         images.write_picture(self.target, picture, results.mark(self.source))
 
 
@@ -176,11 +176,8 @@ def work(
             before = source, target
             continue
         if many:
-            left = pace.left()
-            say_here(
-                f"Picture {number} of {len(pairs)}: {source.name}"
-                + (f", {duration(left)} left" if left else "")
-            )
+            left = f", {duration(seconds)} left" if (seconds := pace.left()) else ""
+            say_here(f"Picture {number} of {len(pairs)}: {source.name}{left}")
         job = Job(source, target, stop, _preview(target, taken), before)
         try:
             picture = images.read_picture(source)
@@ -229,10 +226,10 @@ def resolve_paths(
     sources, targets = _named(content, out, look)
     refuse_inputs(targets, [*sources, *(Path(path) for path in inputs)])
     if targets[0].is_dir():
-        raise UserError(f"{targets[0]} is a folder; choose another --out.")
+        raise UserError(f"{targets[0]} is a folder; choose another `out`.")
     if not content.is_dir():
         refuse_existing(*targets, overwrite=overwrite)
-    make_folder(targets[0].parent, "--out")
+    make_folder(targets[0].parent, "`out`")
     return list(zip(sources, targets, strict=True))
 
 
@@ -242,11 +239,11 @@ def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]
     if content.is_dir():
         if out.suffix.lower() in images.WRITABLE:
             raise UserError(
-                f"{content} is a folder, so --out must be one too; {out} is a picture's name."
+                f"{content} is a folder, so `out` must be one too; {out} is a picture's name."
             )
         if out.resolve() == content.resolve():
             raise UserError(
-                f"--out={out} is the folder of the input, whose pictures would be overwritten; "
+                f"`out={out}` is the folder of the input, whose pictures would be overwritten; "
                 "choose another."
             )
         sources = results.inputs_of(content, out)
@@ -258,7 +255,7 @@ def _named(content: Path, out: Path, look: str) -> tuple[list[Path], list[Path]]
     )
     if target != out and out.suffix and not out.is_dir():
         raise UserError(
-            f"--out={out} is no kind of picture that is written; choose "
+            f"`out={out}` is no kind of picture that is written; choose "
             f"{', '.join(sorted(images.WRITABLE))}, or a folder."
         )
     return [content], [target]

@@ -32,7 +32,7 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
         steps = program.length()
     if steps is None:
         raise UserError(
-            "Neither the config nor its schedule says how long to train; give --steps or "
+            "Neither the config nor its schedule says how long to train; give `steps` or "
             "config.steps."
         )
     if steps < 1:
@@ -58,7 +58,7 @@ def check_config(experiment: Experiment) -> None:
         )
     if wanted.best and not wanted.every:
         raise UserError(
-            "config.evaluation.best needs evaluations: give --config.evaluation.every=N, in epochs."
+            "config.evaluation.best needs evaluations: give `config.evaluation.every=N`, in epochs."
         )
     for name in (
         "batch_size",

@@ -347,8 +347,8 @@ class LogMetrics:
         raise UserError(
             f"Training stopped at step {failed + 1}: {names} became NaN or infinite. The batch is "
             f"kept in {path}, and the newest checkpoint is sound. Look at the batch for broken "
-            "pictures, then try a lower rate (--config.optimizer.schedule.rate=1e-4), float32 "
-            "instead of bfloat16, or another --config.seed."
+            "pictures, then try a lower rate (`config.optimizer.schedule.rate=1e-4`), float32 "
+            "instead of bfloat16, or another `config.seed`."
         )
 
 

@@ -177,7 +177,7 @@ def _taken(run: Run, total: int, held: contextlib.ExitStack) -> Checkpoints:
     Raises UserError if it is another's, or if another process would train something else.
     """
     load.check_place(run.folder)
-    make_folder(run.folder, "--workdir")
+    make_folder(run.folder, "`workdir`")
     held.enter_context(run_lock(run.folder))
     check_same_training(run.stored, total, run.folder)
     trust.remember(run.experiment)
@@ -214,7 +214,7 @@ def _restore_or_init(
         changed = differences(error.metadata.get("config"), stored) or ["the program itself"]
         raise UserError(
             f"The checkpoint in {checkpoints.folder} has other networks than this config "
-            f"({'; '.join(changed)}): undo the change, or give another --workdir to train anew."
+            f"({'; '.join(changed)}): undo the change, or give another `workdir` to train anew."
         ) from None
     if restored is None:
         say("Initialising the networks …")
@@ -236,7 +236,7 @@ def _gone_on_from(folder: Path) -> Iterator[None]:
         raise UserError(
             f"The checkpoint in {folder} has no position in the data that can be gone on from "
             f"({type(error).__name__}: {str(error)[:200]}); bring back a copy, or give another "
-            "--workdir to train anew."
+            "`workdir` to train anew."
         ) from None
 
 

@@ -192,8 +192,8 @@ class Program:
         if free is not None and needed - taken > free:
             raise UserError(
                 f"{text}, and {memory.text(free)} are free: a smaller batch "
-                "(--config.batch_size), its parts one after the other (--config.accumulate), "
-                "smaller pictures (--config.data.cut.crop_size) or a narrower network need less."
+                "(`config.batch_size`), its parts one after the other (`config.accumulate`), "
+                "smaller pictures (`config.data.cut.crop_size`) or a narrower network need less."
             )
         text += "." if free is None else f", {memory.text(free)} are free."
         return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, text

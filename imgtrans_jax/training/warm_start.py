@@ -90,11 +90,11 @@ def _advice(ours: Recipe, found: TrainedGenerator) -> str:
         if f.init and f.name not in ("parent", "name", "kernel_init", "dtype")
     ]
     other = [name for name in fields if getattr(mine, name) != getattr(wanted, name)]
-    flags = [f"--config.recipe.generator.{name}={getattr(wanted, name)}" for name in other]
+    flags = [f"`config.recipe.generator.{name}={getattr(wanted, name)}`" for name in other]
     return (
         " Add " + " ".join(flags)
         if flags
-        else f" It takes pictures of {channels[0]} channels: --config.data.channels."
+        else f" It takes pictures of {channels[0]} channels: `config.data.channels`."
     )
 
 

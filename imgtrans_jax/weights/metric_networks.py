@@ -85,8 +85,8 @@ def _fetch(file: Path) -> None:
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise UserError(
             f"Inception's weights could not be fetched ({getattr(error, 'reason', error)}): put "
-            f"{INCEPTION} into {file.parent}, give its path with --features=PATH, or use "
-            "--features=vgg16, which needs no network."
+            f"{INCEPTION} into {file.parent}, give its path with `features=PATH`, or use "
+            "`features=vgg16`, which needs no network."
         ) from None
     if not hashlib.sha256(data).hexdigest().startswith("6726825d"):
         raise UserError(

@@ -366,7 +366,7 @@ def check_exportable(module: nn.Module) -> None:
     if upsample not in allowed:
         raise UserError(
             f"The common PyTorch code has no upsample={upsample!r}, so that this generator has no "
-            ".pth form; one trained with --config.recipe.generator.upsample=transposed has. A "
+            ".pth form; one trained with `config.recipe.generator.upsample=transposed` has. A "
             ".safetensors file holds any."
         )
     if isinstance(module, UNet) and module.levels < 5:

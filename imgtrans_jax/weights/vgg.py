@@ -39,7 +39,7 @@ _HUB = {
 _LARGEST_REMOTE = 2**30  # bytes of a file on the hub
 _KERAS_MEAN = np.array([123.68, 116.779, 103.939], np.float32) / 255
 _WAYS_OUT = (
-    "--config.weights=embedded (VGG-16, no network needed), or --config.weights=FILE with a "
+    "`config.weights=embedded` (VGG-16, no network needed), or `config.weights=FILE` with a "
     ".safetensors, .pth or .h5 of VGG-16 or VGG-19 that you have"
 )
 

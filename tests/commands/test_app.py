@@ -307,6 +307,6 @@ def test_configs_are_listed_a_line_each(capsys):
     (line,) = [line for line in lines if line.startswith("quickstart ")]
     assert "without a single pair" in line
     assert "the embedded OpenMoji drawings" in line
-    assert "4 minutes, two CPU cores" in line
+    assert "4 minutes 20 seconds, two CPU cores" in line
     assert app.run(configs, ["quickstart"]) == 0
     assert "Expected:" in capsys.readouterr().out
