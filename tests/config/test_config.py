@@ -241,7 +241,7 @@ def test_a_strangers_run_executes_nothing(name):
 
 def test_ones_own_code_needs_trust():
     stored = {"ref": f"{my_loss.__module__}:my_loss"}
-    with pytest.raises(UserError, match="--trust_code"):
+    with pytest.raises(UserError, match="`trust_code`"):
         from_json(stored)
 
 
@@ -303,7 +303,7 @@ def test_a_run_with_modules_of_ones_own_is_found_again(package, tmp_path, monkey
     path = list(sys.path)
     forget("myconfig", "mynet", "mynets", "mynets.inner")
     with pytest.raises(
-        UserError, match=rf"{name}:Net in {folder}, which is code outside .* --trust_code"
+        UserError, match=rf"{name}:Net in {folder}, which is code outside .* `trust_code`"
     ):
         from_json(stored)
     assert name not in sys.modules

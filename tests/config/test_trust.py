@@ -163,7 +163,7 @@ def test_what_a_stranger_s_run_names_is_not_opened_unasked(data, payload, monkey
     for kind in (Unpaired, Paired, SelfPaired, Labelled):
         monkeypatch.setattr(kind, "open", opens)
     experiment = from_json(json.loads(json.dumps(to_json(Experiment(data=data)))))
-    with pytest.raises(UserError, match=r"names config\.data\..*stranger.* --trust_paths"):
+    with pytest.raises(UserError, match=r"names config\.data\..*stranger.* `trust_paths`"):
         trust.opened(experiment)
     with pytest.raises(AssertionError, match="was opened"):
         trust.opened(experiment, trust_paths=True)
@@ -198,7 +198,7 @@ def test_names_that_lead_nowhere_need_no_trust(payload):
 def test_by_the_doors_of_the_commands(payload, tmp_path):
     data = Unpaired(Tfds("evil", data_dir=data_set(tmp_path, {"features.json": EVIL})))
     file = stored(data, tmp_path / "stranger.safetensors")
-    with pytest.raises(UserError, match=r"--trust_paths if it may be, or give --input=FOLDER"):
+    with pytest.raises(UserError, match=r"`trust_paths` if it may be, or give `input=FOLDER`"):
         compare([file], None, tmp_path / "page.html")
     with pytest.raises(UserError, match="it was not imported"):
         compare([file], None, tmp_path / "page.html", trust_paths=True)

@@ -240,7 +240,7 @@ def test_evaluations_are_added_to_a_table_and_to_nothing_else(tmp_path):
         (tmp_path / name).write_text(text)
     for other in (photo, tmp_path / "notes.txt", tmp_path / "other.json", tmp_path / "list.json"):
         before = other.read_bytes()
-        with pytest.raises(UserError, match=f"{other.name} is there already; add --overwrite"):
+        with pytest.raises(UserError, match=f"{other.name} is there already; add `overwrite`"):
             evaluation_records.check_table(other, overwrite=False)
         evaluation_records.check_table(other, overwrite=True)
         assert other.read_bytes() == before

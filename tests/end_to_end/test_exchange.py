@@ -353,6 +353,6 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     assert len(buffers) == len(set(buffers)), "a buffer that is shared cannot be donated"
     wider = program(dataclasses.replace(recipe, generator=UNet(width=2, levels=5)), 32)
     with pytest.raises(
-        UserError, match=r"config: down_0/kernel.* Add --config.recipe.generator.width=1$"
+        UserError, match=r"config: down_0/kernel.* Add `config.recipe.generator.width=1`$"
     ):
         started_from(wider.initial(), source, wider.like, wider.experiment.recipe)

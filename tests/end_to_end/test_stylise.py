@@ -153,7 +153,7 @@ def test_a_large_picture_is_optimised_smaller_and_comes_back_large(
 def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "free", lambda: 2**20)
     with pytest.raises(
-        UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: --size=\d+ would fit"
+        UserError, match=r"64x48 needs .* GB of memory and 0.0 GB are free: `size=\d+` would fit"
     ):
         stylize(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
@@ -288,7 +288,7 @@ def test_a_very_wide_picture_is_taken_smaller(capsys):
 
 def test_a_size_beyond_all_memory_is_said_at_once(studio, tmp_path):
     with pytest.raises(
-        UserError, match=r"needs .* GB of memory and .* GB are free: --size=\d+ would fit"
+        UserError, match=r"needs .* GB of memory and .* GB are free: `size=\d+` would fit"
     ):
         stylize(
             SMALL,

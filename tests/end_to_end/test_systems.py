@@ -134,7 +134,7 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
         assert np.abs(before - after).mean() < 12
     with pytest.raises(UserError, match="knows one direction"):
         translate(run, inputs, tmp_path / "out", direction="b2a")
-    with pytest.raises(UserError, match="use --input instead of --count"):
+    with pytest.raises(UserError, match="use `input` instead of `count`"):
         sample.generate(run, tmp_path / "out", 2)
     noisy = translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
     assert noisy == [tmp_path / "eval.png"]
@@ -233,11 +233,11 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             sample.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
-    with pytest.raises(UserError, match=r"sheet\.png is there already; add --overwrite"):
+    with pytest.raises(UserError, match=r"sheet\.png is there already; add `overwrite`"):
         sample.generate(gan_run, tmp_path / "made", 2)
-    with pytest.raises(UserError, match="give a folder, --out="):
+    with pytest.raises(UserError, match="give a folder, `out="):
         sample.generate(gan_run, tmp_path / "made.png", 2)
-    with pytest.raises(UserError, match="use --count instead of --input"):
+    with pytest.raises(UserError, match="use `count` instead of `input`"):
         translate(gan_run, gan_run / "samples", tmp_path / "made")
 
 

@@ -117,7 +117,7 @@ def test_without_a_network_it_says_what_to_do(monkeypatch, tmp_path):
     tell_checksum(monkeypatch, url, b"x")
     with pytest.raises(
         UserError,
-        match=r"could not be downloaded.*Without a network: .*manual.*--config\.data\.a=DIR",
+        match=r"could not be downloaded.*Without a network: .*manual.*`config\.data\.a=DIR`",
     ):
         data(tmp_path).open()
 

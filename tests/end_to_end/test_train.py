@@ -121,7 +121,7 @@ def _check_translations(run: Path, tmp_path: Path):
     before = (out / "odd.png").stat().st_mtime_ns
     assert translate(run, inputs, out) == []
     assert (out / "odd.png").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match=r"small\.png is there already; add --overwrite"):
+    with pytest.raises(UserError, match=r"small\.png is there already; add `overwrite`"):
         translate(run, inputs / "odd.png", tmp_path / "small.png")
     (inputs / "broken.png").write_text("no")
     with pytest.raises(
@@ -170,7 +170,7 @@ def test_another_config_says_what_differs(experiment, tmp_path, capsys):
     wider = overrides.override(experiment, "recipe.generator.width", "3")
     with pytest.raises(
         UserError,
-        match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another --workdir",
+        match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another `workdir`",
     ):
         loop.train(wider, tmp_path / "run", steps=6)
 
@@ -361,7 +361,7 @@ def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):
         ),
         (["--config=missing.py"], "There is no config file missing.py"),
         ([f"--config={tiny_config}", f"--config.data.a={tmp_path / 'empty'}"], "holds no picture"),
-        ([], "Give --config=configs/quickstart.py"),
+        ([], "Give --config=quickstart"),
     ):
         began = time.monotonic()
         done = subprocess.run(

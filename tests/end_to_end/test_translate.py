@@ -186,7 +186,7 @@ def test_arrays_of_other_channels_come_back_as_arrays(tmp_path):
     )
     assert np.load(sixteen).dtype == np.uint16
     np.testing.assert_allclose(np.load(sixteen) / 257, np.load(eight), atol=0.51)
-    with pytest.raises(UserError, match=r"more channels than a picture can have: --out=.*x\.npy"):
+    with pytest.raises(UserError, match=r"more channels than a picture can have: `out=.*x\.npy`"):
         translate(five, tmp_path / "bytes.npy", tmp_path / "x.png")
 
 
@@ -315,5 +315,5 @@ def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
 @pytest.mark.parametrize("there", ["sheet.png", "07.png"])
 def test_pictures_from_nothing_take_no_files_place(tmp_path, there):
     (tmp_path / there).write_text("mine")
-    with pytest.raises(UserError, match=rf"{there} is there already; add --overwrite"):
+    with pytest.raises(UserError, match=rf"{there} is there already; add `overwrite`"):
         sample.generate(tmp_path / "run", tmp_path, 10)

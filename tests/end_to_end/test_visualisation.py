@@ -206,7 +206,7 @@ def test_no_grid_takes_the_place_of_a_file_or_an_input(experiment, inputs, pictu
     given = [pictures / name for name in inputs]
     (tmp_path / "grid.png").write_text("mine")
     for out in (tmp_path, tmp_path / "grid.png"):
-        with pytest.raises(UserError, match=r"grid\.png is there already; add --overwrite"):
+        with pytest.raises(UserError, match=r"grid\.png is there already; add `overwrite`"):
             experiment.run(*given, out)
     assert (tmp_path / "grid.png").read_text() == "mine"
     if given[0].is_file():

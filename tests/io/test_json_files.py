@@ -273,7 +273,7 @@ def test_what_is_there_is_refused_before_any_work(tmp_path):
     refuse_existing(file, folder, overwrite=False)
     file.write_text("mine")
     folder.mkdir()
-    with pytest.raises(UserError, match=r"a\.html is there already; add --overwrite"):
+    with pytest.raises(UserError, match=r"a\.html is there already; add `overwrite`"):
         refuse_existing(folder / "new", file, overwrite=False)
     refuse_existing(file, overwrite=True)
     with pytest.raises(UserError, match=r"b\.html is there already, and is a folder"):

@@ -52,7 +52,7 @@ def test_an_input_that_is_a_link_is_refused_as_a_file(place):
 
 @pytest.mark.parametrize("path", ["in/a.png", "soft.png", "dangling.png"])
 def test_what_is_there_is_refused_unless_it_may_be_replaced(place, path):
-    with pytest.raises(UserError, match=f"{path} is there already; add --overwrite"):
+    with pytest.raises(UserError, match=f"{path} is there already; add `overwrite`"):
         refuse_existing(Path("new.png"), Path(path), overwrite=False)
     refuse_existing(Path("new.png"), Path(path), overwrite=True)
     refuse_existing(Path("new.png"), overwrite=False)

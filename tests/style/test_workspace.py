@@ -246,7 +246,7 @@ def test_a_preview_takes_no_other_files_place(frames, capsys):
 def test_a_result_that_is_there_is_named_before_any_work(frames, name):
     out = frames.parent / name
     there = picture(out if out.suffix else out / "1_look.png", 77)
-    with pytest.raises(UserError, match=rf"{there.name} is there already; add --overwrite"):
+    with pytest.raises(UserError, match=rf"{there.name} is there already; add `overwrite`"):
         resolve_paths(frames / "1.png", out, "look")
     assert resolve_paths(frames / "1.png", out, "look", overwrite=True) == [
         (frames / "1.png", there)
@@ -349,7 +349,7 @@ def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypa
     stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out" / "mine.png")
     assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
     made[1].write_bytes(b"finished")
-    with pytest.raises(UserError, match=r"mine\.png is there already; add --overwrite"):
+    with pytest.raises(UserError, match=r"mine\.png is there already; add `overwrite`"):
         stylisation.stylize_samples(Gatys(), *SAMPLES, made[1])
     assert stylisation.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)[0] == made[1]
 

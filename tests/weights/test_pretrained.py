@@ -314,7 +314,7 @@ def test_without_a_network_the_ways_out_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("IMGTRANS_CACHE", str(tmp_path))
     with pytest.raises(
-        UserError, match=r"could not be fetched.*--config\.weights=embedded.*--config\.weights=FILE"
+        UserError, match=r"could not be fetched.*`config\.weights=embedded`.*`config\.weights=FILE`"
     ):
         load_vgg("vgg19")
 
