@@ -2,6 +2,7 @@
 upwards."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -132,3 +133,13 @@ def test_every_folder_is_installed():
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     installed = {name.partition(".")[2] for name in settings["tool"]["setuptools"]["packages"]}
     assert installed == {"", "configs", *MAY_IMPORT}
+
+
+def test_the_tree_of_the_architecture_page_is_this_one():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    tree = page.partition("```")[2].partition("```")[0]
+    for folder in MAY_IMPORT:
+        named = re.search(rf"^  {folder}/(.*?)(?=^ {{0,2}}\S)", tree, re.S | re.M)
+        assert named, folder
+        modules = {p.stem for p in (PACKAGE / folder).glob("*.py") if p.stem != "__init__"}
+        assert {*re.findall(r"\w+(?=[, \n])", named[1])} >= modules, folder
