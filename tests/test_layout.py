@@ -36,7 +36,7 @@ MAY_IMPORT = {
 
 LOOSE = 5  # modules in the package root, at most
 FULL = 14  # modules in a folder, at most, but for commands: a file each
-LONG = 60  # lines of a function, at most
+LONG = 60  # lines of a function without its docstring, at most
 
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE]
 NAMES = {
@@ -125,7 +125,9 @@ def test_functions_fit_a_screen():
     for path in [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "configs").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
-                length = (node.end_lineno or 0) - node.lineno + 1
+                told = node.body[0] if ast.get_docstring(node) else None
+                words = (told.end_lineno or 0) - told.lineno + 1 if told else 0
+                length = (node.end_lineno or 0) - node.lineno + 1 - words
                 assert length <= LONG, f"{path}: {node.name} has {length} lines"
 
 
