@@ -23,9 +23,6 @@ from tensorflow_datasets.image_classification import cycle_gan
 from imgtrans_jax.io.reading import decode_picture
 from imgtrans_jax.types import UserError
 
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry
-downloader.MAX_RETRIES = 5  # 6 seconds; its own 10 make a user without a network wait for minutes
-
 _LARGEST_PICTURE = 100 * 2**20  # bytes; an archive member that claims more is refused
 
 with registered.skip_registration():
@@ -77,6 +74,8 @@ def prepared(name: str, data_dir: str | None) -> dict[str, _Split]:
     names code that is not tensorflow-datasets' own, or it was prepared in a form that only
     TensorFlow reads.
     """
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry
+    downloader.MAX_RETRIES = 5  # 6 seconds; its own 10 have a user without a network wait
     data_dir = data_dir and os.path.expanduser(data_dir)
     with _own_features_only(), _told(name, data_dir):
         builder = _builder(name, data_dir)

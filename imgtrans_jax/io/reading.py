@@ -4,6 +4,7 @@ memory."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import os
@@ -67,11 +68,16 @@ AT_ONCE = 48_000_000
 """Pixels that are decoded at one time by all threads together; a larger picture is decoded
 alone."""
 
-Image.MAX_IMAGE_PIXELS = LARGEST
-# bytes; a colour profile may be larger than Pillow's one megabyte
-PngImagePlugin.MAX_TEXT_CHUNK = 2**23
-# Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
-warnings.filterwarnings("ignore", module=r"PIL\.")
+
+@functools.cache
+def _prepare_pillow() -> None:
+    """Before the first picture is read, rather than when this is imported by somebody's program."""
+    Image.MAX_IMAGE_PIXELS = LARGEST
+    # bytes; a colour profile may be larger than Pillow's one megabyte
+    PngImagePlugin.MAX_TEXT_CHUNK = 2**23
+    # Pillow's remarks on odd metadata; `catch_warnings` is not for threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 # At the peak of reading, as measured.
 _BYTES_A_PIXEL = {"1": 12, "L": 12, "P": 16, "F": 29, "I": 29}
@@ -296,6 +302,7 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
 def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
     """A picture that is not decoded yet, and may be within the block; of a file, or of its content.
     Whatever Pillow raises there becomes a UserError."""
+    _prepare_pillow()
     try:
         if content is None:
             _check_file(path)

@@ -270,6 +270,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
 
 def test_reading_in_threads_leaves_the_warnings_as_they_were(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "x.png")
+    reading._prepare_pillow()
     before = list(warnings.filters)
     threads = [
         threading.Thread(target=images.read_picture, args=(tmp_path / "x.png",)) for _ in range(16)
