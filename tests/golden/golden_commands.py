@@ -1,0 +1,84 @@
+"""Several commands of the scripts, one after the other in one process: one for each would take
+seconds to import what all of them need.
+
+python tests/golden/golden_commands.py COMMANDS.json ANSWERS.json
+COMMANDS.json holds [["train.py", "--config=…"], …], ANSWERS.json then [[exit code, output], …].
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import io
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a command came back with: its exit code, and all that it said."""
+
+    code: int
+    said: str
+
+
+def answers(commands: Sequence[Sequence[str]], folder: Path, **environment: str) -> list[Answer]:
+    """Runs commands, such as ["stylize.py", "--run=runs/x", …], in a folder.
+
+    What the trainings among them would note in the user's cache folder is noted in `folder`/cache.
+    """
+    environment = {**os.environ, "IMGTRANS_CACHE": str(folder / "cache"), **environment}
+    with tempfile.TemporaryDirectory() as scratch:
+        asked, told = Path(scratch) / "commands.json", Path(scratch) / "answers.json"
+        asked.write_text(json.dumps(commands))
+        program = [sys.executable, __file__, str(asked), str(told)]
+        done = subprocess.run(
+            program, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return [Answer(*answer) for answer in json.loads(told.read_text())]
+
+
+def _answer(command: Sequence[str]) -> tuple[int, str]:
+    """As `python NAME ARGUMENTS` would; the flags that NAME defines are taken back for the next."""
+    from absl import flags
+
+    from imgtrans_jax import cli
+
+    name, *arguments = command
+    before, said = set(flags.FLAGS), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        program = runpy.run_path(str(ROOT / name), run_name="program")
+        own = set(flags.FLAGS) - before
+        sys.argv = [name, *arguments]
+        code = 1
+        try:
+            cli.run(program["main"])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+        except Exception:
+            traceback.print_exc()
+    for flag in own:
+        delattr(flags.FLAGS, flag)
+    return code, said.getvalue()
+
+
+def main() -> None:
+    gc.set_threshold(100_000, 20, 100)  # as tests/conftest.py has it
+    sys.path.insert(0, str(ROOT))  # as for a script that lies there
+    asked, told = map(Path, sys.argv[1:])
+    told.write_text(json.dumps([_answer(command) for command in json.loads(asked.read_text())]))
+
+
+if __name__ == "__main__":
+    main()
