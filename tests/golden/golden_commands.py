@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import importlib
 import io
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -50,26 +50,20 @@ def answers(commands: Sequence[Sequence[str]], folder: Path, **environment: str)
 
 
 def _answer(command: Sequence[str]) -> tuple[int, str]:
-    """As `python NAME ARGUMENTS` would; the flags that NAME defines are taken back for the next."""
-    from absl import flags
-
-    from imgtrans_jax import cli
+    """As `python NAME ARGUMENTS` would."""
+    from imgtrans_jax.commands import app
 
     name, *arguments = command
-    before, said = set(flags.FLAGS), io.StringIO()
+    module, said = (
+        importlib.import_module(f"imgtrans_jax.commands.{Path(name).stem}"),
+        io.StringIO(),
+    )
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        program = runpy.run_path(str(ROOT / name), run_name="program")
-        own = set(flags.FLAGS) - before
-        sys.argv = [name, *arguments]
-        code = 1
         try:
-            cli.run(program["main"])
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
+            code = app.run(module, arguments)
         except Exception:
             traceback.print_exc()
-    for flag in own:
-        delattr(flags.FLAGS, flag)
+            code = 1
     return code, said.getvalue()
 
 

@@ -10,30 +10,49 @@ from __future__ import annotations
 from typing import Any
 
 from imgtrans_jax.config import Evaluation, Experiment
-from imgtrans_jax.data.augment import Cut
-from imgtrans_jax.data.derived import Edges, Grey, Holes, Lab, Smaller
-from imgtrans_jax.data.labelled import ClassFolders, Digits, OpenMojiGroups, TfdsLabelled
-from imgtrans_jax.data.pairs import (
+from imgtrans_jax.data import (
+    ClassFolders,
+    Digits,
+    Downscale,
+    Edges,
+    Folder,
+    Grey,
+    Inpaint,
+    Lab,
+    Labelled,
     OneSide,
+    OpenMoji,
+    OpenMojiGroups,
     OpenMojiPairs,
+    Paired,
+    Pix2PixPairs,
+    Preprocess,
+    SelfPaired,
     SideBySide,
+    Tfds,
+    TfdsLabelled,
     TfdsPairs,
     TwoFolders,
+    Unpaired,
 )
-from imgtrans_jax.data.pairs import (
-    Pix2Pix as Pix2PixPairs,
+from imgtrans_jax.losses import GanLoss, adversarial, pixel
+from imgtrans_jax.losses import style as feature
+from imgtrans_jax.methods import GAN, SRGAN, CycleGAN, Pix2Pix, SimGAN
+from imgtrans_jax.models import (
+    DCGANCritic,
+    DCGANGenerator,
+    DnCNN,
+    Kaiming,
+    Normal,
+    Orthogonal,
+    PatchGAN,
+    ResNetGenerator,
+    SRGANCritic,
+    SRResNet,
+    StrideOneCritic,
+    UNet,
+    Xavier,
 )
-from imgtrans_jax.data.pipeline import Derived, Labelled, Paired, Unpaired
-from imgtrans_jax.data.sources import Folder, OpenMoji, Tfds
-from imgtrans_jax.losses import adversarial, feature, pixel
-from imgtrans_jax.losses.adversarial import GanLoss
-from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
-from imgtrans_jax.models.dncnn import DnCNN
-from imgtrans_jax.models.layers import Kaiming, Normal, Orthogonal, Xavier
-from imgtrans_jax.models.patchgan import PatchGAN, StrideOneCritic
-from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
-from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import (
     LBFGS,
     Adam,
@@ -46,14 +65,16 @@ from imgtrans_jax.optim import (
     SmoothedDescent,
     StepDecay,
 )
-from imgtrans_jax.recipes.cyclegan import CycleGAN
-from imgtrans_jax.recipes.deepdream import DeepDream
-from imgtrans_jax.recipes.gan import GAN
-from imgtrans_jax.recipes.gatys import Gatys, by_depth, equal
-from imgtrans_jax.recipes.pix2pix import Pix2Pix
-from imgtrans_jax.recipes.simgan import SimGAN
-from imgtrans_jax.recipes.srgan import SRGAN
-from imgtrans_jax.visualisation import BrushStrokes, ContentReconstruction, TopPatches, WeightRatios
+from imgtrans_jax.style import (
+    BrushStrokes,
+    ContentReconstruction,
+    DeepDream,
+    Gatys,
+    TopPatches,
+    WeightRatios,
+    by_depth,
+    equal,
+)
 
 STEPS = 3
 """Of every run; the test goes on with one more."""
@@ -72,7 +93,7 @@ def runs() -> dict[str, Experiment]:
     to the folder that holds them all, so that it can lie anywhere."""
     return {
         "cyclegan": Experiment(
-            data=Unpaired("data/a", "data/b", Cut(load_size=20, crop_size=16)),
+            data=Unpaired("data/a", "data/b", Preprocess(load_size=20, crop_size=16)),
             recipe=CycleGAN(
                 generator=ResNetGenerator(width=2, blocks=1, remat=False, kernel_init=Xavier(2.0)),
                 critic=PatchGAN(width=2, layers=1, kernel_init=Orthogonal(0.5)),
@@ -89,7 +110,9 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "pix2pix": Experiment(
-            data=Paired(Pix2PixPairs("facades"), direction="b2a", cut=Cut(20, 16, resize="short")),
+            data=Paired(
+                Pix2PixPairs("facades"), direction="b2a", cut=Preprocess(20, 16, resize="short")
+            ),
             recipe=Pix2Pix(
                 generator=UNet(
                     width=2, levels=3, upsample="nearest", kernel_init=Normal(0.3, 0.01)
@@ -102,7 +125,7 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "cgan": Experiment(
-            data=Labelled(cut=Cut(8, 8, flip=False)),
+            data=Labelled(cut=Preprocess(8, 8, flip=False)),
             recipe=GAN(
                 generator=DCGANGenerator(size=8, width=2, channels=1, kernel_init=Normal(0.5)),
                 critic=DCGANCritic(width=2),
@@ -115,7 +138,7 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "wgan_gp": Experiment(
-            data=Labelled("data/classes", Cut(12, 8), channels=3),
+            data=Labelled("data/classes", Preprocess(12, 8), channels=3),
             recipe=GAN(
                 generator=DCGANGenerator(size=8, width=2, kernel_init=Normal(0.5)),
                 critic=DCGANCritic(width=2, norm="none"),
@@ -130,7 +153,7 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "srresnet": Experiment(
-            data=Derived("data/b", Smaller(), Cut(36, 32, resize="none")),
+            data=SelfPaired("data/b", Downscale(), Preprocess(36, 32, resize="none")),
             recipe=SRGAN(
                 generator=SRResNet(width=2, blocks=1),
                 critic=SRGANCritic(width=1, units=4, norm="none"),
@@ -143,7 +166,7 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "srgan": Experiment(
-            data=Derived(Folder("data/b"), Smaller(4), Cut(36, 32, resize="width")),
+            data=SelfPaired(Folder("data/b"), Downscale(4), Preprocess(36, 32, resize="width")),
             recipe=SRGAN(
                 generator=SRResNet(width=2, blocks=1),
                 critic=SRGANCritic(width=1, units=4, norm="none"),
@@ -155,7 +178,7 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "holes": Experiment(
-            data=Derived("data/b", Holes(2), Cut(20, 16)),
+            data=SelfPaired("data/b", Inpaint(2), Preprocess(20, 16)),
             recipe=Pix2Pix(
                 generator=DnCNN(width=2, depth=1, kernel_init=Kaiming()),
                 critic=StrideOneCritic(widths=(2, 2)),
@@ -167,7 +190,9 @@ def runs() -> dict[str, Experiment]:
             **_RARELY,
         ),
         "simgan": Experiment(
-            data=Unpaired(OneSide(SideBySide("data/facades"), "a"), Folder("data/b"), Cut(16, 0)),
+            data=Unpaired(
+                OneSide(SideBySide("data/facades"), "a"), Folder("data/b"), Preprocess(16, 0)
+            ),
             recipe=SimGAN(
                 generator=ResNetGenerator(
                     width=2,
@@ -196,13 +221,13 @@ def noisy() -> Experiment:
     """pix2pix with dropout, which is on when it is used, too: trained for its generator alone."""
     generator = UNet(width=1, levels=6, kernel_init=Normal(1.0))
     recipe = Pix2Pix(generator=generator, critic=PatchGAN(width=1, layers=1))
-    return Experiment(data=Paired("data/facades", cut=Cut(72, 64)), recipe=recipe, **_RARELY)
+    return Experiment(data=Paired("data/facades", cut=Preprocess(72, 64)), recipe=recipe, **_RARELY)
 
 
 def with_own_code(net: Any, loss: Any) -> Experiment:
     """The run `mine`, of a network and a loss that a user wrote in a module of his own."""
     return Experiment(
-        data=Paired(TwoFolders("data/a", "data/b"), cut=Cut(20, 16)),
+        data=Paired(TwoFolders("data/a", "data/b"), cut=Preprocess(20, 16)),
         recipe=Pix2Pix(
             generator=net(width=3),
             critic=PatchGAN(width=2, layers=1),
@@ -216,7 +241,7 @@ def with_own_code(net: Any, loss: Any) -> Experiment:
 def choices() -> dict[str, Any]:
     """Values that, with the configs and the runs, name everything public that a config can name,
     and give every field once another value than its default, so that none can be lost unseen."""
-    small = Cut(40, 32, resize="width", flip=False)
+    small = Preprocess(40, 32, resize="width", flip=False)
     own = DnCNN(depth=2, channels=1, residual=True, dtype="bfloat16")
     tfds = Tfds("cycle_gan/maps", train="trainB", test="testB", key="picture", data_dir="prepared")
     return {
@@ -234,7 +259,7 @@ def choices() -> dict[str, Any]:
             matmul_precision="high",
         ),
         "drawings in pairs": Experiment(
-            data=Paired(OpenMojiPairs(), cut=Cut(20, 0, resize="none")),
+            data=Paired(OpenMojiPairs(), cut=Preprocess(20, 0, resize="none")),
             recipe=Pix2Pix(
                 ResNetGenerator(channels=1, dtype="bfloat16"),
                 distance=pixel.l1_sum,
@@ -276,14 +301,14 @@ def choices() -> dict[str, Any]:
             ),
             optimizer=Adam(LinearDecay(1e-3, 2, 3, to_zero=True, unit="steps")),
         ),
-        "edges": Experiment(data=Derived(by=Edges(0.5, 10.0)), recipe=Pix2Pix(own)),
-        "grey": Experiment(data=Derived(by=Grey()), recipe=Pix2Pix(halve_critic=False)),
-        "lab": Experiment(data=Derived(by=Lab()), recipe=Pix2Pix(UNet(channels=2), pixel=7.0)),
+        "edges": Experiment(data=SelfPaired(by=Edges(0.5, 10.0)), recipe=Pix2Pix(own)),
+        "grey": Experiment(data=SelfPaired(by=Grey()), recipe=Pix2Pix(halve_critic=False)),
+        "lab": Experiment(data=SelfPaired(by=Lab()), recipe=Pix2Pix(UNet(channels=2), pixel=7.0)),
         "holes": Experiment(
-            data=Derived(by=Holes(5)), recipe=Pix2Pix(StrideOneCritic(kernel_init=Kaiming()))
+            data=SelfPaired(by=Inpaint(5)), recipe=Pix2Pix(StrideOneCritic(kernel_init=Kaiming()))
         ),
         "smaller": Experiment(
-            data=Derived(Folder("photographs"), Smaller(2)),
+            data=SelfPaired(Folder("photographs"), Downscale(2)),
             recipe=SRGAN(
                 SRResNet(
                     channels=1, norm="none", skip=True, kernel_init=Normal(), dtype="bfloat16"
@@ -335,12 +360,12 @@ def choices() -> dict[str, Any]:
         ),
         "as the paper": Gatys(
             content_loss=feature.content_half,
-            style_loss=feature.style_normalised,
+            style_loss=feature.style_normalized,
             tv_loss=feature.mean_variation,
             layer_weights=equal,
             optimizer=LBFGS(9),
             pooling="average",
-            colours="luminance",
+            colors="luminance",
         ),
         "means": Gatys(
             content_loss=feature.content_mean,
@@ -359,7 +384,7 @@ def choices() -> dict[str, Any]:
             content_loss=feature.content_relative,
             style_loss=feature.style_relative,
             weights="vgg19",
-            recolour=False,
+            recolor=False,
         ),
         "a dream": DeepDream(
             weights="vgg19",

@@ -3,7 +3,7 @@
 
 Made with the code of commit 96dda39, and not to be made anew with any other: what the files are
 worth is that no later code has touched them. To make them as they were, check out the commit that
-added this script, whose package is that of 96dda39, remove the three files, and run from anywhere,
+added this script, 1c3c81b, whose package is that of 96dda39, remove the three files, and run from anywhere,
 on a CPU, in a few minutes: python tests/golden/make_runs_golden.py
 
 runs_of_0_1_0.zip
@@ -121,7 +121,7 @@ def picture(folder: Path) -> np.ndarray:
 
 def arrays(source: Path) -> list[str]:
     """A line for each array of a run's generators, or of a file: name, type, shape, SHA-256."""
-    from imgtrans_jax.convert import convert
+    from imgtrans_jax.training.convert import convert
 
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "arrays.safetensors"
@@ -319,7 +319,7 @@ def pack(folder: Path) -> None:
 
 
 def make(folder: Path) -> None:
-    from imgtrans_jax.convert import convert
+    from imgtrans_jax.training.convert import convert
 
     draw(folder)
     further = train(folder)
