@@ -127,9 +127,15 @@ class BrushStrokes:
     seed: int = 0
 
     def run(self, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """Args:
+        """Draws the strokes of each layer; returns the file written.
+
+        Args:
             style: A picture, whose longer side becomes `side` pixels.
-            out, overwrite: As for `ContentReconstruction.run`, and so are results and errors.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+
+        Raises:
+            UserError: For a picture, settings or an `out` that cannot be used.
         """
         target = grid_target(out, overwrite, style, self.weights)
         if (
@@ -213,7 +219,14 @@ class WeightRatios:
     def run(
         self, content: str | Path, style: str | Path, out: str | Path, overwrite: bool = False
     ) -> list[Path]:
-        """Prints the table of weighted losses, and returns the file written. Raises UserError."""
+        """Prints the table of weighted losses, and returns the file written. Raises UserError.
+
+        Args:
+            content: A picture, whose longer side becomes `side` pixels.
+            style: A picture, whose longer side becomes `side` pixels.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+        """
         target = grid_target(out, overwrite, content, style, self.weights)
         if min(self.ratios, default=0) <= 0:
             raise UserError("config.ratios must be above 0.")

@@ -275,8 +275,7 @@ def optimize_image(
     """Minimises an objective over pixels; ends early where the loss has exploded or is not finite.
 
     Args:
-        objective: (image, frozen, key) -> terms. The key is another one each time, for objectives
-            that shift or crop at random.
+        objective: (image, frozen, key) -> terms; another key each time, to shift or crop at random.
         image: (N, H, W, 3), where it begins.
         frozen: All else that the objective needs: parameters, targets, weights. It is an argument
             of the program, which serves for other values of the same shapes.
@@ -286,7 +285,10 @@ def optimize_image(
         watch: (evaluation, terms, image), called after every CHECK_EVERY evaluations.
         each: Called with the evaluation when the one before is done and this one is under way, so
             that the device never waits; True ends the run after this one.
-        compiled: From `compile_step`; None to compile it here.
+        compiled: From `compile_step`, to use it again; None to compile it here.
+
+    Returns:
+        The best image, and how it was reached.
     """
     compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
     # buffers of their own, to be donated

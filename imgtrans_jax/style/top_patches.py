@@ -47,9 +47,11 @@ class TopPatches:
     seed: int = 0
 
     def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """Args:
+        """Shows the patches of a folder's pictures.
+
+        Args:
             folder: At least nine pictures.
-            out: The file if it ends like a picture's name, else a folder for grid.png.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
             overwrite: Replaces a file that is there.
 
         Returns:

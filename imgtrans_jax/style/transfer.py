@@ -254,7 +254,9 @@ class StyleTransfer:
     def __call__(
         self, picture: np.ndarray, before: Stylized | None = None, job: Job | None = None
     ) -> tuple[Stylized, str]:
-        """Args:
+        """Gives one picture the look of the styles.
+
+        Args:
             picture: (H, W, 3), as read.
             before: The frame before, to start from if both are of one scene.
             job: For progress and a stop.
@@ -264,7 +266,8 @@ class StyleTransfer:
             stopped on the way, the flags that go on from there, else ''.
 
         Raises:
-            UserError: For a picture too small, or too large for the memory, before any work.
+            UserError: For a picture too small, or too large for the memory, before any work is
+                done.
         """
         content = self._seen(picture)
         height, width = content.shape[:2]

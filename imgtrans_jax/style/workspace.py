@@ -196,15 +196,13 @@ def work(
     stop: Stop,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes of each picture a result of its size; in a folder results that are there stay, so that
-    the same command goes on.
+    """Makes of each picture a result of its size, from `pairs` of files as `resolve_paths` gives
+    them; returns those written.
 
-    Args:
-        make: (picture as read, job) -> result.
-        content, out: As given; a folder, or a file.
-        pairs: Of files, as `resolve_paths` gives them.
-        stop: The context for signals.
-        overwrite: Replaces a folder's results.
+    In a folder results that are there stay, unless they are to be overwritten, so that the same
+    command goes on where it was stopped. Raises UserError, of a folder LeftOutError after all
+    others are done; and Interrupted when a signal came: then the picture so far is written, or, in
+    a folder, left for the next time.
     """
     many, taken = content.is_dir(), {target for _, target in pairs}
     staying = (
