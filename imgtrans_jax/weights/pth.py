@@ -185,8 +185,12 @@ def _strided(tensor: Tensor, data: np.ndarray) -> np.ndarray:
 
 
 def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes float32 and int64 arrays as torch.save writes a state dict: a zip archive, of a pickle
-    and a member an array.
+    """Writes arrays as torch.save writes a state dict: a zip archive, of a pickle and a member an
+    array.
+
+    Args:
+        path: Of the file.
+        tensors: float32 and int64 arrays by their dotted names, in the order that is wanted.
     """
     kinds = {np.dtype("<f4"): "FloatStorage", np.dtype("<i8"): "LongStorage"}
     structure = io.BytesIO()
