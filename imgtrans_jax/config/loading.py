@@ -24,8 +24,10 @@ def shipped() -> dict[str, Path]:
 
 
 def found(path: str) -> Path:
-    """The file that a path, or the name of a shipped config, means. Raises UserError if there is
-    none.
+    """The file that a path, or the name of a shipped config, means.
+
+    Raises:
+        UserError: If there is none.
     """
     file = Path(path).expanduser()
     if file.is_file():

@@ -210,7 +210,12 @@ class OneSide(Source):
 
 @dataclasses.dataclass(frozen=True)
 class Zipped:
-    """Pairs of two equally long sequences of pictures."""
+    """Pairs of two equally long sequences of pictures.
+
+    Attributes:
+        a: The first pictures.
+        b: The second pictures.
+    """
 
     a: Any
     b: Any

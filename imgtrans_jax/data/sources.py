@@ -105,7 +105,10 @@ class Folder(Source):
 
 def given_folder(text: str) -> Path:
     """A path as a user gives it, with a name of its own also where it is `.` or ends in `..`.
-    Raises UserError if it is empty."""
+
+    Raises:
+        UserError: If it is empty.
+    """
     if not text.strip():
         raise UserError("A folder of pictures has no name; give its path.")
     path = Path(os.path.expanduser(text))

@@ -48,8 +48,11 @@ class EvaluationSpec:
     colors: str = ""
 
     def check(self) -> None:
-        """Raises UserError for metrics, features or colours that there are not, or a count below 2
-        (0: all).
+        """Refuses what cannot be measured by anybody.
+
+        Raises:
+            UserError: For metrics, features or colours that there are not, or a count below 2 (0:
+                all).
         """
         check_name(self.features)
         if self.colors:
@@ -67,8 +70,16 @@ class EvaluationSpec:
             )
 
     def within(self, impossible: Mapping[str, str]) -> EvaluationSpec:
-        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no
-        reason. What is left out is said. Raises UserError if nothing is left.
+        """This without the metrics that cannot be had, which is said.
+
+        Args:
+            impossible: Why a metric cannot be had, by its name.
+
+        Returns:
+            The specification with those metrics that are left.
+
+        Raises:
+            UserError: If nothing is left.
         """
         taken = tuple(name for name in self.metrics if name not in impossible)
         reasons: dict[str, list[str]] = {}

@@ -156,8 +156,13 @@ def _embedded(picture: np.ndarray, via: int, size: int) -> str:
 
 
 def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
-    """The sessions of files, or of all .json files of folders, and what is wrong with the others.
-    Of one participant the first counts. Raises UserError if none is left.
+    """The sessions of files, or of all .json files of folders. Of one participant the first counts.
+
+    Returns:
+        The sessions, and what is wrong with the others.
+
+    Raises:
+        UserError: If none is left.
     """
     files = [
         file

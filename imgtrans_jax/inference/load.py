@@ -80,7 +80,10 @@ def is_run(folder: Path) -> bool:
 
 def check_place(folder: Path) -> None:
     """Sees that a run may be made in a folder: that it has one, or has had one, or holds nothing
-    that a run would write over. Raises UserError, with the file, if not.
+    that a run would write over.
+
+    Raises:
+        UserError: With the file, if not.
     """
     stored = json_files.read_or_none(folder / "config.json") or {}
     kind = str(stored.get("type")).rpartition(":")[2]

@@ -82,6 +82,12 @@ def icc_profile(image: Image.Image) -> bytes | None:
 
 
 def say_profile_left_out(path: Path, why: str) -> None:
+    """Says once that a picture's colours are taken as sRGB.
+
+    Args:
+        path: Of the picture.
+        why: Its profile is left out.
+    """
     say_once(f"The colour profile of {path} is left out ({why}); its colours are taken as sRGB.")
 
 

@@ -211,8 +211,14 @@ def picture_size(path: str | os.PathLike[str], channels: int = 3) -> tuple[int, 
 
 
 def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """The transparency (H, W, 1) uint8 of a picture; None if it is opaque. Raises UserError as
-    `read_picture` does."""
+    """The transparency of a picture.
+
+    Returns:
+        (H, W, 1) uint8, 255 where it is opaque; None if all is opaque, and for `.npy` arrays.
+
+    Raises:
+        UserError: As `read_picture` does.
+    """
     path = Path(path)
     if path.suffix.lower() == ".npy":
         return None

@@ -203,8 +203,11 @@ def check_agreement(stored: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees
-    it when a process dies; on a file system without locks a file says whose it is.
+    """No other run writes to the folder meanwhile. The system frees it when a process dies; on a
+    file system without locks a file says whose it is.
+
+    Raises:
+        UserError: If another run writes to it.
     """
     if jax.process_index():
         yield

@@ -157,12 +157,16 @@ class Gatys:
         return {name: weight for name, weight in weights.items() if weight}
 
     def objective(self, depth: Depth) -> Objective:
-        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content
-        (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for each
-        region, or none for one region that is all of the picture.
+        """The loss of this recipe. The Gram matrices wanted are scaled to as many positions as the
+        image has, since the equations take them as sums.
 
-        The Gram matrices wanted are scaled to as many positions as the image has, since the
-        equations take them as sums.
+        Args:
+            depth: Of the network, 16 or 19.
+
+        Returns:
+            (image, frozen, key) -> terms. `frozen` holds params, weights (see `weighting`), content
+            (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for
+            each region, or none for one region that is all of the picture.
         """
         content_layers = self.content_layers if self.content_weight else ()
         style_layers = self.style_layers if self.style_weight else ()

@@ -234,9 +234,6 @@ class SaveCheckpoint:
             checkpoints: Where it is saved.
             step: That the state is after.
             state: What is saved.
-
-        Raises:
-            UserError: As `Checkpoints.save` does.
         """
         checkpoints.save(step, state, self.run.record(step, self.iterator.get_state()))
 

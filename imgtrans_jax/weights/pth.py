@@ -37,8 +37,9 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """Every tensor of a .pth file by its dotted name, in either of torch's forms (zip, and the one
     before it).
 
-    Raises UserError if the file is damaged, is none of these, or holds anything but tensors,
-    numbers and texts.
+    Raises:
+        UserError: If the file is damaged, is none of these, or holds anything but tensors, numbers
+            and texts.
     """
     with explained(path), path.open("rb") as file:
         size = path.stat().st_size
