@@ -29,8 +29,8 @@ from imgtrans_jax.weights.pytorch_layouts import (
 from imgtrans_jax.weights.tensors import read_tensors
 
 OURS = {"G": "g", "G_A": "g_ab", "G_B": "g_ba", "D": "d", "D_A": "d_b", "D_B": "d_a"}
-"""The names of networks in junyanz/pytorch-CycleGAN-and-pix2pix and ours, which name a critic by the
-domain that it judges.
+"""The names of networks in junyanz/pytorch-CycleGAN-and-pix2pix and ours, which name a critic by
+the domain that it judges.
 """
 
 _FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B)\.pth")

@@ -50,7 +50,7 @@ def comparison_page(columns: Sequence[Column], direction: str, scales: Mapping[s
     """The page of several runs side by side.
 
     Args:
-        columns: With as many pictures each; the first are the inputs.
+        columns: With as many pictures each; the first has the inputs.
         direction: a2b or b2a.
         scales: Of the metrics, by name.
 

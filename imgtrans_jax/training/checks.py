@@ -40,7 +40,7 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
     Args:
         experiment: Of the training.
         program: Its functions, which know how long its schedule is.
-        steps: Goes before what the experiment says, and that before the schedule.
+        steps: As given; None for what the experiment says, or else the end of its schedule.
 
     Returns:
         1 or more.
