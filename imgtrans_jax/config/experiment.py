@@ -17,9 +17,13 @@ class Evaluation:
     """Scores of the test pictures during training, in evaluations.jsonl, in the log and on the
     page.
 
-    every: epochs from one to the next, 0 for none. metrics, features, count: see
-    `evaluator.EvaluationSpec`. best: a metric by whose mean over the directions the best checkpoint
-    is kept, in RUN/best, or ''.
+    Attributes:
+        every: Epochs from one to the next, 0 for none.
+        metrics: See `EvaluationSpec`.
+        features: See `EvaluationSpec`.
+        count: See `EvaluationSpec`.
+        best: A metric by whose mean over the directions the best checkpoint is kept, in RUN/best;
+            '' for none.
     """
 
     every: int = 0
@@ -33,20 +37,31 @@ class Evaluation:
 class Experiment:
     """Everything that defines a run.
 
-    data, recipe, optimizer: what is learned, how, and by which steps. critic_optimizer: that of the
-    critics; None for the same as the generators'. batch_size: over all devices.
-    accumulate: in how many parts, one after the other, a batch is computed, for less memory; each
-    part has batch statistics of its own. seed: all randomness follows from it. steps: the length of
-    the run; None for the length of the optimizer's schedule in epochs. init_from: what the training
-    starts from: a generator alone (a .safetensors or .pth file of it), or with its critics (a
-    trained run, or a folder of the common PyTorch code with latest_net_G.pth, latest_net_D.pth, …).
-    log_every, sample_every, save_every: in steps. keep: checkpoints kept. samples: test pictures in
-    the report. evaluation: whether and how test pictures are scored as it goes.
-    mesh: devices along the batch (0: as many as fit) and along the pictures' height.
-    shard_optimizer: the optimisers' moments are split over the devices of the batch instead of kept
-    by each.
-    matmul_precision: of float32 products on GPU and TPU: `default` allows tf32 or bf16 there,
-    `highest` does not.
+    Attributes:
+        data: What is learned from.
+        recipe: How it is learned.
+        optimizer: The steps of the generators.
+        critic_optimizer: Those of the critics; None for the same as the generators'.
+        batch_size: Over all devices.
+        accumulate: In how many parts, one after the other, a batch is computed, for less memory;
+            each part has batch statistics of its own.
+        seed: All randomness follows from it.
+        steps: The length of the run; None for the length of the optimizer's schedule in epochs.
+        init_from: What the training starts from: a generator alone (a .safetensors or .pth file of
+            it), or with its critics (a trained run, or a folder of
+            junyanz/pytorch-CycleGAN-and-pix2pix with latest_net_G.pth, latest_net_D.pth, …). '' for
+            nothing.
+        log_every: In steps.
+        sample_every: In steps.
+        save_every: In steps.
+        keep: Checkpoints kept.
+        samples: Test pictures in the report.
+        evaluation: Whether and how test pictures are scored as it goes.
+        mesh: Devices along the batch (0: as many as fit) and along the pictures' height.
+        shard_optimizer: The optimizers' moments are split over the devices of the batch instead of
+            kept by each.
+        matmul_precision: Of float32 products on GPU and TPU: `default` allows tf32 or bf16 there,
+            `highest` does not.
     """
 
     data: Data = Unpaired()

@@ -24,8 +24,10 @@ def shipped() -> dict[str, Path]:
 
 
 def found(path: str) -> Path:
-    """The file that a path, or the name of a shipped config, means. Raises UserError if there is
-    none.
+    """The file that a path, or the name of a shipped config, means.
+
+    Raises:
+        UserError: If there is none.
     """
     file = Path(path).expanduser()
     if file.is_file():
@@ -40,11 +42,19 @@ def found(path: str) -> Path:
 
 
 def load(path: str, *kinds: type) -> Any:
-    """What `get_config()` of a Python file, or of a shipped config by its name, returns: an
-    instance of one of `kinds`, of Experiment if none is given.
+    """What `get_config()` of a Python file, or of a shipped config by its name, returns.
 
-    The file is code and is run: load only files that you trust. Raises UserError if it cannot be
-    used.
+    The file is code and is run: load only files that you trust.
+
+    Args:
+        path: Of the file, or the name of a shipped config.
+        *kinds: Types that it may be of; Experiment if none is given.
+
+    Returns:
+        An instance of one of `kinds`.
+
+    Raises:
+        UserError: If there is no such file, if it does not run, or if it returns anything else.
     """
     file = found(path)
     try:

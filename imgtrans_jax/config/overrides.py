@@ -33,12 +33,22 @@ from imgtrans_jax.types import UserError
 
 
 def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
-    """A copy of a dataclass with the field of the dotted `name` set to what `text` says, read by
-    the field's type.
+    """A copy of a dataclass with one field set to what a text says, read by the field's type.
 
     Where the present value is a function, a loss or a dataclass, the name of another of its kind is
-    accepted, see `choices`, and `module:Name` for one of the user's own. Raises UserError, with the
-    nearest names or both types, for what does not fit.
+    accepted, see `choices`, and `module:Name` for one of the user's own.
+
+    Args:
+        config: A dataclass or a module.
+        name: Of the field, dotted where it lies deeper.
+        text: Its new value.
+        prefix: What `config` is called, for the errors.
+
+    Returns:
+        The copy.
+
+    Raises:
+        UserError: With the nearest names or both types, for what does not fit.
     """
     head, _, rest = name.partition(".")
     where = f"{prefix}.{head}"
@@ -126,10 +136,19 @@ def _only(value: Any, allowed: bool) -> Any:
 
 
 def choices(present: Any, hint: Any) -> dict[str, Any]:
-    """What may stand in the place of `present`, in a field of type `hint`, by its name: of what the
-    package of either exports, the classes that name the same base, as instances with their
-    defaults; for a function those of its signature, for a constant such as `hinge` the others of
-    its type. Where `present` is code of the user's own, what stands beside it in its module too.
+    """What may stand in the place of a value, by its name.
+
+    Of what the package of either exports these are the classes that name the same base, as
+    instances with their defaults; for a function those of its signature, for a constant such as
+    `hinge` the others of its type. Where `present` is code of the user's own, what stands beside it
+    in its module is among them.
+
+    Args:
+        present: The value that is there.
+        hint: The type of its field.
+
+    Returns:
+        Values by name; {} for numbers, texts and tuples.
     """
     if isinstance(present, (bool, int, float, str, tuple)) and not _is_nominal(hint):
         return {}

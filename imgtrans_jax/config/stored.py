@@ -56,15 +56,31 @@ _RENAMED_FIELDS = {
 
 
 def field_name(kind: str, name: str) -> str:
-    """The present name of a field of this type."""
+    """The present name of a field that may have been renamed.
+
+    Args:
+        kind: The name of the type that has the field.
+        name: Of the field, as it was stored or given.
+
+    Returns:
+        The name of today; `name` itself if it was not renamed.
+    """
     return _RENAMED_FIELDS.get(kind, {}).get(name, name)
 
 
 def to_json(value: Any, where: str = "config") -> Any:
     """A config as plain JSON values: dataclasses by the name of their type, functions by their own.
 
-    Raises UserError for a lambda, a local function, or anything else that has no name to be found
-    by again.
+    Args:
+        value: The config, or a part of it.
+        where: What it is called, for the error.
+
+    Returns:
+        Numbers, texts, lists and dictionaries.
+
+    Raises:
+        UserError: For a lambda, a local function, or anything else that has no name to be found by
+            again.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -87,12 +103,21 @@ def to_json(value: Any, where: str = "config") -> Any:
 
 
 def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> Any:
-    """The config that `to_json` stored. Only names within imgtrans_jax are looked up, so that a
-    stranger's run cannot make this program execute code; `trust_code` allows others, all or some
-    (`names_in` a config that is in use anyway).
+    """The config that `to_json` stored.
 
-    Every value must be of its field's type; what the texts among them name is not opened here, see
-    `named_outside`. Raises UserError for anything else.
+    Only names within imgtrans_jax are looked up, so that a stranger's run cannot make this program
+    execute code. What the texts among the values name is not opened here, see `named_outside`.
+
+    Args:
+        stored: As JSON.
+        trust_code: Allows other names, all or some (`names_in` a config that is in use anyway).
+        where: What it is called, for the errors.
+
+    Returns:
+        The config, or the part of it.
+
+    Raises:
+        UserError: If a value is not of its field's type, or is anything else than `to_json` stored.
     """
     stored = _current(stored)
     if isinstance(stored, list):
@@ -147,8 +172,14 @@ def names_in(config: Any) -> frozenset[str]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value may stand in a field of this type, as far as that can be told without using
-    it.
+    """Whether a value may stand in a field, as far as that can be told without using it.
+
+    Args:
+        value: For the field.
+        hint: The field's type.
+
+    Returns:
+        False where it surely may not.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -175,8 +206,15 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def named_outside(value: Any, where: str = "config") -> dict[str, str]:
-    """What a config would open of the world outside: {"config.data.a": "/home/me/photos"}, the
-    texts of fields that are marked by `Opens`, without those that lead nowhere.
+    """What a config would open of the world outside.
+
+    Args:
+        value: The config, or a part of it.
+        where: What it is called, the beginning of the names.
+
+    Returns:
+        {"config.data.a": "/home/me/photos"}: the texts of fields that are marked by `Opens`,
+        without those that lead nowhere.
     """
     if isinstance(value, tuple):
         return {
@@ -211,8 +249,16 @@ def without_mark(hint: Any) -> Any:
 
 
 def differences(old: Any, new: Any, where: str = "config") -> list[str]:
-    """One line for each field in which two stored configs differ, such as
-    `config.batch_size: 1 -> 4`.
+    """The fields in which two stored configs differ. A field that only one of them has does not
+    count.
+
+    Args:
+        old: As JSON.
+        new: As JSON.
+        where: What they are called, the beginning of the names.
+
+    Returns:
+        One line for each, such as `config.batch_size: 1 -> 4`.
     """
     old, new = _current(old), _current(new)
     same_type = (
@@ -348,7 +394,18 @@ def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
 
 
 def import_from(module: str, home: str) -> types.ModuleType:
-    """A module, looked for behind all others in the folder where it was."""
+    """A module, looked for behind all others in the folder where it was.
+
+    Args:
+        module: Its dotted name.
+        home: The folder; '' for none.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If it is not found. Code that is imported may raise anything.
+    """
     if not home or module in sys.modules:
         return importlib.import_module(module)
     sys.path.append(home)

@@ -36,11 +36,21 @@ def opened(
     given: Collection[str] = (),
     instead: str = "name your own with `config.data.…=…`",
 ) -> OpenedDataset:
-    """The pictures of a stored experiment. given: the fields, such as `data.a`, that the user has
-    set on the command line. instead: the other way out, for the sentence.
+    """The pictures of a stored experiment.
 
-    Raises UserError if the config names a folder, a file or a data set of others that neither the
-    user of this command nor a training of his has named, and `trust_paths` is not set.
+    Args:
+        experiment: Whose data are opened.
+        trust_paths: Opens whatever the config names.
+        given: The fields, such as `data.a`, that the user has set on the command line.
+        instead: The other way out, for the error's sentence.
+
+    Returns:
+        The opened pictures.
+
+    Raises:
+        UserError: If the config names a folder, a file or a data set of others that neither the
+            user of this command nor a training of his has named, and `trust_paths` is not set; or
+            if the pictures cannot be used.
     """
     own = _own()
     strange = {

@@ -31,7 +31,15 @@ def fetched(name: str, address: str = ADDRESS) -> Path:
     """The folder of a data set: $IMGTRANS_DATA/name if it is there, else in the cache folder,
     fetched if it must be.
 
-    Raises UserError if it can be neither found nor fetched.
+    Args:
+        name: One of NAMES.
+        address: Where its archive, name.tar.gz, is fetched from.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: If it can be neither found nor fetched.
     """
     own = os.environ.get("IMGTRANS_DATA")
     if own and (Path(own).expanduser() / name).is_dir():
@@ -79,7 +87,14 @@ def _download(url: str, path: Path) -> str:
 
 def unpack(archive: Path, folder: Path) -> None:
     """Writes an archive's pictures to folder/train, folder/val and folder/test, by their own names
-    alone: no link is followed and no name can lead outside. Raises UserError if there are none.
+    alone: no link is followed and no name can lead outside.
+
+    Args:
+        archive: A .tar.gz file.
+        folder: Is made.
+
+    Raises:
+        UserError: If there are no pictures, or if they are far larger than the archive.
     """
     count, left = 0, 2 * archive.stat().st_size + _ROOM
     with tarfile.open(archive, "r:gz") as members:

@@ -19,12 +19,15 @@ Resizing: TypeAlias = Literal["square", "width", "short", "none"]
 class Preprocess:
     """Resize, then a random crop, then a random flip.
 
-    resize: `square` to load_size x load_size (the papers'), `width` or `short` to that width or
-    shorter side with the aspect kept, `none`. crop_size: the side of a square random crop, 0 for
-    none; a picture smaller than the crop is enlarged until it fits. flip: mirrored left to right
-    with probability 1/2.
-
     Without a crop both sides are then rounded to multiples of 4, for the generators.
+
+    Attributes:
+        load_size: Pixels that `resize` goes by.
+        crop_size: The side of a square random crop in pixels, 0 for none; a picture smaller than
+            the crop is enlarged until it fits.
+        resize: `square` to load_size x load_size (the papers'), `width` or `short` to that width or
+            shorter side with the aspect kept, `none`.
+        flip: Mirrors left to right with probability 1/2.
     """
 
     load_size: int = 286
@@ -33,11 +36,27 @@ class Preprocess:
     flip: bool = True
 
     def apply(self, picture: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """`train` with random numbers, `test` without."""
+        """`train` with random numbers, `test` without.
+
+        Args:
+            picture: (H, W, C), uint8 or float in [0, 1].
+            rng: Random numbers; None for `test`.
+
+        Returns:
+            (h, w, C) float32 in [-1, 1].
+        """
         return self.test(picture) if rng is None else self.train(picture, rng)
 
     def train(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(H, W, C) uint8 or float in [0, 1] -> (h, w, C) float32 in [-1, 1]."""
+        """The picture resized, cropped and flipped by chance.
+
+        Args:
+            picture: (H, W, C), uint8 or float in [0, 1].
+            rng: Random numbers.
+
+        Returns:
+            (h, w, C) float32 in [-1, 1].
+        """
         picture = self._resized(picture)
         if self.crop_size:
             top, left = (rng.integers(0, side - self.crop_size + 1) for side in picture.shape[:2])

@@ -31,8 +31,12 @@ class Examples(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Examples that are shuffled together. prepare: one of them, and random numbers (None: without
-    chance) -> arrays.
+    """Examples that are shuffled together.
+
+    Attributes:
+        train: Training examples.
+        test: Test examples; the same object as `train` where there are no others.
+        prepare: An example, and random numbers (None: without chance) -> arrays.
     """
 
     train: Examples
@@ -44,7 +48,9 @@ class Stream:
 class Data(Protocol):
     """What a recipe learns from, and how a user's own picture is given to what it has learned.
 
-    direction: b2a where the pairs are turned round.
+    Attributes:
+        cut: How pictures are resized, cropped and flipped.
+        direction: b2a where the pairs are turned round.
     """
 
     cut: Preprocess
@@ -71,7 +77,15 @@ class Data(Protocol):
         return signed
 
     def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Results (N, H, W, C) as pictures in [-1, 1], for whose inputs they were made."""
+        """Results as pictures.
+
+        Args:
+            inputs: (N, H, W, C) in [-1, 1], for which they were made.
+            outputs: The results (N, H, W, C) in [-1, 1].
+
+        Returns:
+            (N, H, W, C) in [-1, 1].
+        """
         return outputs
 
 
@@ -79,9 +93,12 @@ class Data(Protocol):
 class Unpaired(Data):
     """Two domains without pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1].
 
-    a, b: a source, or the path of a folder or of one picture (one style against many contents).
-    cut: how pictures are resized, cropped and flipped. channels: 3, or 1, 4 for grey and RGBA;
-    others from .npy arrays. Four are colour and transparency in .npy arrays too.
+    Attributes:
+        a: A source, or the path of a folder or of one picture (one style against many contents).
+        b: As `a`.
+        cut: How pictures are resized, cropped and flipped.
+        channels: 3, or 1, 4 for grey and RGBA; others from .npy arrays. Four are colour and
+            transparency in .npy arrays too.
     """
 
     a: Source | PathText = OpenMoji("sketch")
@@ -114,9 +131,13 @@ class Paired(Data):
     """Pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1], b the true translation
     of a.
 
-    pairs: a source, or the path of a folder whose files hold a pair side by side. a, b: two folders
-    instead, whose pictures match by name. direction: b2a turns the pairs round. cut: one draw for
-    both pictures of a pair.
+    Attributes:
+        pairs: A source, or the path of a folder whose files hold a pair side by side.
+        a: A folder instead of `pairs`, whose pictures match those of `b` by name; '' for none.
+        b: The other folder.
+        direction: b2a turns the pairs round.
+        cut: How pictures are resized, cropped and flipped; one draw for both pictures of a pair.
+        channels: As for `Unpaired`.
     """
 
     pairs: PairSource | PathText = OpenMojiPairs()
@@ -158,8 +179,10 @@ class SelfPaired(Data):
     """Pairs that are made of plain pictures, in batches as those of `Paired`: b is the picture, a
     what `by` makes of it.
 
-    pictures: a source, or the path of a folder. by: Edges, Grey, Lab, Inpaint or Downscale
-    (data/derived.py).
+    Attributes:
+        pictures: A source, or the path of a folder.
+        by: Edges, Grey, Lab, Inpaint or Downscale (data/derived.py).
+        cut: How pictures are resized, cropped and flipped, before `by`.
     """
 
     pictures: Source | PathText = OpenMoji("colour")
@@ -198,7 +221,10 @@ class Labelled(Data):
     """Pictures with a class each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, classes)
     with a 1 at its class}.
 
-    pictures: a source, or the path of a folder with a folder for each class.
+    Attributes:
+        pictures: A source, or the path of a folder with a folder for each class.
+        cut: How pictures are resized, cropped and flipped.
+        channels: As for `Unpaired`.
     """
 
     pictures: LabelledSource | PathText = Digits()
@@ -230,8 +256,11 @@ def _source(source: Source | str) -> Source:
 
 @dataclasses.dataclass(frozen=True)
 class OpenedDataset:
-    """Opened pictures, in one stream for each kind of example. classes: the names of the labels, if
-    there are any.
+    """Opened pictures.
+
+    Attributes:
+        streams: One for each kind of example.
+        classes: The names of the labels, if there are any.
     """
 
     streams: tuple[Stream, ...]
@@ -265,6 +294,15 @@ class OpenedDataset:
 
         Each stream is shuffled on its own, anew every epoch, so that two domains never repeat their
         pairs by design.
+
+        Args:
+            rows: Of a batch, over all processes.
+            seed: Of shuffling, cropping and flipping.
+            process: The number of this process, from 0.
+            processes: How many there are.
+
+        Returns:
+            Batches without end; batch n depends on the seed and n alone.
         """
         own = range(process * rows // processes, (process + 1) * rows // processes)
         streams = []

@@ -24,7 +24,15 @@ class Derivation(Protocol):
         ...
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The input and the wanted output for an RGB picture."""
+        """The input and the wanted output for a picture.
+
+        Args:
+            picture: RGB, (h, w, 3).
+            rng: Random numbers, for what is derived by chance.
+
+        Returns:
+            The input and the output, (h, w, C) each; `Downscale`'s input is smaller.
+        """
         ...
 
     def encode_input(self, picture: np.ndarray) -> np.ndarray:
@@ -32,7 +40,15 @@ class Derivation(Protocol):
         ...
 
     def decode_output(self, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Outputs (N, h, w, C), for their inputs, as pictures."""
+        """Outputs, for their inputs, as pictures.
+
+        Args:
+            inputs: (N, h, w, C).
+            outputs: (N, h, w, C').
+
+        Returns:
+            (N, h, w, C'').
+        """
         ...
 
 
@@ -40,9 +56,12 @@ class Derivation(Protocol):
 class Edges(Derivation):
     """Edges -> picture. Lines come from a difference of Gaussians with a soft threshold
     (Winnemöller 2011, section 2.4): black on white, for pictures and for pencil drawings alike.
-    sigma: their width in pixels; strength: how many faint ones show.
 
     A user gives a line drawing.
+
+    Attributes:
+        sigma: The lines' width in pixels.
+        strength: How many faint ones show.
     """
 
     sigma: float = 0.7
@@ -115,10 +134,12 @@ class Lab(Derivation):
 @dataclasses.dataclass(frozen=True)
 class Inpaint(Derivation):
     """A picture with holes -> the whole picture: (h, w, 4) -> (h, w, 3), the fourth channel 1 in a
-    hole, where colours are 0.
+    hole, where colours are 0, and -1 elsewhere.
 
-    Holes are 1 to `most` rectangles of up to half a side. A user gives a picture that is
-    transparent where it is to be filled.
+    A user gives a picture that is transparent where it is to be filled.
+
+    Attributes:
+        most: There are 1 to so many holes, rectangles of up to half a side.
     """
 
     most: int = 3
@@ -162,6 +183,9 @@ class Downscale(Derivation):
     bits as a file would be.
 
     A user gives the picture that is to be enlarged.
+
+    Attributes:
+        factor: By which both sides are reduced.
     """
 
     factor: int = 4

@@ -29,8 +29,17 @@ class LabelledSource(Protocol):
     """Pictures with a class each."""
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        """Training and test examples, and the names of the classes. Raises UserError if they are
-        not to be had.
+        """Finds and opens the pictures.
+
+        Args:
+            size: Pixels that they will be resized to, for sources that can draw at any size.
+            channels: Of the pictures.
+
+        Returns:
+            Training and test examples, and the names of the classes.
+
+        Raises:
+            UserError: If they are not to be had.
         """
         ...
 
@@ -102,7 +111,11 @@ first.
 
 @dataclasses.dataclass(frozen=True)
 class OpenMojiGroups(LabelledSource):
-    """The embedded coloured drawings of some groups; the names of the groups are the classes."""
+    """The embedded coloured drawings of some groups.
+
+    Attributes:
+        groups: Names of GROUPS, which are the classes in this order.
+    """
 
     groups: tuple[str, ...] = tuple(GROUPS)
 
@@ -144,6 +157,14 @@ class OpenMojiGroups(LabelledSource):
 class TfdsLabelled(LabelledSource):
     """A data set of tensorflow-datasets with a class for each picture, such as `mnist`; no
     TensorFlow is needed.
+
+    Attributes:
+        name: Of the data set.
+        train: The split of the training pictures.
+        test: The split of the test pictures.
+        key: The image among its features.
+        label: The class among its features.
+        data_dir: Where it is kept; '' for tfds's own default.
     """
 
     name: DataSet = "mnist"
@@ -220,7 +241,12 @@ def _in_folders(pictures: FilePictures, root: Path, classes: tuple[str, ...]) ->
 
 @dataclasses.dataclass(frozen=True)
 class Classified:
-    """Pictures and their classes."""
+    """Pictures and their classes.
+
+    Attributes:
+        pictures: A sequence of (H, W, C).
+        labels: The class of each, from 0.
+    """
 
     pictures: Any
     labels: Sequence[int]

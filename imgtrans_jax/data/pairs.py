@@ -42,10 +42,17 @@ class PairSource(Protocol):
     """Pairs of pictures."""
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        """Training and test pairs. `size` is what they will be resized to, for sources that can
-        draw at any size.
+        """Finds and opens the pairs.
 
-        Raises UserError if they are not to be had.
+        Args:
+            size: Pixels that they will be resized to, for sources that can draw at any size.
+            channels: Of the pictures.
+
+        Returns:
+            Training and test pairs.
+
+        Raises:
+            UserError: If they are not to be had.
         """
         ...
 
@@ -109,7 +116,11 @@ class TwoFolders(PairSource):
     name that each folder has once. `train` or `trainA` and `trainB` in them, and test folders
     beside these, are found as for `Folder`.
 
-    Raises UserError for a picture that has two partners.
+    A picture that has two partners is a UserError.
+
+    Attributes:
+        a: The folder of the first pictures.
+        b: The folder of the second.
     """
 
     a: PathText
@@ -148,8 +159,15 @@ class Pix2PixPairs(PairSource):
 
 @dataclasses.dataclass(frozen=True)
 class TfdsPairs(PairSource):
-    """A data set of tensorflow-datasets whose examples hold both pictures, under the features `a`
-    and `b`.
+    """A data set of tensorflow-datasets whose examples hold both pictures.
+
+    Attributes:
+        name: Of the data set.
+        a: The first picture among its features.
+        b: The second picture among its features.
+        train: The split of the training pairs.
+        test: The split of the test pairs.
+        data_dir: Where it is kept; '' for tfds's own default.
     """
 
     name: DataSet
@@ -173,6 +191,10 @@ class TfdsPairs(PairSource):
 class OneSide(Source):
     """One side of pairs as a source of single pictures: for training without the pairing, or on one
     kind alone.
+
+    Attributes:
+        pairs: A source, or the path of a folder whose files hold a pair side by side.
+        side: Which picture of each pair, whatever side it is opened for.
     """
 
     pairs: PairSource | PathText
@@ -188,7 +210,12 @@ class OneSide(Source):
 
 @dataclasses.dataclass(frozen=True)
 class Zipped:
-    """Pairs of two equally long sequences of pictures."""
+    """Pairs of two equally long sequences of pictures.
+
+    Attributes:
+        a: The first pictures.
+        b: The second pictures.
+    """
 
     a: Any
     b: Any
@@ -202,7 +229,12 @@ class Zipped:
 
 @dataclasses.dataclass(frozen=True)
 class Half:
-    """One picture of each pair."""
+    """One picture of each pair.
+
+    Attributes:
+        pairs: All of them.
+        which: 0 for a, 1 for b.
+    """
 
     pairs: Pairs
     which: int
@@ -250,9 +282,21 @@ def _matched(a: Pictures, b: Pictures, name_a: str, name_b: str) -> Pairs:
 
 
 def partners(a: FilePictures, b: FilePictures) -> dict[Path, Path]:
-    """The picture of b for each of a, in a's order: of the same path in its folder, without the
-    suffix; else of the same name, where each folder has it once. Raises UserError, with their
-    names, for one that has two."""
+    """The picture of b for each of a, in a's order.
+
+    It is that of the same path in its folder, without the suffix; else of the same name, where each
+    folder has it once.
+
+    Args:
+        a: Pictures.
+        b: Pictures, of another folder.
+
+    Returns:
+        Paths of b by those of a; pictures without a partner are left out.
+
+    Raises:
+        UserError: With their names, for a picture that has two partners.
+    """
     found: dict[Path, Path] = {}
     groups_a, groups_b = (
         _grouped((p.relative_to(x.root).with_suffix(""), p) for p in x.paths) for x in (a, b)

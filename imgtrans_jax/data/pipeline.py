@@ -18,7 +18,13 @@ Batch = dict[str, np.ndarray]
 
 
 class Batches:
-    """Batch n by its number, without end."""
+    """Batch n by its number, without end.
+
+    Args:
+        streams: Of prepared examples, shuffled and repeated.
+        batch_size: Rows of a batch, over all processes.
+        rows: Those that this process sees.
+    """
 
     def __init__(self, streams: Sequence[grain.MapDataset], batch_size: int, rows: range) -> None:
         self.streams, self.batch_size, self.rows = streams, batch_size, rows
@@ -38,8 +44,16 @@ class Batches:
         return batch
 
     def iterator(self, threads: int = 4, ahead: int = 8, first: int = 0) -> BatchIterator:
-        """An iterator that reads ahead in threads. first: how many steps had their batches before,
-        for the sentence about one that cannot be read.
+        """An iterator that reads ahead in threads.
+
+        Args:
+            threads: How many read.
+            ahead: Batches that are read before they are asked for.
+            first: How many steps had their batches before, for the sentence about one that cannot
+                be read.
+
+        Returns:
+            Batches from number 0, until its position is set.
         """
         # grain reads its own flags; in a notebook nobody has parsed any
         if not flags.FLAGS.is_parsed():
@@ -50,7 +64,12 @@ class Batches:
 
 
 class BatchIterator:
-    """Batches in turn, each by a reader's threads. What goes wrong there is one sentence."""
+    """Batches in turn, each by a reader's threads. What goes wrong there is one sentence.
+
+    Args:
+        batches: Grain's iterator.
+        first: How many steps had their batches before.
+    """
 
     def __init__(self, batches: grain.DatasetIterator, first: int) -> None:
         self._batches, self.steps = batches, first

@@ -30,11 +30,19 @@ def photograph() -> np.ndarray:
 
 
 def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
-    """(size, size, 3) uint8: brush strokes that follow the contours of a landscape of random hills,
-    coloured by their height.
+    """Brush strokes that follow the contours of a landscape of random hills, coloured by their
+    height.
 
     Contours whirl around every summit, and strokes go from long and broad to short and fine, as a
     painter lays them.
+
+    Args:
+        size: Pixels of both sides.
+        strokes: How many there are.
+        seed: Of the hills and the strokes.
+
+    Returns:
+        (size, size, 3) uint8.
     """
     rng = np.random.default_rng(seed)
     centres, widths, heights = (

@@ -33,20 +33,31 @@ class Source(Protocol):
     """One domain's pictures."""
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
-        """Training and test pictures. `size` is what they will be resized to, for sources that can
-        draw at any size.
+        """Finds and opens the pictures.
 
-        Raises UserError if they are not to be had.
+        Args:
+            side: The domain that they are for.
+            size: Pixels that they will be resized to, for sources that can draw at any size.
+            channels: Of the pictures.
+
+        Returns:
+            Training and test pictures.
+
+        Raises:
+            UserError: If they are not to be had.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenMoji(Source):
-    """The embedded drawings, RGB: `sketch`es of one half of the emoji, or `colour`ed drawings of
-    the other half; with `whole` of both halves.
+    """The embedded drawings, RGB.
 
     The test pictures are those of a held-out tenth, in the same order for both kinds.
+
+    Attributes:
+        kind: `sketch`es of one half of the emoji, or `colour`ed drawings of the other half.
+        whole: Takes both halves.
     """
 
     kind: Literal["sketch", "colour"] = "sketch"
@@ -94,7 +105,10 @@ class Folder(Source):
 
 def given_folder(text: str) -> Path:
     """A path as a user gives it, with a name of its own also where it is `.` or ends in `..`.
-    Raises UserError if it is empty."""
+
+    Raises:
+        UserError: If it is empty.
+    """
     if not text.strip():
         raise UserError("A folder of pictures has no name; give its path.")
     path = Path(os.path.expanduser(text))
@@ -106,9 +120,13 @@ class Tfds(Source):
     """A data set of tensorflow-datasets by name, such as `cycle_gan/horse2zebra`; no TensorFlow is
     needed.
 
-    train, test: the splits; empty for `trainA` and `testA` (side b: `trainB`, `testB`) where the
-    data set has them, else `train` and `test`. key: the image among its features. data_dir: where
-    it is kept; empty for tfds's own default.
+    Attributes:
+        name: Of the data set.
+        train: The split of the training pictures; '' for `trainA` (side b: `trainB`) where the data
+            set has it, else `train`.
+        test: The split of the test pictures; '' for `testA` (side b: `testB`), else `test`.
+        key: The image among its features.
+        data_dir: Where it is kept; '' for tfds's own default.
     """
 
     name: DataSet
@@ -137,13 +155,23 @@ class Tfds(Source):
 
 
 class FilePictures:
-    """The sound pictures of a folder, or one picture, decoded when asked for. root: the folder;
-    sizes: height and width of each.
+    """The sound pictures of a folder, or one picture, decoded when asked for.
 
     Every file is decoded once at the start; what is damaged, smaller than 8 pixels, or unfit is
-    named and left out, so that the stream of batches is the same from first to last. unfit: says of
-    a path, a height and a width why the picture cannot be used, or None. Raises UserError if
-    nothing is left.
+    named and left out, so that the stream of batches is the same from first to last.
+
+    Attributes:
+        root: The folder.
+        sizes: Height and width of each, by path.
+        paths: Of the sound ones, in order.
+
+    Args:
+        path: A folder, or one picture.
+        channels: Of the pictures.
+        unfit: Says of a path, a height and a width why the picture cannot be used, or None.
+
+    Raises:
+        UserError: If nothing is left.
     """
 
     def __init__(
@@ -198,8 +226,15 @@ class FilePictures:
 
 
 class TfdsPictures:
-    """One split of `tfds_builder.prepared`; `channels` are kept, grey becomes RGB, an alpha channel
-    is laid on white.
+    """One split of `tfds_builder.prepared`.
+
+    Args:
+        split: Random access to examples.
+        key: The image among their features.
+        channels: Are kept; grey becomes RGB, an alpha channel is laid on white.
+
+    Raises:
+        UserError: If there is no such feature, or an example cannot be read.
     """
 
     def __init__(self, split: Any, key: str, channels: int) -> None:

@@ -67,12 +67,19 @@ with registered.skip_registration():
 
 
 def prepared(name: str, data_dir: str | None) -> dict[str, _Split]:
-    """The splits of a data set by name, each with random access to its examples; prepared first
-    where it must be.
+    """The splits of a data set by name, prepared first where it must be.
 
-    Raises UserError if there is no such data set, it cannot be downloaded, its folder is damaged or
-    names code that is not tensorflow-datasets' own, or it was prepared in a form that only
-    TensorFlow reads.
+    Args:
+        name: Of the data set, such as `cycle_gan/horse2zebra`.
+        data_dir: Where it is kept; None for tfds's own default.
+
+    Returns:
+        Each split with random access to its examples.
+
+    Raises:
+        UserError: If there is no such data set, it cannot be downloaded, its folder is damaged or
+            names code that is not tensorflow-datasets' own, or it was prepared in a form that only
+            TensorFlow reads.
     """
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it names every retry
     downloader.MAX_RETRIES = 5  # 6 seconds; its own 10 have a user without a network wait

@@ -33,12 +33,26 @@ def compare(
     trust_code: bool = False,
     trust_paths: bool = False,
 ) -> str:
-    """Writes the page, one file, and says what is on it.
+    """Writes the page of several runs side by side, one file.
 
-    inputs: a picture or a folder; None for test pictures of the first run, with the truth where
-    there is one. count: how many. size: as for `translate`. trust_code, trust_paths: whether to run
-    the code, and open the folders, that runs name. Raises UserError if a run or the inputs cannot
-    be used, or if `out` is there and may not be overwritten.
+    Args:
+        runs: Folders of runs, or files of generators.
+        inputs: A picture or a folder; None for test pictures of the first run, with the truth where
+            there is one.
+        out: The page, an .html file.
+        direction: Of the translation.
+        count: How many inputs, 1 or more.
+        size: As for `translate`.
+        overwrite: Replaces a page that is there.
+        trust_code: Runs the code that runs name.
+        trust_paths: Opens the folders that runs name; so does `trust_code`.
+
+    Returns:
+        What is on the page, for the console.
+
+    Raises:
+        UserError: If a run or the inputs cannot be used, or if `out` is no page, or is there and
+            may not be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"`out={out}` is no page: `out={out.with_suffix('.html')}`.")

@@ -33,9 +33,13 @@ _AT_ONCE, _PIXELS = 8, 2**20  # pictures, and pixels of them together
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec:
-    """What to measure. metrics: names of the registry; those that apply are taken. features: see
-    `Features`. count: test pictures, 0 for all. colors: of label maps (`facades`, `cityscapes`, a
-    file), for segmentation scores, or ''.
+    """What to measure.
+
+    Attributes:
+        metrics: Names of the registry; those that apply are taken.
+        features: See `Features`.
+        count: Test pictures, 0 for all.
+        colors: Of label maps (`facades`, `cityscapes`, a file), for segmentation scores, or ''.
     """
 
     metrics: tuple[str, ...] = dataclasses.field(default_factory=registry.names)
@@ -44,8 +48,11 @@ class EvaluationSpec:
     colors: str = ""
 
     def check(self) -> None:
-        """Raises UserError for metrics, features or colours that there are not, or a count below 2
-        (0: all).
+        """Refuses what cannot be measured by anybody.
+
+        Raises:
+            UserError: For metrics, features or colours that there are not, or a count below 2 (0:
+                all).
         """
         check_name(self.features)
         if self.colors:
@@ -63,8 +70,16 @@ class EvaluationSpec:
             )
 
     def within(self, impossible: Mapping[str, str]) -> EvaluationSpec:
-        """Those of the metrics for which `impossible`, metric -> why it cannot be had, has no
-        reason. What is left out is said. Raises UserError if nothing is left.
+        """This without the metrics that cannot be had, which is said.
+
+        Args:
+            impossible: Why a metric cannot be had, by its name.
+
+        Returns:
+            The specification with those metrics that are left.
+
+        Raises:
+            UserError: If nothing is left.
         """
         taken = tuple(name for name in self.metrics if name not in impossible)
         reasons: dict[str, list[str]] = {}
@@ -80,8 +95,14 @@ class EvaluationSpec:
 
 
 def impossible(directions: Sequence[Direction], opened: OpenedDataset) -> dict[str, str]:
-    """The metrics that a training with these pictures cannot have, and why. directions: the
-    recipe's.
+    """The metrics that a training with these pictures cannot have.
+
+    Args:
+        directions: The recipe's.
+        opened: The pictures.
+
+    Returns:
+        Why, by the metric's name.
     """
     found = _too_few(min(len(stream.test) for stream in opened.streams))
     if len(opened.streams) > 1 or not directions:
@@ -153,26 +174,46 @@ class MetricAccumulator:
         self.digests = {"fakes": hashlib.sha256(), "reals": hashlib.sha256()}
 
     def pairs(self, fakes: np.ndarray, truths: np.ndarray) -> None:
-        """Results beside what each of them should be."""
+        """Takes results beside what each of them should be.
+
+        Args:
+            fakes: (N, H, W, C) uint8.
+            truths: (N, H, W, C) uint8.
+        """
         for metric in self.judge.pairs:
             found = self.judge.measures[metric.name](fakes, truths)
             self.pairwise.setdefault(metric.name, []).extend(found.tolist())
 
     def cycle(self, inputs: np.ndarray, back: np.ndarray) -> None:
-        """Pictures beside their translations there and back, both in [-1, 1]."""
+        """Takes pictures beside their translations there and back.
+
+        Args:
+            inputs: (N, H, W, C) in [-1, 1].
+            back: (N, H, W, C) in [-1, 1].
+        """
         for metric in self.judge.cycles:
             found = self.judge.measures[metric.name](inputs, back)
             self.of_cycles.setdefault(metric.name, []).extend(found)
 
     def set(self, which: str, pictures: np.ndarray) -> None:
-        """Results (`fakes`), or real pictures of their domain (`reals`)."""
+        """Takes results, or real pictures of their domain.
+
+        Args:
+            which: `fakes` or `reals`.
+            pictures: (N, H, W, C) uint8.
+        """
         self.counts[which] += len(pictures)
         self.digests[which].update(pictures.tobytes())
         if self.judge.features:
             self.of[which].append(self.judge.features(pictures))
 
     def labels(self, predicted: np.ndarray, true: np.ndarray) -> None:
-        """Colour-coded label maps."""
+        """Takes colour-coded label maps.
+
+        Args:
+            predicted: (N, H, W, 3) uint8; colours are taken for the nearest ones known.
+            true: (N, H, W, 3) uint8, as `predicted`.
+        """
         colors = self.judge.colors
         for x, y in zip(predicted, true, strict=True):
             counts = confusion(snapped(x, colors), snapped(y, colors), len(colors))
@@ -220,6 +261,17 @@ class MetricAccumulator:
 class GeneratorEvaluator:
     """Scores a generator on its experiment's test pictures, as often as it is asked to: each
     direction is compiled once.
+
+    Args:
+        loaded: The generator; only its networks' shapes matter, since each call brings weights.
+        opened: The pictures.
+        request: What to measure; what cannot be had is left out, and said.
+        segmenter: Reads label maps back from results (the FCN score); None: results are label maps
+            themselves, if `request` has colours.
+
+    Raises:
+        UserError: If nothing can be measured, weights cannot be had, or label maps lack their truth
+            or their colours.
     """
 
     def __init__(
@@ -248,7 +300,16 @@ class GeneratorEvaluator:
     def __call__(
         self, loaded: TrainedGenerator, step: int | None, source: str
     ) -> list[dict[str, Any]]:
-        """One record for each direction, of a generator with the same networks."""
+        """Scores a generator with the same networks.
+
+        Args:
+            loaded: Its weights are used.
+            step: How far it was trained; None if that is not known.
+            source: Where it is from, for the record.
+
+        Returns:
+            One record for each direction.
+        """
         weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         for translation in self.translations.values():
             translation.weights = weights
@@ -359,8 +420,14 @@ class GeneratorEvaluator:
 
 
 def described(experiment: Experiment, opened: OpenedDataset) -> dict[str, Any]:
-    """The part of a protocol that the experiment sets: data, split, counts, weights of its
-    losses.
+    """The part of a protocol that the experiment sets.
+
+    Args:
+        experiment: Of the training.
+        opened: Its pictures.
+
+    Returns:
+        Data, split, counts, weights of its losses.
     """
     held_out = all(stream.test is not stream.train for stream in opened.streams)
     recipe, cut = experiment.recipe, experiment.data.cut

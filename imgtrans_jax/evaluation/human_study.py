@@ -33,8 +33,14 @@ chosen, fooled, scored, ms}.
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """size: pixels of the longer side. seconds: for which a pair is shown. practice, scored:
-    trials. mixed: all methods in one session.
+    """What a session is like.
+
+    Attributes:
+        size: Pixels of the longer side.
+        seconds: For which a pair is shown.
+        practice: Trials before those that count.
+        scored: Trials that count.
+        mixed: All methods in one session.
     """
 
     size: int = 256
@@ -150,8 +156,13 @@ def _embedded(picture: np.ndarray, via: int, size: int) -> str:
 
 
 def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
-    """The sessions of files, or of all .json files of folders, and what is wrong with the others.
-    Of one participant the first counts. Raises UserError if none is left.
+    """The sessions of files, or of all .json files of folders. Of one participant the first counts.
+
+    Returns:
+        The sessions, and what is wrong with the others.
+
+    Raises:
+        UserError: If none is left.
     """
     files = [
         file
@@ -199,12 +210,19 @@ def read_sessions(paths: Sequence[Path]) -> tuple[list[Session], list[str]]:
 def share_fooled(
     sessions: Sequence[Session], seed: int = 0
 ) -> dict[str, tuple[float, float, float, int, int]]:
-    """By method: the share of scored answers that took the result for real, its 95 % interval,
-    answers, participants.
+    """How often results were taken for real.
 
     The interval is of the percentile bootstrap (Efron 1979): participants are drawn with
     replacement, and then the answers of each, since the answers of one person are alike; with one
     participant that is the answers alone.
+
+    Args:
+        sessions: Of all participants.
+        seed: Of the bootstrap.
+
+    Returns:
+        By method: the share of scored answers that took the result for real, the two ends of its 95
+        % interval, answers, participants.
     """
     rng = np.random.default_rng(seed)
     by: dict[str, list[np.ndarray]] = {}

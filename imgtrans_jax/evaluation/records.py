@@ -23,14 +23,30 @@ last.
 
 
 def append_records(records: Sequence[Mapping[str, Any]], file: Path, anew: bool = False) -> None:
-    """Appends records to a file, or makes it `anew`."""
+    """Writes records to a file.
+
+    Args:
+        records: One for each direction.
+        file: JSON lines.
+        anew: Makes the file anew, instead of appending to it.
+
+    Raises:
+        OSError: If nothing can be written.
+    """
     with file.open("w" if anew else "a") as opened:
         opened.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def check_table(file: Path, overwrite: bool) -> None:
-    """Sees that records can be added to a file, whose folder is there. Raises UserError for a file
-    of anything else, unless it may be overwritten, and where nothing can be written.
+    """Sees that records can be added to a file, whose folder is made.
+
+    Args:
+        file: JSON lines; it need not be there.
+        overwrite: A file of anything else may be replaced.
+
+    Raises:
+        UserError: For a file of anything else, unless it may be overwritten, and where nothing can
+            be written.
     """
     make_folder(file.parent, "`out`")
     try:

@@ -12,11 +12,15 @@ from imgtrans_jax.types import Params
 
 @dataclasses.dataclass(frozen=True)
 class TrainedGenerator:
-    """The generator player of a training: its experiment, parameters (the smoothed ones if it has
-    them), batch statistics.
+    """The generator player of a training.
 
-    batch: the shapes that it was trained on, by name. critics: those of its training, and step: how
-    far it had come, where the source has them.
+    Attributes:
+        experiment: That it was trained by.
+        params: Its parameters, the smoothed ones if it has them.
+        stats: Its batch statistics.
+        batch: The shapes that it was trained on, by name.
+        critics: Those of its training, where the source has them.
+        step: How far its training had come, where the source knows it.
     """
 
     experiment: Experiment

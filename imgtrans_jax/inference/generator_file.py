@@ -28,7 +28,15 @@ from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
 
 
 def save_generator(generator: TrainedGenerator, path: str | Path) -> None:
-    """Writes a .safetensors file: arrays by name, with the experiment in its metadata."""
+    """Writes a .safetensors file: arrays by name, with the experiment in its metadata.
+
+    Args:
+        generator: Of whose training the generators alone are written.
+        path: Of the file, which is replaced if it is there.
+
+    Raises:
+        UserError: If the experiment has code that cannot be named, such as a lambda.
+    """
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
     _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
 
@@ -36,6 +44,13 @@ def save_generator(generator: TrainedGenerator, path: str | Path) -> None:
 def save_network(network: Network, path: str | Path) -> None:
     """Writes one network, such as a critic, alone: a .safetensors file with the module in its
     metadata.
+
+    Args:
+        network: The module and its weights.
+        path: Of the file, which is replaced if it is there.
+
+    Raises:
+        UserError: If the module has code that cannot be named, such as a lambda.
     """
     arrays = flatten_arrays({"params": network.params, "stats": network.stats})
     _save(path, arrays, {"network": to_json(network.module)})
@@ -46,6 +61,19 @@ def read_generator_file(
 ) -> TrainedGenerator | Network:
     """What `save_generator` or `save_network` wrote. The arrays are compared with the networks that
     the config describes.
+
+    Args:
+        path: Of the file, for the errors.
+        arrays: All arrays of the file, by name.
+        text: The JSON in its metadata.
+        trust_code: Whether code outside imgtrans_jax may be run: all, none, or these names.
+
+    Returns:
+        The generators of a training, or one network.
+
+    Raises:
+        UserError: If text or arrays are damaged or do not fit together, or if code is named that
+            may not be run.
     """
     with one_sentence_errors(
         f"What {path} says of itself",
@@ -81,7 +109,18 @@ def read_generator_file(
 
 @contextlib.contextmanager
 def one_sentence_errors(what: str, advice: str) -> Iterator[None]:
-    """Turns everything that a made-up config can bring about into one sentence."""
+    """Turns everything that a made-up config can bring about into one sentence.
+
+    Args:
+        what: The sentence's subject.
+        advice: What the user can do, its end.
+
+    Yields:
+        Nothing, for a `with` block.
+
+    Raises:
+        UserError: For any error within the block.
+    """
     try:
         yield
     except UserError:
@@ -93,8 +132,17 @@ def one_sentence_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def check_numbers(stored: Mapping[str, Any], arrays: Iterable[str], critics: bool = False) -> None:
-    """Refuses a config whose networks would be far larger or deeper than its arrays ("float32[3, 3,
-    64, 64]"), before they are traced: the generators, and the `critics` where they are among them.
+    """Refuses a config whose networks would be far larger or deeper than its arrays, before they
+    are traced.
+
+    Args:
+        stored: What a file or a checkpoint says of itself: `config` or `network`, and `batch`.
+        arrays: Type and shape of each, such as "float32[3, 3, 64, 64]".
+        critics: Whether the critics are among them, not the generators alone.
+
+    Raises:
+        ValueError: If the config has larger numbers than its arrays, or sizes of pictures that no
+            picture has.
     """
     shapes = [[int(side) for side in re.findall(r"\d+", text.partition("[")[2])] for text in arrays]
     largest = max([64, len(shapes), *(side for shape in shapes for side in shape)])
@@ -121,6 +169,18 @@ def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def stored_experiment(stored: Any, trust_code: Trust) -> Experiment:
+    """The experiment that a run or a file has stored, for its networks alone.
+
+    Args:
+        stored: As JSON; it is changed: what its recipe has in `extra` is left out.
+        trust_code: Whether code outside imgtrans_jax may be run: all, none, or these names.
+
+    Returns:
+        The experiment, without the user's own losses.
+
+    Raises:
+        UserError: If it is damaged, is no experiment, or names code that may not be run.
+    """
     # the user's own losses are not needed here, so their code is not asked for
     stored["recipe"].pop("extra", None)
     experiment = from_json(stored, trust_code)

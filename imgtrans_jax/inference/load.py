@@ -1,5 +1,6 @@
-"""Trained generators, from wherever they are: a run, a file of ours, or files of the common PyTorch
-code."""
+"""Trained generators, from wherever they are: a run, a file of ours, or files of
+junyanz/pytorch-CycleGAN-and-pix2pix.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +38,22 @@ from imgtrans_jax.weights.tensors import read_tensors
 def load_generator(
     source: str | Path, trust_code: Trust = False, critics: bool = False
 ) -> TrainedGenerator:
-    """From the folder of a run; a .safetensors file that `save_generator` wrote; a .pth or
-    .safetensors file of the common PyTorch code, or a folder of such (latest_net_G_A.pth, …), whose
-    networks are recognised by their shapes, which is printed. critics: theirs too, of a run or a
-    folder.
+    """A trained generator, from a run, a file or a folder of files.
 
-    Raises UserError if it is missing or damaged, or names code outside imgtrans_jax and
-    `trust_code` is not set.
+    Args:
+        source: The folder of a run; a .safetensors file that `save_generator` wrote; a .pth or
+            .safetensors file of junyanz/pytorch-CycleGAN-and-pix2pix, or a folder of such
+            (latest_net_G_A.pth, …), whose networks are recognised by their shapes, which is
+            printed.
+        trust_code: Whether code outside imgtrans_jax may be run: all, none, or these names.
+        critics: Loads the critics too, of a run or a folder.
+
+    Returns:
+        The generator; the smoothed one of a run that has one.
+
+    Raises:
+        UserError: If it is missing or damaged, or names code outside imgtrans_jax and `trust_code`
+            is not set.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -70,7 +80,10 @@ def is_run(folder: Path) -> bool:
 
 def check_place(folder: Path) -> None:
     """Sees that a run may be made in a folder: that it has one, or has had one, or holds nothing
-    that a run would write over. Raises UserError, with the file, if not.
+    that a run would write over.
+
+    Raises:
+        UserError: With the file, if not.
     """
     stored = json_files.read_or_none(folder / "config.json") or {}
     kind = str(stored.get("type")).rpartition(":")[2]
@@ -85,8 +98,17 @@ def check_place(folder: Path) -> None:
 
 
 def load_file(path: Path, trust_code: Trust = False) -> TrainedGenerator | Network:
-    """What a .safetensors or .pth file holds: a training's generators, or one network alone, which
-    is said.
+    """What a .safetensors or .pth file holds.
+
+    Args:
+        path: Of the file.
+        trust_code: As for `load_generator`.
+
+    Returns:
+        A training's generators, or one network alone, which is said.
+
+    Raises:
+        UserError: As `load_generator` does.
     """
     arrays, metadata = read_tensors(path)
     if "imgtrans_jax" in metadata:

@@ -1,5 +1,5 @@
-"""Trained networks without the rest of their training, and the common PyTorch code's files of
-them.
+"""Trained networks without the rest of their training, and the files of them that
+junyanz/pytorch-CycleGAN-and-pix2pix writes.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from imgtrans_jax.weights.pytorch_layouts import (
 from imgtrans_jax.weights.tensors import read_tensors
 
 OURS = {"G": "g", "G_A": "g_ab", "G_B": "g_ba", "D": "d", "D_A": "d_b", "D_B": "d_a"}
-"""The common code's names of networks and ours, which name a critic by the domain that it
-judges.
+"""The names of networks in junyanz/pytorch-CycleGAN-and-pix2pix and ours, which name a critic by
+the domain that it judges.
 """
 
 _FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B)\.pth")
 
 
 def is_folder_of_pth(path: Path) -> bool:
-    """Whether it holds files as the common code writes them: latest_net_G.pth, 200_net_G_A.pth,
-    …
+    """Whether it holds files as junyanz/pytorch-CycleGAN-and-pix2pix writes them: latest_net_G.pth,
+    200_net_G_A.pth, …
     """
     return path.is_dir() and any(_FILE.fullmatch(file.name) for file in path.iterdir())
 
 
 def imported_folder(folder: Path) -> TrainedGenerator:
-    """The networks of a folder of the common code: those called `latest`, or of the last epoch.
-    What was recognised is printed.
+    """The networks of a folder of junyanz/pytorch-CycleGAN-and-pix2pix: those called `latest`, or
+    of the last epoch. What was recognised is printed.
 
-    Raises UserError if one of them is damaged or of another kind, or if they do not belong
-    together.
+    Raises:
+        UserError: If the folder holds no generator, if one of the networks is damaged or of another
+            kind, or if they do not belong together.
     """
     found = {
         match: file for file in sorted(folder.iterdir()) if (match := _FILE.fullmatch(file.name))
@@ -72,15 +73,26 @@ def imported_folder(folder: Path) -> TrainedGenerator:
 
 
 def imported_file(network: Network, source: str) -> TrainedGenerator:
-    """The generator of one file. Raises UserError if it is a critic."""
+    """The generator of one file.
+
+    Args:
+        network: What the file holds.
+        source: The file's name, for the error.
+
+    Returns:
+        The generator, of an experiment that fits it.
+
+    Raises:
+        UserError: If it is a critic.
+    """
     if not network.is_generator:
         raise UserError(f"{source} is a critic; a generator is needed here.")
     return _generator({"g": network}, source)
 
 
 def read_network(path: Path) -> Network:
-    """The network of a .pth or .safetensors file with the common code's names; prints what was
-    recognised.
+    """The network of a .pth or .safetensors file with the names of
+    junyanz/pytorch-CycleGAN-and-pix2pix; prints what was recognised.
     """
     network = recognized(read_tensors(path)[0], str(path))
     print(f"{path} is {described(network)}.", flush=True)
@@ -88,10 +100,11 @@ def read_network(path: Path) -> Network:
 
 
 def networks_of(generator: TrainedGenerator) -> dict[str, Network]:
-    """The networks of a training by the common code's names (G, D, or G_A, G_B, D_A, D_B).
+    """The networks of a training by the names that junyanz/pytorch-CycleGAN-and-pix2pix gives them
+    (G, D, or G_A, G_B, D_A, D_B). Critics that it has not got are left out, which is printed.
 
-    Raises UserError if it has no such generators; critics that it has not got are left out, which
-    is printed.
+    Raises:
+        UserError: If it has no such generators.
     """
     recipe, critics = generator.experiment.recipe, generator.critics or Networks({}, {})
     theirs, found = {ours: name for name, ours in OURS.items()}, {}
@@ -121,8 +134,14 @@ def networks_of(generator: TrainedGenerator) -> dict[str, Network]:
 
 
 def write_network(network: Network, path: Path) -> None:
-    """Writes a .pth file that PyTorch loads. Raises UserError for a network that the common code
-    has not got.
+    """Writes a .pth file that PyTorch loads.
+
+    Args:
+        network: The module and its weights.
+        path: Of the file.
+
+    Raises:
+        UserError: For a network that junyanz/pytorch-CycleGAN-and-pix2pix has not got.
     """
     write_torch(path, state_dict(network))
 

@@ -23,11 +23,23 @@ def generate(
     trust_code: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes `count` pictures from nothing, of one class or of all in turn, and a sheet of them;
-    returns the files.
+    """Makes pictures from nothing, and a sheet of them.
 
-    Raises UserError if the run or file cannot be used, or has no such class, or if pictures are
-    there already and are not to be overwritten.
+    Args:
+        source: A run, or a file of a generator.
+        out: A folder for 0.png, 1.png, … and sheet.png.
+        count: How many pictures, 1 or more.
+        label: Their class, from 0; None for all in turn.
+        seed: Of the noise.
+        trust_code: Runs the code outside imgtrans_jax that the run names.
+        overwrite: Replaces pictures that are there.
+
+    Returns:
+        The files: the sheet, then the pictures.
+
+    Raises:
+        UserError: If the run or file cannot be used, or has no such class, if `out` is a picture's
+            name, or if pictures are there already and are not to be overwritten.
     """
     out = Path(out)
     if out.suffix.lower() in images.SUFFIXES:
@@ -52,8 +64,21 @@ def generate(
 def sampled(
     loaded: TrainedGenerator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
 ) -> np.ndarray:
-    """(count, H, W, C) in [-1, 1] from nothing, of one class or of all in turn. Raises UserError if
-    there is no such class.
+    """Pictures from nothing.
+
+    Args:
+        loaded: The generator.
+        count: How many, 1 or more.
+        label: Their class, from 0; None for all in turn.
+        seed: Of the noise.
+        at_once: Pictures in one batch of the network.
+
+    Returns:
+        (count, H, W, C) in [-1, 1].
+
+    Raises:
+        UserError: If `count` is under 1, there is no such class, or the run does not know its
+            classes.
     """
     classes = loaded.batch["y"][1] if "y" in loaded.batch else 1
     if count < 1:

@@ -61,7 +61,16 @@ class NotLocalError(ValueError):
 
 
 def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
-    """Bytes of the largest map that a convolution of the network gives for a picture (H, W, C)."""
+    """Bytes of the largest map that a convolution of the network gives.
+
+    Args:
+        apply: The network.
+        weights: Its weights, or their shapes.
+        shape: (H, W, C) of a picture.
+
+    Returns:
+        Bytes; 0 for a network without convolutions.
+    """
 
     def largest(jaxpr: core.Jaxpr) -> int:
         maps: list[Any] = [
@@ -83,8 +92,11 @@ def largest_map(apply: Apply, weights: Any, shape: tuple[int, int, int]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class CutNetwork:
-    """A network as it runs over a part of the picture, cut at its norms and residual blocks. full:
-    the picture's size.
+    """A network as it runs over a part of the picture, cut at its norms and residual blocks.
+
+    Attributes:
+        apply: The network.
+        full: Height and width of the whole picture.
     """
 
     apply: Apply
@@ -93,10 +105,18 @@ class CutNetwork:
     def __call__(self, given: Named, norms: set[str] | None = None) -> Named:
         """The map at every cut, and the result.
 
-        given: `weights`; `window`, the part (1, h, w, C); `corner`, its place in the picture (2,);
-        `maps`, which are used instead of those computed here; `statistics`, (mean, variance) for
-        norms instead of the window's own. norms: is filled with the names of those cuts that are
-        norms' inputs.
+        Args:
+            given: `weights`; `window`, the part (1, h, w, C); `corner`, its place in the picture
+                (2,); `maps`, which are used instead of those computed here; `statistics`, (mean,
+                variance) for norms instead of the window's own.
+            norms: Is filled with the names of those cuts that are norms' inputs; None if nobody
+                asks.
+
+        Returns:
+            The maps by name; the result is ''.
+
+        Raises:
+            NotLocalError: If the network applies a layer twice.
         """
         cuts: Named = {}
         current = _RESULT  # the norm that is being applied
@@ -151,9 +171,15 @@ class CutNetwork:
 
 @dataclasses.dataclass(frozen=True)
 class TileStep:
-    """The computing of one cut's map, which is `kept` or serves for its statistics alone. uses: the
-    maps it is computed from; last_use: those of them that no later step needs. halo: pixels that a
-    tile must see around it. cost: in multiplications, by which the time left is told.
+    """The computing of one cut's map.
+
+    Attributes:
+        target: The map's name.
+        kept: The map is kept; else it serves for its statistics alone.
+        uses: The maps that it is computed from.
+        last_use: Those of them that no later step needs.
+        halo: Pixels that a tile must see around it.
+        cost: In multiplications, by which the time left is told.
     """
 
     target: str
@@ -165,11 +191,18 @@ class TileStep:
 
 
 class TiledNetwork:
-    """A network made ready for pictures of one size, (H, W, C), in tiles of `tile` x `tile` pixels
-    and what they must see around them; calling it gives what apply(weights, picture) gives.
+    """A network made ready for pictures of one size, in tiles and what they must see around them;
+    calling it gives what apply(weights, picture) gives.
 
-    H and W are multiples of `multiple`, to which tiles are aligned. Raises NotLocalError for a
-    network with layers that no tile can compute alone.
+    Args:
+        apply: The network.
+        weights: Its weights, whose shapes are read.
+        shape: (H, W, C) of the pictures. H and W are multiples of `multiple`.
+        tile: Pixels of a tile's side, rounded down to a multiple of `multiple`.
+        multiple: Pixels to which tiles are aligned.
+
+    Raises:
+        NotLocalError: For a network with layers that no tile can compute alone.
     """
 
     def __init__(
@@ -203,9 +236,17 @@ class TiledNetwork:
         progress: Callable[[float], object] = lambda share: None,
         folder: Path | None = None,
     ) -> np.ndarray:
-        """picture: (1, H, W, C). progress: is told the share of the work that each tile was.
-        folder: where maps are that are too large for the memory; None for the system's own, which
-        may be in the memory too.
+        """Applies the network.
+
+        Args:
+            weights: Of the same shapes.
+            picture: (1, H, W, C) in [-1, 1].
+            progress: Is told the share of the work that each tile was.
+            folder: Where maps are that are too large for the memory; None for the system's own,
+                which may be in the memory too.
+
+        Returns:
+            (1, kH, kW, C').
         """
         maps: Named = {}
         statistics: Named = {}
@@ -403,10 +444,17 @@ class ReceptiveFieldTracer:
         self.height, self.cost = height, 0.0
 
     def through(self, jaxpr: core.Jaxpr, inputs: Sequence[float | None]) -> list[float | None]:
-        """The reach of each result from those of the inputs; None is a value that no pixel has
-        touched.
+        """The reach of each result from those of the inputs.
 
-        Raises NotLocalError for a layer that sees all of the picture, or that is not known.
+        Args:
+            jaxpr: The program.
+            inputs: The reach of each in pixels; None is a value that no pixel has touched.
+
+        Returns:
+            The reach of each result, or None.
+
+        Raises:
+            NotLocalError: For a layer that sees all of the picture, or that is not known.
         """
         reach: dict[Any, float | None] = dict(zip(jaxpr.invars, inputs, strict=True))
 

@@ -45,13 +45,11 @@ def translate(
     network sees the picture with its shorter side at that many pixels, near those that it was
     trained on, and the result is enlarged again; a U-Net that reduces its training pictures to one
     pixel knows no other size, so that its own is taken. The smoothed generator is used if there is
-    one. test_mode: instead of the recipe's, where it has one.
-
-    tile: works in tiles of so many pixels, which changes nothing but memory and time; None for
-    whole pictures unless they are too large. form: of the files in a folder; grey of more than 8
-    bits stays so as png and tif, and .npy arrays stay .npy. alpha: whether an input's transparency
-    is put on the result, or white in its place. overwrite: makes files that are there anew, which
-    otherwise are left as they are.
+    one. test_mode: instead of the recipe's, where it has one. tile: works in tiles of so many
+    pixels, which changes nothing but memory and time; None for whole pictures unless they are too
+    large. form: of the files in a folder; grey of more than 8 bits stays so as png and tif, and
+    .npy arrays stay .npy. alpha: whether an input's transparency is put on the result, or white in
+    its place. overwrite: makes files that are there anew, which otherwise are left as they are.
 
     Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are
     done, with the names of the pictures that cannot be read, or whose results cannot be written.

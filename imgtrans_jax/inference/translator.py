@@ -42,6 +42,15 @@ _BATCH_ELSEWHERE = 2**23
 class Translation:
     """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture
     by itself, compiled once for every shape. H and W are multiples of `multiple`.
+
+    Args:
+        loaded: The generator.
+        direction: Of the translation.
+        test_mode: Instead of the recipe's, where it has one; None for the recipe's.
+
+    Raises:
+        UserError: For a direction or a mode that the recipe has not got, or one that makes pictures
+            from nothing.
     """
 
     def __init__(
@@ -80,7 +89,18 @@ class Translation:
 
     def padded(self, x: np.ndarray, tile: int | None = None) -> np.ndarray:
         """The same for any height and width: mirrored outwards to what the network takes, and cut
-        back; in tiles of `tile` pixels, or if the memory does not take it whole.
+        back.
+
+        Args:
+            x: (N, H, W, C) in [-1, 1].
+            tile: Works in tiles of so many pixels; None for whole pictures, or tiles of TILE if the
+                memory does not take them whole.
+
+        Returns:
+            (N, kH, kW, C') in [-1, 1], k the network's factor.
+
+        Raises:
+            UserError: As `in_tiles` does.
         """
         wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
         tile = tile or self.tile_for(*wide.shape[1:])
@@ -95,11 +115,19 @@ class Translation:
     def of_pixels(
         self, pictures: np.ndarray, size: int | None = None, tile: int | None = None
     ) -> np.ndarray:
-        """Pictures (N, H, W, C), uint8 or float32 in [0, 1], of any size -> their translations, of
-        the same type and size, times the network's factor.
+        """The translations of pictures of any size.
 
-        size: what the network sees has its shorter side at so many pixels. tile: works in tiles of
-        so many pixels. Raises UserError if the memory does not take it.
+        Args:
+            pictures: (N, H, W, C), uint8 or float32 in [0, 1].
+            size: What the network sees has its shorter side at so many pixels; None for the
+                pictures' own.
+            tile: As for `padded`.
+
+        Returns:
+            Of the same type and size, times the network's factor.
+
+        Raises:
+            UserError: If the memory does not take it.
         """
         height, width = pictures.shape[1:3]
         scale = size / min(height, width) if size else 1.0
@@ -140,8 +168,19 @@ class Translation:
         progress: Callable[[float], object] = lambda share: None,
         folder: Path | None = None,
     ) -> np.ndarray:
-        """The same for one picture (1, H, W, C), with bounded memory: large maps are in files of
-        the folder. Raises UserError for a network that has no tiles.
+        """The same for one picture, with bounded memory.
+
+        Args:
+            x: (1, H, W, C) in [-1, 1]; H and W are multiples of `multiple`.
+            tile: Pixels of a tile's side.
+            progress: Is told the share of the work that each tile was.
+            folder: For large maps, which are in files; None for the system's own.
+
+        Returns:
+            (1, kH, kW, C') in [-1, 1].
+
+        Raises:
+            UserError: For a network that has no tiles.
         """
         if self._plan[:2] != (x.shape, tile):
             try:
@@ -155,11 +194,29 @@ class Translation:
         return self._plan[2](self.weights, x, progress, folder)
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
-        """The tile that a picture of this size needs here; None if the memory takes it whole."""
+        """The tile that a picture needs here.
+
+        Args:
+            height: In pixels.
+            width: In pixels.
+            channels: Of the network's input.
+
+        Returns:
+            Pixels of the tile's side; None if the memory takes the picture whole.
+        """
         return None if self._memory_takes(height, width, channels) >= 1 else TILE
 
     def at_once(self, height: int, width: int, channels: int) -> int:
-        """How many pictures of this size go through the network together."""
+        """How many pictures of a size go through the network together.
+
+        Args:
+            height: In pixels.
+            width: In pixels.
+            channels: Of the network's input.
+
+        Returns:
+            1 or more.
+        """
         pixels = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
         return max(
             1, min(pixels // (height * width), int(self._memory_takes(height, width, channels)))
@@ -181,8 +238,18 @@ class Translation:
 def compiled(
     loaded: TrainedGenerator, direction: Direction = "a2b", test_mode: TestMode | None = None
 ) -> Translation:
-    """A generator ready for pictures. Raises UserError for a direction or a mode that the recipe
-    has not got.
+    """A generator ready for pictures.
+
+    Args:
+        loaded: The generator.
+        direction: Of the translation.
+        test_mode: Instead of the recipe's, where it has one.
+
+    Returns:
+        The translation, compiled when it is called.
+
+    Raises:
+        UserError: For a direction or a mode that the recipe has not got.
     """
     return Translation(loaded, direction, test_mode)
 
@@ -190,6 +257,18 @@ def compiled(
 def generator(
     run: str | Path, direction: Direction, trust_code: bool = False
 ) -> tuple[Translation, Experiment]:
-    """`compiled` for a run or a file, and its experiment."""
+    """`compiled` for a run or a file, and its experiment.
+
+    Args:
+        run: A run, or a file of a generator.
+        direction: Of the translation.
+        trust_code: Runs the code outside imgtrans_jax that the run names.
+
+    Returns:
+        The translation, and the experiment.
+
+    Raises:
+        UserError: As `load_generator` and `compiled` do.
+    """
     loaded = load_generator(run, trust_code)
     return compiled(loaded, direction), loaded.experiment

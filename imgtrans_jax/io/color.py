@@ -18,8 +18,14 @@ Statistics = tuple[np.ndarray, np.ndarray]
 
 
 def statistics(picture: np.ndarray, mask: np.ndarray | None = None) -> Statistics:
-    """Mean and covariance of the colours; with a mask (H, W, 1) in [0, 1], each pixel counts by
-    it.
+    """Mean and covariance of a picture's colours.
+
+    Args:
+        picture: (H, W, 3), float in [0, 1].
+        mask: (H, W, 1) in [0, 1]; each pixel counts by it. None: all count alike.
+
+    Returns:
+        Mean (3,) and covariance (3, 3).
     """
     pixels = picture.reshape(-1, 3).astype(np.float64)
     weights = np.ones(len(pixels)) if mask is None else mask.reshape(-1).astype(np.float64)
@@ -30,7 +36,18 @@ def statistics(picture: np.ndarray, mask: np.ndarray | None = None) -> Statistic
 
 
 def blend(many: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
-    """The weighted mean of several pictures' statistics."""
+    """The weighted mean of several pictures' statistics.
+
+    Args:
+        many: Of each picture, as `statistics` gives them.
+        weights: One for each picture, of any sum above 0.
+
+    Returns:
+        Mean (3,) and covariance (3, 3).
+
+    Raises:
+        ValueError: If there are not as many weights as pictures.
+    """
     total = sum(weights)
     return (
         sum(
@@ -45,12 +62,19 @@ def blend(many: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
 
 
 def match(picture: np.ndarray, source: Statistics, target: Statistics) -> np.ndarray:
-    """The picture, whose colours have mean and covariance `source`, with those of `target`:
-    unclipped float32.
+    """The picture with the colours' mean and covariance of another.
 
-    Of all linear maps that do so, the one that moves colours least (Pitié and Kokaram 2007, section
-    3.3); Gatys et al. 2016 ("Preserving color in neural artistic style transfer", section 3) use it
-    and its relatives to keep the content's colours.
+    Of all linear maps that do so, this is the one that moves colours least (Pitié and Kokaram 2007,
+    section 3.3). Gatys et al. 2016 ("Preserving color in neural artistic style transfer", section
+    3) use it and its relatives to keep the content's colours.
+
+    Args:
+        picture: (H, W, 3), float in [0, 1].
+        source: Mean and covariance of the colours of `picture`.
+        target: Those that the result has.
+
+    Returns:
+        (H, W, 3) float32, not clipped.
     """
     root = _power(source[1], 0.5, _FLOOR)
     inverse = _power(source[1], -0.5, _FLOOR)
@@ -73,7 +97,15 @@ def luminance(picture: np.ndarray) -> np.ndarray:
 
 
 def with_luminance(picture: np.ndarray, bright: np.ndarray) -> np.ndarray:
-    """The picture's chroma (IQ of YIQ) under the luminance of `bright`; float32 in [0, 1]."""
+    """The picture's chroma (IQ of YIQ) under the luminance of another.
+
+    Args:
+        picture: (H, W, 3) in [0, 1], whose chroma is kept.
+        bright: (H, W, 3) in [0, 1], whose luminance is taken.
+
+    Returns:
+        (H, W, 3) float32, clipped to [0, 1].
+    """
     return np.clip(picture - luminance(picture) + luminance(bright), 0, 1).astype(np.float32)
 
 

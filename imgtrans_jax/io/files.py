@@ -31,7 +31,14 @@ def cache_folder() -> Path:
 
 def check_fetched(name: str, digest: str) -> None:
     """Compares the SHA-256 of what was fetched, for which no published one is known, with that of
-    the first time, which is kept in the cache folder and said. Raises UserError if it is another.
+    the first time. The first one is kept in the cache folder and said.
+
+    Args:
+        name: Under which the checksum is kept, such as the address.
+        digest: SHA-256 of what was fetched now, in hexadecimal digits.
+
+    Raises:
+        UserError: If another checksum is kept under this name.
     """
     file = cache_folder() / "fetched.txt"
     with contextlib.suppress(OSError, ValueError):
@@ -58,8 +65,14 @@ def check_fetched(name: str, digest: str) -> None:
 
 
 def make_folder(folder: Path, flag: str) -> None:
-    """Makes a folder that a flag names, and sees that something can be written to it. Raises
-    UserError if not.
+    """Makes a folder that a flag names, and sees that something can be written to it.
+
+    Args:
+        folder: Made with all folders above it; may be there already.
+        flag: What the user changes to choose another, for the error's sentence.
+
+    Raises:
+        UserError: If it cannot be made, or nothing can be written to it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,8 +91,14 @@ def make_folder(folder: Path, flag: str) -> None:
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Raises UserError if one of the files is there already and is not to be overwritten; call it
-    before any work.
+    """Refuses files to write that are there already; call it before any work.
+
+    Args:
+        *paths: Of the files to write; links that lead nowhere count as there.
+        overwrite: Files may be overwritten; folders may not.
+
+    Raises:
+        UserError: If a path is a folder, or is there and `overwrite` is not set.
     """
     for path in filter(os.path.lexists, paths):
         if path.is_dir():
@@ -89,8 +108,14 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
 
 
 def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
-    """Raises UserError for a file to write that is one of those to read, by whatever name or link:
-    no flag allows it.
+    """Refuses files to write that are read too, by whatever name or link: no flag allows it.
+
+    Args:
+        written: Files that will be written; they need not be there yet.
+        read: Files that will be read.
+
+    Raises:
+        UserError: If one of `written` is one of `read`.
     """
     known = {key: path for path in read for key in _identities(path)}
     for path in written:
@@ -119,7 +144,15 @@ def real_folder(folder: Path) -> Path:
 
 
 def fitting(stem: str, end: str) -> str:
-    """The name `stem` + `end` of a file, its stem cut at what file systems take."""
+    """The name `stem` + `end` of a file, its stem cut at what file systems take.
+
+    Args:
+        stem: As much of it as fits is kept.
+        end: Kept whole, such as `_2.png`.
+
+    Returns:
+        A name of at most LONGEST bytes.
+    """
     while len(os.fsencode(stem + end)) > LONGEST:
         stem = stem[:-1]
     return stem + end

@@ -40,17 +40,32 @@ MIN_SIDE = 8
 
 
 def with_alpha(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) and its transparency (H, W, 1) -> (H, W, 4)."""
+    """A picture with its transparency as the fourth channel.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8; grey becomes equal RGB.
+        alpha: (H, W, 1) uint8, 255 where it is opaque.
+
+    Returns:
+        (H, W, 4) uint8.
+    """
     return np.concatenate([np.broadcast_to(picture, (*picture.shape[:2], 3)), alpha], axis=2)
 
 
 def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> np.ndarray:
-    """(H, W, C) -> (height, width, C) of the same type, by an antialiased bicubic filter. uint8, or
-    float32, which is kept in [0, 1] unless `clip` is False.
+    """Resizes a picture by an antialiased bicubic filter.
 
-    Four channels are colour and transparency: a colour counts as much as it is opaque, so that what
-    lies under transparency does not bleed into edges; the colour of what is fully transparent is 0.
-    They are in [0, 1], or uint8.
+    Four channels are colour and transparency. A colour counts as much as it is opaque, so that what
+    lies under transparency does not bleed into edges. The colour of what is fully transparent is 0.
+
+    Args:
+        picture: (H, W, C), uint8 or float32. Of four channels uint8, or float32 in [0, 1].
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        clip: Keeps float32 in [0, 1]; False leaves what the filter overshoots.
+
+    Returns:
+        (height, width, C) of the same type; `picture` itself if it has that size.
     """
     if picture.shape[:2] == (height, width):
         return picture
@@ -126,7 +141,15 @@ def unit_to_uint8(unit: np.ndarray) -> np.ndarray:
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
-    """Rows of uint8 pictures (H, W, C), all of one size, on white, `gap` pixels apart."""
+    """Rows of pictures on one white sheet.
+
+    Args:
+        rows: Of uint8 pictures (H, W, C), all of one size. Three channels are shown of each.
+        gap: Pixels between neighbours.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
     sheet = np.full(
@@ -145,8 +168,19 @@ def captioned_grid(
     title: str,
     gap: int = 8,
 ) -> np.ndarray:
-    """Rows of uint8 RGB pictures of any size with a caption under each and a title above all, on
-    white.
+    """Rows of pictures on white, with a caption under each and a title above all.
+
+    Args:
+        rows: Of uint8 RGB pictures (H, W, 3) of any size.
+        captions: One for each picture, in the same rows.
+        title: Broken into lines where it is wider than the sheet.
+        gap: Pixels between neighbours, and around all.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        ValueError: If there are not as many captions as pictures.
     """
     font, line = ImageFont.load_default(14), 20
     heights = [max(picture.shape[0] for picture in row) + line + gap for row in rows]
@@ -187,11 +221,16 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: str = "") -> None:
-    """Writes uint8 (H, W, 1, 3 or 4), or uint16 (H, W, 1) as PNG and TIFF, whole or not at all, in
-    the form of the name's suffix (one of WRITABLE); as `.npy` any array. software: what the file
-    says it was made by, but in an array.
+    """Writes a picture whole or not at all, in the form of the name's suffix.
 
-    Raises UserError for four channels as JPEG.
+    Args:
+        path: With a suffix of WRITABLE, or `.npy` for an array.
+        picture: uint8 (H, W, 1, 3 or 4); as PNG and TIFF also uint16 (H, W, 1); as `.npy` any
+            array.
+        software: What the file says it was made by; an array says nothing. '': nothing.
+
+    Raises:
+        UserError: For four channels as JPEG.
     """
     path = Path(path)
     form = WRITABLE.get(path.suffix.lower())
@@ -222,8 +261,15 @@ def data_uri(picture: np.ndarray) -> str:
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
-    """(N, H, W, C) with its right and bottom mirrored outwards to multiples of `multiple`, and to
-    `smallest` at least.
+    """Mirrors pictures outwards at their right and bottom.
+
+    Args:
+        images: (N, H, W, C).
+        multiple: Height and width of the result are multiples of it, in pixels.
+        smallest: Height and width are this many pixels at least.
+
+    Returns:
+        (N, H', W', C); `images` itself if it fits already.
     """
     target = [max(smallest, math.ceil(side / multiple) * multiple) for side in images.shape[1:3]]
     after = [side - old for side, old in zip(target, images.shape[1:3], strict=True)]

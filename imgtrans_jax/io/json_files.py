@@ -23,9 +23,19 @@ _LARGEST_LINE = 2**20
 
 
 def parsed(text: str | bytes, kind: type[T] = dict) -> T:
-    """The value of a JSON text, in UTF-8, of the type `kind`. Raises ValueError, and nothing else,
-    for any other text, for one that is larger or deeper than what this program writes, for whole
-    numbers beyond 64 bits, names that are there twice, and for characters that cannot be printed.
+    """The value of a JSON text.
+
+    Args:
+        text: In UTF-8 if it is bytes.
+        kind: The type that the value must have; an object by default.
+
+    Returns:
+        The value, an instance of `kind`.
+
+    Raises:
+        ValueError: And nothing else, for any other text; for one that is larger or deeper than what
+            this program writes (LARGEST bytes, DEEPEST levels); for whole numbers beyond 64 bits,
+            names that are there twice, and characters that cannot be printed.
     """
     if len(text) > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
@@ -41,15 +51,33 @@ def parsed(text: str | bytes, kind: type[T] = dict) -> T:
 
 
 def read(path: Path, kind: type[T] = dict) -> T:
-    """What a JSON file holds. Raises OSError if it cannot be read, and ValueError as `parsed`
-    does.
+    """What a JSON file holds.
+
+    Args:
+        path: Of the file.
+        kind: The type that its value must have; an object by default.
+
+    Returns:
+        The value, an instance of `kind`.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: As `parsed` does.
     """
     with path.open("rb") as file:
         return parsed(file.read(LARGEST + 1), kind)
 
 
 def read_or_none(path: Path, kind: type[T] = dict) -> T | None:
-    """What a JSON file holds; None if there is none, or if it is damaged."""
+    """What a JSON file holds; None if there is none, or if it is damaged.
+
+    Args:
+        path: Of the file.
+        kind: The type that its value must have, else the file counts as damaged.
+
+    Returns:
+        The value, or None.
+    """
     try:
         return read(path, kind)
     except (OSError, ValueError):

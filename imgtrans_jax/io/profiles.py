@@ -19,9 +19,19 @@ from imgtrans_jax.runtime.console import say_once
 
 
 def in_srgb(image: Image.Image, path: Path) -> Image.Image:
-    """A decoded picture of 8 bits in sRGB, by its embedded profile (of a PNG also by its gamma and
-    primaries), relative colorimetric with black point compensation; as it is if it has none, or one
-    that cannot be used, which is said."""
+    """A decoded picture of 8 bits in sRGB.
+
+    It is converted by its embedded profile (of a PNG also by its gamma and primaries), relative
+    colorimetric with black point compensation. It stays as it is if it has none, or one that cannot
+    be used, which is said.
+
+    Args:
+        image: The decoded picture.
+        path: Of its file, for what is said.
+
+    Returns:
+        A picture of the same size in sRGB.
+    """
     if image.mode == "LAB":
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         return ImageCms.ImageCmsTransform(lab, _SRGB, "LAB", "RGB", _INTENT).apply(image)
@@ -72,6 +82,12 @@ def icc_profile(image: Image.Image) -> bytes | None:
 
 
 def say_profile_left_out(path: Path, why: str) -> None:
+    """Says once that a picture's colours are taken as sRGB.
+
+    Args:
+        path: Of the picture.
+        why: Its profile is left out.
+    """
     say_once(f"The colour profile of {path} is left out ({why}); its colours are taken as sRGB.")
 
 
@@ -112,8 +128,19 @@ _BRADFORD = np.array(
 
 
 def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
-    """An ICC profile for light = value ** gamma and the x and y of white, red, green and blue.
-    Raises ValueError for chromaticities that are none."""
+    """An ICC profile for light = value ** gamma.
+
+    Args:
+        gamma: The exponent.
+        chromaticity: The x and y of white, red, green and blue, eight numbers.
+        grey: Of a picture of one channel.
+
+    Returns:
+        The profile's bytes.
+
+    Raises:
+        ValueError: For chromaticities that are none.
+    """
     tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
     curve = b"para" + bytes(8) + _fixed(gamma)
     if grey:

@@ -22,10 +22,20 @@ in [0, 1].
 
 
 def to_pixels(picture: Picture, channels: int = 3) -> np.ndarray:
-    """(H, W, channels), or (N, H, W, channels) of a batch: uint8, or float32 in [0, 1].
+    """A picture of any kind as an array.
 
-    Grey is repeated, and transparency laid on white, where the channels ask for it. Raises
-    UserError for a path that cannot be read, floats outside [0, 1], and other shapes and types.
+    Args:
+        picture: A path, a Pillow image, or an array (H, W), (H, W, C) or (N, H, W, C): uint8,
+            uint16, or floats in [0, 1].
+        channels: Of the result. Grey is repeated, and transparency laid on white, where they ask
+            for it.
+
+    Returns:
+        (H, W, channels), or (N, H, W, channels) of a batch: uint8, or float32 in [0, 1].
+
+    Raises:
+        UserError: For a path that cannot be read, floats outside [0, 1], and other shapes and
+            types.
     """
     if isinstance(picture, (str, Path)):
         return reading.read_picture(Path(picture).expanduser(), channels)
@@ -44,9 +54,18 @@ def to_pixels(picture: Picture, channels: int = 3) -> np.ndarray:
 
 
 def like(given: Picture, made: np.ndarray) -> Any:
-    """What was made of a picture, (H, W, C) or (N, H, W, C) float32 in [0, 1] or uint8, as the kind
-    of picture it was made of: of a path or a Pillow image a Pillow image, else an array of the
-    type given; an image of one channel is 2-dimensional where the given one was.
+    """What was made of a picture, as the kind of picture it was made of.
+
+    Args:
+        given: What it was made of.
+        made: (H, W, C) or (N, H, W, C), float32 in [0, 1] or uint8.
+
+    Returns:
+        Of a path or a Pillow image a Pillow image, else an array of the type given. An image of one
+        channel is 2-dimensional where the given one was.
+
+    Raises:
+        UserError: If a Pillow image is wanted and `made` has other than 1, 3 or 4 channels.
     """
     if isinstance(given, (str, Path, Image.Image)):
         pixels = made if made.dtype == np.uint8 else images.unit_to_uint8(made)

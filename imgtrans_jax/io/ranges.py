@@ -44,8 +44,19 @@ _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
 
 
 def deep_to_float(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarray:
-    """(H, W) float32 of a decoded picture of one channel and more than 8 bits; floats are as they
-    are."""
+    """The numbers of a decoded picture of one channel and more than 8 bits, in sRGB.
+
+    Args:
+        image: The decoded picture. Where it is marked as transparent it becomes white.
+        numbers: What its file says of them, as `number_format` gives it.
+        path: Of the file, for what is said.
+
+    Returns:
+        (H, W) float32 in [0, 1]; floats keep the range that they have.
+
+    Raises:
+        UserError: As `scale_integers` does.
+    """
     values = np.asarray(image)
     grey = (
         values.astype(np.float32)
@@ -67,8 +78,20 @@ def deep_to_float(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarr
 
 
 def scale_integers(values: np.ndarray, white: int, path: Path) -> np.ndarray:
-    """Whole numbers as float32 in [0, 1]. Raises UserError if they are so small that their white is
-    likely another."""
+    """Whole numbers as float32 in [0, 1].
+
+    Args:
+        values: From 0, of any shape.
+        white: The number that becomes 1.
+        path: Of their file, for the error.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        UserError: If they are so small that their white is likely another: of 16 bits 12 or fewer
+            are used.
+    """
     largest = values.max()
     if white == 65535 and 0 < largest < 4096:
         raise UserError(
@@ -80,7 +103,15 @@ def scale_integers(values: np.ndarray, white: int, path: Path) -> np.ndarray:
 
 
 def check_upper_bits(image: Image.Image, path: Path) -> None:
-    """The same for colours of 16 bits, of which Pillow reads the upper 8."""
+    """Refuses colours of 16 bits, of which Pillow reads the upper 8, if they are nearly black.
+
+    Args:
+        image: The decoded picture, RGB or RGBA; others pass. One that is black is only said.
+        path: Of its file.
+
+    Raises:
+        UserError: If 12 or fewer of the 16 bits are used.
+    """
     if image.mode not in ("RGB", "RGBA"):
         return
     largest: Any = max(image.getchannel(c).getextrema()[1] for c in "RGB")
@@ -94,6 +125,15 @@ def check_upper_bits(image: Image.Image, path: Path) -> None:
 
 
 def unknown_range(what: str, values: np.ndarray) -> UserError:
+    """The error for numbers whose black and white are not known.
+
+    Args:
+        what: Whose numbers they are, the beginning of the sentence.
+        values: The numbers; their smallest and largest are named.
+
+    Returns:
+        The error, to be raised.
+    """
     between = f" from {values.min():.3g} to {values.max():.3g}" if values.size else ""
     return UserError(
         f"{what}{between}, whose black and white are not known: scale them; uint8, uint16, or "
@@ -102,6 +142,21 @@ def unknown_range(what: str, values: np.ndarray) -> UserError:
 
 
 def checked_array(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """A picture's array with the channels that are wanted.
+
+    Args:
+        array: (H, W) or (H, W, channels), or RGB where 4 are wanted: uint8, uint16, or finite
+            floats in [0, 1].
+        channels: Of the result. Grey is repeated; a fourth channel that is missing is opaque.
+        path: Of its file, for the error.
+
+    Returns:
+        (H, W, channels), uint8 or float32 in [0, 1].
+
+    Raises:
+        UserError: For other types, ranges and shapes, an empty array, or uint16 as in
+            `scale_integers`.
+    """
     if array.dtype == np.uint16:
         array = scale_integers(array, 65535, path) if array.size else array
     elif (

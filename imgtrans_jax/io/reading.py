@@ -91,10 +91,13 @@ _FREE_UNASKED = 2**26
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10).
+
     Links to folders are followed, each folder once. Hidden files are passed over, and what
     trainings have left there; of other files the kinds and numbers are said.
 
-    Raises UserError if the folder is missing, is no folder, or holds no picture.
+    Raises:
+        UserError: If the folder is missing, is no folder or the whole file system, or holds no
+            picture.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -172,31 +175,56 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def read_picture(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
-    """(H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8
-    bits; sRGB.
+    """A picture file as an array, in sRGB.
 
-    The camera's rotation is applied, and an embedded colour profile. Grey becomes equal RGB;
-    transparency is laid on white (kept with channels=4); 16-bit grey keeps its depth; of an
-    animation the first frame is taken. `.npy` arrays (H, W) or (H, W, channels) are uint8, uint16,
-    or float in [0, 1], and are never unpickled.
+    The camera's rotation is applied, and an embedded colour profile. Of an animation the first
+    frame is taken. 16-bit grey keeps its depth.
 
-    Raises UserError, naming the file, if it is missing, damaged, too large for the memory, or
-    nothing that can be read, and if its range is not known: floats outside [0, 1], 32-bit integers,
-    16 bits of which 12 or fewer are used.
+    Args:
+        path: Of a picture, or of a `.npy` array (H, W) or (H, W, channels): uint8, uint16, or float
+            in [0, 1]. Arrays are never unpickled.
+        channels: Of the result. Grey becomes equal RGB; transparency is laid on white, and kept
+            with 4. Other numbers than 1, 3 and 4 come from `.npy` arrays alone.
+
+    Returns:
+        (H, W, channels): uint8 in [0, 255], or float32 in [0, 1] where the file has more than 8
+        bits.
+
+    Raises:
+        UserError: Naming the file, if it is missing, damaged, too large for the memory, or nothing
+            that can be read; and if its range is not known: floats outside [0, 1], 32-bit integers,
+            16 bits of which 12 or fewer are used.
     """
     return _read(Path(path), channels)[0]
 
 
 def picture_size(path: str | os.PathLike[str], channels: int = 3) -> tuple[int, int]:
-    """Height and width of what `read_picture` returns. Reads the whole file, and raises UserError
-    where `read_picture` would; a JPEG is decoded at an eighth of its size, at a third of the
-    cost."""
+    """Height and width of what `read_picture` returns.
+
+    It reads the whole file; a JPEG is decoded at an eighth of its size, at a third of the cost.
+
+    Args:
+        path: As for `read_picture`.
+        channels: As for `read_picture`; the size does not depend on it, but what is refused does.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        UserError: Where `read_picture` would.
+    """
     return _read(Path(path), channels, reduced=True)[1]
 
 
 def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """The transparency (H, W, 1) uint8 of a picture; None if it is opaque. Raises UserError as
-    `read_picture` does."""
+    """The transparency of a picture.
+
+    Returns:
+        (H, W, 1) uint8, 255 where it is opaque; None if all is opaque, and for `.npy` arrays.
+
+    Raises:
+        UserError: As `read_picture` does.
+    """
     path = Path(path)
     if path.suffix.lower() == ".npy":
         return None
@@ -208,9 +236,20 @@ def read_alpha(path: str | os.PathLike[str]) -> np.ndarray | None:
 
 
 def with_channels(array: np.ndarray, channels: int, name: object) -> np.ndarray:
-    """A decoded uint8, uint16 or unit float array (H, W), (H, W, 1) or (H, W, C) as (H, W,
-    channels), by the rules of `read_picture`; 16 bits of which few are used are only said. Raises
-    UserError, with `name`, where it does not fit."""
+    """A decoded array with the channels that are wanted, by the rules of `read_picture`.
+
+    Args:
+        array: (H, W), (H, W, 1) or (H, W, C): uint8, uint16, or float in [0, 1]. 16 bits of which
+            few are used are only said.
+        channels: Of the result.
+        name: Of the picture, for the error.
+
+    Returns:
+        (H, W, channels), uint8 or float32 in [0, 1].
+
+    Raises:
+        UserError: Where the array does not fit.
+    """
     path = Path(str(name))
     if (
         array.ndim == 3
@@ -268,8 +307,17 @@ def _decoded(
 
 
 def from_pillow(image: Image.Image, channels: int = 3) -> np.ndarray:
-    """A Pillow image by the rules of `read_picture`: upright, in sRGB, (H, W, channels) uint8, or
-    float32 in [0, 1] of more than 8 bits. Raises UserError as it does.
+    """A Pillow image as an array by the rules of `read_picture`: upright, in sRGB.
+
+    Args:
+        image: Decoded or not.
+        channels: 1, 3 or 4.
+
+    Returns:
+        (H, W, channels) uint8, or float32 in [0, 1] of more than 8 bits.
+
+    Raises:
+        UserError: For another number of channels, and as `read_picture` does.
     """
     name = getattr(image, "filename", "") or "The image"
     if channels not in (1, 3, 4):
@@ -279,9 +327,17 @@ def from_pillow(image: Image.Image, channels: int = 3) -> np.ndarray:
 
 def decode_picture(content: bytes, name: str) -> np.ndarray:
     """What a picture file of this content holds, by the rules of `read_picture` but with its own
-    number of channels and bits: (H, W, 1, 3 or 4) uint8, or (H, W, 1) uint16.
+    number of channels and bits.
 
-    Raises UserError, with `name`, as `read_picture` does.
+    Args:
+        content: All bytes of the file.
+        name: Of the picture, for the error.
+
+    Returns:
+        (H, W, 1, 3 or 4) uint8, or (H, W, 1) uint16.
+
+    Raises:
+        UserError: As `read_picture` does.
     """
     path = Path(name)
     with _opened(path, content) as image:

@@ -26,9 +26,20 @@ class LeftOutError(UserError):
 
 
 def inputs_of(folder: Path, out: Path) -> list[Path]:
-    """The pictures of a folder, without results of before, which is said: those in `out` (or that
-    file), and those that were made of another picture of the folder. Raises UserError if there is
-    none.
+    """The pictures of a folder, without results of before, which is said.
+
+    Results are those in `out` (or that file), and those that were made of another picture of the
+    folder.
+
+    Args:
+        folder: Of the pictures, with its subfolders.
+        out: The folder, or the file, that results go to.
+
+    Returns:
+        The pictures, in natural order.
+
+    Raises:
+        UserError: If there is none.
     """
     found = images.list_pictures(folder)
     place = real_folder(out.parent) / out.name
@@ -92,11 +103,23 @@ def _mark_in(path: Path) -> str:
 
 
 def named(sources: Sequence[Path], root: Path, out: Path, suffixes: Sequence[str]) -> list[Path]:
-    """For each source below `root` a file below `out`, with its suffix; none has another's name,
-    whatever the case of its letters, and no name is longer than file systems take.
+    """For each source a file to write; none has another's name, whatever the case of its letters,
+    and no name is longer than file systems take.
 
     Two inputs that differ in their suffix alone keep it in the result's name, which may be a third
     one's.
+
+    Args:
+        sources: Files below `root`.
+        root: The folder of the sources.
+        out: The folder of the results, which keep the sources' subfolders.
+        suffixes: That of each result, such as `.png`.
+
+    Returns:
+        A path below `out` for each source.
+
+    Raises:
+        ValueError: If there are not as many suffixes as sources.
     """
     relative = [path.relative_to(root) for path in sources]
     counts = collections.Counter(
@@ -121,8 +144,14 @@ def _key(path: Path) -> str:
 
 
 def described(path: Path, error: Exception) -> str:
-    """A line about a picture that is left out: a UserError names it itself, an OSError is met while
-    its result is written.
+    """A line about a picture that is left out.
+
+    Args:
+        path: The file that would have been written.
+        error: A UserError names the picture itself; an OSError is met while its result is written.
+
+    Returns:
+        One sentence.
     """
     if isinstance(error, OSError):
         return f"{path} could not be written ({error.strerror or error})."
@@ -130,6 +159,16 @@ def described(path: Path, error: Exception) -> str:
 
 
 def staying(there: int, count: int, out: Path) -> str:
+    """What is said of results that are there already and stay.
+
+    Args:
+        there: How many are there.
+        count: How many there are to be in all.
+        out: Where they are.
+
+    Returns:
+        One sentence.
+    """
     return (
         f"{there} of {count} results are in {out} already and stay, whatever they were made "
         "with; --overwrite makes them anew."
@@ -137,12 +176,31 @@ def staying(there: int, count: int, out: Path) -> str:
 
 
 def stopped(done: int, count: int, overwrite: bool) -> str:
+    """What is said when a signal ended the work.
+
+    Args:
+        done: How many results are done.
+        count: How many there are to be in all.
+        overwrite: Was set, so that the same command would begin anew.
+
+    Returns:
+        One sentence, with what goes on from there.
+    """
     again = "the same command without --overwrite" if overwrite else "the same command"
     return f"Stopped: {done} of {count} are done; {again} goes on with the others."
 
 
 def conclude(written: int, refused: Sequence[str], out: Path) -> None:
-    """Raises LeftOutError if any were refused, with what is to be said of each."""
+    """Says at the end which pictures were left out.
+
+    Args:
+        written: How many results were written.
+        refused: What is to be said of each picture that was left out.
+        out: Where the results are.
+
+    Raises:
+        LeftOutError: If any were refused.
+    """
     if refused:
         raise LeftOutError(
             f"{written} of {written + len(refused)} pictures were written to {out}. Left out:\n"

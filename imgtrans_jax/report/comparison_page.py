@@ -27,8 +27,15 @@ class Scale(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One run, or the inputs. scores, errors: of its newest evaluation in this direction, or {}.
-    about: how far it was trained, and what was scored; '' for what is no run.
+    """One run, or the inputs.
+
+    Attributes:
+        name: Above the column.
+        pictures: uint8 (H, W, C), or float in [0, 1].
+        scores: Of its newest evaluation in this direction, or {}.
+        about: How far it was trained, and what was scored; '' for what is no run.
+        errors: Standard errors of the scores, as far as they are known.
+        basis: What must agree for scores to compare.
     """
 
     name: str
@@ -40,7 +47,16 @@ class Column:
 
 
 def comparison_page(columns: Sequence[Column], direction: str, scales: Mapping[str, Scale]) -> str:
-    """The page of columns with as many pictures each. scales: of the metrics, by name."""
+    """The page of several runs side by side.
+
+    Args:
+        columns: With as many pictures each; the first has the inputs.
+        direction: a2b or b2a.
+        scales: Of the metrics, by name.
+
+    Returns:
+        HTML.
+    """
     metrics = list(dict.fromkeys(name for column in columns for name in column.scores))
     rows = [_scores(metric, scales.get(metric), columns) for metric in metrics]
     rows += [_pictures(row) for row in zip(*(c.pictures for c in columns), strict=True)]

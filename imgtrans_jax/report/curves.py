@@ -14,8 +14,16 @@ COLORS = 8  # in `style.css`: .curve-0 and so on
 def curves_svg(
     title: str, names: Sequence[str], rows: Sequence[Mapping[str, float]], width: int = 420
 ) -> Html:
-    """One chart of the named values over the steps, with axes from the smallest to the largest
-    finite value.
+    """One chart of values over the steps, from the smallest to the largest finite value.
+
+    Args:
+        title: Above it.
+        names: Of the values, a curve each.
+        rows: `step`, and values by name; not all need be there.
+        width: In pixels.
+
+    Returns:
+        A figure; '' if there is no finite value.
     """
     height, left, bottom = 220, 56, 24
     points = {n: [(r["step"], r[n]) for r in rows if n in r and np.isfinite(r[n])] for n in names}

@@ -19,7 +19,18 @@ class Html(str):
 
 
 def markup(template: str, **values: object) -> Html:
-    """A piece of HTML with its values put in. Raises KeyError for a value that is missing."""
+    """A piece of HTML with its values put in.
+
+    Args:
+        template: With `$name` for each value.
+        **values: By name; a text is escaped, what is `Html` is not.
+
+    Returns:
+        The piece.
+
+    Raises:
+        KeyError: For a value that is missing.
+    """
     safe = {
         name: value if isinstance(value, Html) else html.escape(str(value))
         for name, value in values.items()
@@ -28,12 +39,33 @@ def markup(template: str, **values: object) -> Html:
 
 
 def joined(parts: list[Html], between: str = "") -> Html:
-    """Pieces of HTML, one after the other."""
+    """Pieces of HTML, one after the other.
+
+    Args:
+        parts: The pieces.
+        between: What stands between two of them, HTML too.
+
+    Returns:
+        One piece.
+    """
     return Html(between.join(parts))
 
 
 def page(template: str, title: str, head: Html = Html(), **values: object) -> str:
-    """A whole page: `template` is the file of its body. The stylesheet is put in."""
+    """A whole page. The stylesheet is put in.
+
+    Args:
+        template: The file of its body.
+        title: Of the page.
+        head: More for its head.
+        **values: For the body, as for `markup`.
+
+    Returns:
+        HTML.
+
+    Raises:
+        KeyError: For a value that is missing.
+    """
     body = markup(file(template), title=title, **values)
     return markup(file("page.html"), title=title, head=head, style=file("style.css"), body=body)
 

@@ -33,8 +33,12 @@ that, and more.
 
 @dataclasses.dataclass(frozen=True)
 class Alarm:
-    """Something that was seen. name: what and where; text: one sentence, and what to try; since:
-    the first step of it.
+    """Something that was seen.
+
+    Attributes:
+        name: What and where.
+        text: One sentence, and what to try.
+        since: The first step of it.
     """
 
     name: str
@@ -43,11 +47,14 @@ class Alarm:
 
 
 class Report:
-    """The files of one run in `folder`: metrics.jsonl, events.out.tfevents.*, samples/*.png and
-    index.html.
+    """The files of one run: metrics.jsonl, events.out.tfevents.*, samples/*.png and index.html.
 
-    config: its stored JSON form. versions: name -> version, shown on the page. notes: what the loss
-    terms mean. After a resume at `step`, what was logged later than it is dropped.
+    Args:
+        folder: Of the run.
+        config: Its stored JSON form.
+        versions: name -> version, shown on the page.
+        step: Where the training goes on; what was logged later than it is dropped.
+        notes: What the loss terms mean.
     """
 
     def __init__(
@@ -64,7 +71,15 @@ class Report:
         self.whole = True  # whether metrics.jsonl has all rows
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Records scalars by name at a step."""
+        """Records scalars at a step.
+
+        Args:
+            step: From 1.
+            values: By name.
+
+        Raises:
+            OSError: If nothing can be written; the row is written with the next one.
+        """
         row = {"step": step, **values}
         self.rows.append(row)
         before, self.whole = self.whole, False
@@ -80,8 +95,15 @@ class Report:
             self.events.add(step, summary.scalar(name, value))
 
     def samples(self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Writes each sheet: columns of images (N, H, W, C) in [-1, 1] by their names, smaller ones
-        enlarged.
+        """Writes sheets of pictures.
+
+        Args:
+            step: From 1.
+            sheets: By name, columns of images (N, H, W, C) in [-1, 1] by their names; smaller ones
+                are enlarged.
+
+        Raises:
+            OSError: If nothing can be written.
         """
         for name, columns in sheets.items():
             sheet = grid(
@@ -102,8 +124,15 @@ class Report:
         )
 
     def page(self, status: str, running: bool, alarms: Sequence[Alarm] = ()) -> None:
-        """Writes index.html, with what a `Watch` has seen. While `running` the page loads itself
-        anew every few seconds.
+        """Writes index.html.
+
+        Args:
+            status: One sentence.
+            running: The page loads itself anew every few seconds.
+            alarms: What a `Watch` has seen.
+
+        Raises:
+            OSError: If nothing can be written.
         """
         refresh = markup('<meta http-equiv="refresh" content="$seconds">', seconds=REFRESH_SECONDS)
         text = page(

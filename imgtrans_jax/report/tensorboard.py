@@ -16,6 +16,10 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-
 class EventWriter:
     """TensorBoard files, written by the caller's own thread: the library's SummaryWriter has one
     for it, which dies of a full disk, and then makes the program wait for it for ever.
+
+    Args:
+        folder: Of the files.
+        step: The first that is written; what was logged from it on is hidden.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -25,6 +29,12 @@ class EventWriter:
         self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, values: Any) -> None:
+        """Writes one event; what cannot be written is left out.
+
+        Args:
+            step: That it belongs to.
+            values: A summary of tensorboardX.
+        """
         self._write(Event(step=step, summary=values))
 
     def flush(self) -> None:

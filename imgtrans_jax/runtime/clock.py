@@ -13,7 +13,14 @@ LONG_WAIT = 0.1  # from this share of the time on it is said that pictures are w
 
 
 class Clock:
-    """Rate, time left and input wait of one run of the loop."""
+    """Rate, time left and input wait of one run of the loop.
+
+    Args:
+        first: The step that it goes on from.
+        total: The number of the last step.
+        batch_size: Images a step.
+        verbose: Every term in the lines.
+    """
 
     def __init__(self, first: int, total: int, batch_size: int, verbose: bool = False) -> None:
         self.first, self.total, self.batch_size, self.verbose = first, total, batch_size, verbose
@@ -40,6 +47,13 @@ class Clock:
     def line(self, step: int, values: dict[str, float]) -> str:
         """One line of progress, with `verbose` a second with all terms; call it right after the
         device has been waited for.
+
+        Args:
+            step: That is done.
+            values: The loss terms by name.
+
+        Returns:
+            The line; once, with a second that says how long all will take.
         """
         now = time.monotonic()
         self.said = now
@@ -71,7 +85,15 @@ class Clock:
         return {"time/step_s": 1 / self.rate, "time/input_wait": self.waited / elapsed}
 
     def status(self, step: int, running: bool) -> str:
-        """One sentence for the page."""
+        """One sentence for the page.
+
+        Args:
+            step: That is done.
+            running: False if the training has stopped.
+
+        Returns:
+            The sentence, with the time left.
+        """
         if step >= self.total:
             return f"Finished: {step} steps ({timestamp()})."
         left = "" if math.isnan(self.rate) else f"about {duration((self.total - step) / self.rate)}"

@@ -44,12 +44,18 @@ PEER_LOST = (
 def start(
     coordinator: str | None = None, count: int | None = None, index: int | None = None
 ) -> None:
-    """Joins this process to the `count` that train together; `coordinator` is host:port of process
-    0, `index` this number.
+    """Joins this process to those that train together.
 
     What is None comes from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, else from
-    the cluster: jax knows TPU VMs, GKE, Slurm and Open MPI. Raises UserError if they do not find
-    each other.
+    the cluster: jax knows TPU VMs, GKE, Slurm and Open MPI.
+
+    Args:
+        coordinator: host:port of process 0.
+        count: How many processes there are.
+        index: The number of this one, from 0.
+
+    Raises:
+        UserError: If they do not find each other.
     """
 
     def given(value: int | None, name: str) -> int | None:
@@ -155,9 +161,17 @@ def all_agree(fine: bool) -> bool:
 
 
 def check_agreement(stored: str, folder: Path) -> str:
-    """Whether all processes train the same thing in the same folder: returns the `stored` text of
-    process 0, which the caller compares with its own. Raises UserError if a process does not see
-    the folder of process 0.
+    """Whether all processes train the same thing in the same folder.
+
+    Args:
+        stored: What this process would train, as a text.
+        folder: Of the run.
+
+    Returns:
+        The `stored` text of process 0, which the caller compares with its own.
+
+    Raises:
+        UserError: If a process does not see the folder of process 0.
     """
     if jax.process_count() == 1:
         return stored
@@ -189,8 +203,11 @@ def check_agreement(stored: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """No other run writes to the folder meanwhile. Raises UserError if one does. The system frees
-    it when a process dies; on a file system without locks a file says whose it is.
+    """No other run writes to the folder meanwhile. The system frees it when a process dies; on a
+    file system without locks a file says whose it is.
+
+    Raises:
+        UserError: If another run writes to it.
     """
     if jax.process_index():
         yield

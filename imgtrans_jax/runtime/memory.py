@@ -70,12 +70,17 @@ def free_on_host() -> int | None:
 def free_in_groups(
     root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> list[int]:
-    """Bytes that the limits of the control groups leave to this process, one for each limit; []
-    without.
+    """Bytes that the limits of the control groups leave to this process.
 
     Version 1 and 2, the group itself and all around it. Files that were read are kept in memory
-    until it is wanted for something else (page cache): they count as free. root, own: where the
-    system has them.
+    until it is wanted for something else (page cache): they count as free.
+
+    Args:
+        root: Where the system has the groups.
+        own: Where it says which are this process's.
+
+    Returns:
+        Bytes, one for each limit; [] without.
     """
     try:
         lines = [line.split(":", 2) for line in own.read_text().splitlines()]

@@ -12,7 +12,9 @@ class Pace:
     """How long work will take whose parts are known: by the median pace of the last parts, so that
     what is done once, such as compiling, does not count; and nothing before there are some.
 
-    clock: seconds, for tests.
+    Args:
+        whole: All of the work, in the unit of its parts.
+        clock: Gives seconds, for tests.
     """
 
     LAST, FEWEST = 20, 3

@@ -13,11 +13,17 @@ from jax.experimental import multihost_utils
 
 
 class Stop:
-    """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost. Once
-    it is armed they are a question that the loop asks after each step, so that it can save; a
-    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or,
-    where this process is a program that may be ended `at_once`, they end it, also while XLA
-    compiles. A signal that is ignored (SIGHUP under nohup) stays so.
+    """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost.
+
+    Once it is armed they are a question that the loop asks after each step, so that it can save; a
+    second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or end
+    the program. A signal that is ignored (SIGHUP under nohup) stays so.
+
+    Args:
+        at_once: This process is a program that a signal may end before it is armed, also while XLA
+            compiles.
+        together: Several processes train together: they stop after the same step, which jax agrees
+            on, and SIGTERM is jax's.
     """
 
     def __init__(self, at_once: bool = False, together: bool = False) -> None:

@@ -21,13 +21,20 @@ class DeepDream:
     """Half the mean square of a layer's features, maximised over octaves, from small to large; what
     one octave has drawn is carried to the next.
 
-    weights: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. layer: where the network
-    lacks it, the deepest of its kind in the same block stands in. channel: one alone, or -1 for
-    all. With a guide picture each place of the layer moves towards the feature of the guide that is
-    most like it.
-    octaves: how many sizes, each `octave_scale` times the one before. steps: at each. jitter:
-    pixels by which the picture is shifted, anew each step, so that the network's grid leaves no
-    marks.
+    With a guide picture each place of the layer moves towards the feature of the guide that is most
+    like it.
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        dtype: That the network computes in.
+        layer: Where the network lacks it, the deepest of its kind in the same block stands in.
+        channel: One channel alone, from 0; -1 for all.
+        octaves: How many sizes, 1 or more.
+        octave_scale: Each size by the one before, above 1.
+        steps: Gradient evaluations at each size.
+        jitter: Pixels by which the picture is shifted at most, anew each step, so that the
+            network's grid leaves no marks.
+        optimizer: Of the pixels.
     """
 
     weights: Weights = "embedded"
@@ -45,7 +52,16 @@ class DeepDream:
         return VGG(depth, (stands_in(self.layer, depth),), "max", self.dtype)
 
     def guide(self, depth: Depth, params: Any, image: UnitImages) -> jax.Array:
-        """(positions, C): the features of a guide picture."""
+        """The features of a guide picture.
+
+        Args:
+            depth: Of the network, 16 or 19.
+            params: Of the network.
+            image: (1, H, W, 3), float in [0, 1].
+
+        Returns:
+            (positions, C).
+        """
         (features,) = apply(self.network(depth), params, image).values()
         return features.reshape(-1, features.shape[-1])
 

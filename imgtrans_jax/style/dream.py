@@ -44,11 +44,24 @@ def dream(
     overwrite: bool = False,
     stop: Stop | None = None,
 ) -> list[Path]:
-    """Deep Dream of a picture, or of every picture of a folder; returns the files written, of their
-    content's size.
+    """Deep Dream of a picture, or of every picture of a folder.
 
-    guide: a picture whose features are drawn into it. size, overwrite, stop, and what is raised: as
-    for `stylize`.
+    Args:
+        recipe: The settings.
+        content: A picture, or a folder of pictures.
+        out: The file to write if it ends like a picture's name, else a folder.
+        guide: A picture whose features are drawn into it; None for whatever the network sees.
+        size: As for `stylize`.
+        overwrite: As for `stylize`.
+        stop: As for `stylize`.
+
+    Returns:
+        The files written, of their content's size.
+
+    Raises:
+        UserError: As `stylize` does.
+        LeftOutError: As `stylize` does.
+        Interrupted: As `stylize` does.
     """
     content, out = Path(content), Path(out)
     read = [recipe.weights, *([] if guide is None else [guide])]
@@ -61,8 +74,14 @@ def dream(
 class Dreamer:
     """The network and the guide of one recipe, kept from picture to picture.
 
-    guide: a picture, whose features are drawn instead of any. size: the shorter side that is
-    worked at. Raises UserError for settings that fit no network.
+    Args:
+        recipe: The settings.
+        guide: A picture whose features are drawn; None for whatever the network sees.
+        size: The shorter side, in pixels, that is worked at; None for the picture's own, up to
+            MOST_PIXELS in all.
+
+    Raises:
+        UserError: For settings that fit no network, and weights or a guide that cannot be used.
     """
 
     def __init__(
@@ -87,8 +106,18 @@ class Dreamer:
             self.frozen["guide"] = features(self.frozen["params"], seen[None])
 
     def __call__(self, picture: np.ndarray, job: Job | None = None) -> Made:
-        """The picture (H, W, 3) at every octave's size with what the octaves before have drawn
-        added: nothing is blurred on the way.
+        """The picture at every octave's size with what the octaves before have drawn added: nothing
+        is blurred on the way.
+
+        Args:
+            picture: (H, W, 3), uint8 or float in [0, 1].
+            job: For progress and a stop; None where no file is made.
+
+        Returns:
+            What was made, and the flags that go on from it if it was stopped.
+
+        Raises:
+            UserError: For a picture that is too small, or too large for the memory.
         """
         recipe = self.recipe
         picture = unit(images.resize(picture, *working_size(picture, self.size)))

@@ -32,6 +32,14 @@ from imgtrans_jax.weights.vgg import load_vgg
 class ContentReconstruction:
     """What each layer still knows of a picture: from noise to the layer's features of it (Gatys et
     al. 2016, figure 1).
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        layers: By name; where the network lacks one, the deepest of its block stands in.
+        side: Pixels of the picture's longer side.
+        steps: Gradient evaluations for each layer.
+        optimizer: Of the pixels.
+        seed: Of the noise.
     """
 
     weights: Weights = "embedded"
@@ -42,8 +50,18 @@ class ContentReconstruction:
     seed: int = 0
 
     def run(self, content: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """content: a picture, whose longer side becomes `side` pixels. Returns the file written.
-        Raises UserError.
+        """Rebuilds a picture from each layer.
+
+        Args:
+            content: A picture, whose longer side becomes `side` pixels.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+
+        Returns:
+            The file written.
+
+        Raises:
+            UserError: For a picture, settings or an `out` that cannot be used.
         """
         target = grid_target(out, overwrite, content, self.weights)
         picture = _to_side(content, self.side)
@@ -78,9 +96,20 @@ class BrushStrokes:
     """What each layer takes for style: from faint noise to one layer's Gram matrix of a painting,
     with no content.
 
-    scales: sizes to go through, relative to the last; steps: at each. From white noise at full size
-    the deep layers, which see it as nearly nothing, would leave most of it as it is, and no stroke
-    would be seen. pooling: as in `Gatys`.
+    From white noise at full size the deep layers, which see it as nearly nothing, would leave most
+    of it as it is, and no stroke would be seen.
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        layers: By name; where the network lacks one, the deepest of its block stands in.
+        side: Pixels of the painting's longer side.
+        scales: Sizes to go through, relative to the last.
+        steps: Gradient evaluations at each size.
+        pooling: As in `Gatys`.
+        noise: Standard deviation of the noise about the mean colour, in [0, 1].
+        columns: Pictures in a row of the grid.
+        optimizer: Of the pixels.
+        seed: Of the noise.
     """
 
     weights: Weights = "embedded"
@@ -98,8 +127,15 @@ class BrushStrokes:
     seed: int = 0
 
     def run(self, style: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """style: a picture, whose longer side becomes `side` pixels. Returns the file written.
-        Raises UserError.
+        """Draws the strokes of each layer; returns the file written.
+
+        Args:
+            style: A picture, whose longer side becomes `side` pixels.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+
+        Raises:
+            UserError: For a picture, settings or an `out` that cannot be used.
         """
         target = grid_target(out, overwrite, style, self.weights)
         if (
@@ -158,8 +194,17 @@ class WeightRatios:
     content_weight, content_weight 1.
 
     The losses are means: of the squared difference of features, and of Gram matrices divided by
-    their channels and positions. side_by_side: all ratios in one program; None where the memory is
-    enough for it.
+    their channels and positions.
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        ratios: Of the weights, each above 0.
+        content_layer: By name.
+        style_layers: By name.
+        side: Pixels of both pictures' longer side.
+        steps: Gradient evaluations for each ratio.
+        side_by_side: All ratios in one program; None where the memory is enough for it.
+        optimizer: Of the pixels.
     """
 
     weights: Weights = "embedded"
@@ -174,7 +219,14 @@ class WeightRatios:
     def run(
         self, content: str | Path, style: str | Path, out: str | Path, overwrite: bool = False
     ) -> list[Path]:
-        """Prints the table of weighted losses, and returns the file written. Raises UserError."""
+        """Prints the table of weighted losses, and returns the file written. Raises UserError.
+
+        Args:
+            content: A picture, whose longer side becomes `side` pixels.
+            style: A picture, whose longer side becomes `side` pixels.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+        """
         target = grid_target(out, overwrite, content, style, self.weights)
         if min(self.ratios, default=0) <= 0:
             raise UserError("config.ratios must be above 0.")
@@ -360,8 +412,18 @@ def _optimized(
 
 
 def grid_target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
-    """The file to write, before any work. Raises UserError if it is there, or is one of those that
-    are read.
+    """The file to write, before any work.
+
+    Args:
+        out: The file if it ends like a picture's name, else a folder for grid.png.
+        overwrite: Replaces a file that is there.
+        *inputs: Files that are read.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UserError: If the file is there and may not be replaced, or is one of `inputs`.
     """
     path = Path(out)
     if path.suffix.lower() not in images.WRITABLE:
@@ -374,6 +436,21 @@ def grid_target(out: str | Path, overwrite: bool, *inputs: str | Path) -> Path:
 def write_grid(
     path: Path, source: str | Path, rows: list[Any], captions: list[list[str]], title: str
 ) -> list[Path]:
+    """Writes pictures with captions as one.
+
+    Args:
+        path: Of the file; its folder is made.
+        source: The picture that it is marked as made of.
+        rows: Of uint8 RGB pictures (H, W, 3).
+        captions: One for each picture, in the same rows.
+        title: Above all.
+
+    Returns:
+        The file written, alone in a list.
+
+    Raises:
+        UserError: If the folder cannot be made.
+    """
     make_folder(path.parent, "`out`")
     images.write_picture(
         path, images.captioned_grid(rows, captions, title), results.mark(Path(source))

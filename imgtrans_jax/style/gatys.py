@@ -43,19 +43,34 @@ class Gatys:
     """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over
     pixels (equation 7).
 
-    weights: the network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either. pooling:
-    `average` is the paper's. content_layers, style_layers: by name. content_loss: content_relative,
-    _sum, _half (the paper's) or _mean. style_loss: style_relative, _raw, _normalised (the paper's)
-    or _mean. Relative losses are 1 for a black network, so that weights mean the same for every
-    network, layer and size. layer_weights: of the style layers, `equal` or `by_depth`. tv_loss:
-    mean_variation or total_variation (a sum).
-    colors: the result has those of the `style`; or it keeps the `content`'s, by giving them to the
-    style before (mean and covariance); or it keeps the content's chroma and takes only `luminance`
-    from the style. recolor: with `style`, the content's features are those of the content in the
-    style's colours; False is the paper's. style_scale: size of the strokes; at 1 the style picture
-    is taken at the area of the content. optimizer: LBFGS, PixelAdam or GradientDescent. scales:
-    sizes of the picture from coarse to fine, relative to the last; steps: gradient evaluations at
-    each. start: `content`, `noise`, or the path of a picture. seed: of the noise.
+    Relative losses are 1 for a black network, so that weights mean the same for every network,
+    layer and size.
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        pooling: `max`, or `average`, which is the paper's.
+        dtype: That the network computes in.
+        content_layers: By name.
+        style_layers: By name.
+        layer_weights: Of the style layers, `equal` or `by_depth`.
+        content_loss: content_relative, content_sum, content_half (the paper's) or content_mean.
+        style_loss: style_relative, style_raw, style_normalized (the paper's) or style_mean.
+        tv_loss: mean_variation or total_variation (a sum).
+        content_weight: Of the content loss; 0 leaves it out.
+        style_weight: Of the style loss; 0 leaves it out.
+        tv_weight: Of `tv_loss`; 0 leaves it out.
+        colors: Those of the result. `style`: the style's. `content`: the content's, by giving them
+            to the style before (mean and covariance). `luminance`: the content's chroma is kept,
+            and only luminance is taken from the style.
+        recolor: With `colors` of the style, the content's features are those of the content in the
+            style's colours; False is the paper's.
+        style_scale: Size of the strokes; at 1 the style picture is taken at the area of the
+            content.
+        optimizer: LBFGS, PixelAdam or GradientDescent.
+        scales: Sizes of the picture from coarse to fine, relative to the last.
+        steps: Gradient evaluations at each size.
+        start: `content`, `noise`, or the path of a picture.
+        seed: Of the noise.
     """
 
     weights: Weights = "embedded"
@@ -80,8 +95,17 @@ class Gatys:
     seed: int = 0
 
     def network(self, depth: Depth, *groups: tuple[str, ...]) -> VGG:
-        """With the layers of all groups, each once. Raises ValueError for one that the network
-        lacks.
+        """The network with the layers of all groups, each once.
+
+        Args:
+            depth: Of the network, 16 or 19.
+            *groups: Of names of layers.
+
+        Returns:
+            The module, without its parameters.
+
+        Raises:
+            ValueError: For a layer that the network lacks.
         """
         layers = tuple(dict.fromkeys(layer for group in groups for layer in group))
         check_layers(layers, depth)
@@ -90,17 +114,34 @@ class Gatys:
     def content_targets(
         self, depth: Depth, params: Params, image: UnitImages
     ) -> dict[str, jax.Array]:
-        """{layer: features wanted}."""
+        """The features that the result should have.
+
+        Args:
+            depth: Of the network, 16 or 19.
+            params: Of the network.
+            image: The content (N, H, W, 3), float in [0, 1].
+
+        Returns:
+            {layer: (N, h, w, C)}.
+        """
         return apply(self.network(depth, self.content_layers), params, image)
 
     def style_targets(
         self, depth: Depth, params: Params, styles: Sequence[UnitImages], weights: Sequence[float]
     ) -> dict[str, jax.Array]:
-        """{layer: (1, C, C) the weighted mean of the styles' Gram matrices, each by its number of
-        positions}.
+        """The weighted mean of the styles' Gram matrices, each by its number of positions.
 
         To blend the matrices is to blend the losses: the sum of squares to several targets has its
         minimum at their mean.
+
+        Args:
+            depth: Of the network, 16 or 19.
+            params: Of the network.
+            styles: Each (1, H, W, 3) of its own size, float in [0, 1].
+            weights: One for each style, of any sum above 0.
+
+        Returns:
+            {layer: (1, C, C)}.
         """
         network = self.network(depth, self.style_layers)
         total: dict[str, jax.Array] = {}
@@ -116,12 +157,16 @@ class Gatys:
         return {name: weight for name, weight in weights.items() if weight}
 
     def objective(self, depth: Depth) -> Objective:
-        """(image, frozen, key) -> terms; frozen holds params, weights (see `weighting`), content
-        (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for each
-        region, or none for one region that is all of the picture.
+        """The loss of this recipe. The Gram matrices wanted are scaled to as many positions as the
+        image has, since the equations take them as sums.
 
-        The Gram matrices wanted are scaled to as many positions as the image has, since the
-        equations take them as sums.
+        Args:
+            depth: Of the network, 16 or 19.
+
+        Returns:
+            (image, frozen, key) -> terms. `frozen` holds params, weights (see `weighting`), content
+            (features), styles (Regions), their shares (), and masks, one {layer: (h, w, 1)} for
+            each region, or none for one region that is all of the picture.
         """
         content_layers = self.content_layers if self.content_weight else ()
         style_layers = self.style_layers if self.style_weight else ()
@@ -168,7 +213,15 @@ class Gatys:
         return terms
 
     def masks(self, depth: Depth, mask: jax.Array) -> dict[str, jax.Array]:
-        """A region (h, w, 1) in [0, 1] of the picture, at the size of every style layer."""
+        """A region of the picture at the size of every style layer.
+
+        Args:
+            depth: Of the network, 16 or 19.
+            mask: (h, w, 1) in [0, 1], 1 within the region.
+
+        Returns:
+            {layer: (h', w', 1)} in [0, 1].
+        """
         network = self.network(depth, self.style_layers)
         shapes = jax.eval_shape(
             lambda key, x: network.init_with_output(key, x)[0],
@@ -182,7 +235,16 @@ class Gatys:
 
 
 def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Array]:
-    """The features of images, {layer: (N, h, w, C)}."""
+    """The features of images.
+
+    Args:
+        network: With the layers that are wanted.
+        params: Its parameters.
+        images: (N, H, W, 3), float in [0, 1].
+
+    Returns:
+        {layer: (N, h, w, C)}.
+    """
     features: Any = network.apply(params, images)
     return features
 

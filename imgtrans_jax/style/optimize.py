@@ -29,7 +29,20 @@ Each = Callable[[int], bool]
 
 
 class LineSearchState(struct.PyTreeNode):
-    """Where an optimisation stands: at `image`, about to try `image + scale * direction`."""
+    """Where an optimisation stands: at `image`, about to try `image + scale * direction`.
+
+    Attributes:
+        image: (N, H, W, 3).
+        loss: () at `image`.
+        direction: (N, H, W, 3).
+        slope: () gradient times direction.
+        scale: ().
+        opt: State of the optimizer's transformation.
+        tried: () int32, evaluations so far.
+        best: (N, H, W, 3), the image of the least loss.
+        best_loss: () at `best`.
+        best_at: () int32, which evaluation gave `best`, from 0.
+    """
 
     image: jax.Array
     loss: jax.Array  # () at image
@@ -45,9 +58,15 @@ class LineSearchState(struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True)
 class Optimized:
-    """image: the best that was seen; last: where the run stopped. history: every term and the
-    `total` at each evaluation. best_at: which one the best was, from 0. diverged: the evaluation at
-    which the loss had exploded, and the run was ended; None if it never did.
+    """What an optimisation came to.
+
+    Attributes:
+        image: The best that was seen, (N, H, W, 3).
+        last: Where the run stopped, (N, H, W, 3).
+        history: Every term and the `total` at each evaluation, (evaluations,).
+        best_at: Which evaluation gave the best, from 0.
+        diverged: The evaluation, from 1, at which the loss had exploded and the run was ended; None
+            if it never did.
     """
 
     image: UnitImages
@@ -58,7 +77,16 @@ class Optimized:
 
 
 def start(image: UnitImages, optimizer: PixelOptimizer, steps: int) -> LineSearchState:
-    """At `image`, before the first evaluation, which will be of the image itself."""
+    """The state at `image`, before the first evaluation, which will be of the image itself.
+
+    Args:
+        image: (N, H, W, 3), float in [0, 1].
+        optimizer: Of the pixels.
+        steps: The run's length, for the optimizer's schedule.
+
+    Returns:
+        The state, with infinite losses.
+    """
     infinite = jnp.full((), jnp.inf, image.dtype)
     zero = jnp.zeros((), image.dtype)
     return LineSearchState(
@@ -83,12 +111,23 @@ def step(
     walk: LineSearchState,
     frozen: Any,
 ) -> tuple[LineSearchState, Terms]:
-    """One evaluation of `objective(image, frozen, key)` and its gradient; and one step, unless a
-    line search refuses it.
+    """One evaluation of the objective and its gradient; and one step, unless a line search refuses
+    it.
 
     The line search backtracks over evaluations rather than within one: nothing is computed twice,
     there is one program for all, and no convolution inside a `while`, which XLA:CPU would run
     several times slower.
+
+    Args:
+        objective: (image, frozen, key) -> terms.
+        optimizer: Of the pixels.
+        steps: The run's length, for the optimizer's schedule.
+        clip: Keeps the pixels in [0, 1].
+        walk: The state.
+        frozen: What the objective needs besides.
+
+    Returns:
+        The next state; and the terms and their `total` at this evaluation.
     """
 
     def loss(image: jax.Array) -> tuple[jax.Array, Terms]:
@@ -159,8 +198,18 @@ def compile_step(
     steps: int,
     clip: bool = True,
 ) -> Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]]:
-    """The compiled step for images and frozen arrays of these shapes; its first argument's memory
-    is taken over.
+    """The compiled step for images and frozen arrays of these shapes.
+
+    Args:
+        objective: As for `step`.
+        image: (N, H, W, 3), or its shape and type.
+        frozen: What the objective needs besides, or its shapes and types.
+        optimizer: As for `step`.
+        steps: As for `step`.
+        clip: As for `step`.
+
+    Returns:
+        (walk, frozen) -> (next walk, terms). The memory of its first argument is taken over.
     """
     one = functools.partial(step, objective, optimizer, steps, clip)
     like = jax.eval_shape(functools.partial(start, optimizer=optimizer, steps=steps), image)
@@ -178,9 +227,20 @@ def optimize_many(
     clip: bool = True,
     watch: Callable[[int], object] | None = None,
 ) -> tuple[UnitImages, dict[str, np.ndarray]]:
-    """The same optimisation many times side by side, in one program: `varied` has the entries of
-    `frozen` that differ, with a leading axis of R. Returns the best images (R, N, H, W, 3), and the
-    terms of each evaluation, (steps, R).
+    """The same optimisation many times side by side, in one program.
+
+    Args:
+        objective: As for `step`.
+        image: (N, H, W, 3), where all begin.
+        frozen: What all share of that which the objective needs.
+        varied: The entries of it that differ, with a leading axis of R.
+        optimizer: As for `step`.
+        steps: Gradient evaluations.
+        clip: Keeps the pixels in [0, 1].
+        watch: Is told the number of the evaluation after every CHECK_EVERY of them.
+
+    Returns:
+        The best images (R, N, H, W, 3), and the terms of each evaluation, (steps, R).
     """
     one = functools.partial(step, objective, optimizer, steps, clip)
     everything = {**frozen, **varied}
@@ -212,18 +272,23 @@ def optimize_image(
     each: Each | None = None,
     compiled: Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]] | None = None,
 ) -> Optimized:
-    """Minimises `objective(image, frozen, key) -> Terms` over the pixels of `image`, (N, H, W, 3),
-    in `steps` gradient evaluations. The key is another one each time, for objectives that shift or
-    crop at random.
+    """Minimises an objective over pixels; ends early where the loss has exploded or is not finite.
 
-    frozen: everything else that the objective needs: parameters, targets, weights. It is an
-    argument of the compiled program, so that other values of the same shapes need no other program;
-    pass `compiled`, from `compile_step`, to use it again. clip: keep the pixels in [0, 1].
-    watch(evaluation, terms, image): called after every CHECK_EVERY evaluations. each(evaluation) ->
-    bool: called when the evaluation before is done and this one is under way, so that the device
-    never waits for it; True ends the run after this one.
-    The best image is returned, and the run ends early where the loss has exploded or is no longer
-    finite.
+    Args:
+        objective: (image, frozen, key) -> terms; another key each time, to shift or crop at random.
+        image: (N, H, W, 3), where it begins.
+        frozen: All else that the objective needs: parameters, targets, weights. It is an argument
+            of the program, which serves for other values of the same shapes.
+        optimizer: As for `step`.
+        steps: Gradient evaluations.
+        clip: Keeps the pixels in [0, 1].
+        watch: (evaluation, terms, image), called after every CHECK_EVERY evaluations.
+        each: Called with the evaluation when the one before is done and this one is under way, so
+            that the device never waits; True ends the run after this one.
+        compiled: From `compile_step`, to use it again; None to compile it here.
+
+    Returns:
+        The best image, and how it was reached.
     """
     compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
     # buffers of their own, to be donated

@@ -28,9 +28,15 @@ class TopPatches:
     figure 2), layer by layer.
 
     A patch is exactly what the unit sees: its receptive field, filled with ImageNet's mean colour
-    beyond the picture, where the network sees zeros. Each comes from another picture. units: so
-    many of each layer, drawn by the seed among those that react to nine pictures; pictures are cut
-    to a square of `side` pixels.
+    beyond the picture, where the network sees zeros. Each comes from another picture.
+
+    Attributes:
+        weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        layers: By name.
+        units: So many of each layer, drawn by the seed among those that react to nine pictures.
+        side: Pictures are cut to a square of so many pixels.
+        patch: Pixels of a patch's side in the grid.
+        seed: Of the units that are drawn.
     """
 
     weights: Weights = "embedded"
@@ -41,7 +47,19 @@ class TopPatches:
     seed: int = 0
 
     def run(self, folder: str | Path, out: str | Path, overwrite: bool = False) -> list[Path]:
-        """folder: at least nine pictures. Returns the file written. Raises UserError."""
+        """Shows the patches of a folder's pictures.
+
+        Args:
+            folder: At least nine pictures.
+            out: The file to write if it ends like a picture's name, else a folder for grid.png.
+            overwrite: Replaces a file that is there.
+
+        Returns:
+            The file written.
+
+        Raises:
+            UserError: For pictures, settings or an `out` that cannot be used.
+        """
         target = grid_target(out, overwrite, self.weights)
         refuse_inputs(
             [target], (path for path in images.list_pictures(folder) if not results.is_one(path))
@@ -83,8 +101,18 @@ class TopPatches:
 
 
 def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (side, side, 3): what the unit at row y and column x of a layer sees of
-    the picture.
+    """What one unit of a layer sees of the picture.
+
+    Args:
+        picture: (H, W, 3) uint8, as the network saw it.
+        layer: By name.
+        depth: Of the network, 16 or 19.
+        y: The unit's row in the layer's map.
+        x: The unit's column in the layer's map.
+
+    Returns:
+        (side, side, 3) uint8, `side` the receptive field; beyond the picture it has the mean
+        colour.
     """
     side, distance, centre = receptive_field(layer, depth)
     top, left = (round(centre + i * distance - (side - 1) / 2) for i in (y, x))

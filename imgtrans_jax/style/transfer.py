@@ -61,17 +61,31 @@ def stylize(
     overwrite: bool = False,
     stop: Stop | None = None,
 ) -> list[Path]:
-    """Gives the content picture, or every picture of a folder, the look of the styles; returns the
-    files written.
+    """Gives the content picture, or every picture of a folder, the look of the styles.
 
-    Results have their content's size. size: the shorter side that is optimised; by default the
-    picture's own, up to MOST_PIXELS in all. style_weights: one for each style. masks: one grey
-    picture for each style, white where it goes. The pictures of a folder are frames, in order of
-    their names: one that is like the frame before starts from its result; what cannot be read or
-    written is named at the end (LeftOutError), and results that are there stay. overwrite: replaces
-    results that are there; what is read is never replaced. stop: the context for signals that the
-    caller has entered. Raises UserError for anything the user can mend, and Interrupted after a
-    signal, with what was reached so far written.
+    The pictures of a folder are frames, in order of their names: one that is like the frame before
+    starts from its result. Results that are there stay.
+
+    Args:
+        recipe: The settings.
+        content: A picture, or a folder of pictures.
+        styles: Pictures, one or several.
+        out: The file to write if it ends like a picture's name, else a folder.
+        style_weights: One for each style; empty for equally much.
+        masks: One grey picture for each style, white where it goes; empty for everywhere.
+        size: The shorter side, in pixels, that is optimised; None for the picture's own, up to
+            MOST_PIXELS in all.
+        overwrite: Replaces results that are there. What is read is never replaced.
+        stop: The context for signals that the caller has entered; None for one of its own.
+
+    Returns:
+        The files written, of their content's size.
+
+    Raises:
+        UserError: For anything the user can mend.
+        LeftOutError: At the end, with the names of a folder's pictures that cannot be read or
+            written.
+        Interrupted: After a signal, with what was reached so far written.
     """
     content, out = Path(content), Path(out)
     pictures = [] if recipe.start in ("content", "noise") else [recipe.start]
@@ -93,11 +107,24 @@ def stylize_samples(
     overwrite: bool = False,
     stop: Stop | None = None,
 ) -> list[Path]:
-    """A sample photograph after a sample painting, all three written to `out`: what a newcomer sees
-    first. With the name of a picture as `out` that is the result, and the others lie beside it. Of
-    a folder the sample is made anew each time.
+    """A sample photograph after a sample painting, all three written: what a newcomer sees first.
 
-    Raises UserError as `stylize` does.
+    Args:
+        recipe: The settings.
+        photograph: (H, W, 3) uint8.
+        painting: (H, W, 3) uint8.
+        out: A folder, in which the sample is made anew each time; or the name of a picture, which
+            is the result, and the others lie beside it.
+        size: As for `stylize`.
+        overwrite: Replaces the picture that `out` names.
+        stop: As for `stylize`.
+
+    Returns:
+        The result, the photograph and the painting.
+
+    Raises:
+        UserError: As `stylize` does.
+        Interrupted: As `stylize` does.
     """
     out = Path(out)
     named = out.suffix.lower() in images.WRITABLE
@@ -124,6 +151,18 @@ class Film:
         self.source: Path | None = None  # of what is done
 
     def __call__(self, picture: np.ndarray, job: Job) -> Made:
+        """The next picture; `done` and `source` keep it for the one after, unless it was stopped.
+
+        Args:
+            picture: (H, W, 3), uint8 or float in [0, 1].
+            job: Names the frame before, whose files are read if another run has done it.
+
+        Returns:
+            What was made, and the flags that go on from it if it was stopped.
+
+        Raises:
+            UserError: As `StyleTransfer` does.
+        """
         if job.before is not None and job.before[0] != self.source:  # it was done by another run
             self.done = self.transfer.recalled(*job.before)
         done, missing = self.transfer(picture, self.done, job)
@@ -133,15 +172,24 @@ class Film:
 
 
 class Stylized(NamedTuple):
-    """A picture at the size that was optimised, and its stylised form: (H, W, 3) unit float32."""
+    """A picture at the size that was optimised, and its stylised form.
+
+    Attributes:
+        content: (H, W, 3) float32 in [0, 1].
+        result: (H, W, 3) float32 in [0, 1].
+    """
 
     content: np.ndarray
     result: np.ndarray
 
 
 class Targets(NamedTuple):
-    """The pictures whose features are wanted, each (1, H, W, 3), and for every style its region (H,
-    W, 1), or no regions.
+    """The pictures whose features are wanted.
+
+    Attributes:
+        content: (1, H, W, 3).
+        styles: Each (1, H, W, 3).
+        masks: The region of every style, (H, W, 1); empty for no regions.
     """
 
     content: np.ndarray
@@ -152,6 +200,18 @@ class Targets(NamedTuple):
 class StyleTransfer:
     """The network, the styles and the compiled programs of one recipe, kept from picture to
     picture.
+
+    Args:
+        recipe: The settings.
+        styles: Pictures, one or several.
+        style_weights: One for each style; empty for equally much.
+        masks: One grey picture for each style, white where it goes; empty for everywhere.
+        size: The shorter side, in pixels, that is optimised; None for the picture's own, up to
+            MOST_PIXELS in all.
+
+    Raises:
+        UserError: For settings that do not fit together or no network, and pictures or weights that
+            cannot be used.
     """
 
     def __init__(
@@ -194,11 +254,20 @@ class StyleTransfer:
     def __call__(
         self, picture: np.ndarray, before: Stylized | None = None, job: Job | None = None
     ) -> tuple[Stylized, str]:
-        """A picture, as read, at the size that is optimised, and its stylised form; and, if the job
-        was stopped on the way, the flags that go on from there.
+        """Gives one picture the look of the styles.
 
-        before: the frame before, to start from if both are of one scene. Raises UserError for a
-        picture that is too small, or too large for the memory, before any work is done.
+        Args:
+            picture: (H, W, 3), as read.
+            before: The frame before, to start from if both are of one scene.
+            job: For progress and a stop.
+
+        Returns:
+            The picture at the size that is optimised and its stylised form; and, if the job was
+            stopped on the way, the flags that go on from there, else ''.
+
+        Raises:
+            UserError: For a picture too small, or too large for the memory, before any work is
+                done.
         """
         content = self._seen(picture)
         height, width = content.shape[:2]
@@ -242,7 +311,15 @@ class StyleTransfer:
         return Stylized(content, color.with_luminance(content, image) if kept else image), missing
 
     def recalled(self, source: Path, result: Path) -> Stylized | None:
-        """A frame that another run has done, from its files; None if they cannot be read."""
+        """A frame that another run has done, from its files.
+
+        Args:
+            source: The picture.
+            result: What was made of it.
+
+        Returns:
+            The frame; None if the files cannot be read.
+        """
         try:
             content = self._seen(images.read_picture(source))
             return Stylized(

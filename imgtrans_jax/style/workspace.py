@@ -38,10 +38,18 @@ Compiled = Callable[[LineSearchState, Any], tuple[LineSearchState, Any]]
 
 
 def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
-    """Height and width to optimise at: the picture's own up to MOST_PIXELS, or with `size` pixels
-    on the shorter side.
+    """Height and width to optimise at.
 
-    Raises UserError for a picture that is too small for the network.
+    Args:
+        picture: (H, W, C).
+        size: Pixels of the shorter side; None for the picture's own size, up to MOST_PIXELS in all.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        UserError: For a picture or a size that is too small for the network, or far too large for
+            the memory.
     """
     height, width = picture.shape[:2]
     if min(height, width) < MIN_SIDE:
@@ -75,8 +83,20 @@ def compiled_for(
     optimizer: Any,
     steps: int,
 ) -> Compiled:
-    """The compiled step, once it is known to fit into memory. Raises UserError, with a size that
-    fits, where it does not.
+    """The compiled step, once it is known to fit into memory.
+
+    Args:
+        objective: As for `optimize.step`.
+        image: (N, H, W, 3), or its shape and type.
+        frozen: What the objective needs besides, or its shapes and types.
+        optimizer: Of the pixels.
+        steps: The run's length, for the optimizer's schedule.
+
+    Returns:
+        As `optimize.compile_step`.
+
+    Raises:
+        UserError: Where it does not fit, with a size that fits; and where network or loss refuse.
     """
     height, width = image.shape[1:3]
     began = time.monotonic()
@@ -98,7 +118,15 @@ def _too_large(height: int, width: int, needed: int, free: int) -> UserError:
 
 
 def to_area(picture: np.ndarray, area: float) -> np.ndarray:
-    """The picture, its aspect kept, at about `area` pixels, LEAST a side at least."""
+    """The picture, its aspect kept, at about so many pixels.
+
+    Args:
+        picture: (H, W, C).
+        area: Pixels in all; a side has MIN_SIDE at least.
+
+    Returns:
+        (height, width, C) of the same type.
+    """
     height, width = picture.shape[:2]
     scale = math.sqrt(area / (height * width))
     return images.resize(
@@ -111,8 +139,14 @@ def to_area(picture: np.ndarray, area: float) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A picture on its way to a file. preview: where it can be seen meanwhile, if anywhere. before:
-    the picture and the result of the frame before, of a film.
+    """A picture on its way to a file.
+
+    Attributes:
+        source: The picture's file.
+        target: The result's file.
+        stop: The context for signals.
+        preview: Where it can be seen meanwhile; None for nowhere.
+        before: The picture and the result of the frame before, of a film.
     """
 
     source: Path
@@ -127,8 +161,11 @@ class Job:
 
 
 class Made(NamedTuple):
-    """picture: (H, W, 3) unit float32, of any size. missing: the flags that go on from it, if it
-    was stopped on its way, but for --out.
+    """What was made of a picture.
+
+    Attributes:
+        picture: (H, W, 3) float32 in [0, 1], of any size.
+        missing: The flags that go on from it, but for --out, if it was stopped on its way; else ''.
     """
 
     picture: np.ndarray
@@ -136,8 +173,14 @@ class Made(NamedTuple):
 
 
 class Interrupted(Exception):
-    """Ctrl-C or another signal ended the work, and what there was is written. code: of the
-    program's end.
+    """Ctrl-C or another signal ended the work, and what there was is written.
+
+    Attributes:
+        code: Of the program's end, 128 + the signal's number.
+
+    Args:
+        words: The message.
+        stop: Knows the signal.
     """
 
     def __init__(self, words: str, stop: Stop) -> None:
@@ -216,12 +259,23 @@ def _going_on(target: Path, missing: str) -> str:
 def resolve_paths(
     content: Path, out: Path, look: str, inputs: Iterable[str | Path] = (), overwrite: bool = False
 ) -> list[tuple[Path, Path]]:
-    """The pictures to read, each with the file to write. `out` is a file if it ends like a
-    picture's name, else a folder.
+    """The pictures to read, each with the file to write, before any work is done.
 
-    inputs: other files that are read. Raises UserError if there is nothing to read, if nothing can
-    be written, if a result would take the place of something that is read, or, of a single picture,
-    if it is there already and is not to be overwritten: before any work is done.
+    Args:
+        content: A picture, or a folder of pictures.
+        out: The file to write if it ends like a picture's name, else a folder.
+        look: Joined to the picture's name in that of the result, if `out` is a folder and `content`
+            is one picture.
+        inputs: Other files that are read.
+        overwrite: The result of a single picture may be there already.
+
+    Returns:
+        (source, target) for each picture.
+
+    Raises:
+        UserError: If there is nothing to read, if nothing can be written, if a result would take
+            the place of something that is read, or, of a single picture, if it is there already and
+            is not to be overwritten.
     """
     sources, targets = _named(content, out, look)
     refuse_inputs(targets, [*sources, *(Path(path) for path in inputs)])
@@ -283,8 +337,11 @@ class Progress:
     """Console lines with time left over all sizes of a picture, a preview that is replaced as it
     goes, and an ear for a stop.
 
-    plan: each size, (height, width), and its steps. Later sizes are taken to cost what their pixels
-    cost at the present one.
+    Args:
+        plan: Each size, (height, width), and its steps. Later sizes are taken to cost what their
+            pixels cost at the present one.
+        job: Has the preview and the stop; None for neither.
+        clock: Gives seconds, for tests.
     """
 
     EVERY = 5.0  # seconds
@@ -320,6 +377,13 @@ class Progress:
         return self.job.stop.asked(step)
 
     def __call__(self, step: int, terms: dict[str, float], image: jax.Array) -> None:
+        """Says how it goes, and shows it, every EVERY seconds.
+
+        Args:
+            step: Of the present size.
+            terms: Of the loss, by name.
+            image: (1, H, W, 3), float in [0, 1], for the preview.
+        """
         now = self.clock()
         if now - self.said < self.EVERY:
             return

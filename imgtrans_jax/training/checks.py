@@ -18,6 +18,15 @@ from imgtrans_jax.types import UserError
 
 
 def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
+    """Refuses pictures that do not fit the recipe.
+
+    Args:
+        experiment: Of the training.
+        pictures: Its pictures, opened.
+
+    Raises:
+        UserError: If the recipe knows classes and there is one alone.
+    """
     if len(pictures.classes) == 1 and experiment.recipe.knows_classes:
         raise UserError(
             "A conditional GAN needs classes: give a folder with a folder of pictures for each "
@@ -26,6 +35,19 @@ def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
 
 
 def total_steps(experiment: Experiment, program: Program, steps: int | None) -> int:
+    """The number of the last step.
+
+    Args:
+        experiment: Of the training.
+        program: Its functions, which know how long its schedule is.
+        steps: As given; None for what the experiment says, or else the end of its schedule.
+
+    Returns:
+        1 or more.
+
+    Raises:
+        UserError: If none of the three says how long to train, or if it is under 1.
+    """
     if steps is None:
         steps = experiment.steps
     if steps is None:
@@ -79,6 +101,16 @@ def check_config(experiment: Experiment) -> None:
 
 
 def check_same_training(stored: Any, total: int, folder: Path) -> None:
+    """Sees that all processes train the same thing in the same folder.
+
+    Args:
+        stored: The experiment as JSON.
+        total: The number of the last step.
+        folder: Of the run.
+
+    Raises:
+        UserError: If this process differs from process 0, or does not see its folder.
+    """
     theirs = json.loads(check_agreement(json.dumps({"config": stored, "total": total}), folder))
     different = differences(theirs["config"], stored)
     if theirs["total"] != total:

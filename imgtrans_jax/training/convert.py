@@ -27,11 +27,19 @@ def convert(
     overwrite: bool = False,
     trust_code: bool = False,
 ) -> None:
-    """Writes what `source` holds in the form that the name `target` asks for, and prints what that
-    is.
+    """Writes networks in another form, and prints what was written.
 
-    Raises UserError if the source cannot be read, or has no such form, or if the target is there
-    and may not be overwritten.
+    Args:
+        source: A run, a file of a generator or a network, or a folder of .pth files.
+        target: A .safetensors, .pth or .pt file; or a folder: of a run a folder of .pth files is
+            made, of anything else a run.
+        direction: Which generator of two goes to a .pth file.
+        overwrite: Replaces a file that is there; folders and `source` never.
+        trust_code: Runs the code outside imgtrans_jax that the source names.
+
+    Raises:
+        UserError: If the source cannot be read, or has no such form, or if the target is there and
+            may not be overwritten.
     """
     is_file = re.fullmatch(r"\.[a-zA-Z]\w*", target.suffix) is not None
     if is_file and target.suffix not in (".safetensors", ".pth", ".pt"):

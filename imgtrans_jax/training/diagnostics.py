@@ -36,7 +36,10 @@ class Watch:
     """Looks at what a run shows and logs, and knows what stands. It is kept in `watch.json` of the
     run's folder, for a resume.
 
-    gan, halved: the adversarial loss, and whether the critic's is halved; None for none.
+    Args:
+        folder: Of the run.
+        gan: The adversarial loss; None for none.
+        halved: Whether the critic's is halved.
     """
 
     def __init__(self, folder: Path, gan: GanLoss | None, halved: bool = False) -> None:
@@ -61,7 +64,15 @@ class Watch:
     def sheets(
         self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]
     ) -> tuple[dict[str, float], list[Alarm]]:
-        """The figures of the sheets of a step, by name, and what is newly seen in them."""
+        """Looks at the sheets of a step.
+
+        Args:
+            step: From 1.
+            sheets: By name, columns of pictures (N, H, W, C) in [-1, 1] by their names.
+
+        Returns:
+            Figures by name, and what is newly seen.
+        """
         figures: dict[str, float] = {}
         alarms = []
         for name, columns in sheets.items():
@@ -100,8 +111,14 @@ class Watch:
         return figures, alarms
 
     def losses(self, step: int, values: Mapping[str, float]) -> list[Alarm]:
-        """What is newly seen in a log's mean losses of the critics (`d_real` and `d_fake`,
-        `d_a_real`, …).
+        """Looks at the critics' losses.
+
+        Args:
+            step: From 1.
+            values: A log's mean losses by name: `d_real` and `d_fake`, `d_a_real`, …
+
+        Returns:
+            What is newly seen.
         """
         alarms = []
         for critic in [
@@ -158,9 +175,15 @@ _VICTORY = (
 
 
 def variety(results: np.ndarray, reference: np.ndarray) -> float:
-    """How much pictures (N, H, W, C) differ from one another, by how much those of `reference` do:
-    means over pairs of the mean absolute difference. 1 for fewer than two, or where the reference's
-    are all alike.
+    """How much pictures differ from one another, by how much those of a reference do: means over
+    pairs of the mean absolute difference.
+
+    Args:
+        results: (N, H, W, C).
+        reference: (M, H, W, C).
+
+    Returns:
+        0 if all are one picture; 1 for fewer than two, or where the reference's are all alike.
     """
     if min(len(results), len(reference)) < 2:
         return 1.0
@@ -174,8 +197,14 @@ def _differences(pictures: np.ndarray) -> float:
 
 
 def brightness_correlation(inputs: np.ndarray, results: np.ndarray) -> float:
-    """The correlation over pixels of the mean of the channels, of pictures (N, H, W, C) and their
-    results, averaged over those pictures that are not flat; 0 if all are.
+    """The correlation of brightness, the mean of the channels, over pixels.
+
+    Args:
+        inputs: (N, H, W, C).
+        results: (N, H, W, C'), made of them.
+
+    Returns:
+        From -1 to 1, averaged over those pictures that are not flat; 0 if all are.
     """
     found = []
     for x, y in zip(inputs.mean(-1), results.mean(-1), strict=True):

@@ -35,8 +35,13 @@ from imgtrans_jax.types import UserError
 class Step:
     """A step that has just been made.
 
-    number: from 1. state, metrics: what it gave. total: the number of the last. stopping: whether
-    the training ends here before that. figures: what hooks measure in it, for the log.
+    Attributes:
+        number: From 1.
+        state: What it gave.
+        metrics: What it gave, by name.
+        total: The number of the last.
+        stopping: Whether the training ends here before that.
+        figures: What hooks measure in it, for the log.
     """
 
     number: int
@@ -61,13 +66,24 @@ class Hook(Protocol):
         ...
 
     def __call__(self, step: Step, logged: bool) -> None:
-        """Does it. logged: whether any hook is due, and the step is kept in the log."""
+        """Does it.
+
+        Args:
+            step: That has just been made.
+            logged: Whether any hook is due, and the step is kept in the log.
+        """
         ...
 
 
 def after(hooks: Sequence[Hook], step: Step) -> None:
-    """Calls the hooks, one after the other. Raises UserError if the step's loss was not finite, or
-    its state cannot be saved at the end.
+    """Calls the hooks, one after the other.
+
+    Args:
+        hooks: In their order.
+        step: That has just been made.
+
+    Raises:
+        UserError: If the step's loss was not finite, or its state cannot be saved at the end.
     """
     logged = step.ending or any(hook.due(step) for hook in hooks)
     for hook in hooks:
@@ -103,7 +119,14 @@ class Journal:
     """
 
     def __init__(self, run: Run, clock: Clock, disk: Disk, facts: dict[str, str]) -> None:
-        """facts: beside the versions, for the page."""
+        """Begins the report on process 0.
+
+        Args:
+            run: The training.
+            clock: Of the loop.
+            disk: The run's patience.
+            facts: Beside the versions, for the page.
+        """
         recipe = run.experiment.recipe
         self.clock, self.disk = clock, disk
         self.report = (
@@ -142,7 +165,15 @@ class SaveSamples:
     """Samples for the page, and what the watch measures in them."""
 
     def __init__(self, run: Run, journal: Journal) -> None:
-        """Raises UserError if the test pictures cannot be read."""
+        """Reads the test pictures.
+
+        Args:
+            run: The training.
+            journal: Has the report and the watch.
+
+        Raises:
+            UserError: If they cannot be read.
+        """
         self.run, self.journal = run, journal
         self.samples = run.pictures.samples(run.experiment.samples)
 
@@ -170,7 +201,14 @@ class SaveCheckpoint:
     def __init__(
         self, run: Run, checkpoints: Checkpoints, iterator: BatchIterator, first: int
     ) -> None:
-        """first: the step that the training goes on from."""
+        """Remembers what is saved, and where.
+
+        Args:
+            run: The training.
+            checkpoints: Of the run.
+            iterator: Whose position in the data is saved.
+            first: The step that the training goes on from.
+        """
         self.run, self.checkpoints, self.iterator, self.first = run, checkpoints, iterator, first
 
     def due(self, step: Step) -> bool:
@@ -190,13 +228,29 @@ class SaveCheckpoint:
             )
 
     def save(self, checkpoints: Checkpoints, step: int, state: TrainState) -> None:
-        """Begins to save, there, the state after `step` with the present position in the data."""
+        """Begins to save a state with the present position in the data.
+
+        Args:
+            checkpoints: Where it is saved.
+            step: That the state is after.
+            state: What is saved.
+        """
         checkpoints.save(step, state, self.run.record(step, self.iterator.get_state()))
 
     @contextlib.contextmanager
     def rescue(self, step: int, state: TrainState) -> Iterator[None]:
-        """Where the batch after `step` cannot be read, saves the state before that is said. (One of
-        several processes cannot: the others may have read theirs.)
+        """Where the next batch cannot be read, saves the state before that is said. (One of several
+        processes cannot: the others may have read theirs.)
+
+        Args:
+            step: That the state is after.
+            state: What is saved.
+
+        Yields:
+            Nothing, for a `with` block that reads the batch.
+
+        Raises:
+            UserError: Where the batch cannot be read.
         """
         try:
             yield
@@ -232,8 +286,16 @@ class Evaluate:
     """
 
     def __init__(self, run: Run, save: SaveCheckpoint, disk: Disk) -> None:
-        """Raises UserError if nothing can be measured here, or not what the best is chosen by, or
-        if weights cannot be had.
+        """Loads what the metrics need.
+
+        Args:
+            run: The training.
+            save: Saves the best state.
+            disk: The run's patience.
+
+        Raises:
+            UserError: If nothing can be measured here, or not what the best is chosen by, or if
+                weights cannot be had.
         """
         self.run, self.save, self.disk = run, save, disk
         experiment = run.experiment
@@ -303,7 +365,13 @@ class LogMetrics:
     """Console lines, and rows of metrics; notices a loss that is not finite."""
 
     def __init__(self, run: Run, journal: Journal, ahead: int) -> None:
-        """ahead: by how many batches the data are ahead of the steps."""
+        """Begins to gather metrics.
+
+        Args:
+            run: The training.
+            journal: Has the report, the watch and the clock.
+            ahead: By how many batches the data are ahead of the steps.
+        """
         self.run, self.journal, self.ahead = run, journal, ahead
         self.pending: list[dict[str, jax.Array]] = []
 

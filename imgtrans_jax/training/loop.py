@@ -60,14 +60,22 @@ def train(
     stop: Stop | None = None,
     verbose: bool = False,
 ) -> TrainState:
-    """Trains, or goes on training, in the folder `workdir`, and returns the last state.
+    """Trains, or goes on training, and returns the last state. The same call goes on from the
+    newest checkpoint.
 
-    steps: where to stop, counted from the very start; None for the experiment's own length. The
-    same call goes on from the newest checkpoint. Ctrl-C, SIGTERM and SIGHUP save and raise
-    `Interrupted`. stop: the context for signals that the caller has entered already, if there is
-    one. verbose: every loss term on the console.
+    Args:
+        experiment: What is trained.
+        workdir: The folder of the run.
+        steps: Where to stop, counted from the very start; None for the experiment's own length.
+        stop: The context for signals that the caller has entered already, if there is one.
+        verbose: Every loss term on the console.
 
-    Raises UserError for anything the user can mend, a loss that is no longer finite among them.
+    Returns:
+        The last state.
+
+    Raises:
+        UserError: For anything the user can mend, a loss that is no longer finite among them.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
     """
     with contextlib.ExitStack() as held:
         stop = stop or held.enter_context(Stop(together=jax.process_count() > 1))

@@ -29,9 +29,17 @@ from imgtrans_jax.weights.vgg import load_vgg
 
 
 class Program:
-    """The jitted functions of an experiment, for batches like `example` (this process's rows:
-    arrays, or their shapes), and epochs of `per_epoch` steps. game: the experiment's, if it is
-    there already.
+    """The jitted functions of an experiment.
+
+    Args:
+        experiment: What is trained.
+        mesh: Of devices.
+        example: This process's rows of a batch: arrays, or their shapes.
+        per_epoch: Steps of an epoch.
+        game: The experiment's, if it is there already.
+
+    Raises:
+        UserError: If the networks refuse a size or a pool.
     """
 
     def __init__(
@@ -74,9 +82,12 @@ class Program:
         self._samples = jax.jit(experiment.recipe.samples)
 
     def go_on(self, step: int, epochs: Fraction) -> None:
-        """Counts epochs on from the `epochs` that were done at `step`, whatever length they had.
-        Rounded down to a step, so that an epoch is over only when all of it was there. Call it
-        before `compile`.
+        """Counts epochs on from those that were done, whatever length they had. Rounded down to a
+        step, so that an epoch is over only when all of it was there. Call it before `compile`.
+
+        Args:
+            step: That the training goes on from.
+            epochs: How many were done at it.
         """
         self.ahead = math.floor(epochs * self.per_epoch) - step
         self.tx = self._transformations()
@@ -160,7 +171,16 @@ class Program:
     def step(
         self, state: TrainState, batch: Any, frozen: Any
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        """One update; to be traced."""
+        """One update; to be traced.
+
+        Args:
+            state: Before it.
+            batch: Rows of all processes, by name.
+            frozen: The parameters of the network that is never trained, or None.
+
+        Returns:
+            The state after it, and its metrics by name.
+        """
         key, parts = jax.random.key(self.experiment.seed), self.experiment.accumulate
         return gan_step(self.game, self.tx, state, batch, frozen, key, parts)
 
@@ -174,9 +194,14 @@ class Program:
     def compile(
         self,
     ) -> tuple[Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]], float, str]:
-        """The compiled step, which takes its state's memory over; how many seconds it took to
-        compile; and what it needs of memory, in words. Call it when the state is there. Raises
-        UserError if it does not fit together, or into memory.
+        """The compiled step. Call it when the state is there.
+
+        Returns:
+            (state, batch) -> (state, metrics), which takes its state's memory over; how many
+            seconds it took to compile; and what it needs of memory, in words.
+
+        Raises:
+            UserError: If it does not fit together, or into memory.
         """
         frozen = jax.device_put(self.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
@@ -225,7 +250,16 @@ class Program:
     def sheets(
         self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]
     ) -> Sheets:
-        """What the report shows for test pictures, by the smoothed generators if there are any."""
+        """What the report shows for test pictures, by the smoothed generators if there are any.
+
+        Args:
+            state: Of the training.
+            batch: The test pictures, by name.
+            classes: The names of the labels; () without.
+
+        Returns:
+            By name, columns of pictures (N, H, W, C) in [-1, 1] by their names.
+        """
         generators = jax.device_get(state.generators)
         samples = jax.device_get(self._samples(generators.params, generators.stats, batch))
         sheets = self.experiment.recipe.sheets(batch, samples, classes)

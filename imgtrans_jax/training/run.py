@@ -22,8 +22,12 @@ from imgtrans_jax.training.program import Program
 class Run:
     """An experiment, opened, in the folder of its files.
 
-    folder: of the run. stored: the experiment as JSON. pictures, batches: its data, and random
-    access to this process's rows of batch n. program: its compiled functions.
+    Attributes:
+        folder: Of the run.
+        stored: The experiment as JSON.
+        pictures: Its data.
+        batches: Random access to this process's rows of batch n.
+        program: Its compiled functions.
     """
 
     folder: Path
@@ -37,7 +41,15 @@ class Run:
         return self.program.experiment
 
     def record(self, step: int, position: Any) -> dict[str, Any]:
-        """What is saved beside the state of `step`; position: of the next batch in the data."""
+        """What is saved beside a state.
+
+        Args:
+            step: That the state is after.
+            position: Of the next batch in the data.
+
+        Returns:
+            JSON.
+        """
         return {
             "config": self.stored,
             "data": position,
@@ -77,7 +89,15 @@ def versions() -> dict[str, str]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """By process 0, whole or not at all."""
+    """Writes a file by process 0, whole or not at all.
+
+    Args:
+        path: Of the file.
+        value: JSON.
+
+    Raises:
+        OSError: If nothing can be written.
+    """
     if jax.process_index() == 0:
         with whole(path) as partial:
             partial.write_text(json.dumps(value, indent=1) + "\n")

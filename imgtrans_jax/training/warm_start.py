@@ -28,10 +28,18 @@ from imgtrans_jax.types import UserError
 
 
 def save_run(generator: TrainedGenerator, folder: Path) -> str:
-    """Makes a run that has not been trained any further: its networks, new optimisers, and new
-    critics if it has none; says which networks these are.
+    """Makes a run that has not been trained any further: its networks, new optimizers, and new
+    critics if it has none.
 
-    Raises UserError if the folder holds a run or .pth files.
+    Args:
+        generator: Whose networks it gets.
+        folder: Of the run.
+
+    Returns:
+        Which networks these are.
+
+    Raises:
+        UserError: If the folder holds a run, .pth files, or files that a run would write over.
     """
     if (folder / "checkpoints").exists() or is_folder_of_pth(folder):
         raise UserError(f"{folder} holds networks already; give another folder.")
@@ -56,11 +64,20 @@ def save_run(generator: TrainedGenerator, folder: Path) -> str:
 def started_from(
     state: TrainState, source: str, like: TrainState, recipe: Recipe
 ) -> tuple[TrainState, str]:
-    """The state with the networks of another training, and which these are: its generators, and its
-    critics where the source has them (a run or a folder; a file is a generator alone) and they are
-    the same networks.
+    """The state with the networks of another training.
 
-    Raises UserError if a generator is another than that of the config's `recipe`.
+    Args:
+        state: To be trained.
+        source: A run, a folder of .pth files, or a file, which is a generator alone.
+        like: Shapes and devices of the state.
+        recipe: Of the config.
+
+    Returns:
+        The state; and which networks it got: the generators, and the critics where the source has
+        them and they are the same networks.
+
+    Raises:
+        UserError: If the source cannot be used, or a generator is another than that of `recipe`.
     """
     # its code is in use here anyway
     found = load_generator(source, names_in(recipe), critics=True)

@@ -33,9 +33,17 @@ ALEXNET_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744
 
 
 def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
-    """The parameters of a backbone, for `models.alexnet.AlexNet` or `models.vgg.VGG`, and LPIPS's
-    weight of every channel of its five layers, (C,) each. Raises UserError if the package that
-    carries them is missing or damaged.
+    """What LPIPS needs of one backbone.
+
+    Args:
+        backbone: The network whose features are compared.
+
+    Returns:
+        Its parameters, for `models.alexnet.AlexNet` or `models.vgg.VGG`; and LPIPS's weight of
+        every channel of its five layers, (C,) each.
+
+    Raises:
+        UserError: If the package that carries them is missing or damaged.
     """
     if backbone == "vgg":
         arrays = read_arrays(packaged("vgg16.ckpt", VGG16_SHA256))
@@ -61,9 +69,16 @@ def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
 
 
 def load_inception(path: str = "") -> Params:
-    """The parameters of `models.inception.Inception` from the .pth of pytorch-fid: from `path`, the
-    cache folder, or, once, from its release. Raises UserError if it cannot be had, or is another
-    network.
+    """The parameters of `models.inception.Inception` from the .pth of pytorch-fid.
+
+    Args:
+        path: The file; '' for the cache folder, where it is put, once, from its release.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        UserError: If it cannot be had, or is another network.
     """
     file = Path(path).expanduser() if path else cache_folder() / INCEPTION
     if not file.exists():

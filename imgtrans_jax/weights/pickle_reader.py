@@ -47,7 +47,13 @@ class NotAllowed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """Numbers that lie beside the pickle under a key."""
+    """Numbers that lie beside the pickle.
+
+    Attributes:
+        dtype: Of each number.
+        key: Under which they lie.
+        count: How many there are.
+    """
 
     dtype: np.dtype
     key: str
@@ -56,7 +62,14 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A view on a storage; offset and stride in its numbers."""
+    """A view on a storage.
+
+    Attributes:
+        storage: The numbers.
+        offset: Of the first, in numbers.
+        shape: Of the tensor.
+        stride: Of each axis, in numbers.
+    """
 
     storage: Storage
     offset: int
@@ -158,7 +171,12 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Machine:
-    """Follows one pickle. allowed: what its globals stand for. storages: those it named, by key."""
+    """Follows one pickle.
+
+    Attributes:
+        allowed: What its globals stand for, by name.
+        storages: Those that it named, by key.
+    """
 
     def __init__(self, allowed: Mapping[str, Any]) -> None:
         self.allowed = allowed

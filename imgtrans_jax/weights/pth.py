@@ -37,8 +37,9 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """Every tensor of a .pth file by its dotted name, in either of torch's forms (zip, and the one
     before it).
 
-    Raises UserError if the file is damaged, is none of these, or holds anything but tensors,
-    numbers and texts.
+    Raises:
+        UserError: If the file is damaged, is none of these, or holds anything but tensors, numbers
+            and texts.
     """
     with explained(path), path.open("rb") as file:
         size = path.stat().st_size
@@ -185,8 +186,12 @@ def _strided(tensor: Tensor, data: np.ndarray) -> np.ndarray:
 
 
 def write_torch(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes float32 and int64 arrays as torch.save writes a state dict: a zip archive, of a pickle
-    and a member an array.
+    """Writes arrays as torch.save writes a state dict: a zip archive, of a pickle and a member an
+    array.
+
+    Args:
+        path: Of the file.
+        tensors: float32 and int64 arrays by their dotted names, in the order that is wanted.
     """
     kinds = {np.dtype("<f4"): "FloatStorage", np.dtype("<i8"): "LongStorage"}
     structure = io.BytesIO()

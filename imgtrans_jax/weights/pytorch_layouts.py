@@ -1,5 +1,5 @@
-"""The networks of the common PyTorch code (CycleGAN, pix2pix, CUT), known by the names and shapes
-of their tensors, and ours.
+"""The networks of junyanz/pytorch-CycleGAN-and-pix2pix (CycleGAN, pix2pix) and of CUT, known by the
+names and shapes of their tensors, and ours.
 
 A state dict names its layers by their place in torch.nn.Sequential: a ResNet `model.1.weight`,
 `model.10.conv_block.1.weight`; a U-Net `model.model.0.weight`, `model.model.1.model.1.weight`; a
@@ -29,7 +29,13 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A ResNetGenerator, UNet or PatchGAN with its weights."""
+    """A network with its weights.
+
+    Attributes:
+        module: A ResNetGenerator, UNet or PatchGAN.
+        params: Its parameters.
+        stats: Its batch statistics, {} without.
+    """
 
     module: nn.Module
     params: Params
@@ -47,9 +53,17 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One layer under both names. after_skip: its input is joined with a skip connection's, which
-    comes first there and last here. bias: whether the convolution has one there; ours has one
-    wherever there is no batch norm behind it.
+    """One layer under both names.
+
+    Attributes:
+        theirs: Its name in junyanz/pytorch-CycleGAN-and-pix2pix.
+        ours: Its name here.
+        transposed: It is a transposed convolution.
+        norm: It is a norm.
+        after_skip: Its input is joined with a skip connection's, which comes first there and last
+            here.
+        bias: Whether the convolution has one there; ours has one wherever there is no batch norm
+            behind it.
     """
 
     theirs: str
@@ -64,12 +78,21 @@ class Layer:
 
 
 def recognized(tensors: Tensors, source: str) -> Network:
-    """The network whose state dict this is, at float32. Norms' counts of batches, and the running
-    statistics that instance norms of old files carry and nobody uses, are dropped; names may have a
-    prefix, such as `module.`.
+    """The network whose state dict this is, at float32.
 
-    Raises UserError, naming `source` and what is wrong, for any other network or shape, or values
-    that are not finite.
+    Norms' counts of batches, and the running statistics that instance norms of old files carry and
+    nobody uses, are dropped.
+
+    Args:
+        tensors: By name; names may have a prefix, such as `module.`.
+        source: Where they are from, for the error.
+
+    Returns:
+        The network with its weights.
+
+    Raises:
+        UserError: Naming `source` and what is wrong, for any other network or shape, or values that
+            are not finite.
     """
     tensors = _of_one_network(tensors, source)
     module, channels = _module(tensors, source)
@@ -322,9 +345,11 @@ def _is_dropped(name: str, module: nn.Module) -> bool:
 
 
 def state_dict(network: Network) -> dict[str, np.ndarray]:
-    """The network's tensors under the common code's names and in its order, float32 and int64.
+    """The network's tensors under the names of junyanz/pytorch-CycleGAN-and-pix2pix and in its
+    order, float32 and int64.
 
-    Raises UserError for a network that the common code has not got.
+    Raises:
+        UserError: For a network that it has not got.
     """
     check_exportable(network.module)
     params, stats = _flat(network.params), _flat(network.stats)
@@ -351,7 +376,7 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
 
 
 def check_exportable(module: nn.Module) -> None:
-    """Raises UserError for a network that the common code has not got."""
+    """Raises UserError for a network that junyanz/pytorch-CycleGAN-and-pix2pix has not got."""
     upsample = getattr(module, "upsample", "transposed")
     allowed = {
         ResNetGenerator: ("transposed", "blurred"),
@@ -405,8 +430,8 @@ def _blurs(module: nn.Module) -> Iterator[tuple[str, int, tuple[int, ...]]]:
 
 
 def layout(module: nn.Module) -> Iterator[Layer]:
-    """The layers of a ResNetGenerator, UNet or PatchGAN under both names, in the order of the
-    common code.
+    """The layers of a ResNetGenerator, UNet or PatchGAN under both names, in the order of
+    junyanz/pytorch-CycleGAN-and-pix2pix.
     """
     match module:
         case ResNetGenerator():

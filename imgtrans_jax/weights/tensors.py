@@ -33,7 +33,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The tensors of a .safetensors or .pth file, told apart by their content, and the metadata of
     the former.
 
-    Raises UserError if the file is missing, damaged, or anything else.
+    Raises:
+        UserError: If the file is missing, empty, damaged, or anything else.
     """
     try:
         with path.open("rb") as file:
@@ -57,11 +58,21 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def read_safetensors(
     file: BinaryIO, size: int, wanted: Callable[[str], bool] = lambda name: True
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The `wanted` tensors of a .safetensors file of `size` bytes, read one by one, and its
-    metadata.
+    """The tensors of a .safetensors file, read one by one, and its metadata.
 
     The form: 8 bytes with the header's length, the header (JSON: name, dtype, shape, place), the
-    data without gaps. Raises ValueError for any other.
+    data without gaps.
+
+    Args:
+        file: At its beginning.
+        size: Of the file in bytes.
+        wanted: Says of a name whether the tensor is read; by default all are.
+
+    Returns:
+        Arrays by name, and the metadata.
+
+    Raises:
+        ValueError: For any other form.
     """
     try:
         return _read_safetensors(file, size, wanted)

