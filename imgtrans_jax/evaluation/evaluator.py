@@ -449,8 +449,20 @@ def described(experiment: Experiment, opened: OpenedDataset) -> dict[str, Any]:
 
 def evaluate_folders(fake: Path, real: Path, request: EvaluationSpec) -> dict[str, Any]:
     """Scores of the pictures of one folder against those of another: pairwise where every one has a
-    partner of its name, and as sets. A picture of another size than its partner is resized to it.
-    Raises UserError if either cannot be read.
+    partner of its name, and as sets.
+
+    Args:
+        fake: The folder of the results.
+        real: The folder of real pictures. A result of another size than its partner is resized to
+            it.
+        request: What to measure; what cannot be had is left out, and said.
+
+    Returns:
+        One record.
+
+    Raises:
+        UserError: If either folder cannot be read, nothing can be measured, or label maps lack
+            partners.
     """
     request.check()
     fakes, reals = (

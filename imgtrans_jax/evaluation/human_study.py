@@ -51,8 +51,21 @@ class Plan:
 
 
 def make(real: Path, fakes: Sequence[Path], out: Path, plan: Plan, overwrite: bool = False) -> str:
-    """Writes the page, one file, and returns what to do with it. Raises UserError for folders that
-    cannot be used, or if the file is there already and is not to be overwritten.
+    """Writes the page of a study, one file.
+
+    Args:
+        real: The folder of real pictures.
+        fakes: Folders of results, one for each method, of different names.
+        out: The page, an .html file.
+        plan: What a session is like.
+        overwrite: Replaces a page that is there.
+
+    Returns:
+        What to do with it.
+
+    Raises:
+        UserError: For folders that cannot be used, or if the file is no page, or is there already
+            and is not to be overwritten.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"`out={out}` is no page: `out={out.with_suffix('.html')}`.")

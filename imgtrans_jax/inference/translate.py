@@ -39,20 +39,36 @@ def translate(
     overwrite: bool = False,
 ) -> list[Path]:
     """Applies a trained generator, of a run or of a file, to a picture or to every picture of a
-    folder; returns the files written: in the folder `out` under their own names, or the file `out`.
+    folder.
 
-    The result has the size of its input, four times that for super-resolution. With `size` the
-    network sees the picture with its shorter side at that many pixels, near those that it was
-    trained on, and the result is enlarged again; a U-Net that reduces its training pictures to one
-    pixel knows no other size, so that its own is taken. The smoothed generator is used if there is
-    one. test_mode: instead of the recipe's, where it has one. tile: works in tiles of so many
-    pixels, which changes nothing but memory and time; None for whole pictures unless they are too
-    large. form: of the files in a folder; grey of more than 8 bits stays so as png and tif, and
-    .npy arrays stay .npy. alpha: whether an input's transparency is put on the result, or white in
-    its place. overwrite: makes files that are there anew, which otherwise are left as they are.
+    The result has the size of its input, four times that for super-resolution. The smoothed
+    generator is used if there is one.
 
-    Raises UserError if the run or the input cannot be used, and LeftOutError, after all others are
-    done, with the names of the pictures that cannot be read, or whose results cannot be written.
+    Args:
+        source: A run, or a file of a generator.
+        pictures: A picture, or a folder of pictures.
+        out: A folder, in which results have their pictures' own names; or the file of one picture.
+        direction: Of the translation.
+        size: The network sees the picture with its shorter side at so many pixels, near those that
+            it was trained on, and the result is enlarged again. None for the picture's own size; a
+            U-Net that reduces its training pictures to one pixel knows no other size, so that its
+            own is taken.
+        trust_code: Runs the code outside imgtrans_jax that the run names.
+        test_mode: Instead of the recipe's, where it has one.
+        tile: Works in tiles of so many pixels, which changes nothing but memory and time; None for
+            whole pictures unless they are too large.
+        form: Of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy
+            arrays stay .npy.
+        alpha: Whether an input's transparency is put on the result, or white in its place.
+        overwrite: Makes files that are there anew, which otherwise are left as they are.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If the run or the input cannot be used.
+        LeftOutError: After all others are done, with the names of the pictures that cannot be read,
+            or whose results cannot be written.
     """
     source, pictures, out = Path(source), Path(pictures), Path(out)
     _check(pictures, size, tile)

@@ -196,13 +196,27 @@ def work(
     stop: Stop,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes of each picture a result of its size, from `pairs` of files as `resolve_paths` gives
-    them; returns those written.
+    """Makes of each picture a result of its size.
 
     In a folder results that are there stay, unless they are to be overwritten, so that the same
-    command goes on where it was stopped. Raises UserError, of a folder LeftOutError after all
-    others are done; and Interrupted when a signal came: then the picture so far is written, or, in
-    a folder, left for the next time.
+    command goes on where it was stopped.
+
+    Args:
+        make: (picture as read, job) -> result.
+        content: The picture or the folder that was given.
+        out: The file or the folder that was given.
+        pairs: Of files, as `resolve_paths` gives them.
+        stop: The context for signals.
+        overwrite: Replaces a folder's results.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If the one picture cannot be read or worked.
+        LeftOutError: Of a folder, after all others are done.
+        Interrupted: When a signal came; then the picture so far is written, or, in a folder, left
+            for the next time.
     """
     many, taken = content.is_dir(), {target for _, target in pairs}
     staying = (

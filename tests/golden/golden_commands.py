@@ -54,10 +54,8 @@ def _answer(command: Sequence[str]) -> tuple[int, str]:
     from imgtrans_jax.commands import app
 
     name, *arguments = command
-    module, said = (
-        importlib.import_module(f"imgtrans_jax.commands.{Path(name).stem}"),
-        io.StringIO(),
-    )
+    module = importlib.import_module(f"imgtrans_jax.commands.{Path(name).stem}")
+    said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             code = app.run(module, arguments)

@@ -3,8 +3,8 @@
 
 Made with the code of commit 96dda39, and not to be made anew with any other: what the files are
 worth is that no later code has touched them. To make them as they were, check out the commit that
-added this script, 1c3c81b, whose package is that of 96dda39, remove the three files, and run from anywhere,
-on a CPU, in a few minutes: python tests/golden/make_runs_golden.py
+added this script (1c3c81b, whose package is that of 96dda39), remove the three files, and run from
+anywhere, on a CPU, in a few minutes: python tests/golden/make_runs_golden.py
 
 runs_of_0_1_0.zip
   runs/         a folder for each of `golden_experiments.runs`, and `mine`, whose network and loss
