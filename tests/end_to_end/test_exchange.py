@@ -18,7 +18,7 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import TrainState
-from imgtrans_jax.inference import convert, translator
+from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_file, load_generator, program_for
@@ -32,7 +32,7 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
-from imgtrans_jax.training import loop
+from imgtrans_jax.training import convert, loop
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.warm_start import started_from
 from imgtrans_jax.types import Direction, UserError

@@ -304,7 +304,7 @@ def test_a_masks_transparent_parts_have_no_style(tmp_path):
     mask[..., :3], mask[:2, :, 3] = 255, 255
     write(tmp_path / "mask.png", mask)
     np.testing.assert_allclose(
-        transfer._read_mask(tmp_path / "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6
+        transfer._mask(tmp_path / "mask.png", "mask.png")[:, 0, 0], [1, 1, 0, 0], atol=1e-6
     )
 
 

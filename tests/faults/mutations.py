@@ -585,7 +585,7 @@ def read(kind: str, path: Path) -> None:
             curves.curves_svg("x", ["loss"], run_page.read_metrics(path.parent))
             Watch(path.parent, None)
             column = compare._column(path.parent, "x", [np.zeros((2, 2, 3), np.uint8)], 2, "a2b")
-            comparison_page([Column("input", column.pictures, {}), column], "a2b")
+            comparison_page([Column("input", column.pictures, {}), column], "a2b", {})
             for each in (
                 colors_of,
                 lambda name: human_study.summary(human_study.read_sessions([Path(name)])[0]),

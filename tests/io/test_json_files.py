@@ -179,7 +179,9 @@ def test_scores_that_are_none(tmp_path):
     for record in spoilt:
         (tmp_path / records.FILE).write_bytes(rows(*TEXTS.values(), {"what": []}, record))
         column = compare._column(tmp_path, "x", [picture], 2, "a2b")
-        assert "<table>" in comparison_page([Column("input", [picture], {}), column, column], "a2b")
+        assert "<table>" in comparison_page(
+            [Column("input", [picture], {}), column, column], "a2b", {}
+        )
 
 
 def test_answers_that_are_none(tmp_path):
@@ -257,7 +259,7 @@ def test_no_name_of_a_run_or_text_of_a_config_is_markup(tmp_path):
     shown.page(evil, running=False)
     shown.close()
     for page in (
-        comparison_page([Column("input", [picture], {}), column], "a2b"),
+        comparison_page([Column("input", [picture], {}), column], "a2b", {}),
         (folder / "index.html").read_text(),
     ):
         seen = Scripts()
