@@ -328,6 +328,9 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         return command.main(overrides) or 0
     except UserError as error:
         return _said(error, command.FLAGS)
+    except BrokenPipeError:  # whoever was to read it, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # SIGPIPE, as other programs end
     except OSError as error:
         if error.errno is None or error.strerror is None:  # raised by a library, not by the system
             raise

@@ -310,3 +310,10 @@ def test_configs_are_listed_a_line_each(capsys):
     assert "4 minutes 20 seconds, two CPU cores" in line
     assert app.run(configs, ["quickstart"]) == 0
     assert "Expected:" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_read_enough_is_no_mistake(tmp_path):
+    command = f"{sys.executable} -m imgtrans_jax configs | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("brush_strokes")
+    assert done.stderr == ""

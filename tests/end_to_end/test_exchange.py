@@ -16,12 +16,13 @@ import pytest
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.generator import TrainedGenerator
-from imgtrans_jax.inference.generator_file import save_generator
-from imgtrans_jax.inference.load import load_file, load_generator, program_for
+from imgtrans_jax.inference.generator_file import example_shapes, save_generator
+from imgtrans_jax.inference.load import load_file, load_generator
 from imgtrans_jax.inference.pytorch import networks_of
 from imgtrans_jax.inference.translate import translate
 from imgtrans_jax.io import images
@@ -277,9 +278,8 @@ CYCLEGAN = CycleGAN(
 
 
 def program(recipe: Recipe, side: int = 16) -> Program:
-    return program_for(
-        Experiment(recipe=recipe, seed=1), {"a": [1, side, side, 3], "b": [1, side, side, 3]}
-    )
+    batch = example_shapes({"a": [1, side, side, 3], "b": [1, side, side, 3]})
+    return Program(Experiment(recipe=recipe, seed=1), sharding.one_device(), batch, 1)
 
 
 def networks(state: TrainState, recipe: Any) -> dict[str, Network]:
