@@ -43,9 +43,9 @@ def pictures(tmp_path):
     for name, count in (("trainA", 6), ("trainB", 5), ("testA", 2), ("testB", 2)):
         (tmp_path / name).mkdir()
         for number in range(count):
-            colour = rng.integers(0, 255, 3)
+            color = rng.integers(0, 255, 3)
             picture = np.full((20, 24, 3), 255, np.uint8)
-            picture[4:16, 4 + number : 16 + number] = colour if name.endswith("B") else 0
+            picture[4:16, 4 + number : 16 + number] = color if name.endswith("B") else 0
             Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
     return tmp_path
 

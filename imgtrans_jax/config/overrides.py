@@ -26,6 +26,7 @@ from imgtrans_jax.config.stored import (
     is_own,
     mark_of,
     name_of,
+    present_name,
     public_names,
     without_mark,
 )
@@ -212,8 +213,8 @@ def _chosen(text: str, hint: Any, present: Any) -> Any:
         except Exception as error:
             raise UserError(f"{text} cannot be used: {type(error).__name__}: {error}") from error
         return _only(value, fits(value, hint))
-    found = choices(present, hint)
-    return _only(found.get(text), text in found)
+    found, name = choices(present, hint), present_name(text)
+    return _only(found.get(name), name in found)
 
 
 def _is_there(module: str) -> bool:

@@ -42,6 +42,7 @@ _RENAMED = {
     "imgtrans_jax.data.pairs:Pix2Pix": "Pix2PixPairs",
     "Cut": "Preprocess",
     "Derived": "SelfPaired",
+    "Grey": "Gray",
     "Holes": "Inpaint",
     "Smaller": "Downscale",
     "style_normalised": "style_normalized",
@@ -53,6 +54,11 @@ _RENAMED_FIELDS = {
     "Gatys": {"colours": "colors", "recolour": "recolor"},
 }
 """Fields by their older names, for each type that has some."""
+
+
+def present_name(name: str) -> str:
+    """The public name of today of one that may be older."""
+    return _RENAMED.get(name, name)
 
 
 def field_name(kind: str, name: str) -> str:

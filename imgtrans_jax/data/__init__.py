@@ -2,7 +2,7 @@
 
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Data, Labelled, Paired, SelfPaired, Unpaired
-from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Grey, Inpaint, Lab
+from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Gray, Inpaint, Lab
 from imgtrans_jax.data.labelled import (
     ClassFolders,
     Digits,
@@ -29,7 +29,7 @@ __all__ = [
     "Downscale",
     "Edges",
     "Folder",
-    "Grey",
+    "Gray",
     "Inpaint",
     "Lab",
     "Labelled",

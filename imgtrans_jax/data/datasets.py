@@ -181,7 +181,7 @@ class SelfPaired(Data):
 
     Attributes:
         pictures: A source, or the path of a folder.
-        by: Edges, Grey, Lab, Inpaint or Downscale (data/derived.py).
+        by: Edges, Gray, Lab, Inpaint or Downscale (data/derived.py).
         cut: How pictures are resized, cropped and flipped, before `by`.
     """
 

@@ -72,8 +72,8 @@ class Edges(Derivation):
         return 3
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        grey = (luma(picture)[..., 0] + 1) / 2
-        narrow, wide = (gaussian_filter(grey, sigma) for sigma in (self.sigma, 1.6 * self.sigma))
+        gray = (luma(picture)[..., 0] + 1) / 2
+        narrow, wide = (gaussian_filter(gray, sigma) for sigma in (self.sigma, 1.6 * self.sigma))
         difference = narrow - wide  # negative on the dark side of an edge
         lines = np.where(difference < -0.01, 1 + np.tanh(self.strength * (difference + 0.01)), 1.0)
         return np.repeat(lines[..., None] * 2 - 1, 3, axis=2).astype(np.float32), picture
@@ -86,7 +86,7 @@ class Edges(Derivation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Grey(Derivation):
+class Gray(Derivation):
     """Grey -> colour, both as they are: (h, w, 1) -> (h, w, 3). A user gives any picture; its
     luminance is taken.
     """

@@ -87,14 +87,14 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _draw(size: int) -> dict[str, np.ndarray]:
-    names, sketches, colours, designs = [], [], [], []
+    names, sketches, colors, designs = [], [], [], []
     print(f"Drawing the OpenMoji at {size} px (once) …", flush=True)
     for name, svg in tqdm(list(_drawings()), unit="emoji", leave=False, disable=None):
-        sketch, colour = _render(svg, size, sketch=True), _render(svg, size, sketch=False)
-        if _is_kept(sketch, colour):
+        sketch, color = _render(svg, size, sketch=True), _render(svg, size, sketch=False)
+        if _is_kept(sketch, color):
             names.append(name)
             sketches.append(sketch)
-            colours.append(colour)
+            colors.append(color)
             small = sketch if size == 64 else _render(svg, 64, sketch=True)
             designs.append((_design(name), hashlib.sha256(small.tobytes()).hexdigest()))
     split = np.array([_split(group) for group in _connected(designs)], np.uint8)
@@ -102,7 +102,7 @@ def _draw(size: int) -> dict[str, np.ndarray]:
         "name": np.array(names),
         "split": split,
         "sketch": np.stack(sketches),
-        "colour": np.stack(colours),
+        "colour": np.stack(colors),
     }
 
 
@@ -129,12 +129,12 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(bytes(png)), formats=("PNG",)).convert("RGB"))
 
 
-def _is_kept(sketch: np.ndarray, colour: np.ndarray) -> bool:
+def _is_kept(sketch: np.ndarray, color: np.ndarray) -> bool:
     """Leaves out what has no colour to learn (black logos), no lines, or a background of its
     own.
     """
-    difference = np.abs(sketch.astype(np.float32) - colour).mean()
-    corners = colour[[0, 0, -1, -1], [0, -1, 0, -1]]
+    difference = np.abs(sketch.astype(np.float32) - color).mean()
+    corners = color[[0, 0, -1, -1], [0, -1, 0, -1]]
     return bool(difference > 4 and corners.min() == 255 and sketch.min() < 128)
 
 

@@ -45,7 +45,7 @@ def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
         (size, size, 3) uint8.
     """
     rng = np.random.default_rng(seed)
-    centres, widths, heights = (
+    centers, widths, heights = (
         rng.uniform(0, 1, (14, 2)),
         rng.uniform(0.08, 0.28, 14),
         rng.normal(0, 1, 14),
@@ -53,7 +53,7 @@ def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
 
     def hills(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Height (N,) and slope (N, 2) at places (N, 2) in [0, 1]."""
-        offset = x[:, None] - centres
+        offset = x[:, None] - centers
         bumps = heights * np.exp(-0.5 * np.sum(offset**2, axis=2) / widths**2)
         return bumps.sum(axis=1), -np.sum(bumps[..., None] * offset / widths[:, None] ** 2, axis=1)
 
@@ -61,16 +61,16 @@ def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
         -1, 2
     )
     ranked = np.sort(hills(corners)[0])
-    colours = np.array(PALETTE, float)
+    colors = np.array(PALETTE, float)
     canvas = Image.new("RGB", (size, size), PALETTE[0])
     draw = ImageDraw.Draw(canvas)
     for fineness in np.linspace(0, 1, strokes):
         place = rng.uniform(-0.02, 1.02, (1, 2))
         rank = np.searchsorted(ranked, hills(place)[0][0]) / len(ranked) + rng.normal(0, 0.05)
-        tone = np.clip(rank, 0, 0.999) * (len(colours) - 1)
+        tone = np.clip(rank, 0, 0.999) * (len(colors) - 1)
         low = int(tone)
-        colour = colours[low] + (tone - low) * (colours[low + 1] - colours[low])
-        colour = np.clip(colour * rng.uniform(0.75, 1.25) + rng.normal(0, 9, 3), 0, 255).astype(int)
+        color = colors[low] + (tone - low) * (colors[low + 1] - colors[low])
+        color = np.clip(color * rng.uniform(0.75, 1.25) + rng.normal(0, 9, 3), 0, 255).astype(int)
         points = [place]
         for _ in range(8):
             slope = hills(points[-1])[1]
@@ -78,5 +78,5 @@ def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:
             points.append(points[-1] + along * (1.2 - 0.7 * fineness) / 100)
         width = max(1, math.ceil(size / 512 * (8 - 5.5 * fineness)))
         line = [tuple(size * p[0]) for p in points]
-        draw.line(line, fill=tuple(colour), width=width, joint="curve")
+        draw.line(line, fill=tuple(color), width=width, joint="curve")
     return np.asarray(canvas)

@@ -31,8 +31,8 @@ def statistics(picture: np.ndarray, mask: np.ndarray | None = None) -> Statistic
     weights = np.ones(len(pixels)) if mask is None else mask.reshape(-1).astype(np.float64)
     weights = weights / max(weights.sum(), 1e-9)
     mean = weights @ pixels
-    centred = pixels - mean
-    return mean, (weights[:, None] * centred).T @ centred
+    centered = pixels - mean
+    return mean, (weights[:, None] * centered).T @ centered
 
 
 def blend(many: Sequence[Statistics], weights: Sequence[float]) -> Statistics:

@@ -86,14 +86,14 @@ def resize(picture: np.ndarray, height: int, width: int, clip: bool = True) -> n
 
 def _resized_rgba(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     if picture[..., 3].min() == (255 if picture.dtype == np.uint8 else 1):
-        colour = resize(picture[..., :3], height, width)
-        return np.concatenate([colour, np.full_like(colour[..., :1], picture[0, 0, 3])], axis=2)
+        color = resize(picture[..., :3], height, width)
+        return np.concatenate([color, np.full_like(color[..., :1], picture[0, 0, 3])], axis=2)
     unit = to_unit(picture)
     alpha = resize(unit[..., 3:], height, width, clip=False)
-    colour = resize(unit[..., :3] * unit[..., 3:], height, width, clip=False)
+    color = resize(unit[..., :3] * unit[..., 3:], height, width, clip=False)
     seen = alpha > 0.5 / 255
-    colour = np.where(seen, colour / np.where(seen, alpha, 1), 0)
-    resized = np.concatenate([colour, alpha], axis=2).clip(0, 1)
+    color = np.where(seen, color / np.where(seen, alpha, 1), 0)
+    resized = np.concatenate([color, alpha], axis=2).clip(0, 1)
     return unit_to_uint8(resized) if picture.dtype == np.uint8 else resized.astype(picture.dtype)
 
 

@@ -40,7 +40,7 @@ def in_srgb(image: Image.Image, path: Path) -> Image.Image:
         return image
     transparent = image.has_transparency_data
     if image.mode in ("1", "L", "LA", "La"):
-        return _grey_in_srgb(image.convert("LA" if transparent else "L"), profile, path)
+        return _gray_in_srgb(image.convert("LA" if transparent else "L"), profile, path)
     if image.mode != "CMYK":
         image = image.convert("RGBA" if transparent else "RGB")
     transform, why = _transform(profile, image.mode.removesuffix("A"))
@@ -54,10 +54,10 @@ def in_srgb(image: Image.Image, path: Path) -> Image.Image:
     return flat
 
 
-def _grey_in_srgb(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
-    curve = grey_curve(profile)
+def _gray_in_srgb(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
+    curve = gray_curve(profile)
     if curve is None:
-        say_profile_left_out(path, NO_GREY_CURVE)
+        say_profile_left_out(path, NO_GRAY_CURVE)
         return image
     levels = 255 * srgb_encoded(curve(np.linspace(0, 1, 256)))
     same = range(256) if image.mode == "LA" else ()  # transparency stays
@@ -76,7 +76,7 @@ def icc_profile(image: Image.Image) -> bytes | None:
     if abs(gamma - 1 / 2.2) < 1e-3 and np.allclose(chromaticity, SRGB_CHROMATICITY, atol=1e-3):
         return None
     try:
-        return made_profile(1 / gamma, chromaticity, grey=image.mode[0] in "1LI")
+        return made_profile(1 / gamma, chromaticity, gray=image.mode[0] in "1LI")
     except ValueError:
         return b""
 
@@ -93,7 +93,7 @@ def say_profile_left_out(path: Path, why: str) -> None:
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
-NO_GREY_CURVE = "it is damaged, or has no curve for grey"
+NO_GRAY_CURVE = "it is damaged, or has no curve for grey"
 
 
 @functools.lru_cache(maxsize=32)
@@ -127,7 +127,7 @@ _BRADFORD = np.array(
 )
 
 
-def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False) -> bytes:
+def made_profile(gamma: float, chromaticity: Sequence[float], gray: bool = False) -> bytes:
     """An ICC profile for light = value ** gamma.
 
     Args:
@@ -143,7 +143,7 @@ def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False
     """
     tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
     curve = b"para" + bytes(8) + _fixed(gamma)
-    if grey:
+    if gray:
         tags[b"kTRC"] = curve
     else:
         for name, column in zip((b"r", b"g", b"b"), _primaries(chromaticity).T, strict=True):
@@ -153,7 +153,7 @@ def made_profile(gamma: float, chromaticity: Sequence[float], grey: bool = False
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(data), len(content))
         data += content
-    space = b"GRAY" if grey else b"RGB "
+    space = b"GRAY" if gray else b"RGB "
     head = struct.pack(">I4sI4s4s4s", start + len(data), b"", 0x04000000, b"mntr", space, b"XYZ ")
     head = (head + bytes(12) + b"acsp" + bytes(28) + _fixed(*_D50)).ljust(128, b"\0")
     return head + struct.pack(">I", len(tags)) + table + data
@@ -177,7 +177,7 @@ def _fixed(*numbers: float) -> bytes:
     return struct.pack(f">{len(numbers)}i", *(round(x * 65536) for x in numbers))
 
 
-def grey_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
+def gray_curve(profile: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
     """What makes light of the values of a grey picture, both in [0, 1], by its ICC profile; None if
     that is none for grey."""
     try:

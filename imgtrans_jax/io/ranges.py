@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from imgtrans_jax.io.color import srgb_encoded
-from imgtrans_jax.io.profiles import NO_GREY_CURVE, grey_curve, icc_profile, say_profile_left_out
+from imgtrans_jax.io.profiles import NO_GRAY_CURVE, gray_curve, icc_profile, say_profile_left_out
 from imgtrans_jax.runtime.console import say_once
 from imgtrans_jax.types import UserError
 
@@ -58,23 +58,23 @@ def deep_to_float(image: Image.Image, numbers: _Numbers, path: Path) -> np.ndarr
         UserError: As `scale_integers` does.
     """
     values = np.asarray(image)
-    grey = (
+    gray = (
         values.astype(np.float32)
         if image.mode == "F"
         else scale_integers(values, numbers.white or 1, path)
     )
     if numbers.inverted:
-        grey = 1 - grey
+        gray = 1 - gray
     if isinstance(image.info.get("transparency"), int):
-        grey[values == image.info["transparency"]] = 1
+        gray[values == image.info["transparency"]] = 1
     profile = icc_profile(image)
     if profile is None:
-        return grey
-    curve = grey_curve(profile)
+        return gray
+    curve = gray_curve(profile)
     if curve is None:
-        say_profile_left_out(path, NO_GREY_CURVE)
-        return grey
-    return srgb_encoded(curve(grey.clip(0, 1))) if 0 <= grey.min() <= grey.max() <= 1 else grey
+        say_profile_left_out(path, NO_GRAY_CURVE)
+        return gray
+    return srgb_encoded(curve(gray.clip(0, 1))) if 0 <= gray.min() <= gray.max() <= 1 else gray
 
 
 def scale_integers(values: np.ndarray, white: int, path: Path) -> np.ndarray:

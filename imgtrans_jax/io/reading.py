@@ -346,9 +346,9 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
             return np.asarray(upright).astype(np.uint16)[..., None]
         upright = in_srgb(upright, path)
         if upright.mode not in ("L", "RGB", "RGBA"):
-            grey = upright.mode == "1"
+            gray = upright.mode == "1"
             upright = upright.convert(
-                "RGBA" if upright.has_transparency_data else "L" if grey else "RGB"
+                "RGBA" if upright.has_transparency_data else "L" if gray else "RGB"
             )
         array = np.asarray(upright)
     return array.reshape(*array.shape[:2], -1)

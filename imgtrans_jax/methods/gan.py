@@ -111,7 +111,7 @@ class GAN(Recipe):
             order="algorithm_1",
             critic_steps=self.critic_steps,
             critic_clip=self.clip,
-            penalty=self._penalise if self.penalty else None,
+            penalty=self._penalize if self.penalty else None,
             ema=self.ema,
         )
 
@@ -178,7 +178,7 @@ class GAN(Recipe):
     def _judge(self, real: Named, fake: Named) -> Terms:
         return {"d_real": self.gan.real(real["d"]), "d_fake": self.gan.fake(fake["d"])}
 
-    def _penalise(self, judge: Any, real: Named, fake: Named, key: jax.Array) -> Terms:
+    def _penalize(self, judge: Any, real: Named, fake: Named, key: jax.Array) -> Terms:
         return {"d_penalty": self.penalty * gradient_penalty(judge, real, fake, key)}
 
 

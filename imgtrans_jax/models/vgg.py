@@ -68,14 +68,14 @@ def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
     Unit i sees the pixels from centre + i * distance - (side - 1) / 2 to centre + i * distance +
     (side - 1) / 2.
     """
-    side, stride, centre = 1, 1, 0.0
+    side, stride, center = 1, 1, 0.0
     for name in layer_names(depth):
         if name.startswith("conv"):
             side += 2 * stride
         elif name.startswith("pool"):
-            side, centre, stride = side + stride, centre + stride / 2, 2 * stride
+            side, center, stride = side + stride, center + stride / 2, 2 * stride
         if name == layer:
-            return side, stride, centre
+            return side, stride, center
     raise ValueError(_no_layer(layer, depth))
 
 

@@ -254,7 +254,7 @@ class WeightRatios:
                 "shares": (jnp.float32(1),),
                 "masks": (),
             }
-        found, terms = self._optimise(recipe, depth, picture, frozen)
+        found, terms = self._optimize(recipe, depth, picture, frozen)
         captions = [
             f"ratio {r:g}: content {c:.3g}, style {s:.3g}"
             for r, c, s in zip(self.ratios, *terms, strict=True)
@@ -277,7 +277,7 @@ class WeightRatios:
             title,
         )
 
-    def _optimise(
+    def _optimize(
         self, recipe: Gatys, depth: Depth, picture: np.ndarray, frozen: dict[str, Any]
     ) -> tuple[list[np.ndarray], tuple[list[float], list[float]]]:
         """The pictures, and their content and style terms at the best evaluation."""

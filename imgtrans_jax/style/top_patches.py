@@ -114,8 +114,8 @@ def field(picture: np.ndarray, layer: str, depth: Depth, y: int, x: int) -> np.n
         (side, side, 3) uint8, `side` the receptive field; beyond the picture it has the mean
         colour.
     """
-    side, distance, centre = receptive_field(layer, depth)
-    top, left = (round(centre + i * distance - (side - 1) / 2) for i in (y, x))
+    side, distance, center = receptive_field(layer, depth)
+    top, left = (round(center + i * distance - (side - 1) / 2) for i in (y, x))
     patch = np.empty((side, side, 3), np.uint8)
     patch[:] = images.unit_to_uint8(np.array(MEAN))
     rows, columns = (

@@ -60,9 +60,9 @@ class Program:
             )
             for side, x in example.items()
         }
-        initialise = functools.partial(init_state, self.game, self.tx, self.batch)
+        initialize = functools.partial(init_state, self.game, self.tx, self.batch)
         try:
-            shapes = jax.eval_shape(initialise, jax.random.key(0))
+            shapes = jax.eval_shape(initialize, jax.random.key(0))
         except ValueError as error:  # a size or a pool that the networks refuse
             raise UserError(str(error)) from None
         self.shardings = sharding.state_shardings(shapes, mesh, experiment.shard_optimizer)
@@ -74,8 +74,8 @@ class Program:
         options = (
             {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else None
         )
-        self._initialise = jax.jit(
-            lambda: initialise(jax.random.key(experiment.seed)),
+        self._initialize = jax.jit(
+            lambda: initialize(jax.random.key(experiment.seed)),
             out_shardings=self.shardings,
             compiler_options=options,
         )
@@ -132,7 +132,7 @@ class Program:
 
     def initial(self) -> TrainState:
         """The state that follows from the seed."""
-        return self._initialise()
+        return self._initialize()
 
     def with_pools_of(self, arrays: Mapping[str, str]) -> TrainState | None:
         """What to restore when a checkpoint of `arrays` ("float32[2, 3]" by name) was made with

@@ -63,6 +63,7 @@ def field(experiment, name):
         ("recipe.critic", "StrideOneCritic", StrideOneCritic()),
         ("recipe", "Pix2Pix", Pix2Pix()),
         ("data", "Paired", Paired()),
+        ("data", "Derived", SelfPaired()),  # as it was called before
         ("recipe.gan", "vanilla", vanilla),
         ("recipe.gan", "hinge", hinge),
         ("recipe.distance", "l1_sum", l1_sum),

@@ -84,13 +84,13 @@ def drawings():
 
 
 def test_the_embedded_drawings_are_aligned_pairs(drawings):
-    sketch, colour = drawings["sketch"].astype(float), drawings["colour"].astype(float)
+    sketch, color = drawings["sketch"].astype(float), drawings["colour"].astype(float)
     lines = sketch.max(-1) < 30
     assert len(drawings["name"]) > 1500
-    assert colour[lines].mean() < 60  # the lines are in the coloured drawing, at the same pixels
+    assert color[lines].mean() < 60  # the lines are in the coloured drawing, at the same pixels
     spread = sketch.max(-1) - sketch.min(-1)
     assert (spread > 60).mean() < 0.01  # a sketch has (nearly) no colour
-    assert (colour.max(-1) - colour.min(-1) > 60).mean() > 0.1
+    assert (color.max(-1) - color.min(-1) > 60).mean() > 0.1
 
 
 def test_no_subject_is_on_two_sides(drawings):
@@ -184,8 +184,8 @@ def test_mixed_kinds_of_pictures_make_batches(tmp_path):
     opened = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 16)).open()
     batch = opened.batches(4, seed=0)[0]
     assert batch["a"].shape == batch["b"].shape == (4, 16, 16, 3)
-    grey = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 16), channels=1).open()
-    assert grey.batches(4, seed=0)[0]["a"].shape == (4, 16, 16, 1)
+    gray = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), Preprocess(20, 16), channels=1).open()
+    assert gray.batches(4, seed=0)[0]["a"].shape == (4, 16, 16, 1)
 
 
 def test_one_style_picture_against_many_contents(pictures):

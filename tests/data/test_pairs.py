@@ -15,7 +15,7 @@ from PIL import Image
 from imgtrans_jax.data import archives
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
-from imgtrans_jax.data.derived import Downscale, Edges, Grey, Inpaint, Lab
+from imgtrans_jax.data.derived import Downscale, Edges, Gray, Inpaint, Lab
 from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
 from imgtrans_jax.data.pairs import (
     OneSide,
@@ -375,7 +375,7 @@ def test_archives_that_cannot_be_had_leave_nothing_and_say_what_to_do(
     ("by", "channels"),
     [
         (Edges(), (3, 3)),
-        (Grey(), (1, 3)),
+        (Gray(), (1, 3)),
         (Lab(), (1, 2)),
         (Inpaint(), (4, 3)),
         (Downscale(4), (3, 3)),
@@ -395,7 +395,7 @@ def test_every_derivation_has_its_shapes_and_is_the_same_for_a_test_picture(by, 
     shown = by.decode_output(first["a"], first["b"])
     assert shown.shape == (2, 16, 16, 3)
     np.testing.assert_allclose(
-        shown, SelfPaired(str(pictures), Grey(), SMALL).open().samples(2)["b"], atol=0.02
+        shown, SelfPaired(str(pictures), Gray(), SMALL).open().samples(2)["b"], atol=0.02
     )
 
 
@@ -410,11 +410,11 @@ def test_lab_and_back(colour):
 
 def test_lab_of_known_colours():
     # CIE Lab under D65 of sRGB red, green, blue, and of a middle grey.
-    colours = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [0, 0, 0]], np.float32)
+    colors = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [0, 0, 0]], np.float32)
     known = [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [53.39, 0, 0]]
-    np.testing.assert_allclose(to_lab(colours) * [50, 110, 110] + [50, 0, 0], known, atol=0.05)
+    np.testing.assert_allclose(to_lab(colors) * [50, 110, 110] + [50, 0, 0], known, atol=0.05)
     np.testing.assert_allclose(
-        luma(colours)[:, 0], [2 * 0.299 - 1, 2 * 0.587 - 1, 2 * 0.114 - 1, 0], atol=1e-6
+        luma(colors)[:, 0], [2 * 0.299 - 1, 2 * 0.587 - 1, 2 * 0.114 - 1, 0], atol=1e-6
     )
 
 
@@ -429,14 +429,14 @@ def test_what_a_user_gives_stands_for_the_input():
     result = Inpaint().decode_output(filled[None], np.full((1, 12, 12, 3), 0.5, np.float32))[0]
     assert (result[2:5, 3:7] == 0.5).all()
     np.testing.assert_array_equal(result[6:], picture[6:, :, :3])
-    grey = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(
+    gray = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[:, None, None], 12, axis=1).repeat(
         3, axis=2
     )
-    np.testing.assert_allclose(Grey().encode_input(grey)[..., 0], grey[..., 0], atol=1e-6)
+    np.testing.assert_allclose(Gray().encode_input(gray)[..., 0], gray[..., 0], atol=1e-6)
     with_colour = Lab().decode_output(
-        Lab().encode_input(grey)[None], np.zeros((1, 12, 12, 2), np.float32)
+        Lab().encode_input(gray)[None], np.zeros((1, 12, 12, 2), np.float32)
     )[0]
-    np.testing.assert_allclose(with_colour, grey, atol=2e-3)
+    np.testing.assert_allclose(with_colour, gray, atol=2e-3)
 
 
 def test_edges_are_dark_where_the_picture_has_them():

@@ -104,10 +104,10 @@ class Browser:
 @pytest.fixture
 def folders(tmp_path):
     rng = np.random.default_rng(0)
-    for name, colour in (("photos", 60), ("ours", 200), ("base", 120)):
+    for name, color in (("photos", 60), ("ours", 200), ("base", 120)):
         (tmp_path / name).mkdir()
         for number in range(3):
-            picture = (colour + rng.integers(-30, 30, (32, 32, 3))).astype(np.uint8)
+            picture = (color + rng.integers(-30, 30, (32, 32, 3))).astype(np.uint8)
             Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
     return tmp_path
 

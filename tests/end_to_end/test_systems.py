@@ -73,9 +73,9 @@ class Recolour(Recipe):
 
     def game(self):
         def objective(batch, samples, logits, frozen):
-            colours = [x.mean((0, 1, 2)) for x in (samples["fake_b"], batch["b"])]
+            colors = [x.mean((0, 1, 2)) for x in (samples["fake_b"], batch["b"])]
             return {
-                "colour": 10 * jnp.sum((colours[0] - colours[1]) ** 2),
+                "colour": 10 * jnp.sum((colors[0] - colors[1]) ** 2),
                 "near": l1(samples["fake_b"], batch["a"]),
             }
 

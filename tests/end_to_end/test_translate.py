@@ -158,16 +158,16 @@ def test_the_cameras_rotation_is_applied(rgb, tmp_path):
 
 
 def test_grey_of_sixteen_bits_stays_so(tmp_path):
-    grey = made(tmp_path / "grey.safetensors", 1)
+    gray = made(tmp_path / "grey.safetensors", 1)
     deep = np.linspace(0, 65535, 24 * 20).reshape(24, 20).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "flat.png")
     for form in ("png", "tif"):
-        (out,) = translate(grey, tmp_path / "deep.png", tmp_path / form, form=form)
+        (out,) = translate(gray, tmp_path / "deep.png", tmp_path / form, form=form)
         found = np.asarray(load(out))
         assert found.dtype == np.uint16
         assert len(np.unique(found)) > 256
-        (shallow,) = translate(grey, tmp_path / "flat.png", tmp_path / form, form=form)
+        (shallow,) = translate(gray, tmp_path / "flat.png", tmp_path / form, form=form)
         assert load(shallow).mode == "L"
         # the network makes much of a little
         assert np.abs(np.asarray(load(shallow)) - found / 257).mean() < 8

@@ -16,7 +16,7 @@ from imgtrans_jax.data import (
     Downscale,
     Edges,
     Folder,
-    Grey,
+    Gray,
     Inpaint,
     Lab,
     Labelled,
@@ -302,7 +302,7 @@ def choices() -> dict[str, Any]:
             optimizer=Adam(LinearDecay(1e-3, 2, 3, to_zero=True, unit="steps")),
         ),
         "edges": Experiment(data=SelfPaired(by=Edges(0.5, 10.0)), recipe=Pix2Pix(own)),
-        "grey": Experiment(data=SelfPaired(by=Grey()), recipe=Pix2Pix(halve_critic=False)),
+        "grey": Experiment(data=SelfPaired(by=Gray()), recipe=Pix2Pix(halve_critic=False)),
         "lab": Experiment(data=SelfPaired(by=Lab()), recipe=Pix2Pix(UNet(channels=2), pixel=7.0)),
         "holes": Experiment(
             data=SelfPaired(by=Inpaint(5)), recipe=Pix2Pix(StrideOneCritic(kernel_init=Kaiming()))

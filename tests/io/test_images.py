@@ -20,8 +20,8 @@ def save(path, array, mode=None, **options):
 
 def test_rgb_grey_and_palette(tmp_path):
     np.testing.assert_array_equal(images.read_picture(save(tmp_path / "a.png", RGB)), RGB)
-    grey = images.read_picture(save(tmp_path / "g.png", RGB[..., 0]))
-    np.testing.assert_array_equal(grey, np.repeat(RGB[..., :1], 3, axis=2))
+    gray = images.read_picture(save(tmp_path / "g.png", RGB[..., 0]))
+    np.testing.assert_array_equal(gray, np.repeat(RGB[..., :1], 3, axis=2))
     assert images.read_picture(tmp_path / "a.png", channels=1).shape == (12, 10, 1)
     assert images.read_picture(save(tmp_path / "p.gif", RGB, "P")).shape == (12, 10, 3)
     assert images.read_picture(save(tmp_path / "c.jpg", RGB, "CMYK")).shape == (12, 10, 3)

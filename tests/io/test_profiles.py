@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from imgtrans_jax.io import images
-from imgtrans_jax.io.profiles import grey_curve, in_srgb, made_profile
+from imgtrans_jax.io.profiles import gray_curve, in_srgb, made_profile
 
 D50 = np.array([0.9642, 1.0, 0.8249])
 # Columns: red, green and blue in XYZ, adapted to D50, as the makers publish them.
@@ -300,7 +300,7 @@ def test_no_profile_is_more_than_a_word(data):
         if data.draw(st.booleans())
         else bytes(whole)
     )
-    found = grey_curve(mutated)
+    found = gray_curve(mutated)
     if found is not None:
         assert np.isfinite(found(np.linspace(0, 1, 9))).all()
     for mode in ("RGB", "L", "CMYK"):

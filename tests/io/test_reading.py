@@ -127,13 +127,13 @@ def test_every_place_that_opens_a_picture_goes_through_the_one_list():
 # ------------------------------------------------------------------ memory
 
 
-def png(width: int, height: int, data: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
+def png(width: int, height: int, data: bytes = b"", depth: int = 8, color: int = 2) -> bytes:
     def chunk(name: bytes, body: bytes) -> bytes:
         return (
             struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         )
 
-    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
@@ -619,10 +619,10 @@ def premultiplied(picture: np.ndarray, height: int, width: int) -> np.ndarray:
         )
 
     alpha = plane(unit[..., 3])
-    colours = [
+    colors = [
         plane(unit[..., c] * unit[..., 3]) / np.where(alpha > 0.002, alpha, 1) for c in range(3)
     ]
-    return np.stack([*(np.where(alpha > 0.002, c, 0) for c in colours), alpha], axis=2).clip(0, 1)
+    return np.stack([*(np.where(alpha > 0.002, c, 0) for c in colors), alpha], axis=2).clip(0, 1)
 
 
 def disc(kind: type) -> np.ndarray:

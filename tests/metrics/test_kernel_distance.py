@@ -77,11 +77,11 @@ def test_what_is_not_coloured_fails(drawings):
 
 
 def test_hue_groups_are_counted():
-    colours = np.array(
+    colors = np.array(
         [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 1, 1]], float
     )
-    assert hue_groups(colours) == 6
-    assert hue_groups(colours[:2]) == 2
+    assert hue_groups(colors) == 6
+    assert hue_groups(colors[:2]) == 2
     assert hue_groups(np.ones((10, 3))) == 0
 
 

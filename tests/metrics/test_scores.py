@@ -198,14 +198,14 @@ def test_kid_of_few_is_of_all_and_of_few_against_many_costs_little():
 
 
 def test_segmentation_by_hand():
-    colours = {"-none": (0, 0, 0), "sky": (0, 0, 255), "tree": (0, 200, 0), "car": (255, 0, 0)}
-    none, sky, tree, car = (np.array(c, np.uint8) for c in colours.values())
+    colors = {"-none": (0, 0, 0), "sky": (0, 0, 255), "tree": (0, 200, 0), "car": (255, 0, 0)}
+    none, sky, tree, car = (np.array(c, np.uint8) for c in colors.values())
     true = np.stack([np.stack([sky, sky, sky, sky]), np.stack([tree, tree, car, none])])
     predicted = np.stack([np.stack([sky, sky, sky, tree]), np.stack([tree, none, tree, car])])
     noisy = predicted.astype(int) + np.random.default_rng(0).integers(-20, 21, predicted.shape)
-    maps = [snapped(m.clip(0, 255).astype(np.uint8), colours) for m in (noisy, true)]
+    maps = [snapped(m.clip(0, 255).astype(np.uint8), colors) for m in (noisy, true)]
     assert maps[0].tolist() == [[1, 1, 1, 2], [2, 0, 2, 3]]
-    found = scores(confusion(maps[0], maps[1], 4), colours)
+    found = scores(confusion(maps[0], maps[1], 4), colors)
     # sky 4: 3 right; tree 2: 1 right (one is said to be nothing); car 1: 0 right; the last pixel's
     # truth is no class.
     assert found.pixel == pytest.approx(4 / 7)
@@ -213,10 +213,10 @@ def test_segmentation_by_hand():
     # sky 3 / (4 + 3 - 3); tree 1 / (2 + 3 - 1); car 0 / (1 + 0).
     assert found.by_class == pytest.approx({"sky": 3 / 4, "tree": 1 / 4, "car": 0})
     assert found.iou == pytest.approx((3 / 4 + 1 / 4) / 3)
-    perfect = scores(confusion(maps[1], maps[1], 4), colours)
+    perfect = scores(confusion(maps[1], maps[1], 4), colors)
     assert (perfect.pixel, perfect.per_class, perfect.iou) == (1, 1, 1)
     with pytest.raises(UserError, match="check `colors`"):
-        scores(confusion(maps[1] * 0, maps[1] * 0, 4), colours)
+        scores(confusion(maps[1] * 0, maps[1] * 0, 4), colors)
 
 
 # Of the authors' cityscapesscripts/helpers/labels.py: name, colour, and whether it is scored.
@@ -256,9 +256,9 @@ CITYSCAPES_LABELS = [
 @pytest.mark.parametrize(
     ("name", "colour", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS]
 )
-def test_every_colour_of_cityscapes_is_scored_or_left_out(name, colour, scored):
+def test_every_colour_of_cityscapes_is_scored_or_left_out(name, color, scored):
     assert sum(scored for *_, scored in CITYSCAPES_LABELS) == 19
-    road, other = (np.full((2, 2, 3), rgb, np.uint8) for rgb in (CITYSCAPES["road"], colour))
+    road, other = (np.full((2, 2, 3), rgb, np.uint8) for rgb in (CITYSCAPES["road"], color))
     true = snapped(np.concatenate([road, other]), CITYSCAPES)
     predicted = snapped(np.concatenate([road, road]), CITYSCAPES)
     found = scores(confusion(predicted, true, len(CITYSCAPES)), CITYSCAPES)

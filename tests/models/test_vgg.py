@@ -97,9 +97,9 @@ def test_receptive_fields_are_where_the_gradient_is(layer):
     with form("direct"):  # Winograd's rounding is seen beyond the field, where zeros are added
         grad = jax.jit(jax.grad(lambda i: apply(network, params, i)[layer][0, y, x].sum()))(images)
     rows, columns = (np.flatnonzero(np.abs(np.asarray(grad[0])).sum(axis=(a, 2))) for a in (1, 0))
-    side, distance, centre = vgg.receptive_field(layer, 16)
+    side, distance, center = vgg.receptive_field(layer, 16)
     for found_pixels, unit in ((rows, y), (columns, x)):
-        middle = centre + unit * distance
+        middle = center + unit * distance
         assert found_pixels[0] == middle - (side - 1) / 2
         assert found_pixels[-1] == middle + (side - 1) / 2
 

@@ -14,13 +14,13 @@ def pictures(seed=0, count=4):
 
 
 def test_variety_by_hand():
-    black, grey, white = (np.full((1, 4, 4, 3), v, np.float32) for v in (-1, 0, 1))
+    black, gray, white = (np.full((1, 4, 4, 3), v, np.float32) for v in (-1, 0, 1))
     wanted = np.concatenate([black, white])
-    assert variety(np.concatenate([black, grey]), wanted) == pytest.approx(0.5)
+    assert variety(np.concatenate([black, gray]), wanted) == pytest.approx(0.5)
     assert variety(
-        np.concatenate([black, black, white]), np.concatenate([black, grey, white])
+        np.concatenate([black, black, white]), np.concatenate([black, gray, white])
     ) == pytest.approx(1.0)
-    assert variety(wanted, np.concatenate([grey, grey])) == 1.0
+    assert variety(wanted, np.concatenate([gray, gray])) == 1.0
     assert variety(black, wanted) == 1.0
 
 
