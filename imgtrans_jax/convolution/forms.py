@@ -11,9 +11,9 @@ from imgtrans_jax.types import UserError
 
 Form: TypeAlias = Literal["auto", "direct", "plain"]
 
-form = jax.make_user_context(os.environ.get("IMGTRANS_CONVOLUTIONS", "auto"))
+form = jax.make_user_context("")
 """`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the
-environment variable IMGTRANS_CONVOLUTIONS sets it for all. plain: lax's own. direct: lax's
+environment variable IMGTRANS_CONVOLUTIONS, as it is then, sets it for all others. plain: lax's own. direct: lax's
 convolutions in shapes that are fast, whose programs tell how far a pixel sees. auto: the fastest
 that is known for the platform, which on a TPU is plain.
 """
@@ -21,13 +21,14 @@ that is known for the platform, which on a TPU is plain.
 
 def check_form() -> Form:
     """The form that is set. Raises UserError if there is no such."""
-    if form.value not in get_args(Form):
+    wanted = form.value or os.environ.get("IMGTRANS_CONVOLUTIONS", "auto")
+    if wanted not in get_args(Form):
         names = ", ".join(get_args(Form))
         raise UserError(
-            f"There is no form of convolution '{form.value}' (IMGTRANS_CONVOLUTIONS); use one of "
+            f"There is no form of convolution '{wanted}' (IMGTRANS_CONVOLUTIONS); use one of "
             f"{names}."
         )
-    return form.value
+    return wanted
 
 
 def current_form() -> Form | Literal["gpu"]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imgtrans_jax.convolution import dispatch
 from imgtrans_jax.convolution import winograd as convolution_winograd
 from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
-from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.convolution.forms import check_form, form
 from imgtrans_jax.convolution.plain import Border, plain_transposed
 from imgtrans_jax.convolution.winograd import winograd
 from imgtrans_jax.types import UserError
@@ -199,3 +199,12 @@ def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):
         text()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert "custom_vjp" not in text(jax.ShapeDtypeStruct((1, 65, 64, 64), jnp.float32))
+
+
+def test_the_environment_is_read_when_a_program_is_traced(monkeypatch):
+    monkeypatch.setenv("IMGTRANS_CONVOLUTIONS", "direct")
+    assert check_form() == "direct"
+    with form("plain"):
+        assert check_form() == "plain"
+    monkeypatch.delenv("IMGTRANS_CONVOLUTIONS")
+    assert check_form() == "auto"
