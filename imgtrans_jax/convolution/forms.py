@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 import jax
 
@@ -13,9 +13,9 @@ Form: TypeAlias = Literal["auto", "direct", "plain"]
 
 form = jax.make_user_context("")
 """`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the
-environment variable IMGTRANS_CONVOLUTIONS, as it is then, sets it for all others. plain: lax's own. direct: lax's
-convolutions in shapes that are fast, whose programs tell how far a pixel sees. auto: the fastest
-that is known for the platform, which on a TPU is plain.
+environment variable IMGTRANS_CONVOLUTIONS, as it is then, sets it for all others. plain: lax's own.
+direct: lax's convolutions in shapes that are fast, whose programs tell how far a pixel sees. auto:
+the fastest that is known for the platform, which on a TPU is plain.
 """
 
 
@@ -28,7 +28,7 @@ def check_form() -> Form:
             f"There is no form of convolution '{wanted}' (IMGTRANS_CONVOLUTIONS); use one of "
             f"{names}."
         )
-    return wanted
+    return cast("Form", wanted)
 
 
 def current_form() -> Form | Literal["gpu"]:
