@@ -246,11 +246,12 @@ def _help(command: ModuleType) -> str:
     for flag in (flag for group in known.flags_by_module_dict().values() for flag in group):
         if flag.name != known[flag.name].name or "Alias for" in flag.help:
             continue
-        values = getattr(flag.parser, "enum_values", None)
-        among = f" {' | '.join(values)}." if values else ""
-        default = f" Default: {flag.default_as_str}." if flag.default else ""
+        # absl adds to some what is not for a person
+        told = re.sub(r";\s+repeat this option.*", "", flag.help, flags=re.S)
+        told = re.sub(r"^<(.*?)>: (.*)", r"\2 \1.", told, flags=re.S)
+        default = f" Default: {flag.default}." if flag.default else ""
         head = f"  --{flag.name}" + ("" if flag.boolean else "=…")
-        text = f"{head:18} {flag.help}{among}{default}"
+        text = f"{head:18} {told}{default}"
         lines += textwrap.wrap(text, width, subsequent_indent=" " * 19)
     return "\n".join(lines) + "\n"
 
@@ -301,7 +302,8 @@ def _other(word: str) -> int:
     from imgtrans_jax import __version__
 
     if word in ("--help", "-h", "help"):
-        print(_overview(), end="")
+        wanted = next((name for name in sys.argv[2:] if name in commands()), "")
+        print(_help(_command(wanted)) if wanted else _overview(), end="")
         return 0
     if word == "--version":
         print(__version__)

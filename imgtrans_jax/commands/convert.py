@@ -1,8 +1,8 @@
 """Changes the form of trained networks: a run, a file of ours, or PyTorch's files.
 
   imgtrans convert runs/quickstart colorize.safetensors
-  imgtrans convert runs/quickstart generator.pth --direction=b2a
-  imgtrans convert runs/quickstart folder_of_pth
+  imgtrans convert runs/horse2zebra generator.pth --direction=b2a
+  imgtrans convert runs/horse2zebra folder_of_pth
   imgtrans convert latest_net_G_A.pth painter.safetensors
   imgtrans convert folder_of_pth runs/mine
 

@@ -1,12 +1,10 @@
 """Scores a trained generator on held-out pictures, or one folder against another.
 
-  imgtrans evaluate --run=runs/pix2pix_openmoji
-  imgtrans evaluate --run=runs/mine --config.data.a=other/sketches
-  --config.data.b=other/paintings
+  imgtrans evaluate runs/pix2pix_openmoji
+  imgtrans evaluate runs/mine --config.data.a=other/sketches --config.data.b=other/paintings
   imgtrans evaluate --fake=coloured --real=true_colours --metrics=psnr,ssim,lpips_alex
   imgtrans evaluate --fake=predicted_labels --real=true_labels --colors=facades
-  imgtrans evaluate --run=runs/labels2photo --segmenter=runs/photo2labels
-  --colors=facades
+  imgtrans evaluate runs/labels2photo --segmenter=runs/photo2labels --colors=facades
 
 Metrics: psnr, ssim, lpips_alex, lpips_vgg (where each result has its truth), kid, fid (in the
 features of --features), cycle (where there is a way back); with --colors also the scores of label

@@ -10,7 +10,7 @@ from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
 RUN = FLAGS.path("run", None, "A GAN's run, or the .safetensors file of one.")
-OUT = FLAGS.path("out", "out", "A folder for the pictures, or for one of them a file.")
+OUT = FLAGS.path("out", "out", "A folder for the pictures and a sheet of them.")
 COUNT = FLAGS.whole("count", 16, "How many pictures.")
 LABEL = FLAGS.whole("label", None, "The class, from 0. Default: all in turn.")
 SEED = FLAGS.whole("seed", 0, "Another number makes other pictures.", 0, 2**31 - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from imgtrans_jax.inference import generator_file
@@ -74,14 +75,14 @@ def convert(
 def _write_ours(found: TrainedGenerator, source: Path, target: Path, is_file: bool) -> None:
     if is_file:
         generator_file.save_generator(found, target)
-        print(f"Wrote {target}: use it with stylize.py --generator={target}")
+        print(f"Wrote {target}: use it with imgtrans translate {shlex.quote(str(target))} …")
     elif is_run(source):
         _write_folder(found, target)
     else:
         text = warm_start.save_run(found, target)
         print(
-            f"Wrote the run {target}, {text} Use it with stylize.py --run={target} or train.py "
-            f"--config.init_from={target}"
+            f"Wrote the run {target}, {text} Use it with imgtrans translate, or for "
+            f"a training with --config.init_from={target}"
         )
 
 

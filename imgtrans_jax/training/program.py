@@ -15,17 +15,22 @@ import numpy as np
 from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.stored import is_own
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checksums import named_shapes
 from imgtrans_jax.engine.game import Game
 from imgtrans_jax.engine.pool import ImagePool, regrouped
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
-from imgtrans_jax.methods.base import Sheets, new_game
+from imgtrans_jax.methods.base import Recipe, Sheets, new_game
 from imgtrans_jax.optim.adam import Optimizer, Transformations
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
+
+
+def _networks(recipe: Recipe) -> list[Any]:
+    return [net for net in (recipe.generator, recipe.critic) if net is not None]
 
 
 class Program:
@@ -65,6 +70,13 @@ class Program:
             shapes = jax.eval_shape(initialize, jax.random.key(0))
         except ValueError as error:  # a size or a pool that the networks refuse
             raise UserError(str(error)) from None
+        except TypeError as error:
+            if all(is_own(type(net).__module__) for net in _networks(experiment.recipe)):
+                raise
+            raise UserError(
+                f"The network of your own cannot be called ({error}): a generator is called as "
+                "net(images, train), a critic as net(images, train), and gives images or logits."
+            ) from error
         self.shardings = sharding.state_shardings(shapes, mesh, experiment.shard_optimizer)
         self.like: TrainState = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, self.shardings

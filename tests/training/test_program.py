@@ -5,9 +5,11 @@ from fractions import Fraction
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.sharding import device_mesh
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.gan import GAN
@@ -140,3 +142,18 @@ def test_other_channels_than_the_generator_s_are_one_sentence(recipe, channels):
         batch = {"x": batch["a"], "y": np.zeros((2, 3), np.float32)}
     with pytest.raises(UserError, match=r"config\.recipe\.generator.*config\.data.*agree"):
         Program(Experiment(recipe=recipe), device_mesh((0, 1), 1), batch, 1)
+
+
+class Misnamed(nn.Module):
+    """A network as many tutorials write it, without `train`."""
+
+    @nn.compact
+    def __call__(self, x):
+        return x
+
+
+def test_a_network_of_ones_own_that_is_called_otherwise_gets_a_sentence():
+    batch = {side: np.zeros((1, 32, 32, 3), np.float32) for side in "ab"}
+    experiment = Experiment(recipe=CycleGAN(generator=Misnamed(), critic=PatchGAN(width=2)))
+    with pytest.raises(UserError, match=r"a generator is called as net\(images, train\)"):
+        Program(experiment, sharding.one_device(), batch, 1)
