@@ -20,8 +20,13 @@ SIDE = 299
 
 
 class Unit(nn.Module):
-    """A convolution, whose batch norm has been folded into it, and a ReLU. padding: rows and
-    columns of zeros.
+    """A convolution, whose batch norm has been folded into it, and a ReLU.
+
+    Attributes:
+        features: Channels of the result.
+        kernel: Rows and columns of the kernel.
+        stride: Of both axes, in pixels.
+        padding: Rows and columns of zeros on either side.
     """
 
     features: int
@@ -61,7 +66,11 @@ def _reduced(x: jax.Array) -> jax.Array:
 
 
 class BlockA(nn.Module):
-    """35x35 maps; pool: channels of the pooling branch."""
+    """35x35 maps.
+
+    Attributes:
+        pool: Channels of the pooling branch.
+    """
 
     pool: int
 
@@ -87,7 +96,11 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """17x17 maps; width: channels inside."""
+    """17x17 maps.
+
+    Attributes:
+        width: Channels inside.
+    """
 
     width: int
 
@@ -115,7 +128,11 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """8x8 maps; last: its pooling takes the maximum."""
+    """8x8 maps.
+
+    Attributes:
+        last: Whether its pooling takes the maximum instead of the mean.
+    """
 
     last: bool
 
