@@ -87,8 +87,8 @@ def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
         target: P, (N, h, w, C), or (1, h, w, C) for all.
 
     Returns:
-        () from 0, the mean over the N images: 1 for features that are all 0, whatever the layer, the
-        network and the size.
+        () from 0, the mean over the N images: 1 for features that are all 0, whatever the layer,
+        the network and the size.
 
     Raises:
         ValueError: For features of different shapes.

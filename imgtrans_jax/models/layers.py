@@ -184,9 +184,9 @@ class Upsample(nn.Module):
     Attributes:
         features: Channels of the result.
         how: `transposed`: the transposed convolution of the papers. `nearest`, `bilinear`: resize,
-            then a 3x3 convolution with reflection padding, against checkerboards (Odena et al. 2016).
-            `blurred`: as bilinear, but with zero padding: the anti-aliased upsampling of the authors'
-            CUT (Park et al. 2020).
+            then a 3x3 convolution with reflection padding, against checkerboards (Odena et al.
+            2016). `blurred`: as bilinear, but with zero padding: the anti-aliased upsampling of the
+            authors' CUT (Park et al. 2020).
         kernel: Pixels a side of the transposed convolution, 3 or 4; the others have 3.
         bias: As for `Conv`.
         kernel_init: As for `Conv`.

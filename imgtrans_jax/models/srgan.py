@@ -63,8 +63,8 @@ class SRResNet(Generator):
         norm: The paper's `batch`, or `none`, which later work prefers (Lim et al. 2017).
         skip: Adds the input enlarged by a bicubic filter, so that the network learns what that
             lacks; the paper has none.
-        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default He
-            et al.'s.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default
+            He et al.'s.
         dtype: The type that convolutions are computed in; parameters and the output are float32.
     """
 
@@ -131,8 +131,8 @@ class SRGANCritic(Critic):
         width: Channels of the first two convolutions; they double with every two.
         units: Of the layer before the logit.
         norm: `batch`, `instance` or `none`.
-        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default He
-            et al.'s.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default
+            He et al.'s.
         dtype: The type that convolutions are computed in; parameters and logits are float32.
     """
 

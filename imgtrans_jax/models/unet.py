@@ -27,8 +27,9 @@ class UNet(Generator):
     levels - i; ends in tanh.
 
     (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 2^levels.
-    Convolutions are 4x4 of stride 2. The decoder's channels are those of the paper counted after the
-    skip connection. The innermost map has no norm before the decoder: at 1x1 it would become zero.
+    Convolutions are 4x4 of stride 2. The decoder's channels are those of the paper counted after
+    the skip connection. The innermost map has no norm before the decoder: at 1x1 it would become
+    zero.
 
     Attributes:
         width: Channels after the first layer; they double up to 8 x `width`.
