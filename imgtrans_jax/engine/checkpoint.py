@@ -258,8 +258,8 @@ class Checkpoints:
         """Some arrays of the newest checkpoint that has them sound. Nothing else is read.
 
         Args:
-            choose: Metadata -> the wanted parts of the state, nested dicts of jax.ShapeDtypeStruct by
-                their names, such as {"ema": {"params": …}}.
+            choose: Metadata -> the wanted parts of the state, nested dicts of jax.ShapeDtypeStruct
+                by their names, such as {"ema": {"params": …}}.
 
         Returns:
             The arrays and the checkpoint's metadata; None if there is none.
@@ -288,8 +288,8 @@ class Checkpoints:
 
         Args:
             like: A pytree of jax.ShapeDtypeStruct with shardings.
-            set_aside: What is damaged is moved to the folder `damaged`, so that its step can be saved
-                again.
+            set_aside: What is damaged is moved to the folder `damaged`, so that its step can be
+                saved again.
 
         Returns:
             The state, like `like`, and its metadata; None if nothing was ever saved.

@@ -25,16 +25,17 @@ class Game:
     Attributes:
         generator: (batch, train) -> named float samples; holds all of the method's generators.
         critic: (views, train) -> logits under the views' names; None for a method without one.
-        fakes: (batch, samples) -> generated views, by the critic's name; they pass through the pools.
+        fakes: (batch, samples) -> generated views, by the critic's name; they pass through the
+            pools.
         reals: batch -> real views, by the critic's name.
-        g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights that
-            are never trained.
+        g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights
+            that are never trained.
         d_objective: (real logits, fake logits) -> terms.
-        order: Of the moves in a step. `critics_last` (CycleGAN): both players answer the other as it
-            was, on the same samples. `critics_first` (pix2pix): the generators answer critics that
-            have just moved, on the samples that moved them. `algorithm_1` (Goodfellow et al. 2014):
-            `critic_steps` turns of the critics, each with a minibatch and samples of its own, then
-            the generators' with its own.
+        order: Of the moves in a step. `critics_last` (CycleGAN): both players answer the other as
+            it was, on the same samples. `critics_first` (pix2pix): the generators answer critics
+            that have just moved, on the samples that moved them. `algorithm_1` (Goodfellow et al.
+            2014): `critic_steps` turns of the critics, each with a minibatch and samples of its
+            own, then the generators' with its own.
         critic_steps: The turns of the critics in a step; other than 1 with `algorithm_1` alone.
         critic_clip: The critics' weights are kept within this limit (WGAN), 0 for none.
         penalty: (critic function, real views, shown fake views, key) -> terms that are added to the

@@ -38,8 +38,8 @@ class TrainState(struct.PyTreeNode):
 
     Attributes:
         step: () int32, completed updates.
-        failed: () int32, the step whose loss or gradient was not finite, or -1; from then on updates
-            leave the state as it is.
+        failed: () int32, the step whose loss or gradient was not finite, or -1; from then on
+            updates leave the state as it is.
         g: The generators.
         d: The critics; their parameters are {} for a method without one.
         pool: By the critics' names, {} for methods without one.

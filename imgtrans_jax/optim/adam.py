@@ -48,8 +48,9 @@ class Optimizer(Protocol):
         Args:
             step: () integer, from 0.
             steps_per_epoch: The length of an epoch; without effect where the schedule counts steps.
-            ahead: How many steps more than `step` the epochs that are done would have taken, had all
-                been of the present length: not 0 for a run that began with longer or shorter ones.
+            ahead: How many steps more than `step` the epochs that are done would have taken, had
+                all been of the present length: not 0 for a run that began with longer or shorter
+                ones.
 
         Returns:
             () float32.
@@ -84,11 +85,11 @@ class Adam(Optimizer):
     """Kingma and Ba 2015, with the momentum of 0.5 that GANs like (Radford et al. 2016).
 
     Attributes:
-        schedule: The learning rate; by default CycleGAN's, constant and then linear to zero.
+        schedule: The learning rate; by default CycleGAN's, constant and then linear towards zero.
         b1: Decay of the mean of the gradients.
         b2: Decay of the mean of their squares.
-        weight_decay: Beside the gradient, as in AdamW (Loshchilov and Hutter 2019, Algorithm 2): each
-            step takes rate * weight_decay of every parameter from it. 0: none.
+        weight_decay: Beside the gradient, as in AdamW (Loshchilov and Hutter 2019, Algorithm 2):
+            each step takes rate * weight_decay of every parameter from it. 0: none.
         clip_norm: Gradients whose global L2 norm is larger are scaled down to it (Pascanu et al.
             2013, Algorithm 1). 0: none.
 

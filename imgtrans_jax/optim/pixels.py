@@ -34,8 +34,8 @@ class PixelAdam(PixelOptimizer):
         rate: About how far a value in [0, 1] moves a step.
         b1: Decay of the mean of the gradients.
         b2: Decay of the mean of their squares.
-        cooling: The last part of the run, in [0, 1], over which the rate falls along half a cosine to
-            a hundredth, which settles the noise.
+        cooling: The share of the run, in [0, 1] and at its end, over which the rate falls along
+            half a cosine to a hundredth, which settles the noise.
     """
 
     rate: float = 0.02

@@ -36,7 +36,8 @@ class Counted(Schedule):
     """The base of schedules that say what their numbers count.
 
     Attributes:
-        unit: What these are: epochs, or steps, where a paper counts these whatever the pictures are.
+        unit: What these are: epochs, or steps, where a paper counts these whatever the pictures
+            are.
     """
 
     unit: Literal["epochs", "steps"] = "epochs"
