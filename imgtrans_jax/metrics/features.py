@@ -44,9 +44,17 @@ def as_rgb(pictures: Pictures) -> Pictures:
 class Features:
     """Pictures (N, H, W, 1 or 3) uint8 -> (N, d) float32.
 
-    name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
-    weights. protocol: what a reader of a score must know. Raises UserError if the weights cannot be
-    had, for another name, and for other channels.
+    Args:
+        name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
+            weights.
+
+    Attributes:
+        params: The network's weights.
+        vgg: Whether it is VGG-16.
+        protocol: What a reader of a score must know.
+
+    Raises:
+        UserError: If the weights cannot be had, for another name, and for other channels.
     """
 
     def __init__(self, name: str = "vgg16") -> None:

@@ -36,7 +36,15 @@ def names() -> tuple[str, ...]:
 
 
 def of_kind(kind: type[M], among: Iterable[str] | None = None) -> tuple[M, ...]:
-    """The metrics of a kind, all or those `among` some names."""
+    """The metrics of a kind.
+
+    Args:
+        kind: One of `KINDS`.
+        among: Names to choose among; None for all.
+
+    Returns:
+        The metrics, in the order of `known`.
+    """
     chosen = None if among is None else set(among)
     return tuple(
         metric
