@@ -109,7 +109,7 @@ def pad_axis(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
     Args:
         x: Any array.
         axis: From 0.
-        before: How many, or less than 0 to take elements away.
+        before: How many, from 0.
         after: As `before`.
 
     Returns:

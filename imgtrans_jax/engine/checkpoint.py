@@ -158,7 +158,11 @@ class Checkpoints:
         return text
 
     def finish(self) -> None:
-        """Waits for the save that runs. Raises UserError if it fails."""
+        """Waits for the save that runs.
+
+        Raises:
+            UserError: If it fails.
+        """
         self._settle(wait=True)
         text, self._news = self._news, ""
         if self.owing and text:

@@ -62,7 +62,11 @@ class Recipe(Protocol):
         return {name: value for name, value in values.items() if _is_plain(value)}
 
     def game(self) -> Game:
-        """The game of these hyper-parameters. Raises ValueError for values that make none."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For values that make none.
+        """
         ...
 
     def samples(self, params: Params, stats: Any, batch: Named) -> Named:
@@ -150,7 +154,17 @@ def _is_plain(value: Any) -> bool:
 
 
 def new_game(recipe: Recipe) -> Game:
-    """The game of a recipe. Raises UserError for numbers that make none."""
+    """The game of a recipe.
+
+    Args:
+        recipe: The method and its numbers.
+
+    Returns:
+        The game.
+
+    Raises:
+        UserError: For numbers that make none.
+    """
     try:
         return recipe.game()
     except ValueError as error:

@@ -148,7 +148,7 @@ class GAN(Recipe):
 
         Returns:
             "samples" and "interpolation", (64, H, W, C) in [-1, 1] each, and with `conditional`
-            "classes", (8 classes, H, W, C): eight rows, column by column.
+            "classes", (8 * classes, H, W, C): eight rows, column by column.
         """
         classes = batch["y"].shape[1]
         grid_key, end_key, label_key = jax.random.split(jax.random.key(0), 3)

@@ -65,8 +65,13 @@ def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.nda
 
 
 def hue_groups(unit: np.ndarray) -> int:
-    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear in (…,
-    3) pictures in [0, 1].
+    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear.
+
+    Args:
+        unit: Pictures (…, 3) in [0, 1].
+
+    Returns:
+        0 to 6, as `Coloring` counts them.
     """
     high, low = unit.max(-1), unit.min(-1)
     chroma = high - low

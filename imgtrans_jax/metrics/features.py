@@ -23,7 +23,11 @@ _VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
 
 
 def check_name(name: str) -> None:
-    """Raises UserError for features that there are not."""
+    """Checks the name of features.
+
+    Raises:
+        UserError: For features that there are not.
+    """
     if name not in ("vgg16", "inception") and Path(name).suffix not in (".pth", ".pt"):
         raise UserError(
             f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's "
@@ -32,7 +36,17 @@ def check_name(name: str) -> None:
 
 
 def as_rgb(pictures: Pictures) -> Pictures:
-    """(…, 1 or 3) -> (…, 3). Raises UserError for other channels."""
+    """Grey pictures as RGB.
+
+    Args:
+        pictures: (…, 1 or 3).
+
+    Returns:
+        (…, 3).
+
+    Raises:
+        UserError: For other channels.
+    """
     if pictures.shape[-1] not in (1, 3):
         raise UserError(
             "lpips, kid and fid are for grey and RGB pictures, and these have "

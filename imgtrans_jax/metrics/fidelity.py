@@ -16,9 +16,14 @@ _K1, _K2 = 0.01, 0.03
 
 
 def luma_bytes(signed: Floats) -> Floats:
-    """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded
-    to 8 bits as a file has them. This is MATLAB's rgb2ycbcr, in which super-resolution papers
-    report (Ledig et al. 2017, section 3.1).
+    """Y of YCbCr (ITU-R BT.601), of pixels rounded to 8 bits as a file has them. This is MATLAB's
+    rgb2ycbcr, in which super-resolution papers report (Ledig et al. 2017, section 3.1).
+
+    Args:
+        signed: (…, 3) in [-1, 1].
+
+    Returns:
+        (…) float64 in [16, 235].
     """
     rounded = np.rint((np.clip(signed, -1, 1) + 1) * 127.5) / 127.5 - 1
     return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2

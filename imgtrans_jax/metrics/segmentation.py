@@ -99,8 +99,16 @@ class Segmentation:
 
 
 def colors_of(name: str) -> Colors:
-    """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for
-    anything else.
+    """Classes and their colours.
+
+    Args:
+        name: `facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}.
+
+    Returns:
+        sRGB in 0 to 255 by class.
+
+    Raises:
+        UserError: For anything else.
     """
     if name in _KNOWN:
         return _KNOWN[name]

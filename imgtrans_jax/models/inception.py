@@ -184,8 +184,14 @@ class Inception(nn.Module):
 
 
 def resized(unit: jax.Array) -> jax.Array:
-    """(N, H, W, 3) in [0, 1] -> (N, 299, 299, 3) in [-1, 1] by the published rule: bilinear between
-    the four nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
+    """Pictures in the size that the network takes, by the published rule: bilinear between the four
+    nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
+
+    Args:
+        unit: (N, H, W, 3) in [0, 1].
+
+    Returns:
+        (N, 299, 299, 3) in [-1, 1].
     """
     shape = (unit.shape[0], SIDE, SIDE, unit.shape[3])
     return (

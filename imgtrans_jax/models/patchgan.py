@@ -35,9 +35,9 @@ class PatchGAN(Critic):
     Attributes:
         width: Channels after the first convolution. Widths double up to 8 x `width`.
         layers: Convolutions of stride 2; two of stride 1 follow. It sets the field of view of a
-            logit in pixels: 0 -> 1 (the paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3
-                -> 70 (the default, 2,764,737 parameters with instance norm and RGB), 4 -> 142, 5 ->
-                286.
+            logit in pixels: 0 -> 1 (the paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34,
+            3 -> 70 (the default, 2,764,737 parameters with instance norm and RGB), 4 -> 142,
+            5 -> 286.
         norm: `instance`, `batch` or `none`. Instance norm's statistics reach beyond the field of
             view.
         downsample: The paper's `strided` convolutions, or `blurred`, the anti-aliasing of CUT,
