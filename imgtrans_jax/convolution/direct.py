@@ -21,7 +21,7 @@ def separate_call(*static: str) -> Callable[[Callable[..., Any]], Callable[..., 
     not long before, which saves a third of a training step's memory.
 
     Args:
-        static: The names of arguments that are no arrays.
+        *static: The names of arguments that are no arrays.
 
     Returns:
         The decorator.
@@ -152,9 +152,9 @@ def matrix_product(indices: str, a: jax.Array, b: jax.Array) -> jax.Array:
     """einsum, summed in at least float32: for bfloat16 on a CPU that is four times as fast, too.
 
     Args:
-        indices: As for einsum, "ij,jk->ik".
-        a: The first factor.
-        b: The second.
+        indices: As for einsum, such as "pf,fo->po".
+        a: The first factor, of any shape that `indices` name.
+        b: The second, of the same type.
 
     Returns:
         The product, of a's type.

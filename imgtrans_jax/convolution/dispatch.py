@@ -23,7 +23,7 @@ def convolve(
         kernel: (k, k, I, O).
         stride: Of both axes.
         padding: Pixels on every side, none by default.
-        border: What these are: `zero`, or `reflect`, mirrored without repeating the edge.
+        border: What these are: `zero`, zeros, or `reflect`, mirrored without repeating the edge.
 
     Returns:
         (N, H', W', O).

@@ -45,7 +45,8 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
     Args:
         x: (N, H, W, C).
         size: Pixels on every side.
-        border: `zero`, or `reflect`: mirrored without repeating the edge, which needs H, W > size.
+        border: `zero`: zeros; `reflect`: mirrored without repeating the edge, which needs H, W >
+            size.
 
     Returns:
         (N, H + 2 size, W + 2 size, C).

@@ -27,7 +27,7 @@ def device_mesh(
         wanted: Devices along the batch, devices along the pictures' height. The first may be 0, for
             as many as divide the rows that are computed at once, batch_size / parts, and the pool's
             groups, if there is a pool.
-        batch_size: Rows of a whole batch, over all processes.
+        batch_size: Rows of a minibatch, over all devices.
         pool_groups: Groups of the pool; None or 0 if there is none.
         parts: In how many parts, one after the other, a batch is computed.
 
