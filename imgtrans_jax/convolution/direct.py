@@ -18,8 +18,13 @@ from imgtrans_jax.convolution.plain import pad, padding_around, plain, plain_tra
 
 def separate_call(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """For functions that XLA is to leave a call: it computes what is within when it is its turn and
-    not long before, which saves a third of a training step's memory. static: arguments that are no
-    arrays.
+    not long before, which saves a third of a training step's memory.
+
+    Args:
+        *static: The names of arguments that are no arrays.
+
+    Returns:
+        The decorator.
     """
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +53,15 @@ def direct(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
 
     A VALID pass of stride 1 is 2 to 30 times slower there than a SAME one of the same size, so it
     is computed as SAME and cropped. Gradients of kernels are few large matrix products.
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (k, k, I, O).
+        stride: Of both axes.
+        padding: Pixels of zeros on every side.
+
+    Returns:
+        (N, H', W', O).
     """
     odd = kernel.shape[0] % 2 == 1
     return (
@@ -90,10 +104,20 @@ def _padded_by_lax(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -
 def kernel_gradient(
     x: jax.Array, cotangent: jax.Array, *, side: int, stride: int, padding: int = 0
 ) -> jax.Array:
-    """Of sum(plain(pad(x, padding), kernel, stride) * cotangent) by the kernel, (side, side, I, O).
+    """Of sum(plain(pad(x, padding), kernel, stride) * cotangent) by the kernel.
 
     Where one side has a few channels, it is copied once for each place of the kernel, and one
     matrix product does the rest; with many on both sides it is a product for each place.
+
+    Args:
+        x: (N, H, W, I).
+        cotangent: (N, H', W', O), of the convolution's result.
+        side: k, pixels a side of the kernel.
+        stride: Of the convolution.
+        padding: Pixels of zeros on every side of x.
+
+    Returns:
+        (side, side, I, O).
     """
     x = lax.optimization_barrier(pad(x, padding))
     i, o = x.shape[-1], cotangent.shape[-1]
@@ -125,7 +149,16 @@ def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int, stride: int)
 
 
 def matrix_product(indices: str, a: jax.Array, b: jax.Array) -> jax.Array:
-    """einsum, summed in at least float32: for bfloat16 on a CPU that is four times as fast, too."""
+    """einsum, summed in at least float32: for bfloat16 on a CPU that is four times as fast, too.
+
+    Args:
+        indices: As for einsum, such as "pf,fo->po".
+        a: The first factor, of any shape that `indices` name.
+        b: The second, of the same type.
+
+    Returns:
+        The product, of a's type.
+    """
     return jnp.einsum(
         indices, a, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32)
     ).astype(a.dtype)
@@ -134,10 +167,19 @@ def matrix_product(indices: str, a: jax.Array, b: jax.Array) -> jax.Array:
 def kernel_places(
     x: jax.Array, size: tuple[int, ...], side: int, stride: int, axis: int = 1
 ) -> jax.Array:
-    """What each place of a kernel sees of x, whose height is `axis` and width the next: (side,
-    side, ..., *size, ...).
+    """What each place of a kernel sees of x.
 
     First along the rows, then down the columns: 2 side copies to compile instead of side^2.
+
+    Args:
+        x: An array whose height is `axis` and width the next.
+        size: Height and width of the convolution's result.
+        side: Pixels a side of the kernel.
+        stride: Of the convolution.
+        axis: By default that of (N, H, W, C).
+
+    Returns:
+        (side, side, ..., *size, ...).
     """
     height, width = (stride * (length - 1) + 1 for length in size)
     rows = jnp.stack([lax.slice_in_dim(x, v, v + width, stride, axis + 1) for v in range(side)])
@@ -147,9 +189,16 @@ def kernel_places(
 
 @jax.custom_vjp
 def direct_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Its gradients are written as those of the strided convolution it is the adjoint of: neither
-    XLA:CPU (5 s a layer instead of 20 ms) nor cuDNN (2 ms instead of some hundredths) has a fast
-    path for the automatic weight gradient.
+    """`plain_transposed` with gradients of its own. They are written as those of the strided
+    convolution it is the adjoint of: neither XLA:CPU (5 s a layer instead of 20 ms) nor cuDNN (2 ms
+    instead of some hundredths) has a fast path for the automatic weight gradient.
+
+    Args:
+        x: As for `convolve_transposed`.
+        kernel: As for `convolve_transposed`.
+
+    Returns:
+        As `convolve_transposed`.
     """
     return plain_transposed(x, kernel)
 

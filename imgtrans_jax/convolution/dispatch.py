@@ -16,8 +16,20 @@ from imgtrans_jax.convolution.winograd import FILTERS, winograd
 def convolve(
     x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0, border: Border = "zero"
 ) -> jax.Array:
-    """(N, H, W, I), (k, k, I, O) -> (N, H', W', O), with `padding` pixels on every side. Raises
-    ValueError as `pad` does.
+    """A convolution (correlation) in the form that is fast here.
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (k, k, I, O).
+        stride: Of both axes.
+        padding: Pixels on every side, none by default.
+        border: What these are: `zero`, zeros, or `reflect`, mirrored without repeating the edge.
+
+    Returns:
+        (N, H', W', O).
+
+    Raises:
+        ValueError: As `pad` does.
     """
     fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
     if fits and _suits_patches(x, kernel, stride):
@@ -67,8 +79,14 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Doubles height and width: PyTorch's ConvTranspose2d(3, stride=2, padding=1,
     output_padding=1), or (4, 2, 1).
 
-    x: (N, H, W, I); kernel: (k, k, I, O), k 3 or 4; y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u,
-    v]; result (N, 2H, 2W, O).
+    y[2i + u - 1, 2j + v - 1] += x[i, j] kernel[u, v].
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (k, k, I, O), k 3 or 4.
+
+    Returns:
+        y, (N, 2H, 2W, O).
     """
     if _suits_patches(x, kernel):
         return by_patches_transposed(x, kernel)

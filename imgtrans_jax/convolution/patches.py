@@ -22,6 +22,14 @@ def _patches(x: jax.Array, side: int, stride: int) -> jax.Array:
 def by_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """The convolution without padding as one matrix product; its automatic gradients are one
     each.
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (k, k, I, O).
+        stride: Of both axes.
+
+    Returns:
+        (N, H', W', O).
     """
     side, _, i, o = kernel.shape
     seen = jnp.moveaxis(_patches(x, side, stride), 0, 3)
@@ -34,6 +42,13 @@ def by_patches(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 def by_patches_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`plain_transposed` as a product for each place of the kernel, and the sum of what
     overlaps.
+
+    Args:
+        x: As for `convolve_transposed`.
+        kernel: As for `convolve_transposed`.
+
+    Returns:
+        As `convolve_transposed`.
     """
     side, _, i, o = kernel.shape
     n, height, width, _ = x.shape

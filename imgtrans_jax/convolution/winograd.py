@@ -64,6 +64,18 @@ def winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> j
 
     Its error in float32 is some 1e-5 of the largest value. The maps go through it a band of tiles
     at a time.
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (k, k, I, O), k 3 or 4.
+        padding: Pixels on every side.
+        border: As for `pad`.
+
+    Returns:
+        (N, H', W', O).
+
+    Raises:
+        ValueError: As `pad` does.
     """
     return _winograd(x, kernel, padding=padding, border=border)
 

@@ -51,8 +51,10 @@ _KINDS = {
 
 
 class OtherArraysError(Exception):
-    """The checkpoint holds other arrays than were asked for; `metadata` is what was saved with
-    it.
+    """The checkpoint holds other arrays than were asked for.
+
+    Attributes:
+        metadata: What was saved with it.
     """
 
     def __init__(self, metadata: dict[str, Any]) -> None:
@@ -61,13 +63,25 @@ class OtherArraysError(Exception):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in `folder`, the newest `keep` of them.
+    """The checkpoints of one run.
 
     orbax writes them whole or not at all, but does not notice bytes that change later: each save
     therefore carries a checksum of every array, of every file and of its own metadata. It is
     written in the background: by orbax's own threads where several processes have to meet, else by
     one of ours, since orbax's count their time by a clock that can be set, and outlive a save that
     fails.
+
+    Args:
+        folder: Where they are; it is made if it is not there.
+        keep: How many are kept, the newest, at least 1.
+
+    Attributes:
+        folder: The same, as an absolute path.
+        manager: orbax's.
+        owing: Whether the last save failed.
+
+    Raises:
+        UserError: If the folder's checkpoints cannot be listed.
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
@@ -101,11 +115,15 @@ class Checkpoints:
     # ---- saving
 
     def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
-        """Begins to save `state`, a pytree of arrays, with JSON metadata, and returns when the
-        arrays may change again.
+        """Begins to save a state and returns when the arrays may change again.
 
         What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are. Of a step
         that is there already nothing is saved.
+
+        Args:
+            step: The number of completed updates, which names the checkpoint.
+            state: A pytree of arrays.
+            metadata: What JSON can hold, to be saved beside it.
         """
         self._settle(wait=True)
         if step in self.manager.all_steps():
@@ -140,7 +158,11 @@ class Checkpoints:
         return text
 
     def finish(self) -> None:
-        """Waits for the save that runs. Raises UserError if it fails."""
+        """Waits for the save that runs.
+
+        Raises:
+            UserError: If it fails.
+        """
         self._settle(wait=True)
         text, self._news = self._news, ""
         if self.owing and text:
@@ -237,12 +259,18 @@ class Checkpoints:
     def restore_part(
         self, choose: Callable[[dict[str, Any]], Any]
     ) -> tuple[Any, dict[str, Any]] | None:
-        """Some arrays of the newest checkpoint that has them sound, and its metadata; None if there
-        is none. Nothing else is read.
+        """Some arrays of the newest checkpoint that has them sound. Nothing else is read.
 
-        choose: metadata -> the wanted parts of the state, nested dicts of jax.ShapeDtypeStruct by
-        their names, such as {"ema": {"params": …}}. Raises OtherArraysError if a part has other
-        arrays than were saved.
+        Args:
+            choose: Metadata -> the wanted parts of the state, nested dicts of jax.ShapeDtypeStruct
+                by their names, such as {"ema": {"params": …}}.
+
+        Returns:
+            The arrays and the checkpoint's metadata; None if there is none.
+
+        Raises:
+            OtherArraysError: If a part has other arrays than were saved.
+            UserError: If a checkpoint was saved by a newer version.
         """
         for step in sorted(self.manager.all_steps(), reverse=True):
             record = self._read_metadata(step)
@@ -260,12 +288,19 @@ class Checkpoints:
         return None
 
     def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
-        """The newest sound state and its metadata, or None if nothing was ever saved.
+        """The newest sound state and its metadata. What is damaged is said.
 
-        like: a pytree of jax.ShapeDtypeStruct with shardings. What is damaged is said, and with
-        `set_aside` moved to the folder `damaged`, so that its step can be saved again.
-        Raises OtherArraysError if `like` has other arrays than were saved, and UserError if nothing
-        sound is left or it was saved by a newer version.
+        Args:
+            like: A pytree of jax.ShapeDtypeStruct with shardings.
+            set_aside: What is damaged is moved to the folder `damaged`, so that its step can be
+                saved again.
+
+        Returns:
+            The state, like `like`, and its metadata; None if nothing was ever saved.
+
+        Raises:
+            OtherArraysError: If `like` has other arrays than were saved.
+            UserError: If nothing sound is left or it was saved by a newer version.
         """
         steps = sorted(self.manager.all_steps(), reverse=True)
         for step in steps:

@@ -17,6 +17,15 @@ MANIFEST = "files.json"
 
 
 def file_hashes(folder: Path, names: list[str]) -> str:
+    """The SHA-256 of files, as `MANIFEST` holds them.
+
+    Args:
+        folder: Where they are.
+        names: Their paths in it.
+
+    Returns:
+        JSON: an object from names to hexadecimal digests, in the order of `names`.
+    """
     sums = {}
     for name in names:
         with (folder / name).open("rb") as file:

@@ -22,25 +22,31 @@ Order: TypeAlias = Literal["algorithm_1", "critics_first", "critics_last"]
 class Game:
     """The two modules, what the critics are shown, the two objectives, and who moves when.
 
-    generator: (batch, train) -> named float samples; holds all of the method's generators.
-    critic: (views, train) -> logits under the views' names; None for a method without one.
-    fakes: (batch, samples) -> generated views, by the critic's name; they pass through the pools.
-    reals: batch -> real views, by the critic's name.
-    g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights that
-    are never trained. d_objective: (real logits, fake logits) -> terms.
-    penalty: (critic function, real views, shown fake views, key) -> terms that are added to the
-    critics' (WGAN-GP), or None; the function maps views to logits at the critics' present
-    parameters.
-    order: of the moves in a step. `critics_last` (CycleGAN): both players answer the other as it
-    was, on the same samples. `critics_first` (pix2pix): the generators answer critics that have
-    just moved, on the samples that moved them. `algorithm_1` (Goodfellow et al. 2014):
-    `critic_steps` turns of the critics, each with a minibatch and samples of its own, then the
-    generators' with its own.
-    critic_clip: the critics' weights are kept within this limit (WGAN), 0 for none.
-    pool_size, pool_groups: images kept for each critic (0: none), and in how many independent
-    groups. ema: decay of the smoothed generator parameters, 0 for none.
+    Attributes:
+        generator: (batch, train) -> named float samples; holds all of the method's generators.
+        critic: (views, train) -> logits under the views' names; None for a method without one.
+        fakes: (batch, samples) -> generated views, by the critic's name; they pass through the
+            pools.
+        reals: batch -> real views, by the critic's name.
+        g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights
+            that are never trained.
+        d_objective: (real logits, fake logits) -> terms.
+        order: Of the moves in a step. `critics_last` (CycleGAN): both players answer the other as
+            it was, on the same samples. `critics_first` (pix2pix): the generators answer critics
+            that have just moved, on the samples that moved them. `algorithm_1` (Goodfellow et al.
+            2014): `critic_steps` turns of the critics, each with a minibatch and samples of its
+            own, then the generators' with its own.
+        critic_steps: The turns of the critics in a step; other than 1 with `algorithm_1` alone.
+        critic_clip: The critics' weights are kept within this limit (WGAN), 0 for none.
+        penalty: (critic function, real views, shown fake views, key) -> terms that are added to the
+            critics' (WGAN-GP), or None; the function maps views to logits at the critics' present
+            parameters.
+        pool_size: Images kept for each critic, 0 for none.
+        pool_groups: In how many independent groups.
+        ema: Decay of the smoothed generator parameters, in [0, 1), 0 for none.
 
-    Raises ValueError for numbers that make no game.
+    Raises:
+        ValueError: For numbers that make no game.
     """
 
     generator: nn.Module
@@ -79,7 +85,12 @@ class Game:
 
 
 class Networks(struct.PyTreeNode):
-    """What applying one side takes: params and stats."""
+    """What applying one side takes.
+
+    Attributes:
+        params: The parameters.
+        stats: The batch statistics, {} without batch norm.
+    """
 
     params: Params
     stats: Any
@@ -93,8 +104,18 @@ def apply(
     key: jax.Array | None,
     train: bool = True,
 ) -> tuple[Any, Any]:
-    """The module's output and its new batch statistics. `key` drives dropout and draws latents; it
-    may be None where the module has neither.
+    """The module's output and its new batch statistics.
+
+    Args:
+        module: (inputs, train) -> outputs.
+        params: Its parameters.
+        stats: Its batch statistics.
+        inputs: What it takes.
+        key: Drives dropout and draws latents; it may be None where the module has neither.
+        train: Whether batch norm uses the batch's own statistics and dropout drops.
+
+    Returns:
+        The outputs, and the batch statistics: the new ones in training, else `stats`.
     """
     rngs = {} if key is None else {"dropout": key, "latent": key}
     variables = {"params": params, "batch_stats": stats}

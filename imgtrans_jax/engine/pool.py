@@ -14,8 +14,9 @@ class ImagePool(struct.PyTreeNode):
     """Earlier generated images, in independent groups so that a sharded batch never crosses
     devices.
 
-    images: (groups, capacity, H, W, C); slots at and above `count` hold zeros.
-    count: (groups,) int32, images stored so far.
+    Attributes:
+        images: (groups, capacity, H, W, C); slots at and above `count` hold zeros.
+        count: (groups,) int32, images stored so far.
     """
 
     images: jax.Array
@@ -23,8 +24,15 @@ class ImagePool(struct.PyTreeNode):
 
 
 def empty_pool(size: int, groups: int, image_shape: tuple[int, ...]) -> ImagePool:
-    """A pool for `size` images of `image_shape` (H, W, C) in `groups` of equal size: for a few more
-    where it is no multiple.
+    """A pool without images.
+
+    Args:
+        size: For how many images; for a few more where it is no multiple of `groups`.
+        groups: Of equal size.
+        image_shape: (H, W, C).
+
+    Returns:
+        Zeros, with counts of 0.
     """
     return ImagePool(
         jnp.zeros((groups, -(-size // groups), *image_shape)), jnp.zeros((groups,), jnp.int32)
@@ -32,8 +40,15 @@ def empty_pool(size: int, groups: int, image_shape: tuple[int, ...]) -> ImagePoo
 
 
 def regrouped(pool: ImagePool, groups: int, capacity: int) -> ImagePool:
-    """A pool's images (arrays of NumPy) dealt out to `groups` of `capacity`; those that find no
-    place are dropped.
+    """A pool's images dealt out to other groups; those that find no place are dropped.
+
+    Args:
+        pool: The pool, of NumPy's arrays.
+        groups: How many groups there are to be.
+        capacity: Images of each.
+
+    Returns:
+        The new pool, of NumPy's arrays.
     """
     stored = [images[:count] for images, count in zip(pool.images, pool.count, strict=True)]
     dealt = [np.concatenate(stored)[group::groups][:capacity] for group in range(groups)]
@@ -44,12 +59,22 @@ def regrouped(pool: ImagePool, groups: int, capacity: int) -> ImagePool:
 
 
 def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool, jax.Array]:
-    """Puts a batch in the pool and returns the pool and the images to show the critic, both of the
-    same shapes.
+    """Puts a batch in the pool and returns the pool and the images to show the critic.
 
     Image by image, as in the authors' code: while the pool fills, an image is stored and returned;
     afterwards, with probability 1/2, it takes the place of a random stored image, which is returned
-    instead. Row i of the batch goes to group i // (N / groups).
+    instead.
+
+    Args:
+        pool: The pool so far.
+        key: Draws who takes whose place.
+        images: (N, H, W, C). Row i goes to group i // (N / groups).
+
+    Returns:
+        The new pool, and (N, H, W, C) to be shown, both of the same shapes as before.
+
+    Raises:
+        ValueError: If the groups do not divide the batch.
     """
     groups = pool.count.shape[0]
     if images.shape[0] % groups:
@@ -62,8 +87,15 @@ def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool,
 
 
 def draw(key: jax.Array, count: int, capacity: int) -> tuple[jax.Array, jax.Array]:
-    """For each of `count` images whether it takes the place of a stored one, (count,) bool, and of
-    which, (count,) int.
+    """For each image whether it takes the place of a stored one, and of which.
+
+    Args:
+        key: A random key.
+        count: How many images.
+        capacity: How many are stored.
+
+    Returns:
+        (count,) bool, true with probability 1/2, and (count,) int in [0, capacity).
     """
     exchange_key, slot_key = jax.random.split(key)
     return jax.random.bernoulli(exchange_key, 0.5, (count,)), jax.random.randint(

@@ -20,12 +20,23 @@ DATA, HEIGHT = "data", "height"
 def device_mesh(
     wanted: tuple[int, int], batch_size: int, pool_groups: int | None = None, parts: int = 1
 ) -> Mesh:
-    """A mesh of `wanted` = (devices along the batch, devices along the pictures' height); the first
-    may be 0, for as many as divide the rows that are computed at once, batch_size / parts, and the
-    pool's groups, if there is a pool. Says so where some are left idle.
+    """A mesh of devices along the batch and along the pictures' height. Says so where some are left
+    idle.
 
-    Raises UserError for a mesh that the devices, the rows or the groups do not allow, for groups
-    that do not divide the rows, and if several processes would leave devices idle.
+    Args:
+        wanted: Devices along the batch, devices along the pictures' height. The first may be 0, for
+            as many as divide the rows that are computed at once, batch_size / parts, and the pool's
+            groups, if there is a pool.
+        batch_size: Rows of a minibatch, over all devices.
+        pool_groups: Groups of the pool; None or 0 if there is none.
+        parts: In how many parts, one after the other, a batch is computed.
+
+    Returns:
+        The mesh, with the axes `data` and `height`.
+
+    Raises:
+        UserError: For a mesh that the devices, the rows or the groups do not allow, for groups that
+            do not divide the rows, and if several processes would leave devices idle.
     """
     data, height = wanted
     available, local, rows = jax.device_count(), jax.local_device_count(), batch_size // parts
@@ -75,7 +86,17 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def split(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
     """Of a batch's array: its rows over the data axis and, of pictures (N, H, W, C), their height
-    over the other. Raises UserError for a height that does not divide.
+    over the other.
+
+    Args:
+        mesh: The devices.
+        shape: Of the whole array; four axes are pictures.
+
+    Returns:
+        The sharding.
+
+    Raises:
+        UserError: For a height that does not divide.
     """
     height = mesh.shape[HEIGHT]
     if len(shape) == 4 and shape[1] % height:
@@ -89,9 +110,17 @@ def split(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
 
 
 def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> Any:
-    """A TrainState of shardings: everything replicated, but the pools' groups, each on the devices
-    that have its rows, and with `shard_optimizer` the optimisers' moments, each along an axis that
-    the data axis divides, if it has one (Rajbhandari et al. 2020, "ZeRO", stage 1).
+    """Where the arrays of a state are: everything replicated, but the pools' groups, each on the
+    devices that have its rows.
+
+    Args:
+        state: A TrainState, of arrays or jax.ShapeDtypeStruct.
+        mesh: The devices.
+        shard_optimizer: The optimisers' moments, too, are split, each along an axis that the data
+            axis divides, if it has one (Rajbhandari et al. 2020, "ZeRO", stage 1).
+
+    Returns:
+        A TrainState of shardings.
     """
     assert isinstance(state, TrainState)
 
@@ -124,12 +153,28 @@ def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> An
 
 
 def placed(x: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
-    """An array that every process has, as a global one."""
+    """An array that every process has, as a global one.
+
+    Args:
+        x: The whole array.
+        sharding: Which part of it each device gets.
+
+    Returns:
+        The global array, of the same shape.
+    """
     return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
 
 
 def to_devices(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's rows of a batch as global arrays, split over the mesh."""
+    """A batch as global arrays, split over the mesh.
+
+    Args:
+        batch: This process's rows, by the sides' names.
+        mesh: The devices of all processes.
+
+    Returns:
+        Global arrays under the same names.
+    """
     return {
         side: jax.make_array_from_process_local_data(split(mesh, x.shape), x)
         for side, x in batch.items()

@@ -20,8 +20,12 @@ from imgtrans_jax.types import Params
 
 
 class Player(struct.PyTreeNode):
-    """All networks of one side. params, stats (batch statistics, {} without batch norm) and the
-    optimiser's state.
+    """All networks of one side.
+
+    Attributes:
+        params: Their parameters.
+        stats: Their batch statistics, {} without batch norm.
+        opt: The optimiser's state.
     """
 
     params: Params
@@ -30,10 +34,16 @@ class Player(struct.PyTreeNode):
 
 
 class TrainState(struct.PyTreeNode):
-    """step: () int32, completed updates. failed: () int32, the step whose loss or gradient was not
-    finite, or -1; from then on updates leave the state as it is. pool: by the critics' names, {}
-    for methods without one. ema: the smoothed generators, or None. There is no random key: it
-    follows from the seed and the step.
+    """All that training changes. There is no random key: it follows from the seed and the step.
+
+    Attributes:
+        step: () int32, completed updates.
+        failed: () int32, the step whose loss or gradient was not finite, or -1; from then on
+            updates leave the state as it is.
+        g: The generators.
+        d: The critics; their parameters are {} for a method without one.
+        pool: By the critics' names, {} for methods without one.
+        ema: The smoothed generators, or None.
     """
 
     step: jax.Array
@@ -68,8 +78,15 @@ def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
 def network_shapes(
     game: Game, batch: Mapping[str, Any], critics: bool = True
 ) -> tuple[Networks, Networks]:
-    """The generators' and the critics' parameters and statistics as jax.ShapeDtypeStruct; `batch`
-    as for `init_state`. Without `critics` theirs are {}, and are not traced.
+    """The generators' and the critics' parameters and statistics.
+
+    Args:
+        game: The game.
+        batch: As for `init_state`.
+        critics: Whether theirs are wanted; else they are {}, and are not traced.
+
+    Returns:
+        Networks of jax.ShapeDtypeStruct: the generators', the critics'.
     """
 
     def both() -> tuple[Networks, Networks]:
@@ -84,12 +101,23 @@ def network_shapes(
 def init_state(
     game: Game, tx: Transformations, batch: Mapping[str, Any], key: jax.Array
 ) -> TrainState:
-    """The state before the first update of a game whose players move by `tx`. `batch` gives the
-    shapes alone, of all minibatches together, as arrays or jax.ShapeDtypeStruct.
+    """The state before the first update of a game.
 
     Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the
-    networks' outputs are never computed. Raises ValueError if what the generators make and the data
-    differ in shape.
+    networks' outputs are never computed.
+
+    Args:
+        game: The game.
+        tx: What moves the players.
+        batch: Gives the shapes alone, of all minibatches together, as arrays or
+            jax.ShapeDtypeStruct.
+        key: Draws the first weights.
+
+    Returns:
+        The state at step 0.
+
+    Raises:
+        ValueError: If what the generators make and the data differ in shape.
     """
     g_key, d_key = jax.random.split(key)
     batch = _minibatch(game, batch)

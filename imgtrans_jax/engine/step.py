@@ -26,7 +26,16 @@ from imgtrans_jax.types import Named, Params, Terms
 
 
 class Keys(NamedTuple):
-    """One random key for each purpose."""
+    """One random key for each purpose.
+
+    Attributes:
+        gen: The generators' dropout and latents.
+        pool: The pools' draws.
+        real: The critics' pass over real views.
+        fake: The critics' pass over shown fake views.
+        fool: The critics' pass that the generators answer.
+        penalty: The penalty's.
+    """
 
     gen: jax.Array
     pool: jax.Array
@@ -40,8 +49,12 @@ class Keys(NamedTuple):
 
 
 class Critics(NamedTuple):
-    """The critics on their way through a step: as they are now, the pools of what they were shown,
-    and the metrics of their last move, {} before it.
+    """The critics on their way through a step.
+
+    Attributes:
+        player: They as they are now.
+        pools: Those of what they were shown.
+        metrics: Of their last move, {} before it.
     """
 
     player: Player
@@ -50,8 +63,12 @@ class Critics(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """The generators' forward pass over a part of a batch: samples, the function that pulls a
-    gradient by these back to the parameters, and the batch statistics after it.
+    """The generators' forward pass over a part of a batch.
+
+    Attributes:
+        samples: What they made, by name.
+        pull: Pulls a gradient by the samples back to the parameters.
+        stats: The batch statistics after it.
     """
 
     samples: Named
@@ -60,7 +77,12 @@ class Pass(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Of a player's objective by its parameters, and the objective's terms."""
+    """Of a player's objective.
+
+    Attributes:
+        params: By its parameters.
+        terms: The objective's terms.
+    """
 
     params: Params
     terms: Terms
@@ -79,16 +101,24 @@ def gan_step(
 
     The generators' objective is differentiated with respect to the samples and pulled back; the
     critics' objective with respect to the critics' parameters: while one player moves the other is
-    a constant, without a stop_gradient. `key` is the run's root key; the step's own randomness is
-    folded in here. `frozen`: weights that are never trained, for the objectives.
+    a constant, without a stop_gradient.
 
-    With several `parts` the batch is computed in as many, one after the other, and gradients and
-    terms are the means of theirs; each part is normalised by its own batch statistics and draws its
-    own random numbers.
+    Args:
+        game: What is played.
+        tx: What moves the players.
+        state: The state before.
+        batch: Arrays by name, with the rows of all minibatches, interleaved.
+        frozen: Weights that are never trained, for the objectives.
+        key: The run's root key; the step's own randomness is folded in here.
+        parts: In how many parts the batch is computed, one after the other. Gradients and terms are
+            the means of theirs; each part is normalised by its own batch statistics and draws its
+            own random numbers.
 
-    Metrics are () arrays: every loss term, and the global norms of gradients and updates; of
-    several turns of the critics those of the last. If a term or a gradient's norm is not finite the
-    state comes back unchanged but for `failed`, and so from every later step.
+    Returns:
+        The state after, and metrics, () arrays by name: every loss term, and the global norms of
+        gradients and updates; of several turns of the critics those of the last. If a term or a
+        gradient's norm is not finite the state comes back unchanged but for `failed`, and so from
+        every later step.
     """
     keys = Keys(*jax.random.split(jax.random.fold_in(key, state.step), 6))
     critics = Critics(state.d, state.pool, {})

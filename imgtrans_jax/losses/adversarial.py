@@ -15,8 +15,12 @@ from imgtrans_jax.types import Logits, Named
 class GanLoss:
     """The three pieces of a two-player loss, all to be minimised.
 
-    real: the critic's loss on real images. fake: the critic's loss on generated ones. generator:
-    the generator's loss.
+    Each takes logits (N, h, w, 1) and gives a () mean.
+
+    Attributes:
+        real: The critic's loss on real images.
+        fake: The critic's loss on generated images.
+        generator: The generator's loss.
     """
 
     real: Callable[[Logits], jax.Array]
@@ -77,11 +81,19 @@ def gradient_penalty(
     judge: Callable[[Named], Named], real: Named, fake: Named, key: jax.Array
 ) -> jax.Array:
     """E (||grad D(x)|| - 1)^2 at random points x between real and fake images (Gulrajani et al.
-    2017, equation 3): ().
+    2017, equation 3).
 
-    judge: views -> logits, by the critics' names. Images (N, H, W, C) are mixed, one mixture for an
-    image, and the norm is over all their values; views that are no images, such as labels, are
-    conditions and stay. Averaged over the critics.
+    Images are mixed, one mixture for an image, and the norm is over all their values. Views that
+    are no images, such as labels, are conditions and stay those of `real`.
+
+    Args:
+        judge: Views -> logits, by the critics' names.
+        real: Real views by name; images are (N, H, W, C).
+        fake: Generated views; an image of `real` must have one of its name and shape here.
+        key: Draws the mixtures, uniform in [0, 1).
+
+    Returns:
+        () from 0, averaged over the images and the critics.
     """
     images = {name: x for name, x in real.items() if x.ndim == 4}
     share = jax.random.uniform(key, (next(iter(images.values())).shape[0], 1, 1, 1))

@@ -9,7 +9,17 @@ from imgtrans_jax.types import Objective, Terms
 
 
 def join(*many: Terms) -> Terms:
-    """One mapping with the terms of all. Raises ValueError for a name that is defined twice."""
+    """One mapping with the terms of all.
+
+    Args:
+        *many: Terms by name.
+
+    Returns:
+        All of them by name.
+
+    Raises:
+        ValueError: For a name that is defined twice.
+    """
     joined: Terms = {}
     for terms in many:
         for name, value in terms.items():
@@ -20,7 +30,14 @@ def join(*many: Terms) -> Terms:
 
 
 def plus(*objectives: Objective) -> Objective:
-    """The objective whose terms are those of all `objectives`, called with the same arguments."""
+    """The objective whose terms are those of all `objectives`.
+
+    Args:
+        *objectives: Functions of the same arguments.
+
+    Returns:
+        A function of these arguments, which raises ValueError for a term that is defined twice.
+    """
 
     def combined(*args, **kwargs) -> Terms:
         return join(*(objective(*args, **kwargs) for objective in objectives))

@@ -14,9 +14,22 @@ from imgtrans_jax.types import Params, SignedImages
 
 
 def feature_distance(network: Params, x: SignedImages, y: SignedImages, layer: str) -> jax.Array:
-    """Mean squared difference of the features `layer` of two batches (N, H, W, 3) in [-1, 1]: ().
-    `network` are the parameters of a VGG, as `load_vgg` gives them; where VGG-16 lacks a layer the
-    deepest one of its block stands in.
+    """Mean squared difference of the features of two batches.
+
+    Args:
+        network: The parameters of a VGG, as `load_vgg` gives them. Whether it is VGG-16 or VGG-19
+            is read from them.
+        x: (N, H, W, 3) in [-1, 1].
+        y: As `x`.
+        layer: The name of the layer, such as relu4_2. Where VGG-16 lacks a layer the deepest one of
+            its block stands in.
+
+    Returns:
+        () from 0.
+
+    Raises:
+        ValueError: For a layer of neither network, for features of different shapes, and for images
+            too small to reach the layer.
     """
     depth = 19 if "conv3_4" in network["params"] else 16
     name = stands_in(layer, depth)

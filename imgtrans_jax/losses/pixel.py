@@ -16,17 +16,49 @@ def _difference(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def l1(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Mean absolute difference over batch, pixels and channels."""
+    """Mean absolute difference over batch, pixels and channels.
+
+    Args:
+        x: (N, H, W, C).
+        y: Of the same shape.
+
+    Returns:
+        () from 0, float32 or wider.
+
+    Raises:
+        ValueError: For two shapes.
+    """
     return jnp.mean(jnp.abs(_difference(x, y)))
 
 
 def l1_sum(x: jax.Array, y: jax.Array) -> jax.Array:
     """Absolute differences summed over pixels and channels, mean over the batch: the norm as the
     paper prints it.
+
+    Args:
+        x: (N, H, W, C).
+        y: Of the same shape.
+
+    Returns:
+        () from 0, float32 or wider.
+
+    Raises:
+        ValueError: For two shapes.
     """
     return jnp.sum(jnp.abs(_difference(x, y))) / x.shape[0]
 
 
 def l2(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Mean squared difference over batch, pixels and channels."""
+    """Mean squared difference over batch, pixels and channels.
+
+    Args:
+        x: (N, H, W, C).
+        y: Of the same shape.
+
+    Returns:
+        () from 0, float32 or wider.
+
+    Raises:
+        ValueError: For two shapes.
+    """
     return jnp.mean(jnp.square(_difference(x, y)))

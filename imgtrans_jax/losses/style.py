@@ -29,7 +29,18 @@ def _squares(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
-    """Sum over (F - P)^2."""
+    """Sum over (F - P)^2.
+
+    Args:
+        features: F, (N, h, w, C).
+        target: P, (N, h, w, C), or (1, h, w, C) for all.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For features of different shapes.
+    """
     return jnp.mean(_squares(features, target))
 
 
@@ -38,18 +49,49 @@ def content_half(features: jax.Array, target: jax.Array) -> jax.Array:
 
     Its gradient by the features before the rectification is F - P where F > 0 and 0 elsewhere
     (equation 2).
+
+    Args:
+        features: F, (N, h, w, C).
+        target: P, (N, h, w, C), or (1, h, w, C) for all.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For features of different shapes.
     """
     return 0.5 * jnp.mean(_squares(features, target))
 
 
 def content_mean(features: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean over (F - P)^2."""
+    """Mean over (F - P)^2.
+
+    Args:
+        features: F, (N, h, w, C).
+        target: P, (N, h, w, C), or (1, h, w, C) for all.
+
+    Returns:
+        () from 0.
+
+    Raises:
+        ValueError: For features of different shapes.
+    """
     return jnp.mean(_squares(features, target)) / features[0].size
 
 
 def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
-    """Sum over (F - P)^2 by sum over P^2: 1 for features that are all 0, whatever the layer, the
-    network and the size.
+    """Sum over (F - P)^2 by sum over P^2.
+
+    Args:
+        features: F, (N, h, w, C).
+        target: P, (N, h, w, C), or (1, h, w, C) for all.
+
+    Returns:
+        () from 0, the mean over the N images: 1 for features that are all 0, whatever the layer,
+        the network and the size.
+
+    Raises:
+        ValueError: For features of different shapes.
     """
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=tuple(range(1, wide.ndim)))
@@ -60,13 +102,18 @@ def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3): (N, h, w, C) -> (N,
-    C, C).
+    """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3).
 
-    G_ii is how active filter i is, G_ij how often i and j are active at one place. mask: (h, w, 1)
-    or (N, h, w, 1) in [0, 1], how much each position counts (Gatys et al. 2017, equation 4, with
-    the mask inside the sum). The sums are float32 at least, of full precision also where products
-    would be rounded to bfloat16 or tf32.
+    G_ii is how active filter i is, G_ij how often i and j are active at one place. The sums are
+    float32 at least, of full precision also where products would be rounded to bfloat16 or tf32.
+
+    Args:
+        features: F, (N, h, w, C).
+        mask: (h, w, 1) or (N, h, w, 1) in [0, 1], how much each position counts (Gatys et al. 2017,
+            equation 4, with the mask inside the sum). None: all count fully.
+
+    Returns:
+        (N, C, C).
     """
     n, height, width, channels = features.shape
     weighted = features if mask is None else features * mask.astype(features.dtype)
@@ -81,23 +128,70 @@ def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
 
 
 def style_raw(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
-    """Sum over (G - A)^2; G and A are Gram matrices (N, C, C) over equally many positions."""
+    """Sum over (G - A)^2.
+
+    Args:
+        gram: G, Gram matrices (N, C, C).
+        target: A, (N, C, C) or (1, C, C) for all, over equally many positions.
+        positions: Without effect here; all style losses are called alike.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For different numbers of channels.
+    """
     return jnp.mean(_squares(gram, target))
 
 
 def style_normalized(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
-    """1 / (4 C^2 M^2) sum over (G - A)^2, M positions (Gatys et al. 2016, equation 4)."""
+    """1 / (4 C^2 M^2) sum over (G - A)^2, M positions (Gatys et al. 2016, equation 4).
+
+    Args:
+        gram: G, Gram matrices (N, C, C).
+        target: A, (N, C, C) or (1, C, C) for all, over equally many positions.
+        positions: M, h times w of the features.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For different numbers of channels.
+    """
     return jnp.mean(_squares(gram, target)) / (4.0 * gram.shape[-1] ** 2 * positions**2)
 
 
 def style_mean(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
-    """Mean over the C^2 entries of (G / (C M) - A / (C M))^2."""
+    """Mean over the C^2 entries of (G / (C M) - A / (C M))^2.
+
+    Args:
+        gram: G, Gram matrices (N, C, C).
+        target: A, (N, C, C) or (1, C, C) for all, over equally many positions.
+        positions: M, h times w of the features.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For different numbers of channels.
+    """
     return jnp.mean(_squares(gram, target)) / (gram.shape[-1] ** 4 * float(positions) ** 2)
 
 
 def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
-    """Sum over (G - A)^2 by sum over A^2: 1 for no activity at all, whatever the layer, the network
-    and the size.
+    """Sum over (G - A)^2 by sum over A^2.
+
+    Args:
+        gram: G, Gram matrices (N, C, C).
+        target: A, (N, C, C) or (1, C, C) for all, over equally many positions.
+        positions: Without effect here; all style losses are called alike.
+
+    Returns:
+        () from 0, the mean over the N images: 1 for no activity at all, whatever the layer, the
+        network and the size.
+
+    Raises:
+        ValueError: For different numbers of channels.
     """
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=(1, 2))

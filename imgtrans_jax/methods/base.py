@@ -22,13 +22,17 @@ class Recipe(Protocol):
     """Hyper-parameters in, a Game out. Frozen dataclasses that name this class as their base have
     all but its first three methods.
 
-    generator: what `translate` or `generate` applies. notes: what the method's terms mean, for the
-    page. directions: those that `translate` knows. extra: objectives of the user's own, (batch,
-    samples, logits, frozen) -> {name: weighted () array}.
-
-    Fields of those methods that have such: critic: the module of its critics; gan: their GanLoss;
-    halve_critic: whether that is halved; test_mode: `paper` or `eval`, how the trained generator is
-    used.
+    Attributes:
+        notes: What the method's terms mean, for the page.
+        directions: Those that `translate` knows.
+        generator: What `translate` or `generate` applies.
+        critic: The module of its critics, for those methods that have such.
+        gan: Their GanLoss, likewise.
+        halve_critic: Whether that is halved.
+        test_mode: `paper` or `eval`, how the trained generator is used, for those methods that have
+            the choice.
+        extra: Objectives of the user's own, (batch, samples, logits, frozen) -> {name: weighted ()
+            array}.
     """
 
     notes: ClassVar[str] = "All terms carry their weights."
@@ -58,12 +62,23 @@ class Recipe(Protocol):
         return {name: value for name, value in values.items() if _is_plain(value)}
 
     def game(self) -> Game:
-        """The game of these hyper-parameters. Raises ValueError for values that make none."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For values that make none.
+        """
         ...
 
     def samples(self, params: Params, stats: Any, batch: Named) -> Named:
-        """What the report shows for test pictures; pure, to be jitted. `params` and `stats` are the
-        generator player's.
+        """What the report shows for test pictures; pure, to be jitted.
+
+        Args:
+            params: The generator player's parameters.
+            stats: Its batch statistics.
+            batch: Test pictures by name, as in training.
+
+        Returns:
+            Images (N, H, W, C) in [-1, 1] by name.
         """
         ...
 
@@ -73,7 +88,16 @@ class Recipe(Protocol):
         samples: Mapping[str, np.ndarray],
         classes: tuple[str, ...],
     ) -> Sheets:
-        """The test batch and its samples as sheets of pictures."""
+        """The test batch and its samples as sheets of pictures.
+
+        Args:
+            batch: The test pictures by name, (N, H, W, C) in [-1, 1].
+            samples: What `samples` made of them.
+            classes: The names of the data's classes, in order; () without classes.
+
+        Returns:
+            Sheets by name, each of columns by theirs.
+        """
         ...
 
     @property
@@ -86,13 +110,37 @@ class Recipe(Protocol):
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
     ) -> SignedImages:
-        """Inputs (N, H, W, C) -> their translations in one of the `directions`; pure, to be
-        jitted.
+        """Pictures translated in one of the `directions`; pure, to be jitted.
+
+        Args:
+            params: The generator player's parameters.
+            stats: Its batch statistics.
+            images: Inputs, (N, H, W, C) in [-1, 1].
+            direction: `a2b` or `b2a`.
+
+        Returns:
+            Their translations, (N, H', W', C').
+
+        Raises:
+            UserError: If the method translates nothing.
         """
         raise UserError(f"A {type(self).__name__} run translates nothing.")
 
     def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
-        """Pictures from nothing but random numbers and conditions y (N, d), one for each."""
+        """Pictures from nothing but random numbers and conditions.
+
+        Args:
+            params: The generator player's parameters.
+            stats: Its batch statistics.
+            key: Draws the random numbers.
+            y: Conditions (N, d), one for each picture.
+
+        Returns:
+            Pictures (N, H, W, C) in [-1, 1].
+
+        Raises:
+            UserError: If the method changes pictures instead.
+        """
         raise UserError(
             f"A {type(self).__name__} run changes pictures: use `input` instead of `count`."
         )
@@ -106,7 +154,17 @@ def _is_plain(value: Any) -> bool:
 
 
 def new_game(recipe: Recipe) -> Game:
-    """The game of a recipe. Raises UserError for numbers that make none."""
+    """The game of a recipe.
+
+    Args:
+        recipe: The method and its numbers.
+
+    Returns:
+        The game.
+
+    Raises:
+        UserError: For numbers that make none.
+    """
     try:
         return recipe.game()
     except ValueError as error:

@@ -34,6 +34,14 @@ class Generators(nn.Module):
 
     {"a": (N, H, W, C), "b": …} in [-1, 1] -> fake_b = G(a), rec_a = F(G(a)), fake_a = F(b), rec_b =
     G(F(b)), idt_b = G(b) and idt_a = F(a).
+
+    Attributes:
+        g_ab: G, (images, train) -> images.
+        g_ba: F, likewise.
+        rec_a: Whether rec_a is made.
+        rec_b: Whether rec_b is made.
+        idt_a: Whether idt_a is made.
+        idt_b: Whether idt_b is made.
     """
 
     g_ab: nn.Module
@@ -60,7 +68,12 @@ class Generators(nn.Module):
 
 
 class Critics(nn.Module):
-    """{"d_a": images of domain a, "d_b": …} -> logits under the same names."""
+    """{"d_a": images of domain a, "d_b": …} -> logits under the same names.
+
+    Attributes:
+        d_a: (images, train) -> logits, of domain a.
+        d_b: The same of domain b.
+    """
 
     d_a: nn.Module
     d_b: nn.Module
@@ -73,22 +86,28 @@ class Critics(nn.Module):
 class CycleGAN(Recipe):
     """The full objective (equation 3) and its training details (sections 4 and 7.1).
 
-    generator, critic: any modules (images, train) -> images and -> logits, cloned once for each
-    domain; nothing is shared. gan: the adversarial loss by name: lsgan, vanilla, hinge.
-    adversarial: weight of the adversarial terms; one number, or one for a->b and one for b->a.
-    cycle: lambda, for F(G(a)) ~ a and G(F(b)) ~ b (equation 2); identity: relative to it, G(b) ~ b
-    and F(a) ~ a (section 5.2, "photo generation from paintings"): the weight is identity * cycle of
-    that domain. Each may be 0 or a pair (a, b); images that only a zero term needs are not
-    computed.
-    distance: what ~ means: l1 (mean over pixels) or l1_sum.
-    halve_critic: the critics' losses times 1/2, the authors' "slow down D".
-    pool_size: generated images remembered for each critic; pool_groups: in how many independent
-    parts of equal size, which must be a multiple of the number of devices and divide the batch.
-    Results depend on it, not on the devices. ema: decay of a smoothed copy of the generators (0:
-    none), used for samples and by stylize.py. extra: objectives of your own, (batch, samples,
-    logits, frozen) -> {name: weighted () array}.
+    Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1]. Weights may be 0 or a pair;
+    images that only a zero term needs are not computed.
 
-    Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1].
+    Attributes:
+        generator: Any module (images, train) -> images, cloned once for each domain; nothing is
+            shared.
+        critic: Any module (images, train) -> logits, cloned likewise.
+        gan: The adversarial loss by name: lsgan, vanilla, hinge.
+        adversarial: Weight of the adversarial terms; one number, or one for a->b and one for b->a.
+        cycle: lambda, for F(G(a)) ~ a and G(F(b)) ~ b (equation 2); one number, or a pair (a, b).
+        identity: Relative to `cycle`, for G(b) ~ b and F(a) ~ a (section 5.2, "photo generation
+            from paintings"): the weight is identity * cycle of that domain. One number, or a pair
+            (a, b).
+        distance: What ~ means: l1 (mean over pixels) or l1_sum.
+        halve_critic: The critics' losses times 1/2, the authors' "slow down D".
+        pool_size: Generated images remembered for each critic, 0 for none.
+        pool_groups: In how many independent parts of equal size, which must be a multiple of the
+            number of devices and divide the batch. Results depend on it, not on the devices.
+        ema: Decay of a smoothed copy of the generators (0: none), used for samples and by
+            stylize.py.
+        extra: Objectives of your own, (batch, samples, logits, frozen) -> {name: weighted ()
+            array}.
     """
 
     notes: ClassVar[str] = (
@@ -114,7 +133,11 @@ class CycleGAN(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
-        """Raises ValueError for a negative weight."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For a negative weight.
+        """
         if min(*_pair(self.adversarial), *_pair(self.cycle), *_pair(self.identity)) < 0:
             raise ValueError("The weights adversarial, cycle and identity must not be negative.")
         cycle_a, cycle_b = _pair(self.cycle)
@@ -141,6 +164,14 @@ class CycleGAN(Recipe):
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """Translations and reconstructions of both domains, as for a report: no dropout, running
         statistics.
+
+        Args:
+            params: The whole generator player's parameters.
+            stats: Its batch statistics.
+            batch: {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1].
+
+        Returns:
+            fake_b, rec_a, fake_a and rec_b, of the batch's shapes.
         """
         return apply(self._generators(), params, stats, batch, None, train=False)[0]
 
@@ -166,8 +197,16 @@ class CycleGAN(Recipe):
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
     ) -> SignedImages:
-        """(N, H, W, C) of one domain -> the other; `params` and `stats` are the whole generator
-        player's.
+        """Pictures of one domain as ones of the other.
+
+        Args:
+            params: The whole generator player's parameters.
+            stats: Its batch statistics.
+            images: (N, H, W, C) in [-1, 1].
+            direction: `a2b`, else b -> a.
+
+        Returns:
+            Images of the same shape.
         """
         name = "g_ab" if direction == "a2b" else "g_ba"
         return apply(

@@ -26,6 +26,11 @@ _SIDE = 8  # rows and columns of the sheets
 class Sampler(nn.Module):
     """{"x": (N, …), "y": (N, d)} -> {"fake": G(z)}, or G(z, y) with `conditional`; z ~ N(0, 1),
     drawn anew unless it is there as batch["z"].
+
+    Attributes:
+        g: (z, train) -> images.
+        latent: The length of z.
+        conditional: Whether y is laid beside z.
     """
 
     g: nn.Module
@@ -46,7 +51,11 @@ class Sampler(nn.Module):
 
 
 class ConditionalCritic(nn.Module):
-    """{"d": images, "y": conditions or absent} -> {"d": logits}."""
+    """{"d": images, "y": conditions or absent} -> {"d": logits}.
+
+    Attributes:
+        d: (images, condition or None, train) -> logits.
+    """
 
     d: nn.Module
 
@@ -59,15 +68,20 @@ class GAN(Recipe):
     """min over G, max over D of E log D(x) + E log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1
     and Algorithm 1).
 
-    generator: (z, train) -> images; critic: (images, condition or None, train) -> logits.
-    gan: the loss by name: vanilla (non-saturating), saturating, lsgan, hinge, wgan.
-    latent: the length of z. conditional: whether y, the class, reaches both players; y may be any
-    vector. critic_steps: the algorithm's k; each turn of either player has a minibatch and latents
-    of its own. penalty: weight of the gradient penalty on the critic (WGAN-GP: 10), 0 for none.
-    clip: the limit of the critic's weights (WGAN: 0.01), 0 for none. ema: as for CycleGAN. extra:
-    see Recipe.
-
     Batches are {"x": (N, H, W, C) in [-1, 1], "y": (N, classes)}.
+
+    Attributes:
+        generator: (z, train) -> images.
+        critic: (images, condition or None, train) -> logits.
+        gan: The loss by name: vanilla (non-saturating), saturating, lsgan, hinge, wgan.
+        latent: The length of z.
+        conditional: Whether y, the class, reaches both players; y may be any vector.
+        critic_steps: The algorithm's k; each turn of either player has a minibatch and latents of
+            its own.
+        penalty: Weight of the gradient penalty on the critic (WGAN-GP: 10), 0 for none.
+        clip: The limit of the critic's weights (WGAN: 0.01), 0 for none.
+        ema: As for CycleGAN.
+        extra: See Recipe.
     """
 
     notes: ClassVar[str] = (
@@ -91,7 +105,11 @@ class GAN(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
-        """Raises ValueError for numbers that make no game."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For numbers that make no game.
+        """
         if self.critic_steps < 1 or self.latent < 1 or min(self.penalty, self.clip) < 0:
             raise ValueError(
                 "critic_steps and latent must be 1 or more, penalty and clip must not be negative."
@@ -122,6 +140,15 @@ class GAN(Recipe):
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """A grid of random samples, one with the classes as columns, and the way between pairs of
         latents.
+
+        Args:
+            params: The generator player's parameters.
+            stats: Its batch statistics.
+            batch: Of which "y", (N, classes), says how many classes there are.
+
+        Returns:
+            "samples" and "interpolation", (64, H, W, C) in [-1, 1] each, and with `conditional`
+            "classes", (8 * classes, H, W, C): eight rows, column by column.
         """
         classes = batch["y"].shape[1]
         grid_key, end_key, label_key = jax.random.split(jax.random.key(0), 3)

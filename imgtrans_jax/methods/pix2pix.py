@@ -22,7 +22,11 @@ from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages
 
 
 class Translator(nn.Module):
-    """One generator as a player: {"a": images, …} -> {"fake_b": G(a)}."""
+    """One generator as a player: {"a": images, …} -> {"fake_b": G(a)}.
+
+    Attributes:
+        g: (images, train) -> images.
+    """
 
     g: nn.Module
 
@@ -35,16 +39,22 @@ class Pix2Pix(Recipe):
     """The conditional GAN of section 3: G(a) is to convince a critic that sees a beside it, and to
     be near b.
 
-    generator, critic: any modules (images, train) -> images and -> logits.
-    gan: the adversarial loss by name: vanilla (the paper's), lsgan, hinge. adversarial: its weight.
-    pixel: the weight of `distance` between G(a) and b, the paper's lambda (equation 4).
-    conditional: whether the critic sees a beside b (equation 1) or b alone (equation 2).
-    halve_critic: the critic's loss times 1/2, the paper's section 3.3.
-    test_mode: how the trained generator is used. `paper`: as in training, with dropout as noise and
-    the picture's own batch statistics (section 3.3); `eval`: without noise, by running statistics.
-    ema: as for CycleGAN. extra: see Recipe.
-
     Batches are {"a": (N, H, W, C), "b": (N, H, W, C')} in [-1, 1], b the true translation of a.
+
+    Attributes:
+        generator: Any module (images, train) -> images.
+        critic: Any module (images, train) -> logits.
+        gan: The adversarial loss by name: vanilla (the paper's), lsgan, hinge.
+        adversarial: Its weight.
+        pixel: The weight of `distance` between G(a) and b, the paper's lambda (equation 4).
+        distance: (images, images) -> (); l1 by default.
+        conditional: Whether the critic sees a beside b (equation 1) or b alone (equation 2).
+        halve_critic: The critic's loss times 1/2, the paper's section 3.3.
+        test_mode: How the trained generator is used. `paper`: as in training, with dropout as noise
+            and the picture's own batch statistics (section 3.3); `eval`: without noise, by running
+            statistics.
+        ema: As for CycleGAN.
+        extra: See Recipe.
     """
 
     notes: ClassVar[str] = (
@@ -66,7 +76,11 @@ class Pix2Pix(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
-        """Raises ValueError for a negative weight, or if none is left."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For a negative weight, or if none is left.
+        """
         if min(self.adversarial, self.pixel) < 0 or max(self.adversarial, self.pixel) == 0:
             raise ValueError(
                 "The weights adversarial and pixel must not be negative, nor both be 0."

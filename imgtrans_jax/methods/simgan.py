@@ -29,13 +29,22 @@ class SimGAN(Recipe):
     """a -> b alone: an adversarial loss, and a likeness of the translation to its input
     (Shrivastava et al. 2017, section 2).
 
-    generator, critic: any modules (images, train) -> images and -> logits. gan: by name.
-    adversarial: its weight. similarity: weight of ||a - G(a)||_1 (SimGAN), or with `layer`, such as
-    relu4_2, of the mean squared difference of these VGG features ("feature loss + GAN"). weights:
-    the VGG network, see `load_vgg`.
-    pool_size, pool_groups, halve_critic, ema: as for CycleGAN. extra: see Recipe.
-
     Batches are {"a": (N, H, W, C), "b": (N, H, W, C)} in [-1, 1], unpaired.
+
+    Attributes:
+        generator: Any module (images, train) -> images.
+        critic: Any module (images, train) -> logits.
+        gan: The adversarial loss by name.
+        adversarial: Its weight.
+        similarity: Weight of ||a - G(a)||_1 (SimGAN), or with `layer` of the mean squared
+            difference of these VGG features ("feature loss + GAN").
+        layer: The name of a VGG layer, such as relu4_2; '' for the pixels themselves.
+        weights: The VGG network, see `load_vgg`.
+        halve_critic: As for CycleGAN.
+        pool_size: As for CycleGAN.
+        pool_groups: As for CycleGAN.
+        ema: As for CycleGAN.
+        extra: See Recipe.
     """
 
     notes: ClassVar[str] = (
@@ -58,7 +67,11 @@ class SimGAN(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
-        """Raises ValueError for a negative weight, or for no adversarial loss."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For a negative weight, or for no adversarial loss.
+        """
         if self.similarity < 0 or self.adversarial <= 0:
             raise ValueError("The weight adversarial must be above 0, and similarity not negative.")
         return Game(

@@ -26,14 +26,22 @@ from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages
 class SRGAN(Recipe):
     """The perceptual loss of section 2.2; with `pixel` alone it is SRResNet's training.
 
-    generator, critic: any modules (images, train) -> images and -> logits.
-    pixel: weight of `distance` (SRResNet: the mean squared error, equation 4). content: weight of
-    the mean squared error of the VGG features `layer` (equation 5; the paper scales features by
-    1/12.75, which is a weight of 0.006). adversarial: weight of the generator's adversarial loss
-    (equation 6; the paper: 1e-3, for probabilities of single images). weights: the VGG network, see
-    `load_vgg`. ema: as for CycleGAN. extra: see Recipe.
-
     Batches are {"a": (N, h, w, 3), "b": (N, 4h, 4w, 3)} in [-1, 1].
+
+    Attributes:
+        generator: Any module (images, train) -> images, four times as large.
+        critic: Any module (images, train) -> logits.
+        gan: The adversarial loss by name.
+        pixel: Weight of `distance`.
+        distance: (images, images) -> (). SRResNet: the mean squared error, equation 4.
+        content: Weight of the mean squared error of the VGG features `layer` (equation 5; the paper
+            scales features by 1/12.75, which is a weight of 0.006).
+        layer: The name of a VGG layer.
+        weights: The VGG network, see `load_vgg`.
+        adversarial: Weight of the generator's adversarial loss (equation 6; the paper: 1e-3, for
+            probabilities of single images).
+        ema: As for CycleGAN.
+        extra: See Recipe.
     """
 
     notes: ClassVar[str] = (
@@ -55,7 +63,11 @@ class SRGAN(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
-        """Raises ValueError for a negative weight, or if none is left."""
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For a negative weight, or if none is left.
+        """
         weights = (self.pixel, self.content, self.adversarial)
         if min(weights) < 0 or max(weights) == 0:
             raise ValueError(

@@ -21,11 +21,15 @@ Better: TypeAlias = Literal["higher", "lower"]
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A metric is one of the four below, by what it compares. name: in commands and records.
-    better: which way is better. meaning: its unit or form, in a few words.
+    """A metric is one of the four below, by what it compares.
 
-    load makes what measures, with its weights if it has any: it is called once, and what it returns
-    for every few pictures.
+    All have a field `load`, which makes what measures, with its weights if it has any: it is called
+    once, and what it returns for every few pictures.
+
+    Attributes:
+        name: In commands and records.
+        better: Which way is better.
+        meaning: Its unit or form, in a few words.
     """
 
     name: str
@@ -40,10 +44,13 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class PairMetric(Metric):
-    """Of results beside what each should be: `measure(results, truths)` takes (N, H, W, C) uint8
-    twice and returns (N,) numbers. The score is their mean, over all pictures.
+    """Of results beside what each should be. The score is the mean of their numbers, over all
+    pictures.
 
-    protocol: of what `load` returned, what a reader of the score must know; None for nothing.
+    Attributes:
+        load: () -> `measure(results, truths)`, which takes (N, H, W, C) uint8 twice and returns
+            (N,) numbers.
+        protocol: Of what `load` returned, what a reader of the score must know; None for nothing.
     """
 
     load: Callable[[], Callable[[Pictures, Pictures], Floats]]
@@ -52,11 +59,12 @@ class PairMetric(Metric):
 
 @dataclasses.dataclass(frozen=True)
 class SetMetric(Metric):
-    """Of all results and all real pictures, in the features that the evaluation names:
-    `measure(x, y)` takes (n, d) and (m, d) float32, n and m at least 2, and returns the score and
-    its standard error, NaN where that is not known.
+    """Of all results and all real pictures, in the features that the evaluation names.
 
-    protocol: of n and m, what a reader of the score must know; None for nothing.
+    Attributes:
+        load: () -> `measure(x, y)`, which takes (n, d) and (m, d) float32, n and m at least 2, and
+            returns the score and its standard error, NaN where that is not known.
+        protocol: Of n and m, what a reader of the score must know; None for nothing.
     """
 
     load: Callable[[], Callable[[Floats, Floats], tuple[float, float]]]
@@ -65,8 +73,11 @@ class SetMetric(Metric):
 
 @dataclasses.dataclass(frozen=True)
 class CycleMetric(Metric):
-    """Of pictures and of their translations there and back: `measure(x, back)` takes (N, H, W, C)
-    float32 in [-1, 1] twice and returns (N,) numbers. The score is their mean.
+    """Of pictures and of their translations there and back. The score is the mean of their numbers.
+
+    Attributes:
+        load: () -> `measure(x, back)`, which takes (N, H, W, C) float32 in [-1, 1] twice and
+            returns (N,) numbers.
     """
 
     load: Callable[[], Callable[[Floats, Floats], Floats]]
@@ -74,9 +85,12 @@ class CycleMetric(Metric):
 
 @dataclasses.dataclass(frozen=True)
 class LabelMetric(Metric):
-    """Of label maps: `measure(counts, colors)` takes the `segmentation.confusion` of all maps,
-    (classes, classes), and the classes' colors. It returns numbers by name: the metric's own, and,
-    as `short/class`, those of each class. Measured whenever an evaluation names colors.
+    """Of label maps. Measured whenever an evaluation names colors.
+
+    Attributes:
+        load: () -> `measure(counts, colors)`, which takes the `segmentation.confusion` of all maps,
+            (classes, classes), and the classes' colors. It returns numbers by name: the metric's
+            own, and, as `short/class`, those of each class.
     """
 
     load: Callable[[], Callable[[npt.NDArray[np.int_], Mapping[str, Any]], Mapping[str, float]]]

@@ -15,11 +15,16 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, applied to sRGB
 
 @dataclasses.dataclass(frozen=True)
 class Coloring:
-    """distance_ratio: kernel distance of the translated sketches to real coloured drawings, over
-    that of the sketches themselves. background_change: mean absolute change, of the range, where
-    sketch and coloured drawing are white. line_luminance: mean luminance in [0, 1] on the sketch's
-    lines. hue_groups: sextants of the hue circle that hold at least 5 % of the clearly coloured
-    pixels, where those are at least 1 % of all.
+    """The four numbers of translated sketches.
+
+    Attributes:
+        distance_ratio: Kernel distance of the translated sketches to real coloured drawings, over
+            that of the sketches themselves.
+        background_change: Mean absolute change, of the range, where sketch and coloured drawing are
+            white.
+        line_luminance: Mean luminance in [0, 1] on the sketch's lines.
+        hue_groups: Sextants of the hue circle that hold at least 5 % of the clearly coloured
+            pixels, where those are at least 1 % of all.
     """
 
     distance_ratio: float
@@ -38,8 +43,15 @@ class Coloring:
 
 
 def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.ndarray) -> Coloring:
-    """All (N, H, W, 3) in [-1, 1]: sketches, their translations, and the true coloured drawings of
-    the same subjects.
+    """The four numbers of `Coloring` for a set of pictures.
+
+    Args:
+        sketches: (N, H, W, 3) in [-1, 1].
+        translated: Their translations, of the same shape and range.
+        colored: The true coloured drawings of the same subjects, of the same shape and range.
+
+    Returns:
+        The numbers.
     """
     unit = (translated + 1) / 2
     background = (sketches.min(-1) > 0.96) & (colored.min(-1) > 0.96)
@@ -53,8 +65,13 @@ def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.nda
 
 
 def hue_groups(unit: np.ndarray) -> int:
-    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear in (…,
-    3) pictures in [0, 1].
+    """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear.
+
+    Args:
+        unit: Pictures (…, 3) in [0, 1].
+
+    Returns:
+        0 to 6, as `Coloring` counts them.
     """
     high, low = unit.max(-1), unit.min(-1)
     chroma = high - low

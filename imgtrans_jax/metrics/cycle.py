@@ -8,8 +8,14 @@ from imgtrans_jax.metrics.base import CycleMetric, Floats
 
 
 def cycle_error(x: Floats, back: Floats) -> Floats:
-    """The mean absolute difference of each picture: (N, H, W, C) in [-1, 1] twice -> (N,) in
-    [0, 2], 0 for equal ones.
+    """The mean absolute difference of each picture.
+
+    Args:
+        x: (N, H, W, C) in [-1, 1].
+        back: The same pictures translated there and back, of the same shape.
+
+    Returns:
+        (N,) in [0, 2], 0 for equal ones.
     """
     return np.abs(back - x).mean((1, 2, 3))
 

@@ -16,10 +16,16 @@ pictures.
 
 
 def fid(x: Floats, y: Floats) -> float:
-    """The Fréchet distance of features (n, d) and (m, d), such as `Features` makes, as Gaussians
-    (Heusel et al. 2017, equation 6), in float64. From 0, lower for more alike.
+    """The Fréchet distance of features as Gaussians (Heusel et al. 2017, equation 6), in float64.
 
-    It is biased upwards: by much where n and m are not far more than d. n and m are at least 2.
+    It is biased upwards: by much where n and m are not far more than d.
+
+    Args:
+        x: (n, d), such as `Features` makes; n at least 2.
+        y: (m, d), likewise.
+
+    Returns:
+        From 0, lower for more alike.
     """
     x, y = x.astype(np.float64), y.astype(np.float64)
     return frechet_of_gaussians(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
@@ -28,10 +34,19 @@ def fid(x: Floats, y: Floats) -> float:
 def frechet_of_gaussians(
     mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray
 ) -> float:
-    """||m_x - m_y||^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)), means (d,) and covariances (d, d).
+    """||m_x - m_y||^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)).
 
     The root's trace is that of (C_x^(1/2) C_y C_x^(1/2))^(1/2), which is symmetric, so that
     singular covariances do no harm.
+
+    Args:
+        mean_x: m_x, (d,).
+        cov_x: C_x, (d, d).
+        mean_y: m_y, (d,).
+        cov_y: C_y, (d, d).
+
+    Returns:
+        From 0, but for rounding.
     """
     values, vectors = np.linalg.eigh(cov_x)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
@@ -45,13 +60,20 @@ def _covariance(x: np.ndarray) -> np.ndarray:
 
 
 def kid(x: Floats, y: Floats, seed: int = 0) -> tuple[float, float]:
-    """KID of features (n, d) and (m, d), such as `Features` makes, n and m at least 2: an
-    unbiased estimate, 0 for one distribution and below it by chance, and its standard error.
+    """KID of two sets of features: an unbiased estimate, and its standard error.
 
     The estimate is the mean over the subsets that `kid_protocol` names. The error is that of the
     estimate as a U-statistic of both sets (Hoeffding 1948), its first and second order, and of the
-    choice of subsets; for two sets of one distribution it is up to 1.4 times too large. NaN where a
-    set has fewer than 4 pictures, which say nothing of it.
+    choice of subsets; for two sets of one distribution it is up to 1.4 times too large.
+
+    Args:
+        x: (n, d), such as `Features` makes; n at least 2.
+        y: (m, d), likewise.
+        seed: Of the choice of subsets.
+
+    Returns:
+        The estimate, 0 for one distribution and below it by chance; and its error, NaN where a set
+        has fewer than 4 pictures, which say nothing of it.
     """
     rng = np.random.default_rng(seed)
     count, sizes = _subsets(len(x), len(y))
@@ -72,6 +94,13 @@ def kid(x: Floats, y: Floats, seed: int = 0) -> tuple[float, float]:
 def kid_protocol(n: int, m: int) -> str:
     """How `kid` takes sets of n and m pictures. It is the published protocol for over 1000 in
     both.
+
+    Args:
+        n: Pictures of one set.
+        m: Pictures of the other.
+
+    Returns:
+        A line for the record of a score.
     """
     count, (of_x, of_y) = _subsets(n, m)
     how = (

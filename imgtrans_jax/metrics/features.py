@@ -23,7 +23,11 @@ _VGG_SIDE, _VGG_LAYER = 224, "relu5_3"
 
 
 def check_name(name: str) -> None:
-    """Raises UserError for features that there are not."""
+    """Checks the name of features.
+
+    Raises:
+        UserError: For features that there are not.
+    """
     if name not in ("vgg16", "inception") and Path(name).suffix not in (".pth", ".pt"):
         raise UserError(
             f"There are no features '{name}': give vgg16, inception, or the .pth of Inception's "
@@ -32,7 +36,17 @@ def check_name(name: str) -> None:
 
 
 def as_rgb(pictures: Pictures) -> Pictures:
-    """(…, 1 or 3) -> (…, 3). Raises UserError for other channels."""
+    """Grey pictures as RGB.
+
+    Args:
+        pictures: (…, 1 or 3).
+
+    Returns:
+        (…, 3).
+
+    Raises:
+        UserError: For other channels.
+    """
     if pictures.shape[-1] not in (1, 3):
         raise UserError(
             "lpips, kid and fid are for grey and RGB pictures, and these have "
@@ -44,9 +58,17 @@ def as_rgb(pictures: Pictures) -> Pictures:
 class Features:
     """Pictures (N, H, W, 1 or 3) uint8 -> (N, d) float32.
 
-    name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
-    weights. protocol: what a reader of a score must know. Raises UserError if the weights cannot be
-    had, for another name, and for other channels.
+    Args:
+        name: `vgg16`, the embedded network; `inception`, fetched once; or the .pth of Inception's
+            weights.
+
+    Attributes:
+        params: The network's weights.
+        vgg: Whether it is VGG-16.
+        protocol: What a reader of a score must know.
+
+    Raises:
+        UserError: If the weights cannot be had, for another name, and for other channels.
     """
 
     def __init__(self, name: str = "vgg16") -> None:

@@ -16,29 +16,50 @@ _K1, _K2 = 0.01, 0.03
 
 
 def luma_bytes(signed: Floats) -> Floats:
-    """(…, 3) in [-1, 1] -> (…) float64: Y of YCbCr (ITU-R BT.601) in [16, 235], of pixels rounded
-    to 8 bits as a file has them. This is MATLAB's rgb2ycbcr, in which super-resolution papers
-    report (Ledig et al. 2017, section 3.1).
+    """Y of YCbCr (ITU-R BT.601), of pixels rounded to 8 bits as a file has them. This is MATLAB's
+    rgb2ycbcr, in which super-resolution papers report (Ledig et al. 2017, section 3.1).
+
+    Args:
+        signed: (…, 3) in [-1, 1].
+
+    Returns:
+        (…) float64 in [16, 235].
     """
     rounded = np.rint((np.clip(signed, -1, 1) + 1) * 127.5) / 127.5 - 1
     return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2
 
 
 def psnr(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
-    """Peak signal-to-noise ratio in dB of two arrays of one shape, with values from 0 to `peak`.
-    Higher for more alike, infinite for equal ones.
+    """Peak signal-to-noise ratio of two arrays.
+
+    Args:
+        x: Any shape, with values from 0 to `peak`.
+        y: Of the same shape and range.
+        peak: The largest value there can be; by default that of 8 bits.
+
+    Returns:
+        dB; higher for more alike, infinite for equal ones.
     """
     error = float(np.mean(np.square(x.astype(np.float64) - y)))
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
 def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
-    """Structural similarity of two planes (H, W), or pictures (H, W, C), with values from 0 to
-    `peak` (Wang et al. 2004, equation 13): in [-1, 1], 1 for equal ones.
+    """Structural similarity (Wang et al. 2004, equation 13).
 
     Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the positions where the
-    window fits, and over channels. Raises ValueError for different shapes, or a side under 11
-    pixels.
+    window fits, and over channels.
+
+    Args:
+        x: A plane (H, W), or a picture (H, W, C), with values from 0 to `peak`.
+        y: Of the same shape and range.
+        peak: The largest value there can be; by default that of 8 bits.
+
+    Returns:
+        In [-1, 1], 1 for equal ones.
+
+    Raises:
+        ValueError: For different shapes, or a side under 11 pixels.
     """
     if x.ndim == y.ndim == 3 and x.shape[2] == y.shape[2]:
         return float(np.mean([ssim(x[..., c], y[..., c], peak) for c in range(x.shape[2])]))
@@ -67,8 +88,18 @@ def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> flo
 
 
 def super_resolution_scores(result: Floats, truth: Floats, border: int = 4) -> tuple[float, float]:
-    """PSNR in dB and SSIM of two pictures (H, W, 3) in [-1, 1], on luma, without `border` pixels at
-    every side, which is the papers' rule for x4.
+    """PSNR and SSIM on luma, see `luma_bytes`.
+
+    Args:
+        result: (H, W, 3) in [-1, 1].
+        truth: Of the same shape and range.
+        border: Pixels at every side that are left out, at least 1; 4 is the papers' rule for x4.
+
+    Returns:
+        PSNR in dB, and SSIM.
+
+    Raises:
+        ValueError: For different shapes, or a side under 11 pixels without the border.
     """
     x, y = (luma_bytes(picture)[border:-border, border:-border] for picture in (result, truth))
     return psnr(x, y), ssim(x, y)

@@ -13,10 +13,14 @@ _CHANNELS = (32, 64, 128)
 
 def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """The unbiased estimate of the squared maximum mean discrepancy, kernel (u.v / d + 1)^3, in
-    float64.
+    float64 (Gretton et al. 2012, equation 3).
 
-    x: (n, d) and y: (m, d) features, n and m at least 2. About 0, and below it by chance, for two
-    samples of one distribution (Gretton et al. 2012, equation 3).
+    Args:
+        x: (n, d) features, n at least 2.
+        y: (m, d) features, m at least 2.
+
+    Returns:
+        About 0, and below it by chance, for two samples of one distribution.
     """
     n, m = len(x), len(y)
     k_xx, k_yy, k_xy = (polynomial_kernel(u, v) for u, v in ((x, x), (y, y), (x, y)))
@@ -26,7 +30,15 @@ def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def polynomial_kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(u.v / d + 1)^3 of features (n, d) and (m, d): (n, m) in float64."""
+    """(u.v / d + 1)^3 of features.
+
+    Args:
+        u: (n, d).
+        v: (m, d).
+
+    Returns:
+        (n, m) in float64.
+    """
     return (u.astype(np.float64) @ v.astype(np.float64).T / u.shape[1] + 1) ** 3
 
 
@@ -53,8 +65,15 @@ def _features(signed: jax.Array) -> jax.Array:
 
 
 def random_features(signed: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """(N, H, W, 3) in [-1, 1] -> (N, 454): means and deviations of colours and of three layers of
-    fixed random convolutions, which see colour, texture and edges but no meaning.
+    """Means and deviations of colours and of three layers of fixed random convolutions, which see
+    colour, texture and edges but no meaning.
+
+    Args:
+        signed: (N, H, W, 3) in [-1, 1].
+        batch_size: How many pictures are computed at once.
+
+    Returns:
+        (N, 454).
     """
     parts = [_features(signed[i : i + batch_size]) for i in range(0, len(signed), batch_size)]
     return np.concatenate([np.asarray(part) for part in parts])
@@ -63,6 +82,13 @@ def random_features(signed: np.ndarray, batch_size: int = 64) -> np.ndarray:
 def kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
     """`polynomial_mmd` of the two sets' random features, each feature scaled by the real set's mean
     and deviation.
+
+    Args:
+        generated: (n, H, W, 3) in [-1, 1], n at least 2.
+        real: (m, H, W, 3) in [-1, 1], m at least 2.
+
+    Returns:
+        As `polynomial_mmd`, lower for more alike.
     """
     x, y = random_features(generated), random_features(real)
     mean, scale = y.mean(0), y.std(0) + 1e-6

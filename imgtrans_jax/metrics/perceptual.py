@@ -26,9 +26,18 @@ class LPIPS:
     """Pictures (N, H, W, 1 or 3) uint8, and the same again -> their distances (N,) float32: 0 for
     equal ones, about 1 for unlike ones.
 
-    backbone: `alex`, which the authors advise for comparing, or `vgg`. Pictures with a side under
-    32 pixels are enlarged to it. Raises UserError for other channels, or if the weights cannot be
-    had.
+    Pictures with a side under 32 pixels are enlarged to it.
+
+    Args:
+        backbone: `alex`, which the authors advise for comparing, or `vgg`.
+
+    Attributes:
+        params: The network's weights.
+        heads: The weights of the channels, by layer.
+        checksum: Of all weights.
+
+    Raises:
+        UserError: For other channels, or if the weights cannot be had.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -52,8 +61,18 @@ class LPIPS:
 
 
 def lpips(x: Pictures, y: Pictures, backbone: Backbone = "alex") -> Floats:
-    """As `LPIPS`, which is loaded once: (N, H, W, 1 or 3) uint8 twice -> (N,) float32, lower for
-    more alike.
+    """As `LPIPS`, which is loaded once.
+
+    Args:
+        x: (N, H, W, 1 or 3) uint8.
+        y: Of the same shape.
+        backbone: `alex` or `vgg`.
+
+    Returns:
+        (N,) float32, lower for more alike.
+
+    Raises:
+        UserError: As `LPIPS` does.
     """
     return _loaded(backbone)(x, y)
 
@@ -64,8 +83,17 @@ _loaded = functools.cache(LPIPS)
 def distance(
     features: Callable[[jax.Array], Any], heads: tuple[jax.Array, ...], x: jax.Array, y: jax.Array
 ) -> jax.Array:
-    """Pictures (N, H, W, 3) in [0, 1] -> (N,): for each layer the features' unit vectors are
-    subtracted and squared, weighted by channel, averaged over positions; and summed over layers.
+    """For each layer the features' unit vectors are subtracted and squared, weighted by channel,
+    averaged over positions; and summed over layers.
+
+    Args:
+        features: Pictures -> the layers' (N, h, w, C) by name.
+        heads: The weights of the channels, (C,) for each layer.
+        x: Pictures (N, H, W, 3) in [0, 1].
+        y: Of the same shape and range.
+
+    Returns:
+        (N,) from 0.
     """
     total = jnp.zeros(x.shape[0])
     for head, u, v in zip(heads, features(x).values(), features(y).values(), strict=True):

@@ -36,7 +36,15 @@ def names() -> tuple[str, ...]:
 
 
 def of_kind(kind: type[M], among: Iterable[str] | None = None) -> tuple[M, ...]:
-    """The metrics of a kind, all or those `among` some names."""
+    """The metrics of a kind.
+
+    Args:
+        kind: One of `KINDS`.
+        among: Names to choose among; None for all.
+
+    Returns:
+        The metrics, in the order of `known`.
+    """
     chosen = None if among is None else set(among)
     return tuple(
         metric
@@ -51,7 +59,17 @@ def summaries() -> Mapping[str, str]:
 
 
 def add(metric: M) -> M:
-    """Makes a metric known in this program. Raises ValueError if another has its name."""
+    """Makes a metric known in this program.
+
+    Args:
+        metric: Of one of `KINDS`.
+
+    Returns:
+        The metric itself.
+
+    Raises:
+        ValueError: If another has its name, or it is of no kind.
+    """
     if not isinstance(metric, KINDS):
         raise ValueError(f"{metric.name} is of none of the kinds of metrics.base.")
     if known().get(metric.name, metric) != metric:
@@ -61,9 +79,17 @@ def add(metric: M) -> M:
 
 
 def chosen(text: str) -> str:
-    """The name of a metric from what a user has typed: the name itself, or `module:NAME` of a
-    metric of his own, which is then known. This runs the module's code: not for texts of others.
-    Raises UserError if it cannot be had.
+    """The name of a metric from what a user has typed.
+
+    Args:
+        text: The name itself, or `module:NAME` of a metric of his own, which is then known. This
+            runs the module's code: not for texts of others.
+
+    Returns:
+        The metric's name.
+
+    Raises:
+        UserError: If it cannot be had.
     """
     module, colon, name = text.partition(":")
     if not colon:

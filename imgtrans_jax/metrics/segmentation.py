@@ -83,8 +83,13 @@ _KNOWN = {"facades": FACADES, "cityscapes": CITYSCAPES}
 
 @dataclasses.dataclass(frozen=True)
 class Segmentation:
-    """Per-pixel accuracy, per-class accuracy and mean class IoU, in [0, 1]; and each class's IoU,
-    NaN where it is absent.
+    """Agreement with the true label maps, in [0, 1].
+
+    Attributes:
+        pixel: Per-pixel accuracy.
+        per_class: Per-class accuracy.
+        iou: Mean class IoU.
+        by_class: Each class's IoU, NaN where it is absent.
     """
 
     pixel: float
@@ -94,8 +99,16 @@ class Segmentation:
 
 
 def colors_of(name: str) -> Colors:
-    """`facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}. Raises UserError for
-    anything else.
+    """Classes and their colours.
+
+    Args:
+        name: `facades`, `cityscapes`, or a JSON file {"class": [r, g, b], …}.
+
+    Returns:
+        sRGB in 0 to 255 by class.
+
+    Raises:
+        UserError: For anything else.
     """
     if name in _KNOWN:
         return _KNOWN[name]
@@ -126,8 +139,14 @@ def _is_color(value: Any) -> bool:
 
 
 def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
-    """A colour-coded map (H, W, 3) uint8 -> (H, W) the number of the nearest colour, by squared
-    distance.
+    """The number of the nearest colour, by squared distance.
+
+    Args:
+        picture: A colour-coded map (H, W, 3) uint8.
+        colors: The classes' colours; numbers are places in it.
+
+    Returns:
+        (H, W) from 0.
     """
     palette = np.array(list(colors.values()), np.int32)
     flat = picture.reshape(-1, 3)
@@ -140,8 +159,15 @@ def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
 
 
 def confusion(predicted: npt.NDArray[np.int_], true: npt.NDArray[np.int_], classes: int) -> Counts:
-    """(classes, classes) counts of pixels, by true class and predicted class, of two maps of one
-    shape.
+    """Counts of pixels by true class and predicted class, of two maps of one shape.
+
+    Args:
+        predicted: The classes' numbers in [0, classes), any shape.
+        true: Of the same shape and range.
+        classes: How many there are.
+
+    Returns:
+        (classes, classes).
     """
     return np.bincount(
         true.reshape(-1) * classes + predicted.reshape(-1), minlength=classes**2
@@ -149,10 +175,21 @@ def confusion(predicted: npt.NDArray[np.int_], true: npt.NDArray[np.int_], class
 
 
 def scores(counts: Counts, colors: Colors) -> Segmentation:
-    """From the summed `confusion` of all maps: n_ij pixels of class i predicted as j, t_i = sum_j
-    n_ij (Long et al. 2015, section 5): sum n_ii / sum t_i; the mean of n_ii / t_i over the classes
-    that occur in truth; and the mean of n_ii / (t_i + sum_j n_ji - n_ii) over those that occur in
-    truth or prediction. Raises UserError if truth has no class.
+    """The scores of label maps (Long et al. 2015, section 5).
+
+    With n_ij pixels of class i predicted as j and t_i = sum_j n_ij: sum n_ii / sum t_i; the mean of
+    n_ii / t_i over the classes that occur in truth; and the mean of n_ii / (t_i + sum_j n_ji -
+    n_ii) over those that occur in truth or prediction.
+
+    Args:
+        counts: The summed `confusion` of all maps, (classes, classes).
+        colors: The classes, in the same order.
+
+    Returns:
+        These three, and each class's.
+
+    Raises:
+        UserError: If truth has no class.
     """
     names = list(colors)
     real = np.array([not name.startswith("-") for name in names])

@@ -18,13 +18,22 @@ CONTENT_LAYER = "relu4_2"
 def transfer_figures(
     depth: Depth, params: Params, result: np.ndarray, content: np.ndarray, style: np.ndarray
 ) -> tuple[float, float]:
-    """Pictures (H, W, 3) in [0, 1] -> how many times the style loss fell from the content to the
-    result; and the distance of the result from the content in relu4_2, by that of the style
-    picture.
+    """How much nearer the style a result is, and how far from the content.
 
     The style loss is that of Gram matrices over positions, each layer relative to the style's own.
-    The style picture is taken at the content's area for the first, and at its very shape for the
-    second.
+    The style picture is taken at the content's area for the first number, and at its very shape for
+    the second.
+
+    Args:
+        depth: Of the VGG, 16 or 19.
+        params: Its parameters.
+        result: The picture (H, W, 3) in [0, 1] that the transfer made.
+        content: (H, W, 3) in [0, 1].
+        style: (H', W', 3) in [0, 1].
+
+    Returns:
+        How many times the style loss fell from the content to the result; and the distance of the
+        result from the content in relu4_2, by that of the style picture.
     """
     network = VGG(depth, (*STYLE_LAYERS, CONTENT_LAYER))
     features = jax.jit(network.apply)

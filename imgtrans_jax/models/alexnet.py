@@ -25,7 +25,8 @@ class AlexNet(nn.Module):
     """(N, H, W, 3) sRGB in [0, 1], normalised inside by `mean` and `deviation` -> {'relu1': (N, h,
     w, 64), …, 'relu5'}.
 
-    Raises ValueError for images under 31 pixels a side.
+    Raises:
+        ValueError: For images under 31 pixels a side.
     """
 
     @nn.compact

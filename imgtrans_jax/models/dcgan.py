@@ -38,8 +38,19 @@ class DCGANGenerator(nn.Module):
     """z -> a map of 4x4, then 4x4 transposed convolutions, each twice as large and half as wide, to
     size x size; tanh.
 
-    (N, latent + condition) -> (N, size, size, channels) in (-1, 1). width: channels before the last
-    convolution. Raises ValueError for a size that is no power of two from 8.
+    (N, latent + condition) -> (N, size, size, channels) in (-1, 1).
+
+    Attributes:
+        size: Pixels a side of the pictures, a power of two from 8.
+        width: Channels before the last convolution.
+        channels: Channels of the pictures.
+        norm: The norm after each layer but the last: `batch`, `instance` or `none`.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and the output are float32.
+
+    Raises:
+        ValueError: For a size that is no power of two from 8, and for latents that are no matrix.
     """
 
     size: int = 64
@@ -77,8 +88,18 @@ class DCGANCritic(nn.Module):
     picture.
 
     (N, size, size, C) in [-1, 1], and a condition (N, d) or None that is laid beside the picture as
-    d constant channels -> logits (N, 1, 1, 1) float32. No norm on the first layer. WGAN-GP needs a
-    norm that mixes no pictures: `none`, `instance`.
+    d constant channels -> logits (N, 1, 1, 1) float32. No norm on the first layer.
+
+    Attributes:
+        width: Channels after the first convolution; each further one doubles them.
+        norm: `batch`, `instance` or `none`. WGAN-GP needs a norm that mixes no pictures: `none`,
+            `instance`.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and logits are float32.
+
+    Raises:
+        ValueError: For pictures that are not square, or whose side is no power of two from 8.
     """
 
     width: int = 64

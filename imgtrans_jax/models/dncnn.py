@@ -19,7 +19,14 @@ class DnCNN(Generator):
     (N, H, W, C) -> (N, H, W, channels), any H and W. 225,859 parameters at depth 6, width 64 and
     RGB.
 
-    residual: adds the input back, as the paper does for noise.
+    Attributes:
+        width: Channels inside.
+        depth: Convolutions between the first and the last.
+        channels: Channels of the result.
+        residual: Adds the input back, as the paper does for noise.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and the output are float32.
     """
 
     width: int = 64

@@ -20,8 +20,13 @@ SIDE = 299
 
 
 class Unit(nn.Module):
-    """A convolution, whose batch norm has been folded into it, and a ReLU. padding: rows and
-    columns of zeros.
+    """A convolution, whose batch norm has been folded into it, and a ReLU.
+
+    Attributes:
+        features: Channels of the result.
+        kernel: Rows and columns of the kernel.
+        stride: Of both axes, in pixels.
+        padding: Rows and columns of zeros on either side.
     """
 
     features: int
@@ -61,7 +66,11 @@ def _reduced(x: jax.Array) -> jax.Array:
 
 
 class BlockA(nn.Module):
-    """35x35 maps; pool: channels of the pooling branch."""
+    """35x35 maps.
+
+    Attributes:
+        pool: Channels of the pooling branch.
+    """
 
     pool: int
 
@@ -87,7 +96,11 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """17x17 maps; width: channels inside."""
+    """17x17 maps.
+
+    Attributes:
+        width: Channels inside.
+    """
 
     width: int
 
@@ -115,7 +128,11 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """8x8 maps; last: its pooling takes the maximum."""
+    """8x8 maps.
+
+    Attributes:
+        last: Whether its pooling takes the maximum instead of the mean.
+    """
 
     last: bool
 
@@ -167,8 +184,14 @@ class Inception(nn.Module):
 
 
 def resized(unit: jax.Array) -> jax.Array:
-    """(N, H, W, 3) in [0, 1] -> (N, 299, 299, 3) in [-1, 1] by the published rule: bilinear between
-    the four nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
+    """Pictures in the size that the network takes, by the published rule: bilinear between the four
+    nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
+
+    Args:
+        unit: (N, H, W, 3) in [0, 1].
+
+    Returns:
+        (N, 299, 299, 3) in [-1, 1].
     """
     shape = (unit.shape[0], SIDE, SIDE, unit.shape[3])
     return (

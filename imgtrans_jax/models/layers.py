@@ -30,7 +30,8 @@ class Generator(nn.Module):
     """The base of networks from images to images, (images, train) -> images. Those that name it are
     a choice wherever a config has one of them.
 
-    channels: of the images that it makes.
+    Attributes:
+        channels: Of the images that it makes.
     """
 
     channels = 3  # no field of its own: those of the networks come in their order
@@ -57,6 +58,10 @@ class Initializer(Protocol):
 class Normal(Initializer):
     """N(mean, stddev^2): the papers' N(0, 0.02). A value rather than a closure, so that a config
     can be stored.
+
+    Attributes:
+        stddev: The standard deviation.
+        mean: The mean.
     """
 
     stddev: float = 0.02
@@ -68,7 +73,11 @@ class Normal(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class Xavier(Initializer):
-    """Glorot and Bengio 2010, normal; `gain` multiplies the standard deviation."""
+    """Glorot and Bengio 2010, normal.
+
+    Attributes:
+        gain: Multiplies the standard deviation.
+    """
 
     gain: float = 1.0
 
@@ -88,7 +97,11 @@ class Kaiming(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """Saxe et al. 2014, scaled by `gain`."""
+    """Saxe et al. 2014.
+
+    Attributes:
+        gain: Scales the orthogonal matrix.
+    """
 
     gain: float = 1.0
 
@@ -97,8 +110,15 @@ class Orthogonal(Initializer):
 
 
 def check_batch(x: jax.Array, channels: tuple[int, ...] = ()) -> None:
-    """Raises ValueError for what is no batch (N, height, width, channels), with one of `channels`
-    if these are given: called first by every network, before it speaks of sizes.
+    """Checks that an array is a batch of pictures: called first by every network, before it speaks
+    of sizes.
+
+    Args:
+        x: What should be (N, height, width, channels).
+        channels: The numbers of channels that are allowed; by default any.
+
+    Raises:
+        ValueError: If it is no such batch, or has none of `channels` where these are given.
     """
     if x.ndim != 4:
         hint = ": of one picture make a batch by picture[None]" if x.ndim == 3 else ""
@@ -116,8 +136,17 @@ def check_batch(x: jax.Array, channels: tuple[int, ...] = ()) -> None:
 class Conv(nn.Module):
     """A convolution with explicit padding, PyTorch's sampling positions, and float32 parameters.
 
-    padding: pixels on every side, of zeros or, with `reflect`, mirrored. bias: `idle` keeps the
-    parameter and does not add it, see `bias_before`. dtype: the type the product is computed in.
+    Attributes:
+        features: Channels of the result.
+        kernel: Pixels a side of the kernel.
+        stride: In pixels.
+        padding: Pixels on every side, of zeros or, with `reflect`, mirrored.
+        reflect: Whether the padding is mirrored.
+        bias: Whether one is added. `idle` keeps the parameter and does not add it, see
+            `bias_before`.
+        kernel_init: The first values of the kernel, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type the product is computed in.
     """
 
     features: int
@@ -152,10 +181,19 @@ def _with_bias(module: nn.Module, y: jax.Array, bias: Bias) -> jax.Array:
 class Upsample(nn.Module):
     """Twice the height and width, then `features` channels.
 
-    transposed: the transposed convolution of the papers, `kernel` 3 or 4 pixels wide. nearest,
-    bilinear: resize, then a 3x3 convolution with reflection padding, against checkerboards (Odena
-    et al. 2016). blurred: as bilinear, but with zero padding: the anti-aliased upsampling of the
-    authors' CUT (Park et al. 2020).
+    Attributes:
+        features: Channels of the result.
+        how: `transposed`: the transposed convolution of the papers. `nearest`, `bilinear`: resize,
+            then a 3x3 convolution with reflection padding, against checkerboards (Odena et al.
+            2016). `blurred`: as bilinear, but with zero padding: the anti-aliased upsampling of the
+            authors' CUT (Park et al. 2020).
+        kernel: Pixels a side of the transposed convolution, 3 or 4; the others have 3.
+        bias: As for `Conv`.
+        kernel_init: As for `Conv`.
+        dtype: As for `Conv`.
+
+    Raises:
+        ValueError: For another `how`.
     """
 
     features: int
@@ -222,6 +260,9 @@ class Moments(nn.Module):
 
     A module, without parameters, so that `inference/tiling.py` can put the statistics of a whole
     picture in the place of a tile's.
+
+    Attributes:
+        axes: Of (N, H, W, C): (1, 2) for instance norm, (0, 1, 2) for batch norm.
     """
 
     axes: tuple[int, ...]
@@ -231,7 +272,15 @@ class Moments(nn.Module):
 
 
 def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """See `Moments`."""
+    """Mean and variance over some axes; see `Moments`.
+
+    Args:
+        x: (N, H, W, C).
+        axes: Those to average over; they are kept with length 1.
+
+    Returns:
+        Mean and variance (divided by the count), in at least float32.
+    """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = _mean(wide, axes)
     return checkpoint_name((mean, _mean(jnp.square(wide - mean), axes)), "moments")
@@ -250,10 +299,20 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 def normalize(
     x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5
 ) -> jax.Array:
-    """(x - mean) / sqrt(variance + epsilon), in at least float32, with x's own moments over `axes`.
+    """(x - mean) / sqrt(variance + epsilon), with x's own moments over `axes`.
 
     Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two
     sums over x, where the automatic one takes five; what is kept for it is x.
+
+    Args:
+        x: (N, H, W, C).
+        mean: x's own over `axes`, which have length 1.
+        variance: As `mean`.
+        axes: Those that the moments are over.
+        epsilon: Keeps the root from 0.
+
+    Returns:
+        x's shape, in at least float32.
     """
     return _normalize(x, mean, variance, axes, epsilon)
 
@@ -286,9 +345,18 @@ def instance_norm(
     ),
 ) -> jax.Array:
     """Each channel of each image to mean 0 and variance 1 over its pixels; no affine parameters
-    (Ulyanov et al. 2016).
+    (Ulyanov et al. 2016). A flat channel becomes 0.
 
-    A flat channel becomes 0. Raises ValueError for a 1x1 map, which would always become 0.
+    Args:
+        x: (N, H, W, C).
+        epsilon: Added to the variance.
+        statistics: x -> its mean and variance, (N, 1, 1, C); by default over its own pixels.
+
+    Returns:
+        x's shape and type.
+
+    Raises:
+        ValueError: For a 1x1 map, which would always become 0.
     """
     if x.shape[1] * x.shape[2] == 1:
         raise ValueError(
@@ -331,7 +399,14 @@ class BatchNorm(nn.Module):
 
 
 class Norm(nn.Module):
-    """The norm of a network by its kind."""
+    """The norm of a network by its kind.
+
+    Attributes:
+        kind: `instance`, `batch`, or `none`, which leaves x as it is.
+
+    Raises:
+        ValueError: For another kind.
+    """
 
     kind: NormKind = "instance"
 

@@ -32,13 +32,23 @@ class PatchGAN(Critic):
 
     (N, H, W, C) in [-1, 1] -> logits (N, h, w, 1) float32.
 
-    layers: convolutions of stride 2; two of stride 1 follow. It sets the field of view of a logit
-    in pixels: 0 -> 1 (the paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34, 3 -> 70 (the
-    default, 2,764,737 parameters with instance norm and RGB), 4 -> 142, 5 -> 286. Widths double up
-    to 8 x `width`. Instance norm's statistics reach beyond this field. downsample: the paper's
-    `strided` convolutions, or `blurred`, the anti-aliasing of CUT, whose fields are larger.
+    Attributes:
+        width: Channels after the first convolution. Widths double up to 8 x `width`.
+        layers: Convolutions of stride 2; two of stride 1 follow. It sets the field of view of a
+            logit in pixels: 0 -> 1 (the paper's PixelGAN of 1x1 convolutions), 1 -> 16, 2 -> 34,
+            3 -> 70 (the default, 2,764,737 parameters with instance norm and RGB), 4 -> 142,
+            5 -> 286.
+        norm: `instance`, `batch` or `none`. Instance norm's statistics reach beyond the field of
+            view.
+        downsample: The paper's `strided` convolutions, or `blurred`, the anti-aliasing of CUT,
+            whose fields are larger.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and logits are float32.
 
-    Raises ValueError for an image too small to leave a map of patches.
+    Raises:
+        ValueError: For an image too small to leave a map of patches, a width under 1, or negative
+            layers.
     """
 
     width: int = 64
@@ -91,8 +101,14 @@ class StrideOneCritic(Critic):
     """The critic of the van Gogh CycleGAN report: 3x3 convolutions of stride 1 alone, each logit
     sees 11 pixels.
 
-    (N, H, W, C) in [-1, 1] -> logits (N, H W) float32. C16-C64-C256-C256 with instance norm and
-    LeakyReLU 0.2, then one channel without a bias: 749,824 parameters for RGB.
+    (N, H, W, C) in [-1, 1] -> logits (N, H W) float32. By default C16-C64-C256-C256 with instance
+    norm and LeakyReLU 0.2, then one channel without a bias: 749,824 parameters for RGB.
+
+    Attributes:
+        widths: Channels of each convolution but the last.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and logits are float32.
     """
 
     widths: tuple[int, ...] = (16, 64, 256, 256)
@@ -115,7 +131,11 @@ class StrideOneCritic(Critic):
 
 
 class ImageCritic(nn.Module):
-    """One critic as a player: {"d": images} -> {"d": logits}."""
+    """One critic as a player: {"d": images} -> {"d": logits}.
+
+    Attributes:
+        d: (images, train) -> logits.
+    """
 
     d: nn.Module
 

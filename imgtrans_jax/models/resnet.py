@@ -29,7 +29,14 @@ from imgtrans_jax.types import Dtype, SignedImages
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(relu(norm(conv(x))))), 3x3 with reflection padding; no ReLU after the sum."""
+    """x + norm(conv(relu(norm(conv(x))))), 3x3 with reflection padding; no ReLU after the sum.
+
+    Attributes:
+        norm: `instance`, `batch` or `none`.
+        dropout: The rate after the first ReLU in training, 0 for none.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array.
+        dtype: The type that convolutions are computed in.
+    """
 
     norm: NormKind
     dropout: float
@@ -63,15 +70,22 @@ class ResNetGenerator(Generator):
     least 8. With width 64 and RGB it has 7,837,699 parameters at 6 blocks (the paper's net for 128
     px) and 11,378,179 at 9 (256 px and above).
 
-    width: channels after the first layer. downsample: the paper's `strided` convolutions, or
-    `blurred`, the anti-aliasing of CUT. upsample: the paper's `transposed`, or `nearest`,
-    `bilinear`, `blurred` (CUT's). norm: `instance`, `batch` or `none`. dropout: the rate inside
-    each block, 0 in the paper. remat: norms and activations are computed again in the backward pass
-    instead of kept, for a third less memory. kernel_init: any (key, shape, dtype) -> array. dtype:
-    `bfloat16` computes convolutions in it; parameters, norms' statistics and the output stay
-    float32.
+    Attributes:
+        width: Channels after the first layer.
+        blocks: The number of residual blocks.
+        channels: Channels of the result.
+        downsample: The paper's `strided` convolutions, or `blurred`, the anti-aliasing of CUT.
+        upsample: The paper's `transposed`, or `nearest`, `bilinear`, `blurred` (CUT's).
+        norm: `instance`, `batch` or `none`.
+        dropout: The rate inside each block, 0 in the paper.
+        remat: Norms and activations are computed again in the backward pass instead of kept, for a
+            third less memory.
+        kernel_init: Any (key, shape, dtype) -> array; N(0, 0.02) by default.
+        dtype: `bfloat16` computes convolutions in it; parameters, norms' statistics and the output
+            stay float32.
 
-    Raises ValueError for a size that it cannot take.
+    Raises:
+        ValueError: For a size that it cannot take, a width under 1, or negative blocks.
     """
 
     width: int = 64

@@ -24,9 +24,15 @@ from imgtrans_jax.types import Dtype, Logits, SignedImages
 
 
 def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
-    """(N, H, W, C factor^2) -> (N, factor H, factor W, C): channel c factor^2 + factor i + j of
-    pixel (h, w) goes to channel c of pixel (factor h + i, factor w + j) (Shi et al. 2016, equation
-    4).
+    """Channel c factor^2 + factor i + j of pixel (h, w) goes to channel c of pixel (factor h + i,
+    factor w + j) (Shi et al. 2016, equation 4).
+
+    Args:
+        x: (N, H, W, C factor^2).
+        factor: By how much each side grows.
+
+    Returns:
+        (N, factor H, factor W, C).
     """
     n, height, width, channels = x.shape
     x = x.reshape(n, height, width, channels // factor**2, factor, factor)
@@ -49,9 +55,17 @@ class SRResNet(Generator):
     x2 and a Conv9.
 
     (N, H, W, C) in [-1, 1] -> (N, 4H, 4W, channels); any H and W. The values are not squashed.
-    norm: the paper's `batch`, or `none`, which later work prefers (Lim et al. 2017). skip: adds the
-    input enlarged by a bicubic filter, so that the network learns what that lacks; the paper has
-    none.
+
+    Attributes:
+        width: Channels inside.
+        blocks: The number of residual blocks.
+        channels: Channels of the result.
+        norm: The paper's `batch`, or `none`, which later work prefers (Lim et al. 2017).
+        skip: Adds the input enlarged by a bicubic filter, so that the network learns what that
+            lacks; the paper has none.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default
+            He et al.'s.
+        dtype: The type that convolutions are computed in; parameters and the output are float32.
     """
 
     width: int = 64
@@ -93,7 +107,15 @@ class SRResNet(Generator):
 
 
 def enlarged(x: jax.Array, factor: int) -> jax.Array:
-    """(N, H, W, C) -> (N, factor H, factor W, C) by the bicubic filter with a = -1/2."""
+    """A picture enlarged by the bicubic filter with a = -1/2.
+
+    Args:
+        x: (N, H, W, C).
+        factor: By how much each side grows.
+
+    Returns:
+        (N, factor H, factor W, C).
+    """
     n, height, width, channels = x.shape
     return jax.image.resize(x, (n, factor * height, factor * width, channels), "cubic")
 
@@ -104,6 +126,14 @@ class SRGANCritic(Critic):
 
     (N, H, W, C) in [-1, 1], always of one size -> logits (N, 1, 1, 1) float32. No norm on the first
     layer.
+
+    Attributes:
+        width: Channels of the first two convolutions; they double with every two.
+        units: Of the layer before the logit.
+        norm: `batch`, `instance` or `none`.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; by default
+            He et al.'s.
+        dtype: The type that convolutions are computed in; parameters and logits are float32.
     """
 
     width: int = 64

@@ -27,17 +27,26 @@ class UNet(Generator):
     levels - i; ends in tanh.
 
     (N, H, W, C) in [-1, 1] -> (N, H, W, channels) in (-1, 1); H and W are multiples of 2^levels.
-    Convolutions are 4x4 of stride
-    2. With width 64, RGB, 8 levels (256 px) and batch norm it has 54,413,955 parameters; 7 levels
-    serve 128 px, 6 serve 64.
+    Convolutions are 4x4 of stride 2. The decoder's channels are those of the paper counted after
+    the skip connection. The innermost map has no norm before the decoder: at 1x1 it would become
+    zero.
 
-    The decoder's channels are those of the paper counted after the skip connection. dropout: its
-    rate in the levels of the decoder between the innermost and the last three that double in size
-    towards the image, which are the paper's three CD512 for 8 levels; it is the method's noise.
-    upsample: the paper's `transposed`, or `nearest`, `bilinear`. The innermost map has no norm
-    before the decoder: at 1x1 it would become zero.
+    Attributes:
+        width: Channels after the first layer; they double up to 8 x `width`.
+        levels: How often the sides are halved. With width 64, RGB, 8 levels (256 px) and batch norm
+            it has 54,413,955 parameters; 7 levels serve 128 px, 6 serve 64.
+        channels: Channels of the result.
+        upsample: The paper's `transposed`, or `nearest`, `bilinear`.
+        norm: `instance`, `batch` or `none`.
+        dropout: Its rate in the levels of the decoder between the innermost and the last three that
+            double in size towards the image, which are the paper's three CD512 for 8 levels; it is
+            the method's noise.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
+            by default.
+        dtype: The type that convolutions are computed in; parameters and the output are float32.
 
-    Raises ValueError for a size that it cannot take.
+    Raises:
+        ValueError: For a size that it cannot take, a width under 1, or fewer than 2 levels.
     """
 
     width: int = 64

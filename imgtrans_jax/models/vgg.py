@@ -46,7 +46,15 @@ def layer_names(depth: Depth) -> tuple[str, ...]:
 
 
 def check_layers(layers: tuple[str, ...], depth: Depth) -> None:
-    """Raises ValueError for a layer that a network of this depth lacks."""
+    """Checks that a network has these layers.
+
+    Args:
+        layers: Their names, see `layer_names`.
+        depth: 16 or 19.
+
+    Raises:
+        ValueError: For a layer that a network of this depth lacks.
+    """
     for layer in layers:
         if layer not in layer_names(depth):
             raise ValueError(_no_layer(layer, depth))
@@ -62,11 +70,20 @@ def _block(layer: str) -> int:
 
 
 def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
-    """How a unit of `layer` sees the input: (side of its field, distance of neighbours' fields,
-    centre of unit 0), in pixels.
+    """How a unit of `layer` sees the input.
 
     Unit i sees the pixels from centre + i * distance - (side - 1) / 2 to centre + i * distance +
     (side - 1) / 2.
+
+    Args:
+        layer: Its name, see `layer_names`.
+        depth: 16 or 19.
+
+    Returns:
+        Side of its field, distance of neighbours' fields, centre of unit 0, all in pixels.
+
+    Raises:
+        ValueError: For a layer that a network of this depth lacks.
     """
     side, stride, center = 1, 1, 0.0
     for name in layer_names(depth):
@@ -81,7 +98,17 @@ def receptive_field(layer: str, depth: Depth) -> tuple[int, int, float]:
 
 def stands_in(layer: str, depth: Depth) -> str:
     """The layer itself, or, where this depth has not got it, the deepest one of its kind in its
-    block: VGG-16's relu4_3 for VGG-19's relu4_4. Raises ValueError for a layer of neither network.
+    block: VGG-16's relu4_3 for VGG-19's relu4_4.
+
+    Args:
+        layer: A layer of either network, see `layer_names`.
+        depth: 16 or 19.
+
+    Returns:
+        The name of a layer of this depth.
+
+    Raises:
+        ValueError: For a layer of neither network.
     """
     names = layer_names(depth)
     if layer in names:
@@ -103,12 +130,19 @@ def smallest_side(layers: tuple[str, ...]) -> int:
 class VGG(nn.Module):
     """Features by layer name; only the layers up to the deepest one asked for are computed.
 
-    Images are (N, H, W, 3) sRGB in [0, 1]; The normalisation happens inside, by
-    the parameters `mean` and `deviation`. Results are {layer: (N, h, w, C)}:
-    `conv*` before and `relu*` after the rectification, `pool*`, and `input`, the images themselves.
-    h and w halve, rounded down, at every pool. pooling: `average` is Gatys et al.'s advice for
-    smoother pictures. Raises ValueError for a layer that is not there, and for images too small to
-    reach it.
+    Images are (N, H, W, 3) sRGB in [0, 1]. The normalisation happens inside, by the parameters
+    `mean` and `deviation`. Results are {layer: (N, h, w, C)}. h and w halve, rounded down, at every
+    pool.
+
+    Attributes:
+        depth: 16 or 19.
+        layers: The names of those asked for: `conv*` before and `relu*` after the rectification,
+            `pool*`, and `input`, the images themselves.
+        pooling: `max`, or `average`, Gatys et al.'s advice for smoother pictures.
+        dtype: The type that convolutions are computed in.
+
+    Raises:
+        ValueError: For a layer that is not there, and for images too small to reach it.
     """
 
     depth: Depth = 16

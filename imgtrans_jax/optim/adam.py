@@ -26,6 +26,9 @@ from imgtrans_jax.types import Params
 class Optimizer(Protocol):
     """How the networks of one player move in training: a rule and its learning rate. Frozen
     dataclasses that name this class as their base have all but `transformation`.
+
+    Attributes:
+        schedule: The learning rate by the position in training.
     """
 
     schedule: Schedule
@@ -40,10 +43,17 @@ class Optimizer(Protocol):
         return getattr(self.schedule, "unit", "epochs") == "steps"
 
     def rate(self, step: jax.typing.ArrayLike, steps_per_epoch: int, ahead: int = 0) -> jax.Array:
-        """The rate that step number `step`, from 0, is made with: () float32.
+        """The rate that step number `step` is made with.
 
-        ahead: how many steps more than `step` the epochs that are done would have taken, had all
-        been of the present length: not 0 for a run that began with longer or shorter ones.
+        Args:
+            step: () integer, from 0.
+            steps_per_epoch: The length of an epoch; without effect where the schedule counts steps.
+            ahead: How many steps more than `step` the epochs that are done would have taken, had
+                all been of the present length: not 0 for a run that began with longer or shorter
+                ones.
+
+        Returns:
+            () float32.
         """
         step = jnp.asarray(step, jnp.int32)
         if self.by_steps:
@@ -58,7 +68,14 @@ class Optimizer(Protocol):
         """Gradients to updates, for `update` below.
 
         The rate is that of the `step` that its update is given: the same for all moves of a critic
-        within one. Without it its own updates are counted. ahead: as for `rate`.
+        within one. Without it its own updates are counted.
+
+        Args:
+            steps_per_epoch: As for `rate`.
+            ahead: As for `rate`.
+
+        Returns:
+            The transformation, whose update takes `step`.
         """
         ...
 
@@ -67,9 +84,17 @@ class Optimizer(Protocol):
 class Adam(Optimizer):
     """Kingma and Ba 2015, with the momentum of 0.5 that GANs like (Radford et al. 2016).
 
-    weight_decay: beside the gradient, as in AdamW (Loshchilov and Hutter 2019, Algorithm 2): each
-    step takes rate * weight_decay of every parameter from it. clip_norm: gradients whose global L2
-    norm is larger are scaled down to it (Pascanu et al. 2013, Algorithm 1). 0: none of either.
+    Attributes:
+        schedule: The learning rate; by default CycleGAN's, constant and then linear towards zero.
+        b1: Decay of the mean of the gradients.
+        b2: Decay of the mean of their squares.
+        weight_decay: Beside the gradient, as in AdamW (Loshchilov and Hutter 2019, Algorithm 2):
+            each step takes rate * weight_decay of every parameter from it. 0: none.
+        clip_norm: Gradients whose global L2 norm is larger are scaled down to it (Pascanu et al.
+            2013, Algorithm 1). 0: none.
+
+    Raises:
+        ValueError: For a negative weight_decay or clip_norm.
     """
 
     schedule: Schedule = LinearDecay()
@@ -86,6 +111,13 @@ class Adam(Optimizer):
         """Kingma and Ba 2015, Algorithm 1. optax's computes 1 - 0.999^t as it stands, which in
         float32 makes the first updates wrong in the fifth digit; PyTorch's and these are right in
         the seventh.
+
+        Args:
+            steps_per_epoch: As for `rate`.
+            ahead: As for `rate`.
+
+        Returns:
+            The transformation, whose update takes `step` and `sound`.
         """
 
         def init(params: Params) -> optax.OptState:
@@ -136,8 +168,13 @@ class RMSProp(Optimizer):
     """Gradients by the root of their mean square (Tieleman and Hinton 2012), at the rate of WGAN
     (Arjovsky et al. 2017, Algorithm 1).
 
-    decay: of the mean; 0.99 is PyTorch's, with which the authors of WGAN trained. clip_norm: as for
-    Adam.
+    Attributes:
+        schedule: The learning rate; WGAN's 5e-5 by default.
+        decay: Of the mean; 0.99 is PyTorch's, with which the authors of WGAN trained.
+        clip_norm: As for Adam.
+
+    Raises:
+        ValueError: For a negative clip_norm.
     """
 
     schedule: Schedule = Constant(5e-5)
@@ -169,10 +206,17 @@ class Optax(Optimizer):
     """Any other optimizer: one of optax by its name, such as `lion`, or what a function of one's
     own makes (learning_rate, **options) -> optax.GradientTransformation, for example a chain.
 
-    factory: the name, or the function. options: its other arguments, as pairs (name, value).
-
     A stored run names it as it is written here: of a name only optax's own functions are called,
     and a function of one's own is code, which is not run unasked.
+
+    Attributes:
+        factory: The name, or the function.
+        schedule: The learning rate.
+        options: The factory's other arguments, as pairs (name, value).
+
+    Raises:
+        ValueError: For a name that optax does not have, and for a factory that does not take these
+            options or makes what no training step can use.
     """
 
     factory: str | Callable[..., optax.GradientTransformation] = "sgd"
@@ -271,7 +315,12 @@ def _shortened(grads: Params, limit: float) -> Params:
 
 
 class Transformations(NamedTuple):
-    """What moves the generators, and what moves the critics."""
+    """What moves the two players.
+
+    Attributes:
+        g: What moves the generators.
+        d: What moves the critics.
+    """
 
     g: optax.GradientTransformation
     d: optax.GradientTransformation
@@ -283,7 +332,16 @@ class SkippableTransformation(optax.GradientTransformationExtraArgs):
 
 
 def tree_where(sound: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
-    """A tree's new values where `sound`, a () bool, else its old."""
+    """A tree's new values where `sound`, else its old.
+
+    Args:
+        sound: A () bool.
+        new: A pytree of arrays.
+        old: One of the same structure and shapes.
+
+    Returns:
+        A tree like both.
+    """
     return jax.tree.map(lambda n, o: jnp.where(sound, n, o), new, old)
 
 
@@ -295,8 +353,19 @@ def update(
     sound: jax.typing.ArrayLike = True,
     step: jax.typing.ArrayLike | None = None,
 ) -> tuple[Params, optax.OptState, jax.Array]:
-    """One step of an optimiser, if `sound`: the new parameters and state, and the update's global
-    L2 norm. step: the number, from 0, of the training's step, by which a schedule goes.
+    """One step of an optimiser, if `sound`.
+
+    Args:
+        tx: The optimiser.
+        params: Its parameters.
+        opt: Its state.
+        grads: The gradients, a tree like `params`.
+        sound: A () bool; where it is false parameters and state stay as they are.
+        step: The number, from 0, of the training's step, by which a schedule goes. None: the
+            optimiser's own updates are counted.
+
+    Returns:
+        The new parameters, the new state, and the update's global L2 norm, ().
     """
     if isinstance(tx, SkippableTransformation):
         updates, moved = tx.update(grads, opt, params, sound=sound, step=step)
@@ -320,7 +389,14 @@ def global_norm(tree: Params) -> jax.Array:
 
 def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
     """`tx`, after which every parameter lies in [-limit, limit] (Arjovsky et al. 2017, Algorithm
-    1); `tx` itself for a limit of 0.
+    1).
+
+    Args:
+        tx: What moves the parameters.
+        limit: From 0; 0 for none.
+
+    Returns:
+        The transformation; `tx` itself for a limit of 0.
     """
     if not limit:
         return tx
@@ -334,5 +410,13 @@ def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTra
 def ema_update(smoothed: Params, params: Params, decay: jax.typing.ArrayLike) -> Params:
     """Exponential moving average of parameters (Yazici et al. 2019): decay * smoothed + (1 - decay)
     * params.
+
+    Args:
+        smoothed: The average so far.
+        params: The newest parameters, a tree like it.
+        decay: In [0, 1): how much of the old average is kept.
+
+    Returns:
+        The new average.
     """
     return jax.tree.map(lambda s, p: decay * s + (1 - decay) * p, smoothed, params)

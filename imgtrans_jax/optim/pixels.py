@@ -28,10 +28,14 @@ class PixelOptimizer(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class PixelAdam(PixelOptimizer):
-    """Kingma and Ba 2015, on pixels: `rate` is about how far a value in [0, 1] moves a step.
+    """Kingma and Ba 2015, on pixels.
 
-    Over the last `cooling` of the run the rate falls along half a cosine to a hundredth, which
-    settles the noise.
+    Attributes:
+        rate: About how far a value in [0, 1] moves a step.
+        b1: Decay of the mean of the gradients.
+        b2: Decay of the mean of their squares.
+        cooling: The share of the run, in [0, 1] and at its end, over which the rate falls along
+            half a cosine to a hundredth, which settles the noise.
     """
 
     rate: float = 0.02
@@ -57,7 +61,11 @@ class PixelAdam(PixelOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class LBFGS(PixelOptimizer):
-    """Limited-memory BFGS (Nocedal and Wright 2006, algorithm 7.4) with `memory` pairs kept."""
+    """Limited-memory BFGS (Nocedal and Wright 2006, algorithm 7.4).
+
+    Attributes:
+        memory: How many pairs are kept.
+    """
 
     memory: int = 20
 
@@ -71,7 +79,11 @@ class LBFGS(PixelOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class GradientDescent(PixelOptimizer):
-    """The image minus `rate` times the gradient."""
+    """The image minus `rate` times the gradient.
+
+    Attributes:
+        rate: The factor, above 0.
+    """
 
     rate: float = 1.0
 
@@ -85,10 +97,12 @@ class GradientDescent(PixelOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class SmoothedDescent(PixelOptimizer):
-    """Deep Dream's step: the gradient, smoothed by Gaussians of `sigmas` pixels that are summed, by
-    its mean absolute value.
+    """Deep Dream's step: the gradient, smoothed by Gaussians that are summed, by its mean absolute
+    value.
 
-    A step moves a value in [0, 1] by `rate` on average, however steep the objective is.
+    Attributes:
+        rate: How far a step moves a value in [0, 1] on average, however steep the objective is.
+        sigmas: Standard deviations of the Gaussians, in pixels.
     """
 
     rate: float = 0.01
@@ -112,7 +126,15 @@ class SmoothedDescent(PixelOptimizer):
 
 
 def blur(images: jax.Array, sigma: float) -> jax.Array:
-    """(N, H, W, C) smoothed by a Gaussian, its edges repeated outwards."""
+    """Images smoothed by a Gaussian, their edges repeated outwards.
+
+    Args:
+        images: (N, H, W, C).
+        sigma: The standard deviation in pixels, above 0. The window reaches 3 sigma.
+
+    Returns:
+        Images of the same shape.
+    """
     reach = max(1, round(3 * sigma))
     taps = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-reach, reach + 1)]
     for axis in (1, 2):

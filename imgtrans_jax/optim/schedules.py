@@ -19,22 +19,38 @@ class Schedule(Protocol):
         ...
 
     def at(self, epoch: jax.Array, part: jax.Array) -> jax.Array:
-        """epoch: () int32, whole epochs (or steps) done. part: () float32 in [0, 1), how much of
-        the next. Returns a () float32."""
+        """The rate at a position in training.
+
+        Args:
+            epoch: () int32, whole epochs (or steps) done.
+            part: () float32 in [0, 1), how much of the next.
+
+        Returns:
+            () float32.
+        """
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counted(Schedule):
-    """unit: what the numbers of a schedule count: epochs, or steps, where a paper counts these
-    whatever the pictures are."""
+    """The base of schedules that say what their numbers count.
+
+    Attributes:
+        unit: What these are: epochs, or steps, where a paper counts these whatever the pictures
+            are.
+    """
 
     unit: Literal["epochs", "steps"] = "epochs"
 
 
 @dataclasses.dataclass(frozen=True)
 class Constant(Counted):
-    """The same rate throughout, for `length` epochs if that is given."""
+    """The same rate throughout.
+
+    Attributes:
+        rate: The learning rate.
+        length: For how many epochs; None if that is not given.
+    """
 
     rate: float = 2e-4
     length: int | None = None
@@ -53,8 +69,14 @@ class LinearDecay(Counted):
     7.2).
 
     In epoch e, from 0: rate * (1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)), the
-    authors' code, which never gets to zero; with `to_zero` rate * (1 - max(0, e - constant_epochs)
-    / decay_epochs): the first decay epoch has the full rate, and zero is where the last one ends.
+    authors' code, which never gets to zero.
+
+    Attributes:
+        rate: The rate of the first epochs.
+        constant_epochs: How many epochs have it.
+        decay_epochs: Over how many it then falls.
+        to_zero: Instead rate * (1 - max(0, e - constant_epochs) / decay_epochs): the first decay
+            epoch has the full rate, and zero is where the last one ends.
     """
 
     rate: float = 2e-4
@@ -78,8 +100,13 @@ class LinearDecay(Counted):
 
 @dataclasses.dataclass(frozen=True)
 class StepDecay(Counted):
-    """The rate is multiplied by `factor` after every `every` epochs; `length` epochs if that is
-    given.
+    """The rate is multiplied by `factor` after every `every` epochs.
+
+    Attributes:
+        rate: The rate at the start.
+        factor: What it is multiplied by.
+        every: Epochs between two changes.
+        length: Of the training, in epochs; None if that is not given.
     """
 
     rate: float = 2e-4
@@ -97,7 +124,12 @@ class StepDecay(Counted):
 
 @dataclasses.dataclass(frozen=True)
 class Exponential(Counted):
-    """The rate falls smoothly by `factor` an epoch."""
+    """The rate falls smoothly by `factor` an epoch.
+
+    Attributes:
+        rate: The rate at the start.
+        factor: The rate after an epoch, by that before it.
+    """
 
     rate: float = 2e-4
     factor: float = 0.99
@@ -114,6 +146,11 @@ class Exponential(Counted):
 class Cosine(Counted):
     """Half a cosine from `rate` to `final` over `length` epochs (Loshchilov and Hutter 2017,
     equation 5).
+
+    Attributes:
+        rate: The rate at the start.
+        length: Epochs to the end.
+        final: The rate at the end, and after it.
     """
 
     rate: float = 2e-4
