@@ -193,7 +193,8 @@ def evaluate(
         features: For kid and fid: vgg16, inception, or a file of Inception's weights.
         count: Test pictures; 0 for all.
         colors: Of label maps: facades, cityscapes, or a JSON file of classes and colors.
-        trust_code, trust_paths: Run code, and open folders, that somebody else's run names.
+        trust_code: Runs code that somebody else's run names.
+        trust_paths: Opens folders that somebody else's run names.
 
     Returns:
         A record for each direction: `what` it is of, its `scores` and their standard `errors` by

@@ -133,7 +133,7 @@ def made_profile(gamma: float, chromaticity: Sequence[float], gray: bool = False
     Args:
         gamma: The exponent.
         chromaticity: The x and y of white, red, green and blue, eight numbers.
-        grey: Of a picture of one channel.
+        gray: Of a picture of one channel.
 
     Returns:
         The profile's bytes.
