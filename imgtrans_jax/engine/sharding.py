@@ -55,8 +55,8 @@ def device_mesh(
             f"config.mesh={data},{height}: the second number counts devices along the height of "
             f"pictures; it must divide the {local} of a host."
         )
-    groups = f" `config.recipe.pool_groups={available // height}`" if pool_groups else ""
-    advice = f"`config.batch_size={available // height * parts}{groups}` (or multiples) uses all"
+    groups = f" --config.recipe.pool_groups={available // height}" if pool_groups else ""
+    advice = f"--config.batch_size={available // height * parts}{groups} (or multiples) uses all"
     fitting = math.gcd(available // height, rows, pool_groups or rows)
     used = (data or fitting) * height
     if data and (used > available or rows % data or (pool_groups or data) % data):

@@ -230,7 +230,7 @@ def test_a_size_that_fills_the_memory_is_refused_and_a_strange_one_is_said(rgb, 
         UserError, match=r"in\.png would be worked at 99999x119999, which needs 447 GB"
     ):
         translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=99999)
-    with pytest.raises(UserError, match="--size=4 pixels is too small"):
+    with pytest.raises(UserError, match="`size=4` pixels is too small"):
         translate(rgb, tmp_path / "in.png", tmp_path / "out.png", size=4)
     Image.fromarray(picture((800, 780, 3))).save(tmp_path / "large.png")
     translate(rgb, tmp_path / "large.png", tmp_path / "large_out.png")

@@ -75,7 +75,7 @@ def test_a_mesh_that_cannot_be_is_refused(eight, wanted, rows, groups, words):
 def test_the_rows_of_a_part_count(eight):
     assert sharding.device_mesh((8, 1), 16, 8, parts=2)["data"] == 8
     with pytest.raises(
-        UserError, match=r"4 rows \(in each of 2 parts\), 4 pool groups.*batch_size=16 `config"
+        UserError, match=r"4 rows \(in each of 2 parts\), 4 pool groups.*batch_size=16 --config"
     ):
         sharding.device_mesh((8, 1), 8, 4, parts=2)
 

@@ -254,7 +254,7 @@ CITYSCAPES_LABELS = [
 
 
 @pytest.mark.parametrize(
-    ("name", "colour", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS]
+    ("name", "color", "scored"), CITYSCAPES_LABELS, ids=[label[0] for label in CITYSCAPES_LABELS]
 )
 def test_every_colour_of_cityscapes_is_scored_or_left_out(name, color, scored):
     assert sum(scored for *_, scored in CITYSCAPES_LABELS) == 19
