@@ -118,7 +118,7 @@ def test_inception_that_cannot_be_fetched_says_what_to_do(tmp_path, monkeypatch)
     monkeypatch.setattr(
         "imgtrans_jax.weights.metric_networks._RELEASE", "http://127.0.0.1:9/none.pth"
     )
-    with pytest.raises(UserError, match="--features=vgg16"):
+    with pytest.raises(UserError, match="`features=vgg16`"):
         load_inception()
 
 
