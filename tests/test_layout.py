@@ -131,6 +131,18 @@ def test_functions_fit_a_screen():
                 assert length <= LONG, f"{path}: {node.name} has {length} lines"
 
 
+def test_lines_fit_a_hundred_columns():
+    """Also those whose end is a remark to a tool, which ruff lets pass."""
+    root = PACKAGE.parent
+    folders = ("imgtrans_jax", "configs", "examples", "benchmarks", "tests", ".ci")
+    kinds = {".py", ".sh", ".toml", ".html", ".css", ".js", ""}
+    files = [p for folder in folders for p in (root / folder).rglob("*") if p.is_file()]
+    for path in [*files, *root.glob("*.py"), root / "pyproject.toml"]:
+        if path.suffix in kinds and "__pycache__" not in path.parts:
+            for number, line in enumerate(path.read_text().split("\n"), 1):
+                assert len(line) <= 100, f"{path}:{number}"
+
+
 def test_every_folder_is_installed():
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     installed = {name.partition(".")[2] for name in settings["tool"]["setuptools"]["packages"]}

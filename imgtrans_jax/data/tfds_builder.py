@@ -38,13 +38,16 @@ with registered.skip_registration():
         name = "cycle_gan"
         pkg_dir_path = None
 
-        def _split_generators(self, dl_manager):  # pyright: ignore[reportIncompatibleMethodOverride]
+        # Both are called by tensorflow-datasets alone, by position.
+        def _split_generators(self, dl_manager):  # pyright: ignore
             assert self.builder_config is not None
             archive = dl_manager.download(cycle_gan._DL_URLS[self.builder_config.name])
             splits = ("trainA", "trainB", "testA", "testB")
             return {split: self._generate_examples(archive, split) for split in splits}
 
-        def _generate_examples(self, archive, split) -> Iterator[tuple[str, dict[str, Any]]]:  # pyright: ignore
+        def _generate_examples(  # pyright: ignore
+            self, archive, split
+        ) -> Iterator[tuple[str, dict[str, Any]]]:
             with zipfile.ZipFile(archive) as pictures:
                 for member in pictures.infolist():
                     parts = member.filename.split("/")
@@ -109,7 +112,8 @@ class _Split:
             if isinstance(feature, tfds.features.Image)
         ]
         skipped: Any = {name: tfds.decode.SkipDecoding() for name in self.pictures}
-        self.source: Any = builder.as_data_source(split, decoders=skipped)  # pyright: ignore[reportCallIssue]
+        untyped: Any = builder  # its overloads know no split with decoders
+        self.source = untyped.as_data_source(split, decoders=skipped)
         self.name = builder.name
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
@@ -165,7 +166,8 @@ def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     data = Unpaired(
         a="", b="", cut=Preprocess(load_size=side * 286 // 256, crop_size=side), channels=g.channels
     )
-    batch = {"a": [1, side, side, g.channels], "b": [1, side, side, g.module.channels]}  # type: ignore[attr-defined]
+    made: Any = g.module
+    batch = {"a": [1, side, side, g.channels], "b": [1, side, side, made.channels]}
     players = [
         _player({n: x for n, x in networks.items() if x.is_generator is kind})
         for kind in (True, False)

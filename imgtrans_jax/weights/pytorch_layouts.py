@@ -525,11 +525,12 @@ def _patchgan_layers(net: PatchGAN) -> Iterator[Layer]:
 
 def described(network: Network) -> str:
     """The network in words: what was recognised, and what a file cannot say."""
-    net, count = network.module, sum(x.size for x in jax.tree.leaves(network.params))
+    net: Any = network.module
+    count = sum(x.size for x in jax.tree.leaves(network.params))
     parts = [f"{network.channels} channels"]
     if network.is_generator:
-        parts = [f"{network.channels} to {net.channels} channels"]  # type: ignore[attr-defined]
-    parts += [f"width {net.width}", f"{net.norm} norm" if net.norm != "none" else "no norm"]  # type: ignore[attr-defined]
+        parts = [f"{network.channels} to {net.channels} channels"]
+    parts += [f"width {net.width}", f"{net.norm} norm" if net.norm != "none" else "no norm"]
     if isinstance(net, ResNetGenerator):
         parts += [f"dropout {net.dropout}" if net.dropout else "no dropout"]
     if isinstance(net, UNet):

@@ -102,7 +102,8 @@ def _kept(name: str, read: Callable[[], Kernels]) -> Kernels:
     path = cache_folder() / f"{name}.safetensors"
     try:
         with safetensors.safe_open(str(path), "np") as file:
-            kernels = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (it is no dict)
+            names = file.keys()  # it is no dict
+            kernels = {name: file.get_tensor(name) for name in names}
             if (file.metadata() or {}).get("sha256") == _digest(kernels):
                 return kernels
         print(f"{path} is damaged; its weights are read again.", flush=True)

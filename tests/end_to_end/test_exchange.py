@@ -93,7 +93,8 @@ def test_a_pth_makes_a_picture(tmp_path, capsys):
     )
     network = recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     padded = images.pad_to_multiple(seen[None], 4, 16)
-    wanted = network.module.apply({"params": network.params}, padded, train=False)[0, :50, :61]  # type: ignore[index]
+    made: Any = network.module.apply({"params": network.params}, padded, train=False)
+    wanted = made[0, :50, :61]
     np.testing.assert_allclose(
         images.read_picture(written), images.to_uint8(np.asarray(wanted)), atol=1
     )

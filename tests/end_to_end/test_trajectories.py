@@ -56,7 +56,9 @@ def started(
     state = jax.jit(lambda: init_state(game, TX, batch, jax.random.key(0)))()
 
     def player(player, names):
-        wide = lambda tree: jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), tree)  # noqa: E731
+        def wide(tree):
+            return jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), tree)
+
         params = wide({name: nets[name].params for name in names})
         stats = wide({name: nets[name].stats for name in names if nets[name].stats})
         return player.replace(params=params, stats=stats, opt=TX.g.init(params))

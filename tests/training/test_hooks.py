@@ -179,15 +179,6 @@ class Contrastive(Recipe):
     layers: tuple[int, ...] = (0, 4)
     extra: tuple = ()
 
-    def game(self):
-        raise NotImplementedError
-
-    def samples(self, params, stats, batch):
-        raise NotImplementedError
-
-    def sheets(self, batch, samples, classes):
-        raise NotImplementedError
-
 
 def test_a_method_s_own_weight_is_in_the_record_of_its_scores(run):
     said = Contrastive().settings
