@@ -29,13 +29,15 @@ def found(path: str) -> Path:
     Raises:
         UserError: If there is none.
     """
-    file = Path(path).expanduser()
-    if file.is_file():
-        return file
-    known = shipped()
-    name = file.stem if file.suffix == ".py" else file.name
-    if name in known and str(file.parent) in (".", "configs"):
+    file, known = Path(path).expanduser(), shipped()
+    own = file if file.suffix == ".py" else Path(f"{file}.py")
+    if own.is_file():
+        return own
+    name = own.stem
+    if name in known and path in (name, f"{name}.py", f"configs/{name}", f"configs/{name}.py"):
         return known[name]
+    if file.is_file():
+        raise UserError(f"The config {path} is no Python file; its name must end in .py.")
     near = difflib.get_close_matches(name, known, 3, 0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "imgtrans configs lists what there is."
     raise UserError(f"There is no config file {path}; {hint}")
@@ -86,14 +88,17 @@ def _executed(file: Path, path: str) -> Any:
     if file == shipped().get(file.stem):
         return importlib.import_module(f"imgtrans_jax.configs.{file.stem}").get_config()
     spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise UserError(f"The config {path} is no Python file; its name must end in .py.")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # So that what it defines is found by its name when the run is stored.
-    sys.modules.setdefault(file.stem, module)
-    # So that a config can use what lies beside it, wherever the program was started.
+    # So that what it defines is found by its name when the run is stored; a config that was loaded
+    # before makes room, any other module does not.
+    if file.stem not in sys.modules or hasattr(sys.modules[file.stem], "get_config"):
+        sys.modules[file.stem] = module
+    # So that a config can use what lies beside it, wherever the program was started; behind all
+    # others, so that it hides no module of Python.
     folders = [str(file.resolve().parent), str(file.resolve().parent.parent)]
-    sys.path[:0] = folders
+    sys.path += folders
     try:
         spec.loader.exec_module(module)
         if not hasattr(module, "get_config"):
@@ -104,4 +109,6 @@ def _executed(file: Path, path: str) -> Any:
         return module.get_config()
     finally:
         for folder in folders:
+            sys.path.reverse()  # the last of that name
             sys.path.remove(folder)
+            sys.path.reverse()

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 import types
@@ -55,7 +56,10 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     where = f"{prefix}.{head}"
     is_config = dataclasses.is_dataclass(config) and not isinstance(config, type)
     fields = [f.name for f in init_fields(config)] if is_config else []
-    head = field_name(type(config).__name__, head)
+    if head not in fields:
+        ours = (base.__name__ for base in type(config).__mro__ if is_own(base.__module__))
+        renamed = (field_name(kind, head) for kind in ours)
+        head = next((name for name in renamed if name in fields), head)
     if head not in fields:
         near = difflib.get_close_matches(head, fields, 3, 0.5)
         hint = (
@@ -77,9 +81,9 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
         try:
             value = _parse(text, hint, present)
         except ValueError:
-            shown = _short(present)
+            shown, wanted = _short(present), _describe(hint, present)
             raise UserError(
-                f"{where} needs {_describe(hint, present)} (now {shown}); '{text}' is none."
+                f"{where} needs {wanted} (now {shown}); '{text}' is none.{_hint(text, wanted)}"
             ) from None
     if isinstance(config, nn.Module):
         return config.clone(**{head: value})
@@ -87,6 +91,20 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
         return dataclasses.replace(typing.cast("Any", config), **{head: value})
     except ValueError as error:  # its own check refuses the value
         raise UserError(f"{where} cannot be {text}: {error}") from None
+
+
+def _hint(text: str, wanted: str) -> str:
+    """What may have been meant by a text that is no choice."""
+    module, own, _ = text.partition(":")
+    if own and re.fullmatch(_OWN, text):
+        return f" There is no module {module} in {Path.cwd()}, nor is one installed."
+    names = {name.lower(): name for name in wanted.removeprefix("one of ").split(", ")}
+    near = difflib.get_close_matches(text.lower(), names, 1, 0.6)
+    return f" Did you mean {names[near[0]]}?" if near and wanted.startswith("one of ") else ""
+
+
+_OWN = r"[^\W\d][\w.]*:[^\W\d]\w*"
+"""`module:Name` of the user's own."""
 
 
 def _parse(text: str, hint: Any, present: Any) -> Any:
@@ -108,7 +126,7 @@ def _parse(text: str, hint: Any, present: Any) -> Any:
             text.lower() in ("true", "false", "1", "0", "yes", "no"),
         )
     if hint in (int, float):
-        return hint(text)
+        return _only(hint(text), math.isfinite(hint(text)))
     if hint is str:
         return text
     if origin is Annotated:
@@ -206,7 +224,7 @@ def _role(kind: type) -> type | None:
 def _chosen(text: str, hint: Any, present: Any) -> Any:
     """The choice of this name, or `module:Name` of the user's own."""
     module, _, name = text.partition(":")
-    if re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", text) and _is_there(module):
+    if re.fullmatch(_OWN, text) and _is_there(module):
         try:
             value = getattr(import_from(module, str(Path.cwd())), name)
             value = value() if inspect.isclass(value) else value

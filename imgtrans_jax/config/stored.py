@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import functools
 import importlib
 import importlib.util
@@ -13,6 +14,7 @@ import re
 import sys
 import types
 import typing
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -88,6 +90,8 @@ def to_json(value: Any, where: str = "config") -> Any:
         UserError: For a lambda, a local function, or anything else that has no name to be found by
             again.
     """
+    if isinstance(value, enum.Enum):
+        raise UserError(f"{where} is {value!r}, which would be read back as a text; use a Literal.")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):
@@ -96,6 +100,10 @@ def to_json(value: Any, where: str = "config") -> Any:
     if name:
         return {"ref": name, **_home(name)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if taken := {f.name for f in init_fields(value)} & {"type", "ref", _FROM}:
+            raise UserError(
+                f"{where} has a field '{min(taken)}', a name that runs need; rename it."
+            )
         fields = {
             f.name: to_json(getattr(value, f.name), f"{where}.{f.name}") for f in init_fields(value)
         }
@@ -104,7 +112,7 @@ def to_json(value: Any, where: str = "config") -> Any:
             return {"type": name, **_home(name), **fields}
     raise UserError(
         f"{where} is {value!r}, which cannot be stored with the run; write it as a named function "
-        "or a dataclass in a module."
+        "or a dataclass in a module that can be imported, and whose name no other module has."
     )
 
 
@@ -190,6 +198,10 @@ def fits(value: Any, hint: Any) -> bool:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, choice) for choice in args)
+    if inspect.isclass(value):  # a class is no instance, though it has the methods of one
+        return hint is Any or origin in (type, Callable)
+    if origin in (list, Sequence, Iterable, Collection):
+        return isinstance(value, tuple) and all(fits(item, args[0]) for item in value)
     if origin is Literal:
         return value in args
     if origin is tuple:
@@ -288,7 +300,10 @@ def _current(stored: Any) -> Any:
         return stored
     stored = stored | {key: _public(stored[key]) for key in ("type", "ref") if key in stored}
     kind = str(stored.get("type"))
-    return {field_name(kind, key): item for key, item in stored.items()}
+    current = {field_name(kind, key): item for key, item in stored.items()}
+    if len(current) < len(stored):
+        raise UserError(f"The stored config has a field of {kind} twice; the run is damaged.")
+    return current
 
 
 def _public(name: Any) -> Any:
@@ -339,7 +354,7 @@ def name_of(value: Any) -> str | None:
     if ours:
         return ours
     module = value.__module__ if defined else type(value).__module__
-    if is_own(module):
+    if is_own(module) or module == "__main__":  # in another program that is another module
         return None
     if defined:
         name = value.__qualname__
@@ -412,6 +427,10 @@ def import_from(module: str, home: str) -> types.ModuleType:
     Raises:
         ImportError: If it is not found. Code that is imported may raise anything.
     """
+    known = getattr(sys.modules.get(module), "__file__", None)
+    file = Path(home, *module.split(".")).with_suffix(".py")
+    if home and known and file.is_file() and file.resolve() != Path(known).resolve():
+        raise ImportError(f"another module {module} is in use, {known}")
     if not home or module in sys.modules:
         return importlib.import_module(module)
     sys.path.append(home)

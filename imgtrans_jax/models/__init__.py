@@ -7,16 +7,20 @@ from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.inception import Inception
 from imgtrans_jax.models.layers import (
+    BatchNorm,
+    Conv,
     Critic,
     Generator,
     Initializer,
     Kaiming,
+    Norm,
     Normal,
     Orthogonal,
+    Upsample,
     Xavier,
 )
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN, StrideOneCritic
-from imgtrans_jax.models.resnet import ResNetGenerator
+from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
@@ -24,6 +28,8 @@ from imgtrans_jax.models.vgg import VGG
 __all__ = [
     "VGG",
     "AlexNet",
+    "BatchNorm",
+    "Conv",
     "Critic",
     "DCGANCritic",
     "DCGANGenerator",
@@ -33,13 +39,16 @@ __all__ = [
     "Inception",
     "Initializer",
     "Kaiming",
+    "Norm",
     "Normal",
     "Orthogonal",
     "PatchGAN",
     "ResNetGenerator",
+    "ResidualBlock",
     "SRGANCritic",
     "SRResNet",
     "StrideOneCritic",
     "UNet",
+    "Upsample",
     "Xavier",
 ]

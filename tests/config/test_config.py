@@ -3,9 +3,11 @@ nothing.
 """
 
 import dataclasses
+import enum
 import inspect
 import json
 import sys
+from collections.abc import Sequence
 
 import optax
 import pytest
@@ -110,7 +112,9 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
             "PatchGAN",
             r"needs one of DnCNN, ResNetGenerator, SRResNet, UNet \(now ResNetGenerator",
         ),
-        ("recipe.generator", "no_such_module:Net", "needs one of DnCNN"),
+        ("recipe.generator", "no_such_module:Net", "There is no module no_such_module in /"),
+        ("recipe.generator", "Unet", r"'Unet' is none\. Did you mean UNet\?"),
+        ("optimizer.b1", "nan", "needs a float"),
         ("recipe.generator", "json:loads", "needs one of DnCNN"),
         ("recipe.generator", "json:nothing", "json:nothing cannot be used: AttributeError"),
         ("recipe.distance", "content_mean", r"needs one of l1, l1_sum, l2 \(now l1\)"),
@@ -427,6 +431,66 @@ def test_overrides_are_split_from_other_flags():
         app.split_overrides(["train.py", "--config.a"])
 
 
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    points: Sequence[float] = (1.0, 2.0)
+    more: list[str] | None = None
+
+
+class Mode(enum.StrEnum):
+    FAST = "fast"
+
+
+@dataclasses.dataclass(frozen=True)
+class GanLoss:
+    """Called as one of ours, with a field that ours had."""
+
+    fool: float = 1.0
+    type: str = ""
+
+
+def test_a_value_of_ones_own_is_read_back_or_refused():
+    assert from_json(to_json(Listed()), trust_code=True) == Listed()
+    assert override(GanLoss(), "fool", "3").fool == 3
+    with pytest.raises(UserError, match="has a field 'type', a name that runs need"):
+        to_json(GanLoss())
+    with pytest.raises(UserError, match="which would be read back as a text"):
+        to_json(dataclasses.replace(Listed(), more=[Mode.FAST]))
+    sys.modules["__main__"].Listed = type("Listed", (Listed,), {"__module__": "__main__"})
+    with pytest.raises(UserError, match="in a module that can be imported"):
+        to_json(sys.modules["__main__"].Listed())
+    del sys.modules["__main__"].Listed
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"type": "GanLoss", "real": {"ref": "mean"}, "generator": None, "fool": None},
+        {"type": "Experiment", "optimizer": {"ref": "Adam"}},
+        {"type": "Experiment", "recipe": {"ref": "CycleGAN"}},
+        {"type": "Adam", "schedule": {"ref": "Constant"}},
+    ],
+)
+def test_what_stands_twice_or_is_a_class_is_damaged(stored):
+    with pytest.raises(UserError, match="the run is damaged"):
+        from_json(stored)
+
+
+def test_a_config_is_loaded_anew_and_hides_no_module(tmp_path):
+    text = "import dataclasses, {0}\nfrom imgtrans_jax.config import Experiment\n"
+    text += "from imgtrans_jax.optim import Adam, Constant\n"
+    text += "@dataclasses.dataclass(frozen=True)\nclass S(Constant): pass\n"
+    text += "def get_config(): return Experiment(optimizer=Adam(S({1})))\n"
+    for rate in (0.5, 0.25):
+        (tmp_path / "loaded_twice.py").write_text(text.format("colorsys", rate))
+        (tmp_path / "colorsys.py").write_text("raise ValueError('it hides the one of Python')")
+        sys.modules.pop("colorsys", None)
+        experiment = load(str(tmp_path / "loaded_twice.py"))
+        assert from_json(to_json(experiment), trust_code=True) == experiment
+        assert experiment.optimizer.schedule.rate == rate
+    forget("loaded_twice")
+
+
 @pytest.mark.parametrize("name", ["colors", "colours"])
 def test_fields_are_known_by_their_older_names_too(name):
     assert override(style.Gatys(), name, "content").colors == "content"
@@ -445,8 +509,17 @@ def test_a_shipped_config_is_found_by_its_name_from_any_folder(tmp_path, monkeyp
         assert load(name).batch_size == 4
     assert {"quickstart", "gatys", "my_loss"} <= {*shipped()}
     (tmp_path / "quickstart").write_text("")
-    with pytest.raises(UserError, match=r"quickstart is no Python file"):
-        load("quickstart")
+    assert load("quickstart").batch_size == 4
+    (tmp_path / "quickstart.py").write_text(
+        "from imgtrans_jax.config import Experiment\n"
+        "def get_config(): return Experiment(batch_size=9)\n"
+    )
+    assert load("quickstart").batch_size == load("./quickstart").batch_size == 9  # one's own
+    with pytest.raises(UserError, match="There is no config file \\./gatys"):
+        load("./gatys")
+    (tmp_path / "other.txt").write_text("")
+    with pytest.raises(UserError, match=r"other\.txt is no Python file"):
+        load("other.txt")
 
 
 def test_a_config_builds_on_what_lies_beside_it(tmp_path, monkeypatch):

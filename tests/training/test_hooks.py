@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -178,6 +179,15 @@ class Contrastive(Recipe):
     nce: float = 2.0
     layers: tuple[int, ...] = (0, 4)
     extra: tuple = ()
+
+    def game(self) -> Any:
+        """None: it is asked for its settings alone."""
+
+    def samples(self, params, stats, batch) -> Any:
+        """None."""
+
+    def sheets(self, batch, samples, classes) -> Any:
+        """None."""
 
 
 def test_a_method_s_own_weight_is_in_the_record_of_its_scores(run):
