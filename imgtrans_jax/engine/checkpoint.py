@@ -114,20 +114,23 @@ class Checkpoints:
 
     # ---- saving
 
-    def save(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
+    def save(self, step: int, state: Any, metadata: dict[str, Any], replace: bool = False) -> None:
         """Begins to save a state and returns when the arrays may change again.
 
-        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are. Of a step
-        that is there already nothing is saved.
+        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are.
 
         Args:
             step: The number of completed updates, which names the checkpoint.
             state: A pytree of arrays.
             metadata: What JSON can hold, to be saved beside it.
+            replace: Whether a checkpoint of that step gives way, which else stays as it is.
         """
         self._settle(wait=True)
         if step in self.manager.all_steps():
-            return
+            if not replace:
+                return
+            self.manager.delete(step)
+            self._flaws.pop(step, None)
         record = metadata | {
             "format": FORMAT,
             "step": step,
@@ -249,13 +252,6 @@ class Checkpoints:
 
     # ---- restoring
 
-    def metadata(self) -> dict[str, Any] | None:
-        """The newest sound metadata, or None if nothing was ever saved."""
-        for step in sorted(self.manager.all_steps(), reverse=True):
-            if not self._flaw(step):
-                return self._read_metadata(step)
-        return None
-
     def restore_part(
         self, choose: Callable[[dict[str, Any]], Any]
     ) -> tuple[Any, dict[str, Any]] | None:
@@ -272,19 +268,25 @@ class Checkpoints:
             OtherArraysError: If a part has other arrays than were saved.
             UserError: If a checkpoint was saved by a newer version.
         """
-        for step in sorted(self.manager.all_steps(), reverse=True):
+        steps = sorted(self.manager.all_steps(), reverse=True)
+        for step in steps:
             record = self._read_metadata(step)
-            if record is None:
-                say(f"The checkpoint of step {step} is damaged: its metadata are missing.")
+            if record is None or len(record["arrays"]) != len(record["checksums"]):
+                say(f"The checkpoint of step {step} is damaged: its metadata are.")
                 continue
             like = choose(record)
             if not named_shapes(like).items() <= record["arrays"].items():
                 raise OtherArraysError(record)
             part = _read(step, functools.partial(_part, self.folder / str(step) / "state", like))
             sums = dict(zip(record["arrays"], record["checksums"], strict=True))
-            if part is not None and array_checksums(part) == [sums[n] for n in named_shapes(part)]:
+            if part is None:
+                say(f"The checkpoint of step {step} is damaged: its arrays cannot be read.")
+            elif array_checksums(part) != [sums[name] for name in named_shapes(part)]:
+                say(f"The checkpoint of step {step} is damaged: its arrays are not those of then.")
+            else:
+                if step != steps[0]:
+                    say(f"That of step {step} is sound, and used.")
                 return part, record
-            say(f"The checkpoint of step {step} is damaged: its arrays are not those of then.")
         return None
 
     def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -227,15 +227,19 @@ class SaveCheckpoint:
                 else news
             )
 
-    def save(self, checkpoints: Checkpoints, step: int, state: TrainState) -> None:
+    def save(
+        self, checkpoints: Checkpoints, step: int, state: TrainState, replace: bool = False
+    ) -> None:
         """Begins to save a state with the present position in the data.
 
         Args:
             checkpoints: Where it is saved.
             step: That the state is after.
             state: What is saved.
+            replace: Whether a checkpoint of that step gives way.
         """
-        checkpoints.save(step, state, self.run.record(step, self.iterator.get_state()))
+        record = self.run.record(step, self.iterator.get_state())
+        checkpoints.save(step, state, record, replace)
 
     @contextlib.contextmanager
     def rescue(self, step: int, state: TrainState) -> Iterator[None]:
@@ -348,16 +352,20 @@ class Evaluate:
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
             return
+        with self.disk.patience():
+            self._keep(folder, step, {"metric": self.wanted, "value": score, "step": step.number})
+
+    def _keep(self, folder: Path, step: Step, about: dict[str, Any]) -> None:
+        """Makes the step's state the best one; what is said of it is written when it is there."""
         best = Checkpoints(folder / "checkpoints", keep=1)
-        self.save.save(best, step.number, step.state)
+        self.save.save(best, step.number, step.state, replace=True)
         try:
             best.finish()
         except UserError as error:
             say(str(error))
             return
         write_json(folder / "config.json", self.run.stored)
-        best_of_all = {"metric": self.wanted, "value": score, "step": step.number}
-        write_json(folder / "best.json", best_of_all)
+        write_json(folder / "best.json", about)
         say(f"The best so far by {self.wanted}: kept in {folder}.")
 
 

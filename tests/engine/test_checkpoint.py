@@ -1,6 +1,7 @@
 """Checkpoints: whole, checked, and walking back past what is damaged."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def test_the_newest_comes_back_with_its_metadata(saved):
         {"next_index": 30},
         {"x": 1},
     )
-    assert metadata == saved.metadata() | {"step": 30}
+    part, again = saved.restore_part(lambda record: {"n": like()["n"]})
+    assert int(part["n"]) == 30
+    assert metadata == again
 
 
 def test_the_oldest_are_dropped(saved):
@@ -73,7 +76,7 @@ def test_the_oldest_are_dropped(saved):
 
 def test_nothing_saved_is_none(tmp_path):
     assert Checkpoints(tmp_path).restore(like()) is None
-    assert Checkpoints(tmp_path).metadata() is None
+    assert Checkpoints(tmp_path).restore_part(lambda record: {}) is None
 
 
 def largest_file(folder):
@@ -268,3 +271,45 @@ def test_format_1_is_read_and_goes_on_as_the_newest(tmp_path):
     again.finish()
     assert restore(Checkpoints(tmp_path))[1]["format"] == 2
     assert (tmp_path / "8" / "files.json").exists()
+
+
+@pytest.mark.parametrize("damage", ["arrays", "state", "metadata", "sums"])
+def test_a_part_of_the_newest_sound_state_is_read(damage, saved, capsys):
+    newest = saved.folder / "30"
+    if damage == "arrays":
+        file = largest_file(newest / "state")
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 255
+        file.write_bytes(content)
+    elif damage == "state":
+        shutil.rmtree(newest / "state")
+    elif damage == "metadata":
+        (newest / "metadata" / "metadata").write_text("{}")
+    else:
+        record = json.loads((newest / "metadata" / "metadata").read_text())
+        del record["digest"], record["checksums"][-1]
+        text = json.dumps(record | {"digest": record_digest(record)})
+        (newest / "metadata" / "metadata").write_text(text)
+    found = Checkpoints(saved.folder).restore_part(lambda record: {"w": like()["w"]})
+    assert found is not None
+    assert found[1]["step"] == 20
+    assert np.array_equal(found[0]["w"], state(20)["w"])
+    said = capsys.readouterr().out
+    assert "The checkpoint of step 30 is damaged: its" in said
+    assert "That of step 20 is sound, and used." in said
+
+
+def test_a_part_that_was_not_saved_is_refused(saved):
+    with pytest.raises(OtherArraysError):
+        saved.restore_part(lambda record: {"x": like()["w"]})
+
+
+def test_a_step_that_is_there_gives_way_where_it_is_to(saved):
+    saved.save(30, state(7), {})
+    saved.finish()
+    assert same(restore(Checkpoints(saved.folder))[0], state(30))
+    saved.save(30, state(7), {"mine": 1}, replace=True)
+    saved.finish()
+    restored, metadata = restore(Checkpoints(saved.folder))
+    assert same(restored, state(7))
+    assert metadata["mine"] == 1

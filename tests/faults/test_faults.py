@@ -67,9 +67,10 @@ def newest_sound(run: Path) -> int:
     """The step of the newest sound checkpoint, -1 for none."""
     if not (run / "checkpoints").exists():
         return -1
-    metadata = Checkpoints(run / "checkpoints").metadata()
-    assert metadata is not None or not steps(run)
-    return metadata["step"] if metadata else -1
+    checkpoints = Checkpoints(run / "checkpoints")
+    sound = [step for step in checkpoints.manager.all_steps() if not checkpoints._flaw(step)]
+    assert sound or not steps(run)
+    return max(sound, default=-1)
 
 
 # tensorstore's, of the damaged file
