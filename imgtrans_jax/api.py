@@ -10,7 +10,7 @@ import numpy as np
 
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.sample import sampled
-from imgtrans_jax.inference.translator import TestMode, Translation
+from imgtrans_jax.inference.translator import TestMode, Translation, check_sizes
 from imgtrans_jax.io import images
 from imgtrans_jax.io.python_pictures import Picture, like, to_pixels
 from imgtrans_jax.style.deepdream import DeepDream
@@ -93,6 +93,11 @@ class Translator:
     ) -> None:
         self.translation, self.size, self.tile = translation, size, tile
 
+    def __repr__(self) -> str:
+        experiment = self.translation.experiment
+        network, recipe = type(experiment.recipe.generator), type(experiment.recipe)
+        return f"<{network.__name__} of {recipe.__name__}, {self.translation.direction}>"
+
     def __call__(self, picture: Picture) -> Any:
         """The translation of a picture, or of each of a batch.
 
@@ -143,6 +148,7 @@ def load(
         UserError: If the source is missing, damaged or not to be trusted, or makes pictures from
             nothing (see `generate`).
     """
+    check_sizes(size, tile)
     translation = Translation(load_generator(source, trust_code), direction, test_mode)
     return Translator(translation, size or translation.own_size(), tile)
 

@@ -121,6 +121,11 @@ def test_what_a_network_takes_and_gives(recipe, by, shape, wanted, tmp_path, pic
         (np.zeros((8, 8, 5), np.uint8), r"\(height, width, 3\) is needed"),
         (np.zeros((8,), np.uint8), "is needed"),
         (np.zeros((8, 8, 3), np.int64), "int64"),
+        (np.zeros((8, 8, 3), bool), "bool"),
+        (np.zeros((8, 8, 3), complex), "complex128"),
+        (np.zeros((0, 8, 3), np.uint8), "is needed"),
+        (Image.new("RGB", (0, 5)), "has no pixels"),
+        (Image.new("La", (8, 8)), "damaged"),
     ],
 )
 def test_what_is_no_picture(colorize, picture, words):
@@ -171,3 +176,30 @@ def test_all_that_is_named_is_there():
         _ = it.nothing  # pyright: ignore
     assert it.losses.l1(jnp.ones(3), jnp.zeros(3)) == 1
     assert it.models.UNet().levels == 8
+
+
+@pytest.mark.parametrize(("size", "tile"), [(-3, None), (0, None), ("16", None), (None, 1)])
+def test_sizes_that_are_none(run, size, tile):
+    with pytest.raises(it.UserError, match="pixels"):
+        it.load(run, size=size, tile=tile)
+
+
+def test_a_cut_off_picture_gets_a_sentence(colorize, tmp_path):
+    Image.fromarray(drawn((30, 21, 3))).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
+    with Image.open(tmp_path / "cut.png") as image, pytest.raises(it.UserError, match=r"cut\.png"):
+        colorize(image)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16, ">u2"])
+def test_channels_are_made_of_others_as_of_8_bits(colorize, dtype):
+    for shape in ((9, 11, 4), (9, 11, 1), (2, 9, 11, 1)):
+        bytes_of_it = drawn(shape)
+        wide = bytes_of_it / 255 if dtype is np.float32 else bytes_of_it * np.uint16(257)
+        made = np.asarray(colorize(wide.astype(dtype)), float) / (1 if dtype is np.float32 else 257)
+        made = made * 255 if dtype is np.float32 else made
+        assert np.abs(made - colorize(bytes_of_it)).max() < 2.5
+
+
+def test_it_says_what_it_is(colorize):
+    assert repr(colorize) == "<ResNetGenerator of CycleGAN, a2b>"

@@ -13,10 +13,15 @@ import numpy as np
 from tqdm import tqdm
 
 from imgtrans_jax.inference.load import load_generator
-from imgtrans_jax.inference.translator import TestMode, Translation, compiled
+from imgtrans_jax.inference.translator import (
+    TestMode,
+    Translation,
+    check_memory,
+    check_sizes,
+    compiled,
+)
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
-from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.console import duration
 from imgtrans_jax.runtime.progress import Pace
 from imgtrans_jax.types import Direction, UserError
@@ -71,7 +76,9 @@ def translate(
             or whose results cannot be written.
     """
     source, pictures, out = Path(source), Path(pictures), Path(out)
-    _check(pictures, size, tile)
+    if not pictures.exists():
+        raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
+    check_sizes(size, tile)
     translation = compiled(load_generator(source, trust_code), direction, test_mode)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
@@ -100,16 +107,6 @@ def translate(
         raise work.refused[0][1]
     results.conclude(len(work.written), [results.described(*one) for one in work.refused], out)
     return work.written
-
-
-def _check(pictures: Path, size: int | None, tile: int | None) -> None:
-    if not pictures.exists():
-        raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
-    for name, value in (("size", size), ("tile", tile)):
-        if value is not None and value < images.MIN_SIDE:
-            raise UserError(
-                f"`{name}={value}` pixels is too small; give {images.MIN_SIDE} or more."
-            )
 
 
 class _Work:
@@ -191,7 +188,7 @@ class _Work:
         height, width = picture.shape[:2]
         self._advise(path, min(height, width))
         scale = self.size / min(height, width) if self.size else 1.0
-        _check_memory(path, round(height * scale), round(width * scale))
+        check_memory(path.name, round(height * scale), round(width * scale))
         seen = images.to_signed(
             images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
         )
@@ -314,16 +311,3 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
         )
     suffixes = [".npy" if path.suffix.lower() == ".npy" else f".{form}" for path in paths]
     return results.named(paths, root, out, suffixes)
-
-
-def _check_memory(path: Path, height: int, width: int) -> None:
-    """Before a size is tried that would fill the memory with the picture alone. Raises
-    UserError.
-    """
-    # input, padded input and result as float32, and a copy of it
-    needed, free = 40 * height * width, memory.free()
-    if free is not None and needed > free:
-        raise UserError(
-            f"{path.name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} "
-            f"GB of memory and {free / 2**30:.0f} GB are free: give a smaller `size`."
-        )

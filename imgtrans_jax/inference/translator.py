@@ -132,6 +132,7 @@ class Translation:
         height, width = pictures.shape[1:3]
         scale = size / min(height, width) if size else 1.0
         seen = max(1, round(height * scale)), max(1, round(width * scale))
+        check_memory("The picture", *seen)
         data = self.experiment.data
         resized = [images.to_signed(images.resize(picture, *seen)) for picture in pictures]
         inputs = np.stack([data.encode_input(picture) for picture in resized])
@@ -272,3 +273,44 @@ def generator(
     """
     loaded = load_generator(run, trust_code)
     return compiled(loaded, direction), loaded.experiment
+
+
+def check_sizes(size: int | None, tile: int | None) -> None:
+    """Refuses sides that no network works at.
+
+    Args:
+        size: The shorter side that is worked at, in pixels; None for any.
+        tile: The side of a tile; None for no tiles.
+
+    Raises:
+        UserError: For one that is no whole number, or under 8.
+    """
+    for name, value in (("size", size), ("tile", tile)):
+        if value is None:
+            continue
+        if not isinstance(value, int):
+            raise UserError(f"`{name}` is {value!r}; it must be a whole number of pixels.")
+        if value < images.MIN_SIDE:
+            raise UserError(
+                f"`{name}={value}` pixels is too small; give {images.MIN_SIDE} or more."
+            )
+
+
+def check_memory(name: str, height: int, width: int) -> None:
+    """Before a size is tried that would fill the memory with the picture alone.
+
+    Args:
+        name: Of the picture, for the error.
+        height: In pixels, as it is worked at.
+        width: The same.
+
+    Raises:
+        UserError: If there is less free.
+    """
+    # input, padded input and result as float32, and a copy of it
+    needed, free = 40 * height * width, memory.free()
+    if free is not None and needed > free:
+        raise UserError(
+            f"{name} would be worked at {width}x{height}, which needs {needed / 2**30:.0f} "
+            f"GB of memory and {free / 2**30:.0f} GB are free: give a smaller `size`."
+        )

@@ -46,11 +46,33 @@ def to_pixels(picture: Picture, channels: int = 3) -> np.ndarray:
             f"A {type(picture).__name__} is no picture: give a path, a Pillow image or an array."
         )
     array = np.asarray(picture)
-    if not np.issubdtype(array.dtype, np.integer) and array.dtype != np.float64:
-        array = array.astype(np.float32)  # bfloat16 is no NumPy float
+    if jnp.issubdtype(array.dtype, jnp.floating):  # NumPy itself does not know bfloat16
+        array = _with_channels(array.astype(np.float32), channels)
+    elif array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = _with_channels(array.astype(np.float32) / 65535, channels)
+    elif array.dtype != np.uint8:
+        raise UserError(
+            f"The array holds {array.dtype}; uint8, uint16, or floats in [0, 1] are needed."
+        )
     if array.ndim == 4 and len(array):
         return np.stack([reading.with_channels(one, channels, "The array") for one in array])
     return reading.with_channels(array, channels, "The array")
+
+
+def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
+    """(…, C) float32 in [0, 1] as (…, channels), where Pillow, which knows no such pictures, would
+    do it for 8 bits: grey of colors, equal colors of grey, white under what is transparent.
+    """
+    if array.ndim < 3 or array.shape[-1] == channels:
+        return array
+    if array.shape[-1] == 4:
+        opaque = array[..., 3:]
+        array = array[..., :3] * opaque + (1 - opaque)
+    if array.shape[-1] == 3 and channels == 1:
+        return array @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    if array.shape[-1] == 1 and channels in (3, 4):
+        return np.repeat(array, 3, axis=-1)
+    return array
 
 
 def like(given: Picture, made: np.ndarray) -> Any:
@@ -79,7 +101,7 @@ def like(given: Picture, made: np.ndarray) -> Any:
         made = made[..., 0]
     if given.dtype == np.uint8:
         made = made if made.dtype == np.uint8 else images.unit_to_uint8(made)
-    elif given.dtype == np.uint16:
+    elif given.dtype.kind == "u":  # of 16 bits, in either order of bytes
         made = np.rint(images.to_unit(made).clip(0, 1) * 65535).astype(np.uint16)
     else:
         made = images.to_unit(made)

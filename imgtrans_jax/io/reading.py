@@ -322,7 +322,10 @@ def from_pillow(image: Image.Image, channels: int = 3) -> np.ndarray:
     name = getattr(image, "filename", "") or "The image"
     if channels not in (1, 3, 4):
         raise UserError(f"{name} has no {channels} channels; those come as arrays.")
-    return _decoded(image, channels, Path(str(name)))[0]
+    with _said_by_pillow(Path(str(name))):
+        if not all(image.size):
+            raise UserError(f"{name} has no pixels.")
+        return _decoded(image, channels, Path(str(name)))[0]
 
 
 def decode_picture(content: bytes, name: str) -> np.ndarray:
@@ -356,10 +359,8 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
-    """A picture that is not decoded yet, and may be within the block; of a file, or of its content.
-    Whatever Pillow raises there becomes a UserError."""
-    _prepare_pillow()
-    try:
+    """A picture, of a file or of its content, that is not decoded yet, and may be in the block."""
+    with _said_by_pillow(path):
         if content is None:
             _check_file(path)
         with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
@@ -370,6 +371,14 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[ImageFile.Imag
             )
             with _DECODING.of(pixels):
                 yield image
+
+
+@contextlib.contextmanager
+def _said_by_pillow(path: Path) -> Iterator[None]:
+    """Whatever Pillow raises in the block becomes a UserError."""
+    _prepare_pillow()
+    try:
+        yield
     except UserError:
         raise
     except UnidentifiedImageError:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from imgtrans_jax.optim.schedules import Constant, LinearDecay, Schedule
 from imgtrans_jax.types import Params
@@ -240,6 +241,7 @@ class Optax(Optimizer):
             # shapes alone: a config is made before the devices are asked for
             params = {"w": jax.ShapeDtypeStruct((2, 2), jnp.float32)}
             leaves = jax.tree.leaves(jax.eval_shape(self._tried, params))
+            keeps_rate = self._keeps_its_rate(params)
         # whatever a function of others can raise for arguments that it does not take
         except Exception as error:
             raise ValueError(
@@ -248,6 +250,8 @@ class Optax(Optimizer):
             ) from None
         if any(jnp.issubdtype(leaf.dtype, jax.dtypes.extended) for leaf in leaves):
             raise ValueError(f"The state of {self.factory} has random keys, which cannot be saved.")
+        if keeps_rate:
+            raise ValueError(f"{self.factory} keeps its first rate, and follows no schedule.")
 
     def transformation(
         self, steps_per_epoch: int, ahead: int = 0
@@ -260,6 +264,13 @@ class Optax(Optimizer):
         known = optax_factories()
         factory = known[self.factory] if isinstance(self.factory, str) else self.factory
         return factory(learning_rate=rate, **dict(self.options))
+
+    def _keeps_its_rate(self, params: Params) -> bool:
+        """Whether the state that it begins with is made of the rate."""
+        rate = jax.ShapeDtypeStruct((), jnp.float32)
+        begun = jax.make_jaxpr(lambda rate, params: self._made(rate).init(params))(rate, params)
+        _, used = dce_jaxpr(begun.jaxpr, [True] * len(begun.jaxpr.outvars))
+        return used[0]
 
     def _tried(self, params: Params) -> Any:
         tx = self.transformation(1)

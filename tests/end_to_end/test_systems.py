@@ -228,7 +228,7 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     np.testing.assert_array_equal(many[:64], sample.sampled(loaded, 64))
     assert np.abs(sample.sampled(loaded, 4, label=1) - sample.sampled(loaded, 4, label=2)).max() > 0
     for wrong, words in (
-        ({"count": 0}, "0 pictures are none"),
+        ({"count": 0}, "`count=0` pictures are none"),
         ({"count": 1, "label": 10}, "has 0 to 9"),
     ):
         with pytest.raises(UserError, match=words):

@@ -226,6 +226,7 @@ def test_any_optimizer_of_optax_and_one_s_own_has_the_step_s_rate():
         ("lion", (("b1", "x"),), "makes no optimizer of the options"),
         ("lbfgs", (), "makes no optimizer of the options"),
         ("noisy_sgd", (), "random keys, which cannot be saved"),
+        ("rprop", (), "keeps its first rate, and follows no schedule"),
         (print, (), "makes no optimizer"),
     ],
 )
