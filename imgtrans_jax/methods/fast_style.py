@@ -154,7 +154,9 @@ class FastStyle(Recipe):
         return self.weights
 
     def frozen(self, network: Params, read: ReadPicture) -> Any:
-        """The network, and of every style layer the looks' mean statistics, such as Gram matrices (K, C, C)."""
+        """The network, and of every style layer the looks' statistics, such as mean Gram matrices
+        (K, C, C).
+        """
         features = jax.jit(lambda picture: self._features(network, picture, self.style_layers))
         grams = []
         for look in self.looks:
@@ -165,11 +167,12 @@ class FastStyle(Recipe):
         return {"network": network, "grams": wanted}
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        def of(number: int) -> SignedImages:
-            weights = jax.nn.one_hot(jnp.full(batch["a"].shape[0], number), len(self.looks))
-            return self._stylized(params, stats, batch["a"], weights)
-
-        return {look.name: of(number) for number, look in enumerate(self.looks)}
+        # All looks in one batch: the network is compiled once, not once for each.
+        pictures, count = batch["a"], len(self.looks)
+        weights = jnp.repeat(jnp.eye(count), pictures.shape[0], axis=0)
+        made = self._stylized(params, stats, jnp.tile(pictures, (count, 1, 1, 1)), weights)
+        by_look = made.reshape(count, *pictures.shape)
+        return {look.name: by_look[number] for number, look in enumerate(self.looks)}
 
     def sheets(
         self,
