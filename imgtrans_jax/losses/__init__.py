@@ -21,11 +21,11 @@ from imgtrans_jax.losses.adversarial import (
 from imgtrans_jax.losses.compose import join, plus, total
 from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 from imgtrans_jax.losses.style import (
-    augmented_gram,
     content_half,
     content_mean,
     content_relative,
     content_sum,
+    gaussian,
     gram,
     matrix_root,
     mean_variation,
@@ -39,11 +39,11 @@ from imgtrans_jax.losses.style import (
 
 __all__ = [
     "GanLoss",
-    "augmented_gram",
     "content_half",
     "content_mean",
     "content_relative",
     "content_sum",
+    "gaussian",
     "gradient_penalty",
     "gram",
     "hinge",

@@ -204,9 +204,14 @@ def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Ar
     return jnp.mean(_squares(gram, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
 
 
-def augmented_gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """The Gram matrix of features with one channel of ones more: it holds the sums of products, of
-    features, and of positions, and so the features' mean and covariance.
+def gaussian(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """The Gaussian of features: covariance S, mean m and number M of positions, as one matrix
+
+        M S    M m
+        M m'   M
+
+    which is summed, scaled and mixed as a Gram matrix is. In two passes: S is never negative, as
+    the difference of mean products can be by rounding.
 
     Args:
         features: F, (N, h, w, C).
@@ -215,14 +220,13 @@ def augmented_gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Ar
     Returns:
         (N, C + 1, C + 1).
     """
-    # The last row by itself: C + 1 channels would not fit the units of a GPU or TPU.
     (wide,) = _wide(features)
     counted = jnp.ones_like(wide[..., :1]) if mask is None else mask + 0 * wide[..., :1]
-    sums = jnp.sum(counted * wide, axis=(1, 2))[:, None]
-    count = jnp.sum(counted, axis=(1, 2))[:, None]
-    products = gram(features, mask)
-    across = jnp.concatenate([products, sums], axis=1)
-    return jnp.concatenate([across, jnp.swapaxes(jnp.concatenate([sums, count], 2), 1, 2)], axis=2)
+    count = jnp.sum(counted, axis=(1, 2), keepdims=True)
+    mean = jnp.sum(counted * wide, axis=(1, 2), keepdims=True) / jnp.maximum(count, 1e-3)
+    products, column = gram(wide - mean, mask), jnp.swapaxes((count * mean)[:, 0], 1, 2)
+    below = jnp.concatenate([jnp.swapaxes(column, 1, 2), count[:, 0]], axis=2)
+    return jnp.concatenate([jnp.concatenate([products, column], axis=2), below], axis=1)
 
 
 _ITERATIONS = 12
@@ -289,7 +293,7 @@ def style_wasserstein(gram: jax.Array, target: jax.Array, positions: int) -> jax
     faint nor explodes where they are strong.
 
     Args:
-        gram: Augmented Gram matrices (N, C + 1, C + 1), see `augmented_gram`.
+        gram: Gaussians (N, C + 1, C + 1), see `gaussian`.
         target: The same, or (1, C + 1, C + 1) for all.
         positions: Without effect here: these matrices have their own count.
 
@@ -303,27 +307,28 @@ def style_wasserstein(gram: jax.Array, target: jax.Array, positions: int) -> jax
         raise ValueError(
             f"Matrices of one shape are compared; these are {gram.shape} and {target.shape}."
         )
-    (mean, covariance), (mean_of, covariance_of) = map(_mean_and_covariance, (gram, target))
+    (mean, covariance), (mean_of, covariance_of) = map(_moments, (gram, target))
     root = jax.lax.stop_gradient(matrix_root(covariance_of))
     between = matrix_root(_product(_product(root, covariance), root))
     traces = [jnp.trace(m, axis1=1, axis2=2) for m in (covariance, covariance_of, between)]
     apart = jnp.sum(jnp.square(mean - mean_of), axis=1)
-    power = jnp.sum(jnp.square(mean_of), axis=1) + traces[1]
-    return jnp.mean((apart + traces[0] + traces[1] - 2 * traces[2]) / power)
+    nothing = jnp.sum(jnp.square(mean_of), axis=1) + traces[1]
+    return jnp.mean((apart + traces[0] + traces[1] - 2 * traces[2]) / nothing)
 
 
-def _mean_and_covariance(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(N, C) and (N, C, C) of augmented Gram matrices, the covariance kept from being singular."""
-    (wide,) = _wide(gram)
-    scaled = wide / wide[:, -1:, -1:]
-    mean, second = scaled[:, -1, :-1], scaled[:, :-1, :-1]
-    outer = mean[:, :, None] * mean[:, None, :]
-    return mean, second - outer + 1e-4 * jnp.eye(mean.shape[-1], dtype=wide.dtype)
+def _moments(gaussian: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of `gaussian`'s matrices the mean (N, C), and the covariance (N, C, C) kept from being
+    singular.
+    """
+    (wide,) = _wide(gaussian)
+    scaled = wide / jnp.maximum(wide[:, -1:, -1:], 1e-3)
+    mean, covariance = scaled[:, -1, :-1], scaled[:, :-1, :-1]
+    return mean, covariance + 1e-4 * jnp.eye(mean.shape[-1], dtype=wide.dtype)
 
 
 def statistic(style_loss: StyleLoss) -> Callable[..., jax.Array]:
-    """What a style loss compares: `augmented_gram` for `style_wasserstein`, else `gram`."""
-    return augmented_gram if style_loss is style_wasserstein else gram
+    """What a style loss compares: `gaussian` for `style_wasserstein`, else `gram`."""
+    return gaussian if style_loss is style_wasserstein else gram
 
 
 # --------------------------------------------------------------------------------------- smoothness
