@@ -7,6 +7,7 @@ import pytest
 from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import linalg
 
 from imgtrans_jax.losses import style
 from imgtrans_jax.style.gatys import by_depth, equal
@@ -55,6 +56,75 @@ def test_content_losses(loss, expected):
 def test_style_losses(loss, expected):
     value = loss(style.gram(single(F)[0]), style.gram(single(P)[0]), M)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def scipy_wasserstein(f: np.ndarray, g: np.ndarray) -> float:
+    """By SciPy's square root, in float64."""
+    f, g = (x.reshape(-1, x.shape[-1]) for x in (f, g))
+    ridge = 1e-4 * np.eye(f.shape[1])
+    (m, s), (n, t) = ((x.mean(0), np.cov(x.T, bias=True) + ridge) for x in (f, g))
+    root = np.real(linalg.sqrtm(t))
+    apart = np.sum((m - n) ** 2) + np.trace(s + t - 2 * np.real(linalg.sqrtm(root @ s @ root)))
+    return float(apart / (np.sum(n**2) + np.trace(t)))
+
+
+def test_the_wasserstein_distance_is_scipy_s():
+    several = np.maximum(RNG.normal(size=(3, 7, 8, 4)) @ RNG.normal(size=(4, 4)), 0)
+    with jax.enable_x64(True):
+        value = style.style_wasserstein(
+            style.gaussian(jnp.asarray(several)), style.gaussian(jnp.asarray(P)), M
+        )
+        expected = np.mean([scipy_wasserstein(f, P) for f in several])
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+        same = style.style_wasserstein(
+            style.gaussian(jnp.asarray(P)), 9 * style.gaussian(jnp.asarray(P)), M
+        )
+        np.testing.assert_allclose(same, 0, atol=1e-9)
+
+
+def test_the_gradient_of_the_wasserstein_distance_is_its_difference():
+    with jax.enable_x64(True):
+        wanted = style.gaussian(jnp.asarray(P))
+
+        def loss(f):
+            return style.style_wasserstein(style.gaussian(f), wanted, M)
+
+        along, tiny = RNG.normal(size=F.shape), 1e-5
+        slope = np.sum(jax.grad(loss)(jnp.asarray(F)) * along)
+        difference = (loss(F + tiny * along) - loss(F - tiny * along)) / (2 * tiny)
+        np.testing.assert_allclose(slope, difference, rtol=1e-5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-3])
+def test_flat_features_have_a_finite_distance_and_gradient(noise):
+    """Whose covariance is rounding alone: as a difference of products it came out negative."""
+    flat = 100 * np.abs(RNG.normal(size=(1, 1, 1, 64))) + noise * RNG.normal(size=(1, 16, 16, 64))
+    wanted = style.gaussian(jnp.asarray(np.abs(RNG.normal(size=(1, 16, 16, 64))), jnp.float32))
+    value, gradient = jax.value_and_grad(
+        lambda f: style.style_wasserstein(style.gaussian(f), wanted, 1)
+    )(jnp.asarray(np.broadcast_to(flat, (1, 16, 16, 64)), jnp.float32))
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+def test_a_gaussian_is_summed_and_masked_as_a_gram_matrix_is():
+    """Two halves of a picture, weighted by a mask, and its mean and covariance by NumPy."""
+    mask = np.zeros((5, 6, 1))
+    mask[:3] = 1
+    found = style.gaussian(*single(F, mask))[0]
+    inside = F[0, :3].reshape(-1, 4)
+    np.testing.assert_allclose(found[-1, -1], 18)
+    np.testing.assert_allclose(found[-1, :-1] / 18, inside.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        found[:-1, :-1] / 18, np.cov(inside.T, bias=True), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_root_of_a_matrix_times_itself_is_the_matrix():
+    a = RNG.normal(size=(2, 6, 9))
+    a = a @ a.transpose(0, 2, 1)
+    root = np.asarray(style.matrix_root(jnp.asarray(a, jnp.float32)))
+    np.testing.assert_allclose(root @ root, a, rtol=1e-2, atol=1e-2)
 
 
 def test_the_lecture_slides_letters_say_the_same_as_the_paper():

@@ -1,0 +1,63 @@
+"""The feed-forward style network: its size, its looks, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imgtrans_jax.models.style_network import ConditionalInstanceNorm, StyleNetwork
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 5, 6, 3))
+
+
+def test_conditional_instance_norm_is_equation_5_with_mixed_numbers():
+    scale, shift = RNG.normal(size=(2, 4, 3))
+    weights = np.array([[0, 1, 0, 0], [0.25, 0, 0, 0.75]])
+    params = {"params": {"scale": scale.astype("f"), "shift": shift.astype("f")}}
+    found = ConditionalInstanceNorm(4).apply(params, X.astype("f"), weights.astype("f"))
+    mean, deviation = X.mean((1, 2), keepdims=True), np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
+    mixed = [(weights @ table)[:, None, None] for table in (scale, shift)]
+    np.testing.assert_allclose(found, mixed[0] * (X - mean) / deviation + mixed[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("looks", [1, 7])
+def test_a_look_costs_two_numbers_a_channel(looks):
+    """Johnson et al.'s layers at width 32, without biases: 3-32-64-128, ten of 128, 64, 32, 3."""
+    shapes = jax.eval_shape(
+        lambda key: StyleNetwork(looks=looks).init(key, jnp.zeros((1, 16, 16, 3)), False),
+        jax.random.key(0),
+    )
+    kernels = 81 * 3 * 32 + 9 * (32 * 64 + 64 * 128 + 10 * 128**2 + 128 * 64 + 64 * 32)
+    kernels += 81 * 32 * 3
+    channels = 32 + 64 + 128 + 10 * 128 + 64 + 32 + 3
+    count = sum(x.size for x in jax.tree.leaves(shapes))
+    assert count == kernels + 2 * looks * channels
+
+
+def test_without_weights_it_is_the_first_look_and_any_size_is_kept():
+    network = StyleNetwork(width=4, blocks=1, looks=3)
+    x = jnp.asarray(RNG.normal(size=(2, 12, 20, 3)), jnp.float32)
+    params = network.init(jax.random.key(0), x, False)
+    params = jax.tree.map(lambda p: p + (jnp.arange(3.0)[:, None] if p.ndim == 2 else 0), params)
+    first = network.apply(params, x, False)
+    assert first.shape == x.shape
+    assert float(jnp.abs(first).max()) < 1
+    alone = network.apply(params, x, False, jnp.tile(jnp.eye(3)[0], (2, 1)))
+    np.testing.assert_array_equal(first, alone)
+    other = network.apply(params, x, False, jnp.tile(jnp.eye(3)[1], (2, 1)))
+    assert float(jnp.abs(first - other).max()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "sentence"),
+    [
+        (StyleNetwork(width=0), (1, 16, 16, 3), "width=0"),
+        (StyleNetwork(looks=0), (1, 16, 16, 3), "looks=0"),
+        (StyleNetwork(), (1, 18, 16, 3), "16x18|18x16"),
+        (StyleNetwork(), (1, 16, 16, 1), "channels"),
+    ],
+)
+def test_what_it_cannot_take_is_refused(network, shape, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        network.init(jax.random.key(0), jnp.zeros(shape), False)
