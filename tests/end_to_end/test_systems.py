@@ -132,9 +132,9 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
             read_picture(f, 1).astype(float) for f in (inputs / "grey.png", written[0])
         )
         assert np.abs(before - after).mean() < 12
-    with pytest.raises(UserError, match="knows one direction"):
+    with pytest.raises(UserError, match="knows a2b, and no direction b2a; leave `direction` out"):
         translate(run, inputs, tmp_path / "out", direction="b2a")
-    with pytest.raises(UserError, match="use `input` instead of `count`"):
+    with pytest.raises(UserError, match="imgtrans translate RUN PICTURE does"):
         sample.generate(run, tmp_path / "out", 2)
     noisy = translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
     assert noisy == [tmp_path / "eval.png"]
@@ -237,7 +237,7 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
         sample.generate(gan_run, tmp_path / "made", 2)
     with pytest.raises(UserError, match="give a folder, `out="):
         sample.generate(gan_run, tmp_path / "made.png", 2)
-    with pytest.raises(UserError, match="use `count` instead of `input`"):
+    with pytest.raises(UserError, match="imgtrans generate RUN does that"):
         translate(gan_run, gan_run / "samples", tmp_path / "made")
 
 
