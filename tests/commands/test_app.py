@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -299,21 +300,61 @@ def test_a_command_that_is_none(word, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_configs_are_listed_a_line_each(capsys):
+def test_configs_are_listed_by_method_a_line_each(capsys):
     configs = importlib.import_module("imgtrans_jax.commands.configs")
     assert app.run(configs, []) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(list((ROOT / "configs").glob("[a-z]*.py")))
-    (line,) = [line for line in lines if line.startswith("quickstart ")]
-    assert "without a single pair" in line
-    assert "the embedded OpenMoji drawings" in line
-    assert "4 minutes 20 seconds, two CPU cores" in line
+    legend, *lines = capsys.readouterr().out.splitlines()
+    assert "imgtrans configs NAME" in legend
+    assert max(map(len, lines)) <= 100
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert sorted(listed) == sorted(p.stem for p in (ROOT / "configs").glob("[a-z]*.py"))
+    titles = [line for line in lines if line and not line.startswith(" ")]
+    assert titles == [method for method in configs.METHODS if method != configs.OTHERS]
+    for name, title in (
+        ("quickstart", "Translation learned without pairs"),
+        ("pix2pix_openmoji", "Translation learned from pairs"),
+        ("wgan_gp_digits", "Pictures from noise"),
+        ("srgan_small", "Enlargement"),
+        ("deepdream", "Style transfer and dreams, without training"),
+        ("pix2pix_ablation_l1", "Ablations"),
+    ):
+        above = lines[: next(i for i, line in enumerate(lines) if line.startswith(f"  {name} "))]
+        assert [line for line in above if line in titles][-1] == title
+    (one,) = [line for line in lines if line.startswith("  quickstart ")]
+    (two,) = [line for line in lines if line.startswith("  cyclegan_vangogh2photo ")]
+    assert re.fullmatch(
+        r"  quickstart +Line drawings become .*…  +OpenMoji drawings +4 min, CPU", one
+    )
+    assert one.index("OpenMoji") == two.rindex("vangogh2photo ")
     assert app.run(configs, ["quickstart"]) == 0
     assert "Expected:" in capsys.readouterr().out
+
+
+def test_a_config_that_is_no_text_gets_a_sentence(tmp_path, capsys):
+    configs = importlib.import_module("imgtrans_jax.commands.configs")
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00ab")
+    (tmp_path / "latin.py").write_bytes(
+        '# -*- coding: latin-1 -*-\n"""Für mich."""'.encode("latin1")
+    )
+    (tmp_path / "bare.py").write_text('def get_config():\n    """No description of the file."""\n')
+    for name, words in (
+        ("/bin/ls", "is no Python file; its name must end in .py."),
+        (str(ROOT / "docs" / "quickstart.png"), "is no Python file"),
+        (str(tmp_path / "binary.py"), "binary.py is no text; give a Python file."),
+    ):
+        assert app.run(configs, [name]) == 2
+        assert words in capsys.readouterr().err
+        train = importlib.import_module("imgtrans_jax.commands.train")
+        assert app.run(train, [f"--config={name}"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert app.run(configs, [str(tmp_path / "latin.py")]) == 0
+    assert capsys.readouterr().out.startswith("Für mich.\n")
+    assert app.run(configs, [str(tmp_path / "bare.py")]) == 0
+    assert capsys.readouterr().out.startswith("It begins with no description.\n")
 
 
 def test_a_reader_that_has_read_enough_is_no_mistake(tmp_path):
     command = f"{sys.executable} -m imgtrans_jax configs | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("brush_strokes")
+    assert done.stdout.startswith("GPU is one of")
     assert done.stderr == ""
