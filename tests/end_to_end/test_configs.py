@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from imgtrans_jax.commands import app
+from imgtrans_jax.commands import app, visualize
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
@@ -227,6 +227,16 @@ def test_the_command_of_every_header_is_one(path):
     app._parsed(command, rest)
     app.overridden(load(str(path), object), fields)
     command.FLAGS.unparse_flags()
+
+
+def test_the_help_of_visualize_gives_each_experiment_steps_that_it_takes():
+    assert "sizes and takes the\nsteps at each, --config.steps=75,50;" in app._help(visualize)
+    strokes = app.overridden(BrushStrokes(), [("steps", "75,50")])
+    assert strokes.steps == (75, 50)
+    assert len(strokes.scales) == 2
+    for experiment in (ContentReconstruction(), WeightRatios()):
+        assert app.overridden(experiment, [("steps", "50")]).steps == 50
+    assert not hasattr(TopPatches(), "steps")
 
 
 @pytest.mark.parametrize(("name", "kind"), PICTURES.items())
