@@ -6,6 +6,7 @@ sentence instead of a traceback.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import difflib
 import errno
@@ -21,6 +22,7 @@ import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -479,11 +481,17 @@ def _interrupt_again(lost: Any) -> None:
     if code is not None and "orbax" in Path(code.co_filename).parts:
         return
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        main = threading.main_thread().ident or 0
+        # not by `threading`, which waits for the start: a signal that came here would be lost
         number = getattr(lost.exc_value, "number", signal.SIGINT)
-        threading.Timer(0.1, signal.pthread_kill, [main, number]).start()
+        _thread.start_new_thread(_send_to_main, (number,))
     else:
         sys.__unraisablehook__(lost)
+
+
+def _send_to_main(number: int) -> None:
+    """Sends a signal to the main thread, once that has left the callback."""
+    time.sleep(0.3)
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _keep_compiled_programs() -> None:
