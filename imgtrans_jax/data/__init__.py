@@ -1,7 +1,7 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Data, Labelled, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Data, Labelled, OneDomain, Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Gray, Inpaint, Lab
 from imgtrans_jax.data.labelled import (
     ClassFolders,
@@ -34,6 +34,7 @@ __all__ = [
     "Lab",
     "Labelled",
     "LabelledSource",
+    "OneDomain",
     "OneSide",
     "OpenMoji",
     "OpenMojiGroups",

@@ -127,6 +127,32 @@ class Unpaired(Data):
 
 
 @dataclasses.dataclass(frozen=True)
+class OneDomain(Data):
+    """Pictures alone; batches {"a": (N, h, w, channels)} float32 in [-1, 1].
+
+    Attributes:
+        pictures: A source, or the path of a folder.
+        cut: How pictures are resized, cropped and flipped.
+        channels: As for `Unpaired`.
+    """
+
+    pictures: Source | PathText = OpenMoji("colour")
+    cut: Preprocess = Preprocess()
+    channels: int = 3
+
+    def open(self) -> OpenedDataset:
+        self.cut.check()
+        train, test = _source(self.pictures).open("a", self.cut.load_size, self.channels)
+        return OpenedDataset(
+            (Stream(train, test, lambda picture, rng: {"a": self.cut.apply(picture, rng)}),)
+        )
+
+    @property
+    def input_channels(self) -> int:
+        return self.channels
+
+
+@dataclasses.dataclass(frozen=True)
 class Paired(Data):
     """Pairs; batches {"a": (N, h, w, channels), "b": …} float32 in [-1, 1], b the true translation
     of a.

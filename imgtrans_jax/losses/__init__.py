@@ -21,21 +21,25 @@ from imgtrans_jax.losses.adversarial import (
 from imgtrans_jax.losses.compose import join, plus, total
 from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 from imgtrans_jax.losses.style import (
+    augmented_gram,
     content_half,
     content_mean,
     content_relative,
     content_sum,
     gram,
+    matrix_root,
     mean_variation,
     style_mean,
     style_normalized,
     style_raw,
     style_relative,
+    style_wasserstein,
     total_variation,
 )
 
 __all__ = [
     "GanLoss",
+    "augmented_gram",
     "content_half",
     "content_mean",
     "content_relative",
@@ -52,6 +56,7 @@ __all__ = [
     "log_fake",
     "log_real",
     "lsgan",
+    "matrix_root",
     "mean",
     "mean_variation",
     "minus_log_fake",
@@ -64,6 +69,7 @@ __all__ = [
     "style_normalized",
     "style_raw",
     "style_relative",
+    "style_wasserstein",
     "total",
     "total_variation",
     "vanilla",

@@ -6,10 +6,16 @@ Each gives a () mean over the N images, in float32 or wider, whatever the type o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 
 from imgtrans_jax.types import UnitImages
+
+StyleLoss: TypeAlias = Callable[[jax.Array, jax.Array, int], jax.Array]
+"""(statistic of the image, statistic wanted, positions) -> ()."""
 
 
 def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -196,6 +202,128 @@ def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Ar
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=(1, 2))
     return jnp.mean(_squares(gram, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
+
+
+def augmented_gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """The Gram matrix of features with one channel of ones more: it holds the sums of products, of
+    features, and of positions, and so the features' mean and covariance.
+
+    Args:
+        features: F, (N, h, w, C).
+        mask: As for `gram`.
+
+    Returns:
+        (N, C + 1, C + 1).
+    """
+    # The last row by itself: C + 1 channels would not fit the units of a GPU or TPU.
+    (wide,) = _wide(features)
+    counted = jnp.ones_like(wide[..., :1]) if mask is None else mask + 0 * wide[..., :1]
+    sums = jnp.sum(counted * wide, axis=(1, 2))[:, None]
+    count = jnp.sum(counted, axis=(1, 2))[:, None]
+    products = gram(features, mask)
+    across = jnp.concatenate([products, sums], axis=1)
+    return jnp.concatenate([across, jnp.swapaxes(jnp.concatenate([sums, count], 2), 1, 2)], axis=2)
+
+
+_ITERATIONS = 12
+
+
+@jax.custom_vjp
+def matrix_root(a: jax.Array) -> jax.Array:
+    """The square root of symmetric positive matrices by Newton and Schulz's iteration (Higham 2008,
+    equation 6.35), whose products suit a GPU or TPU as an eigenvalue decomposition does not. Its
+    gradient solves Lyapunov's equation by an iteration alike (Lin and Maji 2017, section 3.2).
+
+    Args:
+        a: (N, C, C).
+
+    Returns:
+        (N, C, C).
+    """
+    norm = jnp.sqrt(jnp.sum(jnp.square(a), axis=(1, 2), keepdims=True))
+    eye = jnp.eye(a.shape[-1], dtype=a.dtype)
+
+    def turn(_: int, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        y, z = pair
+        t = (3 * eye - _product(z, y)) / 2
+        return _product(y, t), _product(t, z)
+
+    y, _ = jax.lax.fori_loop(0, _ITERATIONS, turn, (a / norm, jnp.broadcast_to(eye, a.shape)))
+    return y * jnp.sqrt(norm)
+
+
+def _product(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
+
+
+def _root_forward(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    root = matrix_root(a)
+    return root, root
+
+
+def _root_backward(root: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
+    norm = jnp.sqrt(jnp.sum(jnp.square(root), axis=(1, 2), keepdims=True))
+    eye = jnp.eye(root.shape[-1], dtype=root.dtype)
+
+    def turn(_: int, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        a, q = pair
+        e = 3 * eye - _product(a, a)
+        inner = _product(a, q) - _product(q, a)
+        return _product(a, e) / 2, (_product(q, e) - _product(a, inner)) / 2
+
+    _, q = jax.lax.fori_loop(0, _ITERATIONS, turn, (root / norm, cotangent / norm))
+    return (q / 2,)
+
+
+matrix_root.defvjp(_root_forward, _root_backward)
+
+
+def style_wasserstein(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+    """The squared 2-Wasserstein distance of two Gaussians that have the features' means and
+    covariances, by what it would be for no activity at all:
+
+        |m - m'|^2 + tr(S + S' - 2 (S'^1/2 S S'^1/2)^1/2)
+
+    (Olkin and Pukelsheim 1982; for style transfer by Crowson 2021). Other than that of Gram
+    matrices it is quadratic in the features, so that its gradient neither vanishes where they are
+    faint nor explodes where they are strong.
+
+    Args:
+        gram: Augmented Gram matrices (N, C + 1, C + 1), see `augmented_gram`.
+        target: The same, or (1, C + 1, C + 1) for all.
+        positions: Without effect here: these matrices have their own count.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For different numbers of channels.
+    """
+    if gram.shape[1:] != target.shape[1:]:
+        raise ValueError(
+            f"Matrices of one shape are compared; these are {gram.shape} and {target.shape}."
+        )
+    (mean, covariance), (mean_of, covariance_of) = map(_mean_and_covariance, (gram, target))
+    root = jax.lax.stop_gradient(matrix_root(covariance_of))
+    between = matrix_root(_product(_product(root, covariance), root))
+    traces = [jnp.trace(m, axis1=1, axis2=2) for m in (covariance, covariance_of, between)]
+    apart = jnp.sum(jnp.square(mean - mean_of), axis=1)
+    power = jnp.sum(jnp.square(mean_of), axis=1) + traces[1]
+    return jnp.mean((apart + traces[0] + traces[1] - 2 * traces[2]) / power)
+
+
+def _mean_and_covariance(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(N, C) and (N, C, C) of augmented Gram matrices, the covariance kept from being singular."""
+    (wide,) = _wide(gram)
+    scaled = wide / wide[:, -1:, -1:]
+    mean, second = scaled[:, -1, :-1], scaled[:, :-1, :-1]
+    outer = mean[:, :, None] * mean[:, None, :]
+    return mean, second - outer + 1e-4 * jnp.eye(mean.shape[-1], dtype=wide.dtype)
+
+
+def statistic(style_loss: StyleLoss) -> Callable[..., jax.Array]:
+    """What a style loss compares: `augmented_gram` for `style_wasserstein`, else `gram`."""
+    return augmented_gram if style_loss is style_wasserstein else gram
 
 
 # --------------------------------------------------------------------------------------- smoothness

@@ -2,6 +2,7 @@
 
 from imgtrans_jax.methods.base import Recipe
 from imgtrans_jax.methods.cyclegan import CycleGAN
+from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.methods.gan import GAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.methods.simgan import SimGAN
@@ -11,6 +12,8 @@ __all__ = [
     "GAN",
     "SRGAN",
     "CycleGAN",
+    "FastStyle",
+    "Look",
     "Pix2Pix",
     "Recipe",
     "SimGAN",

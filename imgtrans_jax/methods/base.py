@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import numpy as np
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game
-from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, UserError
+from imgtrans_jax.types import (
+    Direction,
+    Named,
+    Objective,
+    Params,
+    SignedImages,
+    UserError,
+)
 
 Sheets = Mapping[str, Mapping[str, np.ndarray]]
 """By the sheet's name, columns by theirs: images (N, H, W, C), one a row."""
+
+ReadPicture: TypeAlias = Callable[[str, str, int], np.ndarray]
+"""(path, name, shorter side in pixels) -> (1, H, W, 3) in [0, 1]; without a path the drawn look of
+that name."""
 
 
 @runtime_checkable
@@ -106,6 +117,18 @@ class Recipe(Protocol):
         '' for none.
         """
         return ""
+
+    def frozen(self, network: Params, read: ReadPicture) -> Any:
+        """What the objectives get as `frozen`: by default the `frozen_network` itself.
+
+        Args:
+            network: Its parameters.
+            read: Reads pictures that are needed, see `ReadPicture`.
+
+        Returns:
+            A tree of arrays.
+        """
+        return network
 
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction

@@ -22,6 +22,7 @@ from imgtrans_jax.models.layers import (
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN, StrideOneCritic
 from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.style_network import ConditionalInstanceNorm, StyleNetwork
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
 
@@ -29,6 +30,7 @@ __all__ = [
     "VGG",
     "AlexNet",
     "BatchNorm",
+    "ConditionalInstanceNorm",
     "Conv",
     "Critic",
     "DCGANCritic",
@@ -48,6 +50,7 @@ __all__ = [
     "SRGANCritic",
     "SRResNet",
     "StrideOneCritic",
+    "StyleNetwork",
     "UNet",
     "Upsample",
     "Xavier",

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import is_own
+from imgtrans_jax.data.looks import read_look
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checksums import named_shapes
 from imgtrans_jax.engine.game import Game
@@ -197,11 +198,13 @@ class Program:
         return gan_step(self.game, self.tx, state, batch, frozen, key, parts)
 
     def frozen(self) -> Any:
-        """The parameters of the network that the objectives get and never train, or None. Raises
-        UserError if they cannot be had.
+        """What the objectives get and never train: a network, or what a recipe makes of it; None
+        without. Raises UserError if it cannot be had.
         """
-        weights = self.experiment.recipe.frozen_network
-        return load_vgg(weights)[1] if weights else None
+        recipe = self.experiment.recipe
+        if not recipe.frozen_network:
+            return None
+        return recipe.frozen(load_vgg(recipe.frozen_network)[1], read_look)
 
     def compile(
         self,

@@ -1,0 +1,249 @@
+"""Style transfer by one forward pass: Johnson, Alahi and Fei-Fei 2016 (arXiv 1603.08155), with
+several looks in one network by Dumoulin, Shlens and Kudlur 2017 (arXiv 1610.07629).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from imgtrans_jax.engine.game import Game, apply
+from imgtrans_jax.losses.compose import plus
+from imgtrans_jax.losses.style import (
+    StyleLoss,
+    content_relative,
+    mean_variation,
+    statistic,
+    style_wasserstein,
+)
+from imgtrans_jax.methods.base import ReadPicture, Recipe, Sheets
+from imgtrans_jax.models.style_network import StyleNetwork
+from imgtrans_jax.models.vgg import VGG, stands_in
+from imgtrans_jax.types import (
+    Direction,
+    Named,
+    Objective,
+    Params,
+    PathText,
+    SignedImages,
+    Terms,
+    UnitImages,
+    Weights,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A style that a network learns.
+
+    Attributes:
+        name: What it is called.
+        picture: The path of the painting; '' for the drawn one of that name (data/looks.py).
+        size: Its shorter side while it is learned from, in pixels: the smaller, the finer the
+            strokes.
+        strength: Of its style loss beside the others'.
+    """
+
+    name: str
+    picture: PathText = ""
+    size: int = 512
+    strength: float = 1.0
+
+
+class Stylist(nn.Module):
+    """The network as a player: {"a": images} -> {"fake_b": stylised, "looks": (N, K)}, each image
+    in a look that is drawn for it, unless the batch has "looks".
+
+    Attributes:
+        g: (images, train, looks) -> images.
+        looks: How many there are.
+    """
+
+    g: nn.Module
+    looks: int
+
+    @nn.compact
+    def __call__(self, batch: Named, train: bool) -> dict[str, jax.Array]:
+        weights = batch.get("looks")
+        if weights is None:
+            drawn = jax.random.randint(self.make_rng("latent"), batch["a"].shape[:1], 0, self.looks)
+            weights = jax.nn.one_hot(drawn, self.looks)
+        return {"fake_b": self.g(batch["a"], train, weights), "looks": weights}
+
+
+@dataclasses.dataclass(frozen=True)
+class FastStyle(Recipe):
+    """The perceptual losses of section 3 of Johnson et al.: the content's features and the style's
+    Gram matrices, by a network that is never trained.
+
+    Batches are {"a": (N, H, W, 3)} in [-1, 1].
+
+    Attributes:
+        looks: What it learns.
+        generator: Any module (images, train, (N, looks) weights) -> images; its `looks` are as many
+            as those learned.
+        look: How it is used: a look's name, several with weights ("wave:0.6, scream:0.4"), '' for
+            the first.
+        weights: The network, see `load_vgg`.
+        content_layer: By name.
+        content: Weight of `content_loss`.
+        content_loss: (features, wanted) -> ().
+        style_layers: By name.
+        style: Weight of `style_loss`.
+        style_loss: (Gram, wanted, positions) -> ().
+        variation: Weight of the squared differences of neighbours.
+        ema: As for CycleGAN.
+        extra: See Recipe.
+    """
+
+    notes: ClassVar[str] = (
+        "All terms carry their weights. content: how far results are from the pictures in a "
+        "network's features. style: how far their Gram matrices are from the paintings'. "
+        "variation: how rough they are."
+    )
+
+    looks: tuple[Look, ...] = (Look("mosaic"),)
+    generator: nn.Module = StyleNetwork()
+    look: str = ""
+    weights: Weights = "embedded"
+    content_layer: str = "relu3_3"
+    content: float = 1.0
+    content_loss: Callable[[jax.Array, jax.Array], jax.Array] = content_relative
+    style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    style: float = 1.0
+    style_loss: StyleLoss = style_wasserstein
+    variation: float = 0.0
+    ema: float = 0.0
+    extra: tuple[Objective, ...] = ()
+
+    def game(self) -> Game:
+        """The game of these hyper-parameters, which nobody is played against.
+
+        Raises:
+            ValueError: For no look or two of one name, and for weights that are negative or all 0.
+        """
+        names = [look.name for look in self.looks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("`config.recipe.looks` must be one or more, each of another name.")
+        known = getattr(self.generator, "looks", len(names))
+        if known != len(names):
+            raise ValueError(
+                f"`config.recipe.generator.looks={known}` must be the number of looks, "
+                f"{len(names)}."
+            )
+        if min(self.content, self.style, self.variation) < 0 or not self.style:
+            raise ValueError("The weights must not be negative, nor style be 0.")
+        return Game(
+            generator=Stylist(self.generator.clone(), len(names)),
+            critic=None,
+            fakes=lambda batch, samples: {},
+            reals=lambda batch: {},
+            g_objective=plus(self._perceptual, *self.extra),
+            d_objective=lambda real, fake: {},
+            ema=self.ema,
+        )
+
+    @property
+    def frozen_network(self) -> str:
+        return self.weights
+
+    def frozen(self, network: Params, read: ReadPicture) -> Any:
+        """The network, and of every style layer the looks' mean statistics, such as Gram matrices (K, C, C)."""
+        features = jax.jit(lambda picture: self._features(network, picture, self.style_layers))
+        grams = []
+        for look in self.looks:
+            found = features(jnp.asarray(read(look.picture, look.name, look.size)))
+            of = statistic(self.style_loss)
+            grams.append({name: of(f)[0] / _positions(f) for name, f in found.items()})
+        wanted = {name: jnp.stack([each[name] for each in grams]) for name in grams[0]}
+        return {"network": network, "grams": wanted}
+
+    def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
+        def of(number: int) -> SignedImages:
+            weights = jax.nn.one_hot(jnp.full(batch["a"].shape[0], number), len(self.looks))
+            return self._stylized(params, stats, batch["a"], weights)
+
+        return {look.name: of(number) for number, look in enumerate(self.looks)}
+
+    def sheets(
+        self,
+        batch: Mapping[str, np.ndarray],
+        samples: Mapping[str, np.ndarray],
+        classes: tuple[str, ...],
+    ) -> Sheets:
+        return {"looks": {"input": batch["a"], **samples}}
+
+    def translate(
+        self, params: Params, stats: Any, images: SignedImages, direction: Direction
+    ) -> SignedImages:
+        weights = jnp.tile(jnp.array(self.mixture()), (images.shape[0], 1))
+        return self._stylized(params, stats, images, weights)
+
+    def mixture(self) -> tuple[float, ...]:
+        """The weights that `look` gives each of the looks; they sum to 1.
+
+        Raises:
+            ValueError: For a name that there is not, or weights that are no shares.
+        """
+        names = [look.name for look in self.looks]
+        shares = dict.fromkeys(names, 0.0)
+        for part in (self.look or names[0]).split(","):
+            name, _, weight = (text.strip() for text in part.partition(":"))
+            if name not in shares:
+                raise ValueError(f"There is no look {name!r}; there are {', '.join(names)}.")
+            try:
+                shares[name] += float(weight or 1)
+            except ValueError:
+                raise ValueError(f"`look={self.look}`: {weight!r} is no number.") from None
+        total = sum(shares.values())
+        if not (min(shares.values()) >= 0 and 0 < total < float("inf")):
+            raise ValueError(f"`look={self.look}`: the weights must be 0 or more, and not all 0.")
+        return tuple(share / total for share in shares.values())
+
+    def _stylized(
+        self, params: Params, stats: Any, images: SignedImages, weights: jax.Array
+    ) -> SignedImages:
+        player = Stylist(self.generator.clone(), len(self.looks))
+        batch = {"a": images, "looks": weights}
+        return apply(player, params, stats, batch, None, train=False)[0]["fake_b"]
+
+    def _features(
+        self, network: Params, images: UnitImages, layers: tuple[str, ...]
+    ) -> dict[str, jax.Array]:
+        depth = 19 if "conv3_4" in network["params"] else 16
+        names = {layer: stands_in(layer, depth) for layer in layers}
+        found = VGG(depth, tuple(dict.fromkeys(names.values()))).apply(network, images)
+        return {layer: cast("dict[str, jax.Array]", found)[name] for layer, name in names.items()}
+
+    def _perceptual(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        """Equations 1 to 4 of Johnson et al.; every picture's style is that of its look."""
+        network, made = frozen["network"], (samples["fake_b"] + 1) / 2
+        content = (self.content_layer,) if self.content else ()
+        found = self._features(network, made, (*self.style_layers, *content))
+        terms: Terms = {}
+        if self.content:
+            wanted = self._features(network, (batch["a"] + 1) / 2, content)
+            near = self.content_loss(found[self.content_layer], wanted[self.content_layer])
+            terms["content"] = self.content * near
+        strengths = samples["looks"] @ jnp.array([look.strength for look in self.looks])
+        of, losses = statistic(self.style_loss), []
+        for layer in self.style_layers:
+            count = _positions(found[layer])
+            mixed = jnp.einsum("nk,kij->nij", samples["looks"], frozen["grams"][layer])
+            each = jax.vmap(lambda g, a, m=count: self.style_loss(g[None], a[None] * m, m))
+            losses.append(jnp.mean(strengths * each(of(found[layer]), mixed)))
+        terms["style"] = self.style * sum(losses[1:], start=losses[0]) / len(losses)
+        if self.variation:
+            terms["variation"] = self.variation * mean_variation(made)
+        return terms
+
+
+def _positions(features: jax.Array) -> int:
+    """h * w of (N, h, w, C)."""
+    return features.shape[1] * features.shape[2]

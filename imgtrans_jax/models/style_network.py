@@ -1,0 +1,131 @@
+"""A feed-forward network for style transfer (Johnson et al. 2016) that knows several looks by
+conditional instance norm (Dumoulin et al. 2017).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imgtrans_jax.models.layers import (
+    Conv,
+    Generator,
+    Initializer,
+    Kaiming,
+    Moments,
+    Upsample,
+    Upsampling,
+    check_batch,
+    instance_norm,
+)
+from imgtrans_jax.types import Dtype, SignedImages
+
+
+class ConditionalInstanceNorm(nn.Module):
+    """Instance norm whose scale and shift are those of a look: 2 C numbers each (Dumoulin et al.
+    2017, equation 5). Of several looks they are mixed by weights (section 3.3).
+
+    Attributes:
+        looks: How many there are.
+    """
+
+    looks: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, weights: jax.Array) -> jax.Array:
+        shape = self.looks, x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        shift = self.param("shift", nn.initializers.zeros, shape)
+        y = instance_norm(x, statistics=Moments((1, 2), name="moments"))
+        mixed = [(weights @ table)[:, None, None].astype(y.dtype) for table in (scale, shift)]
+        return y * mixed[0] + mixed[1]
+
+
+class StyleNetwork(Generator):
+    """c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3, tanh, all with conditional instance norm.
+
+    (N, H, W, 3) in [-1, 1] -> (N, H, W, 3) in (-1, 1); H and W are multiples of 4 and at least 8.
+    Borders are mirrored and nothing is learned transposed, against frames and checkerboards
+    (Dumoulin et al. 2017, table 2).
+
+    Attributes:
+        width: Channels after the first layer; Johnson et al. have 32.
+        blocks: The number of residual blocks.
+        looks: How many it knows.
+        upsample: `nearest` (Dumoulin et al.), `bilinear`, `blurred` or `transposed`.
+        kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
+        dtype: As for `ResNetGenerator`.
+
+    Raises:
+        ValueError: For a size that it cannot take, or numbers that make no network.
+    """
+
+    width: int = 32
+    blocks: int = 5
+    looks: int = 1
+    upsample: Upsampling = "nearest"
+    kernel_init: Initializer = Kaiming()
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(
+        self, x: SignedImages, train: bool, weights: jax.Array | None = None
+    ) -> SignedImages:
+        """Pictures in a look.
+
+        Args:
+            x: Pictures (N, H, W, 3) in [-1, 1].
+            train: Whether it is trained.
+            weights: Of the looks, (N, looks); None for the first look alone.
+
+        Returns:
+            (N, H, W, 3) in (-1, 1).
+        """
+        if self.width < 1 or self.blocks < 0 or self.looks < 1:
+            raise ValueError(
+                f"A network of width={self.width}, blocks={self.blocks} and looks={self.looks} "
+                "cannot be built; use 1, 0 and 1 or more."
+            )
+        check_batch(x, (3,))
+        height, width = x.shape[1:3]
+        if height % 4 or width % 4 or min(height, width) < 8:
+            raise ValueError(
+                "The style network takes sizes that are multiples of 4, from 8; this is "
+                f"{height}x{width}."
+            )
+        if weights is None:
+            weights = jax.nn.one_hot(jnp.zeros(x.shape[0], int), self.looks)
+        return self._layers(x, weights)
+
+    def _layers(self, x: jax.Array, weights: jax.Array) -> jax.Array:
+        # An affine norm follows every convolution: a bias before it would be without effect.
+        common: dict[str, Any] = {
+            "bias": False,
+            "kernel_init": self.kernel_init,
+            "dtype": self.dtype,
+        }
+        conv = functools.partial(Conv, reflect=True, **common)
+
+        def normed(y: jax.Array, name: str) -> jax.Array:
+            return ConditionalInstanceNorm(self.looks, name=f"{name}_norm")(y, weights)
+
+        y = nn.relu(normed(conv(self.width, 9, padding=4, name="head")(x), "head"))
+        for level in range(2):
+            name = f"down_{level}"
+            y = conv(self.width * 2 ** (level + 1), 3, 2, 1, name=name)(y)
+            y = nn.relu(normed(y, name))
+        for block in range(self.blocks):
+            name = f"block_{block}"
+            z = conv(y.shape[-1], 3, padding=1, name=f"{name}_0")(y)
+            z = nn.relu(normed(z, f"{name}_0"))
+            y = y + normed(conv(y.shape[-1], 3, padding=1, name=f"{name}_1")(z), f"{name}_1")
+        for level in range(2):
+            name = f"up_{level}"
+            y = Upsample(self.width * 2 ** (1 - level), self.upsample, **common, name=name)(y)
+            y = nn.relu(normed(y, name))
+        y = normed(conv(3, 9, padding=4, name="tail")(y), "tail")
+        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
