@@ -26,6 +26,7 @@ METHODS = {
     "Pictures from noise": "c?gan_|wgan_",
     "Enlargement": "srresnet|srgan",
     "Style transfer and dreams, without training": "gatys|deepdream",
+    "Style transfer by a trained network": "painters",
     "What a network sees": "brush_strokes|content_reconstruction|top_patches|weight_ratios",
     "Ablations": r"\w+_ablation_",
     OTHERS: "",
@@ -112,8 +113,9 @@ def _time(needs: str) -> str:
     amount, unit, seconds = found.groups()
     if seconds:
         amount = str(round(int(amount) + int(seconds) / 60))
-    where = "GPU" if "GPU" in needs[found.end() :][:40] else "CPU"
-    return f"{amount.replace(' to ', '–')} {unit.removesuffix('ute').removesuffix('our')}, {where}"
+    where = re.findall("GPU|CPU", needs[found.end() :])[:1]
+    short = {"minute": "min", "hour": "h"}[unit]
+    return ", ".join([f"{amount.replace(' to ', '–')} {short}", *where])
 
 
 def _section(header: str, label: str) -> str:
