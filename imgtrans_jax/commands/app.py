@@ -318,11 +318,17 @@ def main(command: str | ModuleType = "", program: str = "") -> NoReturn:
     if not command:
         command, *arguments = arguments or ["--help"]
     sys.unraisablehook = _interrupt_again
-    _end_by_signals()
     try:
         sys.exit(_main(command, arguments, program))
     except KeyboardInterrupt as stopped:
         _stopped(stopped)
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        _stopped(cause)  # an extension that was being imported makes an ImportError of it
 
 
 def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
@@ -338,9 +344,27 @@ def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
         name = f"imgtrans {command.__name__.rpartition('.')[2]}"
         print(_help(command).replace(name, program or name), end="")
         return 0
-    if getattr(command, "IS_LONG", False):
-        _use_large_pages()
+    _begin(getattr(command, "IS_LONG", False))
     return run(command, arguments)
+
+
+def _begin(long: bool) -> None:
+    """What comes before any command. Meanwhile there is nothing to tidy up, and signals do what
+    they do to any process: as an exception one could be lost in what jax imports, or with the
+    process that begins anew.
+    """
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if long:
+        _use_large_pages()
+    importlib.import_module("jax")
+    if mine:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _end_by_signals()
 
 
 def _other(word: str) -> int:
@@ -377,7 +401,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
     except UserError as error:
         return _said(error, command.FLAGS, arguments)
     except MissingError as missing:
-        return _said(UserError(_which(command, missing.flag)), command.FLAGS)
+        return _said(UserError(_which(command, missing.flag)), command.FLAGS, arguments)
     except BrokenPipeError:  # whoever was to read it, such as head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # SIGPIPE, as other programs end
@@ -388,7 +412,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = f"{'make room' if full else 'check the path'} or choose another"
         sentence = f"{error.strerror}{where}: {advice}, then run the same command again."
-        return _said(UserError(sentence), command.FLAGS)
+        return _said(UserError(sentence), command.FLAGS, arguments)
     except RuntimeError as error:
         from imgtrans_jax.runtime import distributed
 
@@ -401,7 +425,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
             "The device's memory is full: smaller pictures, a smaller batch or a narrower network "
             "need less."
         )
-        return _said(UserError(sentence), command.FLAGS)
+        return _said(UserError(sentence), command.FLAGS, arguments)
 
 
 def _which(command: ModuleType, flag: str) -> str:
@@ -411,7 +435,7 @@ def _which(command: ModuleType, flag: str) -> str:
     return f"Which {flag}? Give {use * (flag in places)}--{flag}=…; see --help."
 
 
-def _said(error: UserError, known: Flags, arguments: Sequence[str] = ()) -> int:
+def _said(error: UserError, known: Flags, arguments: Sequence[str]) -> int:
     """Prints a mistake's sentence, in which the library's arguments, `overwrite` and
     `config.data.a`, are made the flags of this command. Backticks within a name, or in the
     arguments that the command was given, are those of a file.

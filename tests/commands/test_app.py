@@ -235,6 +235,57 @@ def test_a_signal_ends_a_program_in_order(number, tmp_path):
     assert (said[0], said[1].strip()) == ("tidied up\n", "Stopped.")
 
 
+SWALLOWED = """
+import signal, sys
+from imgtrans_jax.commands import app
+FLAGS = app.Flags()
+
+def main(overrides):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt as error:  # as nanobind does
+        raise ImportError("Encountered an error while initializing the extension.") from error
+
+if __name__ == "__main__":
+    app.main(sys.modules[__name__])
+"""
+EARLY = """
+import importlib, signal, sys
+from imgtrans_jax.commands import app
+FLAGS = app.Flags()
+
+def interrupted(name):
+    try:
+        signal.raise_signal(signal.{number})
+    except BaseException:  # as some do that try an import
+        pass
+
+def main(overrides):
+    print("It went on.")
+
+if __name__ == "__main__":
+    app.importlib.import_module = interrupted
+    app.main(sys.modules[__name__])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (SWALLOWED, 128 + signal.SIGTERM),
+        (EARLY.format(number="SIGTERM"), -signal.SIGTERM),
+        (EARLY.format(number="SIGINT"), -signal.SIGINT),
+    ],
+)
+def test_a_signal_is_not_lost_in_an_import(code, status, tmp_path):
+    (tmp_path / "script.py").write_text(code)
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=100
+    )
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert ended.stderr.strip() == ("Stopped." if status > 0 else "")
+
+
 # ----------------------------------------------------------------------------------------- commands
 
 
