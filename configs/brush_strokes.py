@@ -1,6 +1,6 @@
 """What every layer takes for style.
 
-Command:  python stylize.py --config=configs/brush_strokes.py --style=painting.jpg --out=grid.png
+Command:  imgtrans visualize brush_strokes --style=painting.jpg --out=grid.png
 Turn:     --config.side=128 smaller, --config.steps=75,50 sooner (at half and at full size),
           --config.layers=relu1_1,relu5_1.
 Expected: a labelled grid of textures from noise, one layer each; deeper layers give larger strokes.

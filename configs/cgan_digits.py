@@ -1,7 +1,7 @@
 """Handwritten digits from noise and a class: each column of the sheet `classes` is one digit.
 
 Paper:    conditional GAN, Mirza and Osindero 2014 (arXiv 1411.1784), with DCGAN's networks, small.
-Command:  python train.py --config=configs/cgan_digits.py
+Command:  imgtrans train cgan_digits
 Data:     as configs/gan_digits.py.
 Expected: clear digits, those that were asked for. examples/score_digits.py (measured): 98.8 % of
 1000 samples are, median confidence 0.85, on real digits 0.84.

@@ -3,8 +3,8 @@ things.
 
 Paper:    conditional GAN, Mirza and Osindero 2014 (arXiv 1411.1784), with DCGAN's networks at 32 px
           and the hinge loss (Lim and Ye 2017, arXiv 1705.02894).
-Command:  python train.py --config=configs/cgan_openmoji.py
-Data:     the embedded OpenMoji drawings by group: no download. Colour pictures of your own, a
+Command:  imgtrans train cgan_openmoji
+Data:     the embedded OpenMoji drawings, by group: no download. Colour pictures of your own, a
           folder with a folder for each class: --config.data.pictures=DIR.
 Expected: yellow faces are faces, the other groups are recognisable at best (docs/results.md).
 Needs:    4,000 steps; 8 minutes on two CPU cores (measured, two other jobs beside).

@@ -2,10 +2,10 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.2 and table 2 (labels <-> photo, 128 px);
           no identity loss.
-Command:  python train.py --config=configs/cyclegan_cityscapes.py
-Data:     folders trainA (photographs), trainB (labels), testA, testB in data/cityscapes, or
-          elsewhere: --config.data.a=DIR --config.data.b=DIR. Its licence does not allow that it is
-          fetched for you.
+Command:  imgtrans train cyclegan_cityscapes
+Data:     your Cityscapes: folders trainA (photographs), trainB (labels), testA, testB in
+          data/cityscapes, or elsewhere: --config.data.a=DIR --config.data.b=DIR. Its licence
+          does not allow that it is fetched for you.
 Expected: roads, cars and trees where the labels have them.
 Needs:    595,000 steps (200 epochs of 2975). Estimate, not measured: 5 to 10 hours on a data-centre
           GPU at 128 px.

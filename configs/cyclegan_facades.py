@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), appendix 7.2 and figure 8 (labels <-> photos); no
           identity loss.
-Command:  python train.py --config=configs/cyclegan_facades.py
+Command:  imgtrans train cyclegan_facades
 Data:     cycle_gan/facades of tensorflow-datasets: 400 photographs (a) and 400 label maps (b), used
           without their pairing.
 Expected: windows and walls follow the labels in layout; textures stay rougher than with pairs

@@ -3,7 +3,7 @@
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), sections 5.2 (object transfiguration) and 7.1
           (training details). The identity loss of 0.5 is the authors' code's, which has it
           everywhere; their text has it for paintings only.
-Command:  python train.py --config=configs/cyclegan_horse2zebra.py
+Command:  imgtrans train cyclegan_horse2zebra
 Data:     cycle_gan/horse2zebra of tensorflow-datasets: 1067 horses, 1334 zebras; fetched and
           prepared once (112 MB).
 Expected: stripes on horses, none on zebras, after some 50 epochs; the background keeps its colours

@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (photo enhancement), with the identity
           loss.
-Command:  python train.py --config=configs/cyclegan_iphone2dslr.py
+Command:  imgtrans train cyclegan_iphone2dslr
 Data:     cycle_gan/iphone2dslr_flower of tensorflow-datasets: 1813 telephone and 3326 DSLR
           photographs of flowers.
 Expected: a2b blurs the background behind the flower and keeps the flower.

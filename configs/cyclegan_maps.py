@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.2 and table 2 (maps <-> aerial photos); no
           identity loss.
-Command:  python train.py --config=configs/cyclegan_maps.py
+Command:  imgtrans train cyclegan_maps
 Data:     cycle_gan/maps of tensorflow-datasets: 1096 aerial photographs and 1096 maps, used without
           their pairing.
 Expected: streets and water in the right colours; fooled 26.8 % (map -> photo) and 23.2 % of the

@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
           generation from paintings), with the identity loss.
-Command:  python train.py --config=configs/cyclegan_monet2photo.py
+Command:  imgtrans train cyclegan_monet2photo
 Data:     cycle_gan/monet2photo of tensorflow-datasets: 1072 paintings, 6287 photographs.
 Expected: b2a gives Monet's palette and touch; a2b gives photographs of his places in natural light.
 Needs:    1,257,400 steps (200 epochs). Estimate, not measured: 28 to 57 hours on a data-centre GPU.

@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 7.2 (the network for 128 px) and 7.1
           (training).
-Command:  python train.py --config=configs/cyclegan_openmoji.py
+Command:  imgtrans train cyclegan_openmoji
 Data:     the embedded OpenMoji drawings, drawn at 143 px: no download.
 Expected: flat, clean colours inside the lines; better kept apart than in the quickstart. Not
 trained to the end here.

@@ -2,8 +2,8 @@
 
 Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593); upsampling by nearest neighbour and
           convolution, against checkerboards.
-Command:  python train.py --config=configs/cyclegan_sketches.py
-Data:     data/sketches (a) and data/coloured (b), or elsewhere: --config.data.a=DIR
+Command:  imgtrans train cyclegan_sketches
+Data:     two folders: data/sketches (a) and data/coloured (b), or elsewhere: --config.data.a=DIR
           --config.data.b=DIR. A hundred pictures a side are a start, five hundred are good. To
           start small on a laptop: --config.data.cut.load_size=72 --config.data.cut.crop_size=64
           --config.recipe.generator.width=16 --config.recipe.generator.blocks=3

@@ -2,13 +2,12 @@
 of your own.
 
 Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed as in configs/quickstart.py.
-Command:  python train.py --config=configs/cyclegan_sketches_small.py --config.data.a=DIR
-          --config.data.b=DIR
-Data:     data/sketches (a) and data/coloured (b), or the two folders of the command. They need no
-          pairs.
-Expected: as the quickstart's pictures, in your colours; use it with stylize.py --size=64.
+Command:  imgtrans train cyclegan_sketches_small --config.data.a=DIR --config.data.b=DIR
+Data:     two folders: data/sketches (a) and data/coloured (b), or those of the command. They need
+          no pairs.
+Expected: as the quickstart's pictures, in your colours; use it with imgtrans translate --size=64.
 Needs:    100 epochs of the larger folder: 2,500 steps with 100 pictures, 12,500 with 500. On two
-          CPU cores about 0.22 s a step (measured): 10 and 45 minutes.
+          CPU cores about 0.22 s a step (measured): 10 to 45 minutes.
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (season transfer); identity 0.5 as in the
           authors' code.
-Command:  python train.py --config=configs/cyclegan_summer2winter.py
+Command:  imgtrans train cyclegan_summer2winter
 Data:     cycle_gan/summer2winter_yosemite of tensorflow-datasets: 1231 summer and 962 winter
           photographs.
 Expected: snow on the ground and colder light, and back; section 6 calls winter -> summer the harder

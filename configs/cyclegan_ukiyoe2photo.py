@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
           generation from paintings), with the identity loss.
-Command:  python train.py --config=configs/cyclegan_ukiyoe2photo.py
+Command:  imgtrans train cyclegan_ukiyoe2photo
 Data:     cycle_gan/ukiyoe2photo of tensorflow-datasets: 562 prints, 6287 photographs.
 Expected: b2a gives flat areas, outlines and the prints' muted palette; a2b is the weaker direction.
 Needs:    1,257,400 steps (200 epochs). Estimate, not measured: 28 to 57 hours on a data-centre GPU.

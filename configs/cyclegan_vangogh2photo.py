@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.2 (collection style transfer; photo
           generation from paintings), with the identity loss.
-Command:  python train.py --config=configs/cyclegan_vangogh2photo.py
+Command:  imgtrans train cyclegan_vangogh2photo
 Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings, 6287 photographs.
 Expected: b2a gives van Gogh's strokes and colours; a2b gives photographs of his places.
 Needs:    1,257,400 steps (200 epochs). Estimate, not measured: 28 to 57 hours on a data-centre GPU.

@@ -2,7 +2,7 @@
 
 Source:   Mordvintsev, Olah and Tyka 2015, "Inceptionism"; the ascent over octaves of their
           published code.
-Command:  python stylize.py --config=configs/deepdream.py --content=photo.jpg --out=dream.png
+Command:  imgtrans dream photo.jpg --out=dream.png
           with --style=guide.jpg the features of another picture are drawn into it
 Turn:     --config.layer=relu3_3 patterns, relu5_3 creatures;  --config.channel=42 one filter alone;
           --config.steps=40 stronger;  --config.octaves=8 from larger forms.

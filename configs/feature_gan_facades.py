@@ -3,7 +3,7 @@ pairs.
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and figure 5 (there on Cityscapes and
           maps); features relu4_2 of VGG.
-Command:  python train.py --config=configs/feature_gan_facades.py
+Command:  imgtrans train feature_gan_facades
 Data:     cycle_gan/facades of tensorflow-datasets, as configs/cyclegan_facades.py, from labels to
           photographs.
 Expected: little better: labels and photographs differ in deep features too (figure 5).

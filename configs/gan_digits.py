@@ -2,8 +2,8 @@
 
 Paper:    GAN, Goodfellow et al. 2014 (arXiv 1406.2661), with the networks of DCGAN (Radford et al.
           2016, arXiv 1511.06434), small.
-Command:  python train.py --config=configs/gan_digits.py
-Data:     scikit-learn's 1,797 handwritten digits, 8x8, enlarged to 16. MNIST is a source,
+Command:  imgtrans train gan_digits
+Data:     handwritten digits of scikit-learn: 1,797 of 8x8, enlarged to 16. MNIST is a source,
           TfdsLabelled("mnist"), in a config of your own. Other pictures: see
           configs/cgan_openmoji.py.
 Expected: digits, some of them between two. examples/score_digits.py (measured): of 1000 samples 6.5

@@ -3,7 +3,7 @@
 Paper:    Gatys, Ecker and Bethge 2016 (CVPR), "Image style transfer using convolutional neural
           networks", with a coarse-to-fine start, losses relative to the targets' own power, and a
           content that is given the style's colours before.
-Command:  python stylize.py --content=photo.jpg --style=painting.jpg --out=out.png
+Command:  imgtrans transfer photo.jpg painting.jpg --out=out.png
 Turn:     --config.content_weight=0.1 more style, 0.5 more photograph;  --config.style_scale=1.5
           larger strokes, 0.7 smaller; --config.colors=content or luminance keeps the photograph's
           colours;  --config.tv_weight=3 smoother; --config.layer_weights=by_depth finer texture,

@@ -3,9 +3,7 @@ size, L-BFGS.
 
 Paper:    Gatys, Ecker and Bethge 2016 (CVPR), sections 2 and 3: content relu4_2, style relu1_1 to
           relu5_1, ratio 1e-3.
-Command:  python stylize.py --config=configs/gatys_2016.py --content=photo.jpg --style=painting.jpg
-          --out=out.png
-          --size=256
+Command:  imgtrans transfer photo.jpg painting.jpg --config=gatys_2016 --size=256 --out=out.png
 Needs:    VGG-19 from the Hugging Face hub; without a network add --config.weights=embedded
           (VGG-16).
 Leaves:   the paper's network was rescaled to a mean activation of 1, the published ImageNet weights

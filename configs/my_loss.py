@@ -4,7 +4,7 @@ An objective is a function to named, weighted terms. It gets the batch (`a`, `b`
 (`fake_b`, `rec_a`, `fake_a`, `rec_b`, `idt_a`, `idt_b`; all (N, H, W, C) in [-1, 1]), the critics'
 logits on the fakes (`d_a`, `d_b`) and frozen weights; the term is logged under its name.
 
-Command:  python train.py --config=configs/my_loss.py
+Command:  imgtrans train my_loss
 Data:     the embedded OpenMoji drawings: no download.
 Needs:    about 5 minutes on two CPU cores.
 """

@@ -3,11 +3,12 @@
 Paper:    Johnson et al. 2016 (arXiv 1603.08155) for the losses, Dumoulin et al. 2017 (arXiv
           1610.07629) for several looks in one network; narrower (width 20 instead of 32), for
           laptops.
-Command:  python train.py --config=configs/painters.py --config.data.pictures=my_photos
-Data:     any folder of photographs; the embedded drawings without one. Looks: six that are drawn
-          by data/looks.py, and every picture in $IMGTRANS_DATA/paintings, each by its file's name.
+Command:  imgtrans train painters --config.data.pictures=my_photos
+Data:     your pictures, any folder of photographs; the embedded drawings without one. Looks: six
+          that are drawn by data/looks.py, and every picture in $IMGTRANS_DATA/paintings, each by
+          its file's name.
 Expected: the strokes and colours of a look on the forms of the picture.
-Needs:    some 10 minutes on an H100.
+Needs:    some 10 minutes on a data-centre GPU, an H100.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Ablation: the distance, and a critic that sees translations alone.
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2, table 1 and figure 4.
-Command:  python train.py --config=configs/pix2pix_ablation_l1_gan.py
+Command:  imgtrans train pix2pix_ablation_l1_gan
 Data:     as configs/pix2pix_facades.py. All five, small: python examples/compare_losses.py
           --method=pix2pix
 Expected: nearly as good as the full loss, less true to the labels (table 1).

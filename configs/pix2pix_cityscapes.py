@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.1 and appendix 6.2: 2,975 pairs,
           200 epochs, batch 1.
-Command:  python train.py --config=configs/pix2pix_cityscapes.py
+Command:  imgtrans train pix2pix_cityscapes
 Data:     pix2pix's cityscapes, from $IMGTRANS_DATA/cityscapes or fetched from its authors (where
           its licence lets them give it).
 Expected: cars, roads and trees in place; faces and signs stay rough (figure 13).

@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 17,823 pairs of 91 webcams,
           17 epochs, batch 4.
-Command:  python train.py --config=configs/pix2pix_day2night.py
+Command:  imgtrans train pix2pix_day2night
 Data:     pix2pix's night2day, from $IMGTRANS_DATA/night2day or fetched from its authors (2 GB).
 Expected: skies darken and lamps light up; shapes stay (figure 16).
 Needs:    75,700 steps. Estimate, not measured: 2 to 4 hours on a data-centre GPU.

@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 137,000 pairs, 15 epochs,
           batch 4, pictures as they are, without jitter.
-Command:  python train.py --config=configs/pix2pix_edges2handbags.py
+Command:  imgtrans train pix2pix_edges2handbags
 Data:     pix2pix's edges2handbags, from $IMGTRANS_DATA/edges2handbags or fetched from its authors
           (8 GB).
 Expected: leather and buckles inside the lines (figure 15).

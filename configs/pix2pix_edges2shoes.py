@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), appendix 6.2: 50,000 pairs, 15 epochs,
           batch 4, pictures as they are, without jitter.
-Command:  python train.py --config=configs/pix2pix_edges2shoes.py
+Command:  imgtrans train pix2pix_edges2shoes
 Data:     pix2pix's edges2shoes, from $IMGTRANS_DATA/edges2shoes or fetched from its authors (2 GB).
 Expected: leather, laces and soles inside the lines; one colour for a drawing (figure 15).
 Needs:    186,900 steps. Estimate, not measured: 4 to 8 hours on a data-centre GPU.

@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 3 and appendix 6.2: 400 pairs, 200
           epochs, batch 1, from scratch.
-Command:  python train.py --config=configs/pix2pix_facades.py
+Command:  imgtrans train pix2pix_facades
 Data:     pix2pix's facades, 400 training and 100 validation pairs, from $IMGTRANS_DATA/facades or
           fetched from its authors (30 MB); any folder in that form: --config.data.pairs=DIR.
 Expected: windows, doors and balconies where the labels are, plausible and varied walls (figure 14).

@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its size and a quarter of its
           parameters (width 32, 7 levels).
-Command:  python train.py --config=configs/pix2pix_facades_small.py
+Command:  imgtrans train pix2pix_facades_small
 Data:     as configs/pix2pix_facades.py.
 Expected: windows, doors, balconies and roofs where the labels are, walls of one stone
 (docs/results.md).

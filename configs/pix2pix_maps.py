@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4.2 and appendix 6.2: 1,096 pairs,
           200 epochs, batch 1.
-Command:  python train.py --config=configs/pix2pix_maps.py
+Command:  imgtrans train pix2pix_maps
 Data:     pix2pix's maps, from $IMGTRANS_DATA/maps or fetched from its authors (240 MB).
 Expected: roads and water in the map where they are in the photograph (figure 8).
 Needs:    219,200 steps. Estimate, not measured: 3 to 6 hours on a data-centre GPU.

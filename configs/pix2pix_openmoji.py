@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), narrowed for a laptop: 64 px, width 32, 6
           levels.
-Command:  python train.py --config=configs/pix2pix_openmoji.py
+Command:  imgtrans train pix2pix_openmoji
 Data:     the embedded OpenMoji drawings, 1,735 pairs and 190 held out: no download.
           --config.data.direction=b2a learns to take the colours away. Your own pairs:
           --config.data.pairs=DIR.

@@ -2,7 +2,7 @@
 
 Paper:    CycleGAN, Zhu et al. 2017 (arXiv 1703.10593), narrowed for a laptop: 64 px, width 16, 3
           residual blocks.
-Command:  python train.py --config=configs/quickstart.py
+Command:  imgtrans train quickstart
 Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
 Expected: yellow faces, coloured clothes, grey and blue things, white paper, black lines. Held out,
 by examples/score_colouring.py (measured): kernel distance to real drawings 0.024 of the sketches'

@@ -2,7 +2,7 @@
 
 Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and figure 5 (there on Cityscapes and
           maps); Shrivastava et al. 2017 (arXiv 1612.07828).
-Command:  python train.py --config=configs/simgan_facades.py
+Command:  imgtrans train simgan_facades
 Data:     cycle_gan/facades of tensorflow-datasets, as configs/cyclegan_facades.py, from labels to
           photographs.
 Expected: nearly the labels themselves: an L1 to the input leaves no room (figure 5).

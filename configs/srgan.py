@@ -3,12 +3,12 @@
 Paper:    SRGAN, Ledig et al. 2017 (arXiv 1609.04802), sections 2.2 and 3.2: VGG-19 features of
           layer 5_4, adversarial weight 1e-3, 200,000 steps at 1e-4 and then 1e-5, from a trained
           SRResNet.
-Command:  python train.py --config=configs/srgan.py --config.init_from=runs/srresnet
+Command:  imgtrans train srgan --config.init_from=runs/srresnet
 Data:     as configs/srresnet.py. The VGG network is VGG-16, whose deepest layer stands in;
           --config.recipe.weights=vgg19 fetches the paper's.
 Expected: sharper than SRResNet to the eye, about 1 to 2 dB less (table 2). Not trained to the end
 here; configs/srgan_small.py is.
-Needs:    Estimate, not measured: half a day to a day on a data-centre GPU.
+Needs:    Estimate, not measured: 12 to 24 hours on a data-centre GPU.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Pictures become four times as large, with texture, on a laptop.
 
 Paper:    SRGAN, Ledig et al. 2017 (arXiv 1609.04802), narrowed as configs/srresnet_small.py.
-Command:  python train.py --config=configs/srgan_small.py
+Command:  imgtrans train srgan_small
 Data:     as configs/srresnet_small.py, from whose run it starts: train that first, or
           --config.init_from=RUN.
 Expected: edges as sharp as SRResNet's, a little less PSNR, as in the paper.

@@ -2,12 +2,12 @@
 
 Paper:    SRResNet, Ledig et al. 2017 (arXiv 1609.04802), sections 2.1 and 3.2: 16 blocks, crops of
           96 px, batch 16, Adam 1e-4 (0.9), 1,000,000 steps.
-Command:  python train.py --config=configs/srresnet.py --config.data.pictures=my_photos
-Data:     any folder of pictures, reduced here; without one the embedded drawings, drawn at 256 px.
-          The paper took 350 thousand of ImageNet: --config.data.pictures=imagenet_folder.
+Command:  imgtrans train srresnet --config.data.pictures=my_photos
+Data:     your pictures: any folder, reduced here; without one the embedded drawings at 256 px. The
+          paper took 350 thousand of ImageNet: --config.data.pictures=imagenet_folder.
 Expected: about 2 dB over a bicubic filter on photographs (table 2). Not trained to the end here;
           configs/srresnet_small.py is.
-Needs:    Estimate, not measured: one to two days on a data-centre GPU.
+Needs:    Estimate, not measured: 24 to 48 hours on a data-centre GPU.
 """
 
 from imgtrans_jax.config.experiment import Experiment

@@ -3,7 +3,7 @@
 Paper:    SRResNet, Ledig et al. 2017 (arXiv 1609.04802), narrowed: width 32, 6 blocks, no norm and
           an L1 loss (Lim et al. 2017, arXiv 1707.02921; L1 leaves flat areas flat), and added to a
           bicubic filter, so that it learns what that lacks.
-Command:  python train.py --config=configs/srresnet_small.py
+Command:  imgtrans train srresnet_small
 Data:     the embedded drawings at 128 px, 1,735 and 190 held out; any folder of pictures:
           --config.data.pictures=DIR.
 Expected: sharp lines and flat areas. examples/score_enlarging.py (measured): 23.97 dB and 0.918 on

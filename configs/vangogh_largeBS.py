@@ -3,7 +3,7 @@
 Paper:    a project report on style transfer: CycleGAN's losses without identity and pool, DnCNN
           generators (Zhang et al. 2017, arXiv 1608.03981), critics of stride 1; Adam (0.5, 0.999),
           200 epochs, batch 16, rate 1e-3.
-Command:  python train.py --config=configs/vangogh_largeBS.py
+Command:  imgtrans train vangogh_largeBS
 Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings and 6,287 photographs. An
           artist's folder instead: --config.data.b=DIR. One single painting, in random crops at its
           own scale: --config.data.b=starry_night.jpg --config.data.cut.resize=none.

@@ -4,7 +4,7 @@ rate.
 Paper:    a project report on style transfer: CycleGAN's losses without identity and pool, DnCNN
           generators (Zhang et al. 2017, arXiv 1608.03981), critics of stride 1; Adam (0.5, 0.999),
           200 epochs, batch 2, rate 2e-3 x 0.99 every 2 epochs.
-Command:  python train.py --config=configs/vangogh_smallBS_decay.py
+Command:  imgtrans train vangogh_smallBS_decay
 Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings and 6,287 photographs. An
           artist's folder instead: --config.data.b=DIR. One single painting, in random crops at its
           own scale: --config.data.b=starry_night.jpg --config.data.cut.resize=none.

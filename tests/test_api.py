@@ -43,6 +43,12 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
+def test_a_direction_that_is_none_is_answered_with_those_that_are(run):
+    words = "knows a2b and b2a, and no direction x; give one of them"
+    with pytest.raises(it.UserError, match=words):
+        it.load(run, direction="x")  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def colorize(run):
     """Its generator; each size is compiled once for all tests."""

@@ -6,11 +6,13 @@ sentence instead of a traceback.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import difflib
 import errno
 import importlib
 import io
+import itertools
 import logging
 import os
 import pkgutil
@@ -20,6 +22,7 @@ import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +37,14 @@ if TYPE_CHECKING:  # what takes time to import waits until it is needed, so that
 Overrides = list[tuple[str, str]]
 
 LARGE_PAGES = "glibc.malloc.hugetlb=1"  # for $GLIBC_TUNABLES
+
+
+class MissingError(Exception):
+    """A flag that a command cannot do without was not given."""
+
+    def __init__(self, flag: str) -> None:
+        super().__init__(flag)
+        self.flag = flag
 
 
 class Terminated(KeyboardInterrupt):
@@ -58,6 +69,15 @@ class Flags(flags.FlagValues):
     """The flags of one command, apart from those of any other. Each method defines one, and gives
     the holder of its value.
     """
+
+    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
+        """The arguments as they are: what absl has besides, `--flagfile` and `--undefok`, are no
+        flags here.
+        """
+        for argument in itertools.takewhile("--".__ne__, argv):
+            if re.fullmatch("--?undefok(=.*)?", argument, re.S):
+                raise flags.UnrecognizedFlagError("undefok")
+        return list(argv)
 
     def path(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
         """A path; its value is text, or None."""
@@ -148,11 +168,9 @@ def no_overrides(overrides: Overrides) -> None:
 
 
 def required(value: str | None, flag: str) -> str:
-    """The value of a flag. Raises UserError if it is not given."""
-    from imgtrans_jax.types import UserError
-
+    """The value of a flag. Raises MissingError if it is not given."""
     if value is None:
-        raise UserError(f"Which {flag}? Give --{flag}=…; see --help.")
+        raise MissingError(flag)
     return value
 
 
@@ -195,19 +213,47 @@ def _parsed(command: ModuleType, argv: Sequence[str]) -> None:
             f"did you mean {' or '.join(f'--{name}' for name in near)}?" if near else "see --help."
         )
         raise UserError(f"There is no flag --{error.flagname}; {guess}") from None
-    except flags.Error as error:
-        raise UserError(f"{str(error).rstrip('.')}; see --help.") from None
+    except (flags.Error, ValueError) as error:  # the latter for --noSWITCH=VALUE
+        raise UserError(f"{_misfit(known, str(error))}; see --help.") from None
+    for flag in map(known.__getitem__, known):
+        if isinstance(flag.value, list) and "" in flag.value:
+            raise UserError(f"A value of --{flag.name} is empty; give one, or leave it out.")
+        if isinstance(flag.parser, _Path) and flag.value == "":
+            raise UserError(f"--{flag.name} is empty; give a path, or leave it out.")
     places = list(getattr(command, "POSITIONAL", ()))
     while rest and places:
         holder, several = places[0], isinstance(places[0].value, list)
         if known[holder.name].present:
             raise UserError(f"'{rest[0]}' and --{holder.name} say the same; give one of them.")
+        if "" in (rest if several else rest[:1]):
+            raise UserError(f"{holder.name.upper()} is empty; give a value.")
         known[holder.name].value = rest if several else os.path.expanduser(rest[0])
         rest, places = ([] if several else rest[1:]), places[1:]
     if rest:
         raise UserError(
             f"'{rest[0]}' was not understood; flags are written --name=value, see --help."
         )
+
+
+def _misfit(known: Flags, said: str) -> str:
+    """What is wrong with a flag's value, in a person's words where absl has none."""
+    name = re.match(r"flag --(\w+)=", said)
+    if not name:
+        return said.rstrip(".")
+    flag = known[name[1]]
+    parser: Any = flag.parser
+    if isinstance(parser, flags.EnumParser):
+        wanted = f"one of {', '.join(parser.enum_values)}"
+    elif isinstance(parser, (flags.IntegerParser, flags.FloatParser)):
+        wanted = f"a {'whole ' * isinstance(parser, flags.IntegerParser)}number"
+        wanted += "" if parser.lower_bound is None else f" from {parser.lower_bound:g}"
+        wanted += "" if parser.upper_bound is None else f" to {parser.upper_bound}"
+    elif flag.boolean:
+        wanted = "no value, true or false"
+    else:
+        return said.removeprefix("flag ").rstrip(".")
+    use = re.sub("^<.*?>: ", "", flag.help).partition(". ")[0].rstrip(".")
+    return f"--{flag.name} takes {wanted} ({use[0].lower()}{use[1:]})"
 
 
 # -------------------------------------------------------------------------------------------- help
@@ -272,11 +318,17 @@ def main(command: str | ModuleType = "", program: str = "") -> NoReturn:
     if not command:
         command, *arguments = arguments or ["--help"]
     sys.unraisablehook = _interrupt_again
-    _end_by_signals()
     try:
         sys.exit(_main(command, arguments, program))
     except KeyboardInterrupt as stopped:
         _stopped(stopped)
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        _stopped(cause)  # an extension that was being imported makes an ImportError of it
 
 
 def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
@@ -292,9 +344,27 @@ def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
         name = f"imgtrans {command.__name__.rpartition('.')[2]}"
         print(_help(command).replace(name, program or name), end="")
         return 0
-    if getattr(command, "IS_LONG", False):
-        _use_large_pages()
+    _begin(getattr(command, "IS_LONG", False))
     return run(command, arguments)
+
+
+def _begin(long: bool) -> None:
+    """What comes before any command. Meanwhile there is nothing to tidy up, and signals do what
+    they do to any process: as an exception one could be lost in what jax imports, or with the
+    process that begins anew.
+    """
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if long:
+        _use_large_pages()
+    importlib.import_module("jax")
+    if mine:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _end_by_signals()
 
 
 def _other(word: str) -> int:
@@ -329,7 +399,9 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         _keep_compiled_programs()
         return command.main(overrides) or 0
     except UserError as error:
-        return _said(error, command.FLAGS)
+        return _said(error, command.FLAGS, arguments)
+    except MissingError as missing:
+        return _said(UserError(_which(command, missing.flag)), command.FLAGS, arguments)
     except BrokenPipeError:  # whoever was to read it, such as head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # SIGPIPE, as other programs end
@@ -340,7 +412,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = f"{'make room' if full else 'check the path'} or choose another"
         sentence = f"{error.strerror}{where}: {advice}, then run the same command again."
-        return _said(UserError(sentence), command.FLAGS)
+        return _said(UserError(sentence), command.FLAGS, arguments)
     except RuntimeError as error:
         from imgtrans_jax.runtime import distributed
 
@@ -353,20 +425,31 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
             "The device's memory is full: smaller pictures, a smaller batch or a narrower network "
             "need less."
         )
-        return _said(UserError(sentence), command.FLAGS)
+        return _said(UserError(sentence), command.FLAGS, arguments)
 
 
-def _said(error: UserError, known: Flags) -> int:
+def _which(command: ModuleType, flag: str) -> str:
+    """Asks for a flag that is missing, or for the argument that stands for it."""
+    places = [holder.name for holder in getattr(command, "POSITIONAL", ())]
+    use = f"imgtrans {command.__name__.rpartition('.')[2]} {' '.join(places).upper()}, or "
+    return f"Which {flag}? Give {use * (flag in places)}--{flag}=…; see --help."
+
+
+def _said(error: UserError, known: Flags, arguments: Sequence[str]) -> int:
     """Prints a mistake's sentence, in which the library's arguments, `overwrite` and
-    `config.data.a`, are made the flags of this command.
+    `config.data.a`, are made the flags of this command. Backticks within a name, or in the
+    arguments that the command was given, are those of a file.
     """
     from imgtrans_jax.runtime import distributed
 
     def flag(match: re.Match[str]) -> str:
-        name = match[1].partition("=")[0]
+        name = (match[1] or "").partition("=")[0]
         return f"--{match[1]}" if name in known or name.startswith("config.") else match[0]
 
-    text = re.sub(r"`([a-z_][\w.]*(?:=[^`]*)?)`", flag, str(error))
+    parts = {part for given in arguments for part in re.split(r"[=/\\]", given) if "`" in part}
+    names = [re.escape(part) for part in sorted(parts, key=len, reverse=True)]
+    marked = r"(?<![^\s(])`([a-z_][\w.]*(?:=[^`]*)?)`(?![^\s.,;:)])"
+    text = re.sub("|".join([*names, marked]), flag, str(error))
     print(f"Error: {printable(text)}", file=sys.stderr, flush=True)
     return distributed.exit_code(error.code)
 
@@ -394,9 +477,7 @@ def _use_large_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/e
         or "[madvise]" not in setting.read_text()
     ):
         return
-    print(
-        f"Starting anew with GLIBC_TUNABLES={LARGE_PAGES}, for speed; set it empty to prevent this."
-    )
+    print("Memory comes in large pages, which is faster; GLIBC_TUNABLES= turns this off.")
     os.environ["GLIBC_TUNABLES"] = LARGE_PAGES
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -424,11 +505,17 @@ def _interrupt_again(lost: Any) -> None:
     if code is not None and "orbax" in Path(code.co_filename).parts:
         return
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        main = threading.main_thread().ident or 0
+        # not by `threading`, which waits for the start: a signal that came here would be lost
         number = getattr(lost.exc_value, "number", signal.SIGINT)
-        threading.Timer(0.1, signal.pthread_kill, [main, number]).start()
+        _thread.start_new_thread(_send_to_main, (number,))
     else:
         sys.__unraisablehook__(lost)
+
+
+def _send_to_main(number: int) -> None:
+    """Sends a signal to the main thread, once that has left the callback."""
+    time.sleep(0.3)
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _keep_compiled_programs() -> None:

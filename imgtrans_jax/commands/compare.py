@@ -41,7 +41,9 @@ def main(overrides: app.Overrides) -> int:
 
     app.no_overrides(overrides)
     if not RUNS.value:
-        raise UserError("Which runs? Give --runs=RUN,RUN,…; see --help.")
+        raise UserError(
+            "Which runs? Give imgtrans compare RUN RUN …, or --runs=RUN,RUN,…; see --help."
+        )
     inputs = Path(INPUT.value).expanduser() if INPUT.value else None
     runs = [Path(run).expanduser() for run in RUNS.value]
     out = Path(OUT.value).expanduser() if OUT.value else page_beside(runs)

@@ -3,12 +3,14 @@
   imgtrans configs
   imgtrans configs pix2pix_facades
 
-A line each: what it makes, of which data, and how long that takes.
+A line each, by method: what it makes, of which data, and how long that takes.
 """
 
 from __future__ import annotations
 
 import re
+import tokenize
+from pathlib import Path
 
 from imgtrans_jax.commands import app
 
@@ -16,38 +18,104 @@ FLAGS = app.Flags()
 NAME = FLAGS.text("name", None, "The config to read about.")
 POSITIONAL = (NAME,)
 
+OTHERS = "Others"
+METHODS = {
+    "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|feature_gan)"
+    "(?!_ablation)",
+    "Translation learned from pairs": "pix2pix(?!_ablation)",
+    "Pictures from noise": "c?gan_|wgan_",
+    "Enlargement": "srresnet|srgan",
+    "Style transfer and dreams, without training": "gatys|deepdream",
+    "Style transfer by a trained network": "painters",
+    "What a network sees": "brush_strokes|content_reconstruction|top_patches|weight_ratios",
+    "Ablations": r"\w+_ablation_",
+    OTHERS: "",
+}
+"""What a config's name begins with, by its method; the first that fits."""
 
-_TIME = r"[\d.]+( (to|and) [\d.]+)? (second|minute|hour|day)s?"
+_WIDTH, _DATA = 100, 18  # of a line, and of its third column
 
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import config
 
     app.no_overrides(overrides)
-    shipped = config.shipped()
     if NAME.value:
         path = config.found(NAME.value)
-        print(_header(path.read_text(encoding="utf-8")))
+        print(_header(path) or "It begins with no description.")
         print(f"\nThe file, to copy and change: {path}")
         return 0
-    width = max(map(len, shipped)) + 2
-    for name, path in shipped.items():
-        print(f"{name:{width}}{_line(_header(path.read_text(encoding='utf-8')))}")
+    headers = {name: _header(path) for name, path in config.shipped().items()}
+    methods: dict[str, list[str]] = {method: [] for method in METHODS}
+    for name in headers:
+        methods[next(m for m, begin in METHODS.items() if re.match(begin, name))].append(name)
+    print("GPU is one of a data centre, CPU two cores. imgtrans configs NAME says all about one.")
+    for method, names in methods.items():
+        if names:
+            print("\n".join([f"\n{method}", *_lines(names, headers)]))
     return 0
 
 
-def _header(text: str) -> str:
-    return text.partition('"""')[2].partition('"""')[0].strip()
+def _header(path: Path) -> str:
+    """A config's description: the text that it begins with. Raises UserError for a file that is no
+    text.
+    """
+    from imgtrans_jax.types import UserError
+
+    try:
+        with tokenize.open(path) as file:
+            text = file.read()
+    except (SyntaxError, UnicodeDecodeError):
+        raise UserError(f"The config {path} is no text; give a Python file.") from None
+    found = re.match(r'(?:\s|#.*\n)*r?"""(.*?)"""', text, re.S)
+    return found[1].strip() if found else ""
 
 
-def _line(header: str) -> str:
-    """What a config makes, of which data, how long it takes."""
-    what = " ".join(header.partition("\n\n")[0].partition("\nPaper:")[0].split())
-    data, needs = (_section(header, label) for label in ("Data", "Needs"))
-    of = re.split(r"[:;,.] |\.$", data)[0]
-    time = re.search(rf"{_TIME}( \d+ seconds)?", needs)
-    where = "GPU" if time and "GPU" in needs[time.end() :][:40] else "two CPU cores"
-    return " | ".join(filter(None, (what, of, f"{time[0]}, {where}" if time else "")))
+def _lines(names: list[str], headers: dict[str, str]) -> list[str]:
+    """What configs make, of which data, how long it takes, in columns; what is too long is cut."""
+    rows = [
+        (
+            re.split(r"\n\n|\nPaper:", headers[name])[0].removeprefix("Ablation: "),
+            _data(headers[name], headers),
+            _time(_section(headers[name], "Needs")),
+        )
+        for name in names
+    ]
+    width, time = max(map(len, names)), max(len(row[-1]) for row in rows)
+    data = min(_DATA, max(len(row[1]) for row in rows))
+    room = _WIDTH - width - data - time - 8
+    return [
+        f"  {name:{width}}  {_cut(what, room):{room}}  {_cut(of, data):{data}}  {long}".rstrip()
+        for name, (what, of, long) in zip(names, rows, strict=True)
+    ]
+
+
+def _cut(text: str, most: int) -> str:
+    text = " ".join(text.split()).rstrip(".")
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _data(header: str, headers: dict[str, str]) -> str:
+    """The data of a config, which may be those of another."""
+    data = _section(header, "Data")
+    other = re.match(r"as configs/(\w+)\.py", data)
+    if other and other[1] in headers:
+        return _data(headers[other[1]], headers)
+    name = re.split(r"[:;,.] |\.$| of (?:tensorflow-datasets|scikit-learn)", data)[0]
+    return re.sub("^(the |embedded |cycle_gan/|pix2pix's )*", "", name)
+
+
+def _time(needs: str) -> str:
+    """How long a config takes, in one unit, and on what."""
+    found = re.search(r"([\d.]+(?: to [\d.]+)?) (minute|hour)s?(?: (\d+) seconds)?", needs)
+    if not found:
+        return ""
+    amount, unit, seconds = found.groups()
+    if seconds:
+        amount = str(round(int(amount) + int(seconds) / 60))
+    where = re.findall("GPU|CPU", needs[found.end() :])[:1]
+    short = {"minute": "min", "hour": "h"}[unit]
+    return ", ".join([f"{amount.replace(' to ', '–')} {short}", *where])
 
 
 def _section(header: str, label: str) -> str:

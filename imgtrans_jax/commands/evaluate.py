@@ -68,7 +68,9 @@ def main(overrides: app.Overrides) -> int:
     if RUN.value and (FAKE.value or REAL.value):
         raise UserError("--run, and --fake with --real, exclude each other; give one of them.")
     if not RUN.value and not (FAKE.value and REAL.value):
-        raise UserError("Give --run=RUN, or --fake=FOLDER and --real=FOLDER; see --help.")
+        raise UserError(
+            "Of what? Give imgtrans evaluate RUN, or --fake=FOLDER and --real=FOLDER; see --help."
+        )
     if FAKE.value and SEGMENTER.value:
         raise UserError(
             "--segmenter goes with --run; of two folders give the label maps themselves."

@@ -52,7 +52,8 @@ def main(overrides: app.Overrides) -> int:
         return 1 if refused else 0
     if not REAL.value or not FAKE.value:
         raise UserError(
-            "Give --real=FOLDER and --fake=FOLDER[,FOLDER…], or --results=FILE[,FILE…]; see --help."
+            "Which pictures? Give imgtrans study REAL FAKE …, folders, or --results=FILE[,FILE…]; "
+            "see --help."
         )
     plan = human_study.Plan(SIZE.value, SECONDS.value, PRACTICE.value, SCORED.value, MIXED.value)
     real, *fakes, out = (Path(name).expanduser() for name in (REAL.value, *FAKE.value, OUT.value))

@@ -60,7 +60,8 @@ def main(overrides: app.Overrides) -> int:
         raise UserError("--coordinator, --processes and --process need --distributed.")
     if CONFIG.value is None:
         raise UserError(
-            "Which experiment? Give --config=quickstart, or another of imgtrans configs."
+            "Which experiment? Give imgtrans train quickstart, or another of imgtrans configs; "
+            "--config=… is the same."
         )
     with signals.Stop(at_once=True, together=DISTRIBUTED.value) as stop:
         if DISTRIBUTED.value:

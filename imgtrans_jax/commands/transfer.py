@@ -77,6 +77,8 @@ def transfer(
 
     if content is None and not styles:
         return stylize_samples(recipe, photograph(), painting(), out, size, overwrite, stop)
+    if not styles:
+        raise app.MissingError("style")
     return stylize(
         recipe,
         app.required(content, "content"),

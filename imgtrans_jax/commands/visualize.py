@@ -7,7 +7,9 @@
 
 content_reconstruction: what every layer still knows of a picture. brush_strokes: what every layer
 takes for style. weight_ratios: how much style for how much content. top_patches: the patches that
-excite a unit most. --config.side=128 makes any of them smaller; imgtrans configs NAME says more.
+excite a unit most. --config.side=128 makes any of them smaller. --config.steps=50 makes
+content_reconstruction and weight_ratios sooner; brush_strokes goes through two sizes and takes the
+steps at each, --config.steps=75,50; top_patches has none. imgtrans configs NAME says more.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
+from imgtrans_jax.io.reading import SAYS_SHEET, SHEET
 from imgtrans_jax.types import UserError
 
 
@@ -23,7 +24,8 @@ def generate(
     trust_code: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Makes pictures from nothing, and a sheet of them.
+    """Makes pictures from nothing, and a sheet of them, which no listing of the folder takes for
+    one.
 
     Args:
         source: A run, or a file of a generator.
@@ -46,8 +48,8 @@ def generate(
         raise UserError(f"`count` makes several files: give a folder, `out={out.with_suffix('')}`.")
     digits = len(str(count))
     written = [out / f"{i:0{digits}d}.png" for i in range(count)]
-    refuse_inputs([out / "sheet.png", *written], [Path(source)])
-    refuse_existing(out / "sheet.png", *written, overwrite=overwrite)
+    refuse_inputs([out / SHEET, *written], [Path(source)])
+    refuse_existing(out / SHEET, *written, overwrite=overwrite)
     loaded = load_generator(source, trust_code)
     pictures = images.to_uint8(sampled(loaded, count, label, seed))
     make_folder(out, "`out`")
@@ -55,10 +57,9 @@ def generate(
         images.write_picture(path, picture)
     columns = max(1, round(count**0.5))
     rgb = [np.repeat(p, 3, axis=2) if p.shape[2] == 1 else p for p in pictures]
-    images.write_picture(
-        out / "sheet.png", images.grid([rgb[i : i + columns] for i in range(0, count, columns)])
-    )
-    return [out / "sheet.png", *written]
+    sheet = images.grid([rgb[i : i + columns] for i in range(0, count, columns)])
+    images.write_picture(out / SHEET, sheet, SAYS_SHEET)
+    return [out / SHEET, *written]
 
 
 def sampled(

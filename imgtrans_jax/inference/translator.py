@@ -59,11 +59,13 @@ class Translation:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
             raise UserError(
-                f"A {type(recipe).__name__} run makes pictures from nothing: use `count` instead "
-                "of `input`."
+                f"A {type(recipe).__name__} run makes pictures from nothing: imgtrans generate RUN "
+                "does that."
             )
         if direction not in recipe.directions:
-            raise UserError("This generator knows one direction; leave `direction` out.")
+            known = " and ".join(recipe.directions)
+            other = "give one of them" if len(recipe.directions) > 1 else "leave `direction` out"
+            raise UserError(f"This generator knows {known}, and no direction {direction}; {other}.")
         if test_mode is not None:
             if recipe.test_mode is None:
                 raise UserError(f"A {type(recipe).__name__} run has no `test_mode`; leave it out.")

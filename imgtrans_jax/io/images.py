@@ -6,6 +6,8 @@ import base64
 import io
 import math
 import os
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,10 @@ def captioned_grid(
         ValueError: If there are not as many captions as pictures.
     """
     font, line = ImageFont.load_default(14), 20
+    title, captions = (
+        _drawn(title, font),
+        [[_drawn(text, font) for text in row] for row in captions],
+    )
     heights = [max(picture.shape[0] for picture in row) + line + gap for row in rows]
     columns = max(len(row) for row in rows)
     widths = [0] * columns
@@ -207,6 +213,29 @@ def captioned_grid(
             left += width
         top += height
     return np.asarray(sheet)
+
+
+def _drawn(text: str, font: Any) -> str:
+    """A text in characters that a font has, where it would draw boxes: Pillow's own has little more
+    than ASCII. Letters lose their marks, and what no other character stands for becomes `?`.
+    """
+    box = bytes(font.getmask("\uffff"))
+
+    def has(c: str) -> bool:
+        return c.isprintable() and bytes(font.getmask(c)) != box
+
+    def plain(c: str) -> str:
+        if has(c):
+            return c
+        latin = re.match(
+            r"LATIN (SMALL|CAPITAL) (?:LETTER|LIGATURE) ([A-Z]{1,2})\b", unicodedata.name(c, "")
+        )
+        if latin:
+            return latin[2].lower() if latin[1] == "SMALL" else latin[2]
+        parts = "".join(filter(has, unicodedata.normalize("NFKD", c.casefold())))
+        return parts or {"Mn": "", "Pd": "-"}.get(unicodedata.category(c), "?")
+
+    return "".join(map(plain, unicodedata.normalize("NFC", text)))
 
 
 def _wrapped(text: str, font: Any, width: int) -> list[str]:

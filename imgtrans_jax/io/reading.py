@@ -61,6 +61,14 @@ SUFFIXES = frozenset(
 )
 """File names that are taken for pictures when a folder is listed."""
 
+SHEET = "sheet.png"
+"""The name of a sheet of the pictures beside it, which is none of them if it says so: see
+`SAYS_SHEET`.
+"""
+
+SAYS_SHEET = "imgtrans_jax, a sheet of the pictures beside it"
+"""What such a sheet says of itself, the `software` that wrote it."""
+
 LARGEST = 400_000_000
 """Pixels; a file that claims over twice as many is refused before it fills the memory."""
 
@@ -92,8 +100,9 @@ _FREE_UNASKED = 2**26
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures of a folder and its subfolders, by their suffix, in natural order (2 before 10).
 
-    Links to folders are followed, each folder once. Hidden files are passed over, and what
-    trainings have left there; of other files the kinds and numbers are said.
+    Links to folders are followed, each folder once. Hidden files are passed over, what trainings
+    have left there, and the sheet of generated pictures; of other files the kinds and numbers are
+    said.
 
     Raises:
         UserError: If the folder is missing, is no folder or the whole file system, or holds no
@@ -110,6 +119,8 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     for path, kind in _files(folder):
         if kind != "file":
             others[kind] += 1
+        elif path.name == SHEET and _is_sheet(path):
+            others["sheet of generated pictures"] += 1
         elif path.suffix.lower() in SUFFIXES:
             found.append(path)
         else:
@@ -123,6 +134,14 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
             "there or check the path."
         )
     return sorted(found, key=natural)
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return SAYS_SHEET.encode() in file.read(4096)
+    except OSError:
+        return False
 
 
 def natural(path: Path) -> tuple[Any, ...]:

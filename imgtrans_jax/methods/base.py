@@ -165,7 +165,8 @@ class Recipe(Protocol):
             UserError: If the method changes pictures instead.
         """
         raise UserError(
-            f"A {type(self).__name__} run changes pictures: use `input` instead of `count`."
+            f"A {type(self).__name__} run changes pictures: imgtrans translate RUN PICTURE does "
+            "that."
         )
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 from jax.experimental import multihost_utils
 
@@ -17,7 +17,8 @@ class Stop:
 
     Once it is armed they are a question that the loop asks after each step, so that it can save; a
     second Ctrl-C stops at once. Before that there is nothing to save: they do what they did, or end
-    the program. A signal that is ignored (SIGHUP under nohup) stays so.
+    the program. One that came after the last question does what it did before, at the end, so that
+    a longer program does not go on. A signal that is ignored (SIGHUP under nohup) stays so.
 
     Args:
         at_once: This process is a program that a signal may end before it is armed, also while XLA
@@ -29,6 +30,7 @@ class Stop:
     def __init__(self, at_once: bool = False, together: bool = False) -> None:
         self.at_once, self.together, self.armed = at_once, together, False
         self.signal: int | None = None
+        self.told = False  # whether the loop knows of it
         self.before: dict[int, Any] = {}
         self.terminals: list[int] = []
         self.sender: socket.socket | None = None
@@ -43,12 +45,14 @@ class Stop:
         self.armed = True
         self._take_over()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
         if self.sender:
             signal.set_wakeup_fd(self.descriptor_before)
             self.sender.close()
+        if self.signal is not None and not self.told and kind is None and not self.at_once:
+            signal.raise_signal(self.signal)
 
     def _take_over(self) -> None:
         if not self.before and threading.current_thread() is threading.main_thread():
@@ -62,8 +66,10 @@ class Stop:
 
     def asked(self, step: int) -> bool:
         if self.together:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self.signal is not None
+            self.told = multihost_utils.reached_preemption_sync_point(step)
+        else:
+            self.told = self.signal is not None
+        return self.told
 
     def _watch(self) -> None:
         """Python's own handlers wait for the main thread, which may be in XLA for minutes; this
@@ -80,13 +86,11 @@ class Stop:
         with receiver:
             while number := receiver.recv(1):
                 if number[0] in self.before and not self.armed:
-                    with contextlib.suppress(OSError):  # the terminal may be gone
-                        os.write(2, b"\nStopped; there was nothing new to save.\n")
-                    os._exit(128 + number[0])
+                    _leave(number[0])
 
     def _note(self, number: int, _: object) -> None:
-        if not self.armed:
-            return
+        if not self.armed:  # not left to the thread, which may come to it after `arm`
+            _leave(number)
         if self.signal is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
@@ -107,3 +111,10 @@ class Stop:
         for number in self.terminals:
             os.dup2(nowhere, number)
         os.close(nowhere)
+
+
+def _leave(number: int) -> NoReturn:
+    """Ends a program that has nothing to save."""
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        os.write(2, b"\nStopped; there was nothing new to save.\n")
+    os._exit(128 + number)

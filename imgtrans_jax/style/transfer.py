@@ -108,19 +108,20 @@ def stylize_samples(
     stop: Stop | None = None,
 ) -> list[Path]:
     """A sample photograph after a sample painting, all three written: what a newcomer sees first.
+    What is there stays, as with pictures of one's own.
 
     Args:
         recipe: The settings.
         photograph: (H, W, 3) uint8.
         painting: (H, W, 3) uint8.
-        out: A folder, in which the sample is made anew each time; or the name of a picture, which
-            is the result, and the others lie beside it.
+        out: A folder for the three; or the name of a picture, which is the result, and the others
+            lie beside it.
         size: As for `stylize`.
-        overwrite: Replaces the picture that `out` names.
+        overwrite: Makes all three anew.
         stop: As for `stylize`.
 
     Returns:
-        The result, the photograph and the painting.
+        The files written: the result, and the photograph and the painting if they were not there.
 
     Raises:
         UserError: As `stylize` does.
@@ -129,17 +130,18 @@ def stylize_samples(
     out = Path(out)
     named = out.suffix.lower() in images.WRITABLE
     folder, target = (out.parent, out) if named else (out, out / "sample_result.png")
-    refuse_existing(*((target,) if named else ()), overwrite=overwrite)
+    refuse_existing(target, overwrite=overwrite)
     make_folder(folder, "`out`")
     say_here("No --content and --style: a sample photograph after a painting that is drawn for it.")
     content, style = folder / "sample_photograph.png", folder / "sample_painting.png"
     height, width = photograph.shape[:2]
-    images.write_picture(
-        content, images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
-    )
-    images.write_picture(style, painting)
-    (result,) = stylize(recipe, content, [style], target, size=size, overwrite=True, stop=stop)
-    return [result, content, style]
+    small = images.resize(photograph, SAMPLE_SIZE, round(width * SAMPLE_SIZE / height))
+    drawn = {content: small, style: painting}
+    missing = [path for path in drawn if overwrite or not path.exists()]
+    for path in missing:
+        images.write_picture(path, drawn[path])
+    (result,) = stylize(recipe, content, [style], target, size=size, overwrite=overwrite, stop=stop)
+    return [result, *missing]
 
 
 class Film:

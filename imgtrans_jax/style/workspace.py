@@ -255,7 +255,7 @@ def work(
                 written.append(target)
                 before = source, target
         pace.did(1)
-        if many and stop.asked(0) and number < len(pairs):
+        if many and number < len(pairs) and stop.asked(0):
             done = len(written) + len(staying)
             raise Interrupted(results.stopped(done, len(pairs), overwrite), stop)
     results.conclude(len(written), refused, out)

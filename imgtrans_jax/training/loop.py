@@ -19,6 +19,7 @@ from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.data.pipeline import BatchIterator
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
+from imgtrans_jax.engine.checksums import named_shapes
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.inference import load
 from imgtrans_jax.io.files import make_folder
@@ -219,11 +220,7 @@ def _restore_or_init(
             say(text)
             restored = state, metadata
     except OtherArraysError as error:
-        changed = differences(error.metadata.get("config"), stored) or ["the program itself"]
-        raise UserError(
-            f"The checkpoint in {checkpoints.folder} has other networks than this config "
-            f"({'; '.join(changed)}): undo the change, or give another `workdir` to train anew."
-        ) from None
+        raise _of_another_config(error, program, checkpoints, stored) from None
     if restored is None:
         say("Initialising the networks …")
         state = program.initial()
@@ -233,6 +230,22 @@ def _restore_or_init(
             say(f"Starting with {text}")
         return state, None
     return restored
+
+
+def _of_another_config(
+    error: OtherArraysError, program: Program, checkpoints: Checkpoints, stored: Any
+) -> UserError:
+    """What a checkpoint has that the config has not, and what can be done."""
+    changed = differences(error.metadata.get("config"), stored) or ["the program itself"]
+    what, instead = "networks", "to train anew"
+    pairs = error.metadata["arrays"].items() ^ named_shapes(program.like).items()
+    if all(name.split("/")[1:2] == ["opt"] for name, _ in pairs):
+        folder = checkpoints.folder.parent
+        what, instead = "optimizers", f"with `config.init_from={folder}` to begin with its networks"
+    return UserError(
+        f"The checkpoint in {checkpoints.folder} has other {what} than this config "
+        f"({'; '.join(changed)}): undo the change, or give another `workdir` {instead}."
+    )
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -123,7 +124,8 @@ def meet(phase, info):
 def main(overrides):
     gc.callbacks.append(meet)
     gc.collect()
-    time.sleep(60)
+    for _ in range(600):  # a signal just before a sleep waits for its end
+        time.sleep(0.1)
 
 if __name__ == "__main__":
     app.main(sys.modules[__name__])
@@ -209,7 +211,8 @@ FLAGS = app.Flags()
 def main(overrides):
     try:
         print(os.fsdecode(b"caf\\xe9.png"), flush=True)  # a name that is no text
-        time.sleep(60)
+        for _ in range(600):  # a signal just before a sleep waits for its end
+            time.sleep(0.1)
     finally:
         print("tidied up", flush=True)
 
@@ -230,6 +233,57 @@ def test_a_signal_ends_a_program_in_order(number, tmp_path):
         said = process.communicate(timeout=50)
     assert process.returncode == 128 + number
     assert (said[0], said[1].strip()) == ("tidied up\n", "Stopped.")
+
+
+SWALLOWED = """
+import signal, sys
+from imgtrans_jax.commands import app
+FLAGS = app.Flags()
+
+def main(overrides):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt as error:  # as nanobind does
+        raise ImportError("Encountered an error while initializing the extension.") from error
+
+if __name__ == "__main__":
+    app.main(sys.modules[__name__])
+"""
+EARLY = """
+import importlib, signal, sys
+from imgtrans_jax.commands import app
+FLAGS = app.Flags()
+
+def interrupted(name):
+    try:
+        signal.raise_signal(signal.{number})
+    except BaseException:  # as some do that try an import
+        pass
+
+def main(overrides):
+    print("It went on.")
+
+if __name__ == "__main__":
+    app.importlib.import_module = interrupted
+    app.main(sys.modules[__name__])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (SWALLOWED, 128 + signal.SIGTERM),
+        (EARLY.format(number="SIGTERM"), -signal.SIGTERM),
+        (EARLY.format(number="SIGINT"), -signal.SIGINT),
+    ],
+)
+def test_a_signal_is_not_lost_in_an_import(code, status, tmp_path):
+    (tmp_path / "script.py").write_text(code)
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=100
+    )
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert ended.stderr.strip() == ("Stopped." if status > 0 else "")
 
 
 # ----------------------------------------------------------------------------------------- commands
@@ -299,21 +353,61 @@ def test_a_command_that_is_none(word, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_configs_are_listed_a_line_each(capsys):
+def test_configs_are_listed_by_method_a_line_each(capsys):
     configs = importlib.import_module("imgtrans_jax.commands.configs")
     assert app.run(configs, []) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(list((ROOT / "configs").glob("[a-z]*.py")))
-    (line,) = [line for line in lines if line.startswith("quickstart ")]
-    assert "without a single pair" in line
-    assert "the embedded OpenMoji drawings" in line
-    assert "4 minutes 20 seconds, two CPU cores" in line
+    legend, *lines = capsys.readouterr().out.splitlines()
+    assert "imgtrans configs NAME" in legend
+    assert max(map(len, lines)) <= 100
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert sorted(listed) == sorted(p.stem for p in (ROOT / "configs").glob("[a-z]*.py"))
+    titles = [line for line in lines if line and not line.startswith(" ")]
+    assert titles == [method for method in configs.METHODS if method != configs.OTHERS]
+    for name, title in (
+        ("quickstart", "Translation learned without pairs"),
+        ("pix2pix_openmoji", "Translation learned from pairs"),
+        ("wgan_gp_digits", "Pictures from noise"),
+        ("srgan_small", "Enlargement"),
+        ("deepdream", "Style transfer and dreams, without training"),
+        ("pix2pix_ablation_l1", "Ablations"),
+    ):
+        above = lines[: next(i for i, line in enumerate(lines) if line.startswith(f"  {name} "))]
+        assert [line for line in above if line in titles][-1] == title
+    (one,) = [line for line in lines if line.startswith("  quickstart ")]
+    (two,) = [line for line in lines if line.startswith("  cyclegan_vangogh2photo ")]
+    assert re.fullmatch(
+        r"  quickstart +Line drawings become .*…  +OpenMoji drawings +4 min, CPU", one
+    )
+    assert one.index("OpenMoji") == two.rindex("vangogh2photo ")
     assert app.run(configs, ["quickstart"]) == 0
     assert "Expected:" in capsys.readouterr().out
+
+
+def test_a_config_that_is_no_text_gets_a_sentence(tmp_path, capsys):
+    configs = importlib.import_module("imgtrans_jax.commands.configs")
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00ab")
+    (tmp_path / "latin.py").write_bytes(
+        '# -*- coding: latin-1 -*-\n"""Für mich."""'.encode("latin1")
+    )
+    (tmp_path / "bare.py").write_text('def get_config():\n    """No description of the file."""\n')
+    for name, words in (
+        ("/bin/ls", "is no Python file; its name must end in .py."),
+        (str(ROOT / "docs" / "quickstart.png"), "is no Python file"),
+        (str(tmp_path / "binary.py"), "binary.py is no text; give a Python file."),
+    ):
+        assert app.run(configs, [name]) == 2
+        assert words in capsys.readouterr().err
+        train = importlib.import_module("imgtrans_jax.commands.train")
+        assert app.run(train, [f"--config={name}"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert app.run(configs, [str(tmp_path / "latin.py")]) == 0
+    assert capsys.readouterr().out.startswith("Für mich.\n")
+    assert app.run(configs, [str(tmp_path / "bare.py")]) == 0
+    assert capsys.readouterr().out.startswith("It begins with no description.\n")
 
 
 def test_a_reader_that_has_read_enough_is_no_mistake(tmp_path):
     command = f"{sys.executable} -m imgtrans_jax configs | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("brush_strokes")
+    assert done.stdout.startswith("GPU is one of")
     assert done.stderr == ""

@@ -4,12 +4,16 @@ trains.
 
 import ast
 import dataclasses
+import importlib
+import re
+import shlex
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from imgtrans_jax.commands import app, visualize
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
@@ -210,7 +214,29 @@ def test_every_header_says_what_a_user_needs(path):
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
     for word in ("Paper:", "Command:", "Data:", "Expected:", "Needs:"):
         assert word in header
-    assert f"python train.py --config=configs/{path.name}" in header
+    assert re.search(rf"^Command:  imgtrans train {path.stem}( |$)", header, re.M)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_the_command_of_every_header_is_one(path):
+    (line,) = re.findall(r"^Command:  imgtrans (.*)$", path.read_text(), re.M)
+    name, *arguments = shlex.split(line)
+    assert name in app.commands()
+    command = importlib.import_module(f"imgtrans_jax.commands.{name}")
+    rest, fields = app.split_overrides(arguments)
+    app._parsed(command, rest)
+    app.overridden(load(str(path), object), fields)
+    command.FLAGS.unparse_flags()
+
+
+def test_the_help_of_visualize_gives_each_experiment_steps_that_it_takes():
+    assert "sizes and takes the\nsteps at each, --config.steps=75,50;" in app._help(visualize)
+    strokes = app.overridden(BrushStrokes(), [("steps", "75,50")])
+    assert strokes.steps == (75, 50)
+    assert len(strokes.scales) == 2
+    for experiment in (ContentReconstruction(), WeightRatios()):
+        assert app.overridden(experiment, [("steps", "50")]).steps == 50
+    assert not hasattr(TopPatches(), "steps")
 
 
 @pytest.mark.parametrize(("name", "kind"), PICTURES.items())
@@ -219,9 +245,9 @@ def test_every_config_of_pictures_loads_and_says_how(name, kind):
     recipe = load(str(path), *PICTURES.values())
     assert type(recipe) is kind
     header = ast.get_docstring(ast.parse(path.read_text())) or ""
-    assert "Command:  python stylize.py " in header
-    # which is what stylize.py does anyway
-    assert f"--config=configs/{name}.py" in header or name == "gatys"
+    command = {Gatys: "transfer", DeepDream: "dream"}.get(kind, f"visualize {name}")
+    assert re.search(rf"^Command:  imgtrans {command} ", header, re.M)
+    assert name != "gatys_2016" or "--config=gatys_2016 " in header
     with pytest.raises(
         UserError,
         match=f"must return Experiment; it returned {kind.__name__}; it is for stylize.py",

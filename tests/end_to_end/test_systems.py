@@ -3,6 +3,7 @@ method of one's own.
 """
 
 import dataclasses
+import shutil
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ from imgtrans_jax.inference import sample
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import translate
-from imgtrans_jax.io.images import read_picture, resize
+from imgtrans_jax.io.images import list_pictures, read_picture, resize
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.methods.base import Recipe
@@ -132,9 +133,9 @@ def test_pix2pix_on_pairs_made_of_plain_pictures(by: Derivation, output, picture
             read_picture(f, 1).astype(float) for f in (inputs / "grey.png", written[0])
         )
         assert np.abs(before - after).mean() < 12
-    with pytest.raises(UserError, match="knows one direction"):
+    with pytest.raises(UserError, match="knows a2b, and no direction b2a; leave `direction` out"):
         translate(run, inputs, tmp_path / "out", direction="b2a")
-    with pytest.raises(UserError, match="use `input` instead of `count`"):
+    with pytest.raises(UserError, match="imgtrans translate RUN PICTURE does"):
         sample.generate(run, tmp_path / "out", 2)
     noisy = translate(run, inputs / "grey.png", tmp_path / "eval.png", test_mode="eval")
     assert noisy == [tmp_path / "eval.png"]
@@ -222,6 +223,11 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     written = sample.generate(gan_run, tmp_path / "made", 5, label=3, seed=1)
     assert [p.name for p in written] == ["sheet.png", "0.png", "1.png", "2.png", "3.png", "4.png"]
     assert size(written[1]) == (8, 8)
+    assert list_pictures(tmp_path / "made") == written[1:]  # what evaluate and study read
+    renamed = written[0].rename(tmp_path / "made" / "other.png")
+    assert renamed in list_pictures(tmp_path / "made")
+    shutil.copy(written[1], written[0])  # somebody's own picture of that name
+    assert written[0] in list_pictures(tmp_path / "made")
     loaded = load_generator(gan_run)
     many = sample.sampled(loaded, 70)
     assert many.shape == (70, 8, 8, 1)
@@ -237,7 +243,7 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
         sample.generate(gan_run, tmp_path / "made", 2)
     with pytest.raises(UserError, match="give a folder, `out="):
         sample.generate(gan_run, tmp_path / "made.png", 2)
-    with pytest.raises(UserError, match="use `count` instead of `input`"):
+    with pytest.raises(UserError, match="imgtrans generate RUN does that"):
         translate(gan_run, gan_run / "samples", tmp_path / "made")
 
 

@@ -173,6 +173,14 @@ def test_another_config_says_what_differs(experiment, tmp_path, capsys):
         match=r"other networks .*config\.recipe\.generator\.width: 2 -> 3.*another `workdir`",
     ):
         loop.train(wider, tmp_path / "run", steps=6)
+    rms = overrides.override(experiment, "optimizer", "RMSProp")
+    with pytest.raises(
+        UserError, match=r"other optimizers .*config\.optimizer: Adam.*RMSProp"
+    ) as e:
+        loop.train(rms, tmp_path / "run", steps=6)
+    assert f"another `workdir` with `config.init_from={tmp_path / 'run'}`" in str(e.value)
+    rms = overrides.override(rms, "init_from", str(tmp_path / "run"))
+    assert loop.train(rms, tmp_path / "other", steps=1).step == 1
 
 
 @pytest.mark.slow  # tests/faults has it too, and test_step.py the step's part
@@ -361,7 +369,7 @@ def test_mistakes_at_the_command_line_get_one_sentence(tiny_config, tmp_path):
         ),
         (["--config=missing.py"], "There is no config file missing.py"),
         ([f"--config={tiny_config}", f"--config.data.a={tmp_path / 'empty'}"], "holds no picture"),
-        ([], "Give --config=quickstart"),
+        ([], "Give imgtrans train quickstart"),
     ):
         began = time.monotonic()
         done = subprocess.run(

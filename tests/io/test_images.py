@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from imgtrans_jax.io import images
 from imgtrans_jax.types import UserError
@@ -125,6 +125,24 @@ def test_a_grid_and_a_png(tmp_path):
     images.write_picture(tmp_path / "s.png", sheet)
     np.testing.assert_array_equal(images.read_picture(tmp_path / "s.png"), sheet)
     assert [p.name for p in tmp_path.iterdir()] == ["s.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("Äpfel süß.png", "Apfel suss.png"),
+        ("a\u0308 é ñ Łódź Ørsted cœur", "a e n Lodz Orsted coeur"),
+        ("a – b — c ½ “x” …", "a - b - c 1⁄2 “x” …"),
+        ("αβ Жук 日本 \U0001f3a8", "?? ??? ?? ?"),
+        ("\udcff\x1b", "??"),
+    ],
+)
+def test_letters_in_a_grid_are_no_boxes(text, drawn):
+    def grid(text):
+        return images.captioned_grid([[RGB]], [[text]], text)
+
+    assert images._drawn(text, ImageFont.load_default(14)) == drawn
+    np.testing.assert_array_equal(grid(text), grid(drawn))
 
 
 def test_padding_reaches_the_multiple_even_of_a_2x2_picture():

@@ -30,6 +30,52 @@ def test_an_armed_stop_asks_to_save_and_gives_the_signals_back(number, capsys):
     assert {each: signal.getsignal(each) for each in before} == before
 
 
+def test_a_signal_after_the_last_question_does_what_it_did_before():
+    def work(error=None):
+        with Stop() as stop:
+            stop.arm()
+            assert not stop.asked(1)
+            signal.raise_signal(signal.SIGINT)
+            if error:
+                raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    with pytest.raises(UserError, match="told instead"):
+        work(UserError("This is told instead."))
+
+
+# A Stop of a program, and a signal at the moments at which it could be lost: before it is watched
+# for, and before it is armed, where the thread that hears of it comes too late.
+EARLY = """
+import signal, sys, time
+from imgtrans_jax.runtime.signals import Stop
+
+class Unwatched(Stop):
+    def _watch(self):
+        signal.raise_signal(signal.SIGTERM)
+        super()._watch()
+
+sys.setswitchinterval(5)
+with {kind}(at_once=True) as stop:
+    signal.raise_signal(signal.SIGTERM)
+    stop.arm()
+    for _ in range(50):
+        time.sleep(0.1)
+        if stop.asked(1):
+            sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Unwatched", "Stop"])
+def test_a_signal_before_the_stop_is_armed_ends_the_program(kind):
+    ended = subprocess.run(
+        [sys.executable, "-c", EARLY.format(kind=kind)], capture_output=True, text=True, timeout=100
+    )
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert ended.stderr.startswith("\nStopped; there was nothing new to save.\n")
+
+
 def test_a_hangup_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
     try:

@@ -348,10 +348,20 @@ def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypa
     stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
     stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out" / "mine.png")
     assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
+    made[0].write_bytes(b"stopped")
+    with pytest.raises(UserError, match=r"sample_result\.png is there already; add `overwrite`"):
+        stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
     made[1].write_bytes(b"finished")
     with pytest.raises(UserError, match=r"mine\.png is there already; add `overwrite`"):
         stylisation.stylize_samples(Gatys(), *SAMPLES, made[1])
-    assert stylisation.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)[0] == made[1]
+    photograph = tmp_path / "out" / "sample_photograph.png"
+    photograph.write_bytes(b"mine")
+    again = tmp_path / "out" / "again.png"
+    assert stylisation.stylize_samples(Gatys(), *SAMPLES, again) == [again]
+    assert photograph.read_bytes() == b"mine"
+    all_three = stylisation.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)
+    assert all_three == [made[1], photograph, tmp_path / "out" / "sample_painting.png"]
+    assert photograph.read_bytes() != b"mine"
 
 
 def test_sizes_that_are_left_out_are_said(capsys):
