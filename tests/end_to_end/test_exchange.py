@@ -38,7 +38,8 @@ from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.warm_start import started_from
 from imgtrans_jax.types import Direction, UserError
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOT = GOLDEN.parents[1]

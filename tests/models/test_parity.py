@@ -19,7 +19,8 @@ from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = np.load(FOLDER / "parity.npz", allow_pickle=False)
