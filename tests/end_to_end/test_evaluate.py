@@ -19,7 +19,8 @@ from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.evaluation import evaluator
 from imgtrans_jax.evaluation import records as evaluation_records
 from imgtrans_jax.evaluation.compare import compare
-from imgtrans_jax.evaluation.evaluator import EvaluationSpec, GeneratorEvaluator, evaluate_folders
+from imgtrans_jax.evaluation.evaluator import GeneratorEvaluator, evaluate_folders
+from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
 from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import translate

@@ -25,7 +25,7 @@ from imgtrans_jax.style import transfer, workspace
 from imgtrans_jax.style.deepdream import DeepDream
 from imgtrans_jax.style.dream import dream
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.transfer import stylize
+from imgtrans_jax.style.stylize import SAMPLE_SIZE, stylize
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -520,4 +520,4 @@ def test_the_samples_and_their_figures(tmp_path):
     fall, nearness = transfer_figures(*load_vgg(), *map(read, names))
     assert fall >= 15
     assert nearness < 0.75
-    assert transfer.SAMPLE_SIZE >= 256
+    assert SAMPLE_SIZE >= 256
