@@ -289,6 +289,7 @@ def test_a_power_without_measure_is_no_warning(gamma, light):
     steep = b"para" + bytes(4) + struct.pack(">HH", 1, 0) + fixed(gamma, 2, 0)
     tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": steep}
     curve_of_grey = gray_curve(profile(b"GRAY", tags))
+    assert curve_of_grey is not None
     np.testing.assert_allclose(curve_of_grey(np.array([0, 0.8, 1])), light, atol=1e-3)
 
 
