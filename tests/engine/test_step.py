@@ -3,6 +3,7 @@ passes.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -54,11 +55,19 @@ def new_batch(seed: int, n: int = 2, side: int = 16) -> dict[str, jax.Array]:
     }
 
 
-def run(recipe: CycleGAN, batches, order: Order = "critics_last", tx=TX):
+@functools.cache
+def started(recipe: CycleGAN, order: Order, tx):
+    """The state before the first step, and the compiled step."""
     game = dataclasses.replace(recipe.game(), order=order)
-    state = jax.jit(lambda key: init_state(game, tx, batches[0], key))(jax.random.key(0))
+    state = jax.jit(lambda key: init_state(game, tx, new_batch(0), key))(jax.random.key(0))
+    return state, jax.jit(
+        lambda state, batch: gan_step(game, tx, state, batch, None, jax.random.key(7))
+    )
+
+
+def run(recipe: CycleGAN, batches, order: Order = "critics_last", tx=TX):
+    state, step = started(recipe, order, tx)
     states, logs = [state], []
-    step = jax.jit(lambda state, batch: gan_step(game, tx, state, batch, None, jax.random.key(7)))
     for batch in batches:
         state, metrics = step(state, batch)
         states.append(state)
