@@ -211,10 +211,11 @@ def evaluate(
     """
     from imgtrans_jax.config import trust
     from imgtrans_jax.evaluation import evaluator
+    from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
     from imgtrans_jax.metrics import registry
 
     names = tuple(metrics) or registry.names()
-    wanted = evaluator.EvaluationSpec(names, features, count, colors)
+    wanted = EvaluationSpec(names, features, count, colors)
     if real is not None:
         return [evaluator.evaluate_folders(Path(source), Path(real), wanted)]
     loaded = load_generator(source, trust_code)

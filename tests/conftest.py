@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from imgtrans_jax.config import trust
+from imgtrans_jax.convolution.forms import form
 
 gc.set_threshold(100_000, 20, 100)  # a third of tracing would be the garbage collector's
 
@@ -32,6 +33,15 @@ def compiled_once(tmp_path_factory):
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     # what tests train with is not noted among the user's own
     trust._OWN = str(base / "own_paths.txt")
+
+
+@pytest.fixture(scope="module")
+def plain_convolutions():
+    """lax's own convolutions, whose programs are compiled soonest: for tests with whole VGGs whose
+    matter is another. tests/convolution and tests/models have the fast forms.
+    """
+    with form("plain"):
+        yield
 
 
 @pytest.fixture

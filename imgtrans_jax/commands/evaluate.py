@@ -60,6 +60,7 @@ POSITIONAL = (RUN,)
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.evaluation import evaluator
+    from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
     from imgtrans_jax.evaluation.records import FILE, append_records, check_table, table
     from imgtrans_jax.io.files import refuse_inputs
     from imgtrans_jax.metrics import registry  # after the flags, so that --help is fast
@@ -79,7 +80,7 @@ def main(overrides: app.Overrides) -> int:
     folder = fake if FAKE.value else run if run.is_dir() else run.parent
     file = Path(OUT.value).expanduser() if OUT.value else folder / FILE
     names = tuple(registry.chosen(text.strip()) for text in METRIC_NAMES.value) or registry.names()
-    request = evaluator.EvaluationSpec(names, FEATURES.value, COUNT.value, COLORS.value)
+    request = EvaluationSpec(names, FEATURES.value, COUNT.value, COLORS.value)
     request.check()
     inputs = [
         path for path in (run, Path(COLORS.value), Path(SEGMENTER.value or "")) if path.is_file()

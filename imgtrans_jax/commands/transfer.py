@@ -73,7 +73,7 @@ def transfer(
 ) -> list[Path]:
     """What the flags ask for: of sample pictures if they name none. Returns the files written."""
     from imgtrans_jax.data.sample_pictures import painting, photograph
-    from imgtrans_jax.style.transfer import stylize, stylize_samples
+    from imgtrans_jax.style.stylize import stylize, stylize_samples
 
     if content is None and not styles:
         return stylize_samples(recipe, photograph(), painting(), out, size, overwrite, stop)

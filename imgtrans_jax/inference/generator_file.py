@@ -24,7 +24,8 @@ from imgtrans_jax.io import json_files
 from imgtrans_jax.io.files import whole
 from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.types import UserError
-from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 
 def save_generator(generator: TrainedGenerator, path: str | Path) -> None:

@@ -31,7 +31,8 @@ from imgtrans_jax.inference.pytorch import imported_file, imported_folder, is_fo
 from imgtrans_jax.io import json_files
 from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.types import UserError
-from imgtrans_jax.weights.pytorch_layouts import Network, described, recognized
+from imgtrans_jax.weights.pytorch_layouts import Network, described
+from imgtrans_jax.weights.pytorch_recognition import recognized
 from imgtrans_jax.weights.tensors import read_tensors
 
 

@@ -20,13 +20,8 @@ from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pth import write_torch
-from imgtrans_jax.weights.pytorch_layouts import (
-    Network,
-    check_exportable,
-    described,
-    recognized,
-    state_dict,
-)
+from imgtrans_jax.weights.pytorch_layouts import Network, check_exportable, described, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 from imgtrans_jax.weights.tensors import read_tensors
 
 OURS = {"G": "g", "G_A": "g_ab", "G_B": "g_ba", "D": "d", "D_A": "d_b", "D_B": "d_a"}

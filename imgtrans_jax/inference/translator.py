@@ -16,7 +16,8 @@ from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
-from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork, largest_map
+from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
+from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.io import images
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import Direction, UserError

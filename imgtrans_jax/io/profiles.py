@@ -216,4 +216,10 @@ def _parametric(curve: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
         c, d = 0.0, -b / a if a else 0.0
     if not all(map(math.isfinite, (g, a, b, c, d, e, f))):
         return None
-    return lambda x: np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f).clip(0, 1)
+
+    def light(x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", divide="ignore"):  # infinity is 1 then
+            power = np.maximum(a * x + b, 0) ** g
+        return np.where(x >= d, power + e, c * x + f).clip(0, 1)
+
+    return light

@@ -20,6 +20,7 @@ from imgtrans_jax.data.pipeline import BatchIterator, UnreadableError
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.evaluation import evaluator, records
+from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.io import json_files
 from imgtrans_jax.metrics import registry
@@ -428,10 +429,10 @@ class LogMetrics:
         )
 
 
-def request(experiment: Experiment) -> evaluator.EvaluationSpec:
+def request(experiment: Experiment) -> EvaluationSpec:
     """The scores that an experiment wants as it trains."""
     wanted = experiment.evaluation
-    return evaluator.EvaluationSpec(wanted.metrics, wanted.features, wanted.count)
+    return EvaluationSpec(wanted.metrics, wanted.features, wanted.count)
 
 
 def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:

@@ -1,23 +1,22 @@
-"""The networks of junyanz/pytorch-CycleGAN-and-pix2pix (CycleGAN, pix2pix) and of CUT, known by the
-names and shapes of their tensors, and ours.
+"""The networks of junyanz/pytorch-CycleGAN-and-pix2pix (CycleGAN, pix2pix) and of CUT, and ours:
+what their tensors are called there and here.
 
 A state dict names its layers by their place in torch.nn.Sequential: a ResNet `model.1.weight`,
 `model.10.conv_block.1.weight`; a U-Net `model.model.0.weight`, `model.model.1.model.1.weight`; a
-PatchGAN `model.0.weight`, a PixelGAN `net.0.weight`. One table, `layout`, serves both directions.
+PatchGAN `model.0.weight`, a PixelGAN `net.0.weight`. One table, `layout`, serves both directions:
+`state_dict` here, and `recognized` of `weights/pytorch_recognition.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -51,6 +50,15 @@ class Network:
         return not isinstance(self.module, PatchGAN)
 
 
+NORM = (
+    ("weight", "scale", True),
+    ("bias", "bias", True),
+    ("running_mean", "mean", False),
+    ("running_var", "var", False),
+)
+"""A norm's tensors: their name there, here, and whether they are learned."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """One layer under both names.
@@ -74,273 +82,6 @@ class Layer:
     bias: bool = True
 
 
-# ------------------------------------------------------------------------- from their names to ours
-
-
-def recognized(tensors: Tensors, source: str) -> Network:
-    """The network whose state dict this is, at float32.
-
-    Norms' counts of batches, and the running statistics that instance norms of old files carry and
-    nobody uses, are dropped.
-
-    Args:
-        tensors: By name; names may have a prefix, such as `module.`.
-        source: Where they are from, for the error.
-
-    Returns:
-        The network with its weights.
-
-    Raises:
-        UserError: Naming `source` and what is wrong, for any other network or shape, or values that
-            are not finite.
-    """
-    tensors = _of_one_network(tensors, source)
-    module, channels = _module(tensors, source)
-    shapes = jax.eval_shape(lambda: _initial(module, channels))
-    wanted = {name: x.shape for kind in shapes.values() for name, x in _flat(kind).items()}
-    take = _Taker(tensors, source, _named(module))
-    params, stats = {}, {}
-    for layer in layout(module):
-        if layer.norm:
-            for theirs, ours, learned in _NORM:
-                (params if learned else stats)[f"{layer.ours}/{ours}"] = take(
-                    f"{layer.theirs}.{theirs}", wanted[f"{layer.ours}/{ours}"]
-                )
-            continue
-        order = (2, 3, 0, 1) if layer.transposed else (2, 3, 1, 0)
-        shape = tuple(wanted[f"{layer.ours}/kernel"][order.index(axis)] for axis in range(4))
-        params[f"{layer.ours}/kernel"] = _joined(
-            layer, take(f"{layer.theirs}.weight", shape).transpose(order)
-        )
-        bias = wanted.get(f"{layer.ours}/bias")
-        if bias is not None:
-            params[f"{layer.ours}/bias"] = (
-                take(f"{layer.theirs}.bias", bias) if layer.bias else np.zeros(bias, np.float32)
-            )
-    for name, kernel in _filters(module).items():
-        if not np.allclose(take(name, kernel.shape), kernel, atol=1e-3):
-            raise UserError(
-                f"{source} is {_named(module)}, but its {name} is another blur than CUT's."
-            )
-    left = sorted(name for name in tensors.keys() - take.used if not _is_dropped(name, module))
-    if left:
-        raise UserError(
-            f"{source} is {_named(module)} but has {', '.join(left[:3])} too, which that has not."
-        )
-    return Network(module, unflatten_dict(params, sep="/"), unflatten_dict(stats, sep="/"))
-
-
-@dataclasses.dataclass
-class _Taker:
-    """Takes tensors by name and shape. kind: the network that `source` is, in words; used: what was
-    taken.
-    """
-
-    tensors: Tensors
-    source: str
-    kind: str
-    used: set[str] = dataclasses.field(default_factory=set)
-
-    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if name not in self.tensors:
-            raise UserError(
-                f"{self.source} is {self.kind} but lacks {name}; its layers are not those of the "
-                "common code."
-            )
-        self.used.add(name)
-        array = self.tensors[name]
-        if array.shape != shape:
-            raise UserError(
-                f"{self.source} is {self.kind}, whose {name} is {_x(shape)}; the file has "
-                f"{_x(array.shape)}."
-            )
-        array = array.astype(np.float32)
-        if not (np.abs(array) < _LARGEST).all():
-            raise UserError(
-                f"{self.source} has values in {name} that no network has; its training failed, or "
-                "it is damaged."
-            )
-        return array
-
-
-def _of_one_network(tensors: Tensors, source: str) -> Tensors:
-    """The tensors of the one network that a file holds, or of its one generator, without the prefix
-    of their names.
-    """
-    generators: set[str] = set()
-    for first in (r"(.*?)model\.model\.0\.weight", r"(.*?)model\.1\.weight"):
-        rest = [
-            name
-            for name in tensors
-            if not any(name.startswith(f"{start}model.") for start in generators)
-        ]
-        generators |= _starts(first, rest)
-        if len(generators) > _MOST_NETWORKS:  # each name below is compared with each of them
-            raise UserError(
-                f"{source} holds {len(generators)} networks; a file of one of them alone is needed."
-            )
-    rest = [
-        name
-        for name in tensors
-        if not any(name.startswith(f"{start}model.") for start in generators)
-    ]
-    starts = generators or _starts(r"(.*?)(?:model|net)\.0\.weight", rest)
-    if len(starts) > 1:
-        names = ", ".join(start.rstrip(".") for start in sorted(starts)[:_MOST_NETWORKS])
-        raise UserError(
-            f"{source} holds several networks ({names}); a file of one of them alone is needed."
-        )
-    if not starts:
-        names = ", ".join(sorted(tensors)[:3]) or "unnamed"
-        raise UserError(
-            f"{source} holds no network of the common CycleGAN, pix2pix or CUT code (a ResNet or "
-            "U-Net generator, a PatchGAN or PixelGAN); its tensors are "
-            f"{names}{' …' if len(tensors) > 3 else ''}."
-        )
-    (prefix,) = starts
-    found = {
-        name.removeprefix(prefix): array
-        for name, array in tensors.items()
-        if name.startswith(prefix)
-    }
-    empty = [name for name, array in found.items() if not array.size]
-    if empty:
-        raise UserError(f"{source} has no values in {empty[0]}; it is damaged.")
-    return found
-
-
-def _starts(pattern: str, names: Iterable[str]) -> set[str]:
-    return {match.group(1) for match in (re.fullmatch(pattern, name) for name in names) if match}
-
-
-_NORM = (
-    ("weight", "scale", True),
-    ("bias", "bias", True),
-    ("running_mean", "mean", False),
-    ("running_var", "var", False),
-)
-_MOST_NETWORKS = 8
-_LARGEST = 1e8  # NaN and infinity are refused with it
-_DEEPEST = {"blocks": 64, "levels": 12, "layers": 10}
-
-
-def _module(tensors: Tensors, source: str) -> tuple[nn.Module, int]:
-    for first, build in (
-        ("model.model.0.weight", _unet),
-        ("model.1.weight", _resnet),
-        ("model.0.weight", _patchgan),
-        ("net.0.weight", _pixelgan),
-    ):
-        if first in tensors:
-            if tensors[first].ndim != 4:
-                raise UserError(
-                    f"{source} has a {first} that is no convolution; it is no network of the "
-                    "common code."
-                )
-            module = build(tensors, source)
-            for what, most in _DEEPEST.items():
-                if (found := getattr(module, what, 0)) > most:
-                    raise UserError(
-                        f"{source} is a network of {found} {what}, deeper than any that was "
-                        "trained; it is not read."
-                    )
-            return module, tensors[first].shape[1]
-    raise UserError(f"{source} is no network of the common code: its first layer is missing.")
-
-
-def _resnet(tensors: Tensors, source: str) -> ResNetGenerator:
-    down_blurred = "model.7.weight" not in tensors
-    start = 12 if down_blurred else 10
-    blocks = 0
-    while f"model.{start + blocks}.conv_block.1.weight" in tensors:
-        blocks += 1
-    if f"model.{start}.conv_block.0.weight" in tensors:
-        raise UserError(
-            f"{source} is a ResNet whose blocks pad with zeros; the reflection padding of the "
-            "papers is needed."
-        )
-    up_blurred = f"model.{start + blocks}.weight" not in tensors
-    tail = start + blocks + (9 if up_blurred else 7)
-    return ResNetGenerator(
-        width=_side(tensors, "model.1.weight", 0, source),
-        blocks=blocks,
-        channels=_side(tensors, f"model.{tail}.weight", 0, source),
-        downsample="blurred" if down_blurred else "strided",
-        upsample="blurred" if up_blurred else "transposed",
-        norm=_norm(tensors, "model.1", "model.2", source),
-        dropout=0.5 if blocks and f"model.{start}.conv_block.5.weight" not in tensors else 0.0,
-    )
-
-
-def _unet(tensors: Tensors, source: str) -> UNet:
-    levels = 2
-    while f"{_level(levels)}.1.weight" in tensors:
-        levels += 1
-    innermost = _level(levels - 1)
-    return UNet(
-        width=_side(tensors, "model.model.0.weight", 0, source),
-        levels=levels,
-        channels=_side(tensors, "model.model.3.weight", 1, source),
-        norm=_norm(tensors, f"{innermost}.1", f"{innermost}.4", source),
-    )
-
-
-def _patchgan(tensors: Tensors, source: str) -> PatchGAN:
-    places = sorted(
-        int(name.split(".")[1])
-        for name, x in tensors.items()
-        if _CONVOLUTION.match(name) and x.ndim == 4
-    )
-    # Old instance norms have no weight, so that the third place is the second convolution's, or of
-    # the blur before it.
-    blurred = len(places) > 1 and places[1] == 3
-    return PatchGAN(
-        width=_side(tensors, "model.0.weight", 0, source),
-        layers=max(len(places) - 2, 1),
-        norm=_norm(tensors, f"model.{places[1]}", f"model.{places[1] + 1}", source)
-        if len(places) > 1
-        else "none",
-        downsample="blurred" if blurred else "strided",
-    )
-
-
-def _pixelgan(tensors: Tensors, source: str) -> PatchGAN:
-    return PatchGAN(
-        width=_side(tensors, "net.0.weight", 0, source),
-        layers=0,
-        norm=_norm(tensors, "net.2", "net.3", source),
-    )
-
-
-_CONVOLUTION = re.compile(r"^model\.\d+\.weight$")
-
-
-def _side(tensors: Tensors, name: str, axis: int, source: str) -> int:
-    if name not in tensors or tensors[name].ndim != 4 or not tensors[name].shape[axis]:
-        raise UserError(
-            f"{source} lacks a convolution {name}; its layers are not those of the common code."
-        )
-    return tensors[name].shape[axis]
-
-
-def _norm(tensors: Tensors, convolution: str, norm: str, source: str) -> Any:
-    if f"{norm}.weight" not in tensors:
-        return "instance" if f"{convolution}.bias" in tensors else "none"
-    if f"{norm}.running_mean" not in tensors or f"{convolution}.bias" in tensors:
-        raise UserError(
-            f"{source} has instance norms with weights ({norm}.weight), which the common code's "
-            "have not."
-        )
-    return "batch"
-
-
-def _is_dropped(name: str, module: nn.Module) -> bool:
-    instance = getattr(module, "norm", "") == "instance"
-    return name.endswith(".num_batches_tracked") or (
-        instance and name.endswith((".running_mean", ".running_var"))
-    )
-
-
 # ------------------------------------------------------------------------- from ours to their names
 
 
@@ -352,18 +93,18 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
         UserError: For a network that it has not got.
     """
     check_exportable(network.module)
-    params, stats = _flat(network.params), _flat(network.stats)
+    params, stats = flat(network.params), flat(network.stats)
     found: dict[str, np.ndarray] = {}
     for layer in layout(network.module):
         if layer.norm:
-            for theirs, ours, learned in _NORM:
+            for theirs, ours, learned in NORM:
                 found[f"{layer.theirs}.{theirs}"] = _float32(
                     (params if learned else stats)[f"{layer.ours}/{ours}"]
                 )
             found[f"{layer.theirs}.num_batches_tracked"] = np.zeros((), np.int64)
             continue
         order = (2, 3, 0, 1) if layer.transposed else (3, 2, 0, 1)
-        kernel = _joined(layer, _float32(params[f"{layer.ours}/kernel"]))
+        kernel = joined(layer, _float32(params[f"{layer.ours}/kernel"]))
         found[f"{layer.theirs}.weight"] = kernel.transpose(order)
         if f"{layer.ours}/bias" in params and layer.bias:
             found[f"{layer.theirs}.bias"] = _float32(params[f"{layer.ours}/bias"])
@@ -372,7 +113,7 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
                 f"The common PyTorch code has no bias at {layer.theirs} for "
                 f"norm={network.module.norm!r}."
             )  # type: ignore[attr-defined]
-    return found | _filters(network.module)
+    return found | blur_filters(network.module)
 
 
 def check_exportable(module: nn.Module) -> None:
@@ -400,7 +141,7 @@ def check_exportable(module: nn.Module) -> None:
         )
 
 
-def _filters(module: nn.Module) -> dict[str, np.ndarray]:
+def blur_filters(module: nn.Module) -> dict[str, np.ndarray]:
     """The fixed kernels of CUT's blurs, which its files hold beside the weights."""
     found = {}
     for name, channels, taps in _blurs(module):
@@ -485,7 +226,7 @@ def _resnet_layers(net: ResNetGenerator) -> Iterator[Layer]:
     yield Layer(f"model.{at + 1}", "tail")
 
 
-def _level(level: int) -> str:
+def level_prefix(level: int) -> str:
     """Where a U-Net's level lies: each in the middle of the one above."""
     return "model.model" + "".join(f".{1 if i == 0 else 3}.model" for i in range(level))
 
@@ -494,20 +235,20 @@ def _unet_layers(net: UNet) -> Iterator[Layer]:
     inner, batch, last = net.norm == "instance", net.norm == "batch", net.levels - 1
     yield Layer("model.model.0", "down_0", bias=inner)
     for level in range(1, net.levels):
-        yield Layer(f"{_level(level)}.1", f"down_{level}", bias=inner)
+        yield Layer(f"{level_prefix(level)}.1", f"down_{level}", bias=inner)
         if batch and level < last:
-            yield Layer(f"{_level(level)}.2", f"down_{level}_norm/batch", norm=True)
+            yield Layer(f"{level_prefix(level)}.2", f"down_{level}_norm/batch", norm=True)
     for level in range(last, 0, -1):
         at = 3 if level == last else 5
         yield Layer(
-            f"{_level(level)}.{at}",
+            f"{level_prefix(level)}.{at}",
             f"up_{level}",
             transposed=True,
             after_skip=level < last,
             bias=inner,
         )
         if batch:
-            yield Layer(f"{_level(level)}.{at + 1}", f"up_{level}_norm/batch", norm=True)
+            yield Layer(f"{level_prefix(level)}.{at + 1}", f"up_{level}_norm/batch", norm=True)
     yield Layer("model.model.3", "up_0", transposed=True, after_skip=True)
 
 
@@ -537,10 +278,11 @@ def described(network: Network) -> str:
         parts += [f"dropout taken to be {net.dropout}, which such a file does not say"]
     if "blurred" in (getattr(net, "downsample", ""), getattr(net, "upsample", "")):
         parts += ["anti-aliased as in CUT"]
-    return f"{_named(net)}: {', '.join(parts)}; {count:,} parameters"
+    return f"{named(net)}: {', '.join(parts)}; {count:,} parameters"
 
 
-def _named(net: nn.Module) -> str:
+def named(net: nn.Module) -> str:
+    """A network's kind and depth in words."""
     match net:
         case ResNetGenerator():
             return f"a ResNet generator of {net.blocks} block{'' if net.blocks == 1 else 's'}"
@@ -561,14 +303,7 @@ def _named(net: nn.Module) -> str:
 # ------------------------------------------------------------------------------------- small things
 
 
-def _initial(module: nn.Module, channels: int) -> Any:
-    side = getattr(module, "multiple", 16) * 2
-    if isinstance(module, PatchGAN):
-        side = 4 * 2 ** max(module.layers, 4)
-    return module.init(jax.random.key(0), jnp.zeros((1, side, side, channels)), train=False)
-
-
-def _joined(layer: Layer, kernel: np.ndarray) -> np.ndarray:
+def joined(layer: Layer, kernel: np.ndarray) -> np.ndarray:
     """The halves of a kernel's inputs (h, w, I, O) change places if a skip connection is one of
     them.
     """
@@ -579,9 +314,6 @@ def _float32(array: Any) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _flat(tree: Any) -> dict[str, Any]:
+def flat(tree: Any) -> dict[str, Any]:
+    """A tree's leaves by their path, `a/b`."""
     return dict(flatten_dict(tree, sep="/"))
-
-
-def _x(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a number"

@@ -26,9 +26,14 @@ def drawn(*shapes: tuple[int, ...]) -> list[jax.Array]:
 
 def passes(function, x, kernel):
     """The result, and the gradients of its product with a drawn array."""
-    y, pull = jax.vjp(jax.jit(function), x, kernel)
-    (seed,) = drawn(y.shape)
-    return y, *jax.jit(pull)(seed)
+    (seed,) = drawn(jax.eval_shape(function, x, kernel).shape)
+
+    @jax.jit
+    def all_three(x, kernel, seed):
+        y, pull = jax.vjp(function, x, kernel)
+        return y, *pull(seed)
+
+    return all_three(x, kernel, seed)
 
 
 def assert_equal(fast, plain, x, kernel):

@@ -4,14 +4,13 @@ and back to them.
 
 import dataclasses
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from golden_commands import answer
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
@@ -38,7 +37,8 @@ from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.warm_start import started_from
 from imgtrans_jax.types import Direction, UserError
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOT = GOLDEN.parents[1]
@@ -93,7 +93,8 @@ def test_a_pth_makes_a_picture(tmp_path, capsys):
     )
     network = recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     padded = images.pad_to_multiple(seen[None], 4, 16)
-    made: Any = network.module.apply({"params": network.params}, padded, train=False)
+    applied = jax.jit(lambda x: network.module.apply({"params": network.params}, x, train=False))
+    made: Any = applied(padded)
     wanted = made[0, :50, :61]
     np.testing.assert_allclose(
         images.read_picture(written), images.to_uint8(np.asarray(wanted)), atol=1
@@ -112,7 +113,8 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     np.testing.assert_array_equal(made[None], made["eval"])
     assert np.abs(made["paper"] - made["eval"]).max() > 0.01
     variables = {"params": loaded.params["g"], "batch_stats": loaded.stats["g"]}
-    wanted = loaded.experiment.recipe.generator.apply(variables, x, train=False)
+    generator = loaded.experiment.recipe.generator
+    wanted = jax.jit(lambda x: generator.apply(variables, x, train=False))(x)
     np.testing.assert_allclose(made["eval"], wanted, atol=1e-5)
     # The mode goes along into our own form.
     save_generator(loaded, tmp_path / "x.safetensors")
@@ -131,18 +133,15 @@ def test_hostile_files_end_stylize_with_one_sentence(tmp_path):
     photo(tmp_path / "photo.png")
     (tmp_path / "latest_net_G.pth").write_bytes(b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR.")
     command = [
-        sys.executable,
         "stylize.py",
         f"--generator={tmp_path}/latest_net_G.pth",
         f"--input={tmp_path}/photo.png",
     ]
-    done = subprocess.run(
-        [*command, f"--out={tmp_path}/out"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("Error: ")
-    assert "asks for os.system" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = answer([*command, f"--out={tmp_path}/out"])
+    assert done.code == 2
+    assert done.said.startswith("Error: ")
+    assert "asks for os.system" in done.said
+    assert "Traceback" not in done.said
 
 
 # -------------------------------------------------------------------------------------------- forms
@@ -253,18 +252,16 @@ def test_conversions_that_cannot_be(source, target, words, tmp_path, monkeypatch
 
 
 def test_the_command(tmp_path):
-    command = [sys.executable, "-m", "imgtrans_jax", "convert", str(GOLDEN / "latest_net_G_A.pth")]
+    command = ["convert", str(GOLDEN / "latest_net_G_A.pth")]
     for arguments, code, words in (
         ([], 2, "Two names are needed"),
         ([str(tmp_path / "x.pth"), "--direction=b2a"], 2, "There is one generator only"),
         ([str(tmp_path / "x.pth")], 0, "Wrote"),
     ):
-        done = subprocess.run(
-            [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stderr
-        assert words in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+        done = answer([*command, *arguments])
+        assert done.code == code, done.said
+        assert words in done.said
+        assert "Traceback" not in done.said
 
 
 # ----------------------------------------------------------------------------------------- training
@@ -321,15 +318,14 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
 
 def test_one_network_of_several_and_another_critic(folder):
     new = program(CYCLEGAN)
-    state, said = started_from(
-        new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN
-    )
+    drawn = new.initial()
+    state, said = started_from(drawn, str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN)
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
     assert_equal(
         networks(state, CYCLEGAN)["G_A"], recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     )
-    state, said = started_from(new.initial(), str(folder), new.like, CYCLEGAN)
+    state, said = started_from(drawn, str(folder), new.like, CYCLEGAN)
     assert said == f"g_ab, g_ba, d_a, d_b from {folder} (config.init_from)."
     for name, network in networks(state, CYCLEGAN).items():
         assert_equal(network, recognized(read_torch(folder / f"latest_net_{name}.pth"), name))

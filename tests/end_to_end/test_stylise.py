@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_commands import answer
 from PIL import Image
 
 from imgtrans_jax.data import sample_pictures
@@ -25,11 +26,12 @@ from imgtrans_jax.style import transfer, workspace
 from imgtrans_jax.style.deepdream import DeepDream
 from imgtrans_jax.style.dream import dream
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.transfer import stylize
+from imgtrans_jax.style.stylize import SAMPLE_SIZE, stylize
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("plain_convolutions")
 SMALL = Gatys(scales=(1.0,), steps=(12,))
 
 
@@ -378,17 +380,6 @@ def test_mistakes_in_a_dream_are_one_sentence(studio, tmp_path, change, guide, w
 # --------------------------------------------------------------------------------------- the script
 
 
-def script(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "stylize.py", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
     evil = tmp_path / "vgg16.pth"
     evil.write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
@@ -402,9 +393,13 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
             ),
             "os.system",
         ),
-        (("--config=configs/quickstart.py",), "it is for train.py"),
+        ((f"--config={ROOT}/configs/quickstart.py",), "it is for train.py"),
         (
-            ("--config=configs/content_reconstruction.py", "--content=x.png", "--style=y.png"),
+            (
+                f"--config={ROOT}/configs/content_reconstruction.py",
+                "--content=x.png",
+                "--style=y.png",
+            ),
             "takes no --style",
         ),
         (("--run=runs/x", "--input=y.png", "--label=1"), "--label goes with --count"),
@@ -413,10 +408,10 @@ def test_the_script_answers_a_mistake_with_a_sentence_and_2(studio, tmp_path):
             "leave --input, --size, --direction and --test_mode out",
         ),
     ):
-        done = script(*arguments, f"--out={tmp_path / 'out.png'}")
-        assert done.returncode == 2, done.stderr
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
+        done = answer(["stylize.py", *arguments, f"--out={tmp_path / 'out.png'}"])
+        assert done.code == 2, done.said
+        assert words in done.said
+        assert "Traceback" not in done.said
     assert not (tmp_path / "out.png").exists()
 
 
@@ -514,10 +509,10 @@ def test_the_samples_and_their_figures(tmp_path):
     """What a newcomer sees first: the style loss falls 15-fold, and the content is nearer than
     three quarters of the style.
     """
-    done = script(f"--out={tmp_path}")
-    assert done.returncode == 0, done.stderr
+    done = answer(["stylize.py", f"--out={tmp_path}"])
+    assert done.code == 0, done.said
     names = [tmp_path / f"sample_{name}.png" for name in ("result", "photograph", "painting")]
     fall, nearness = transfer_figures(*load_vgg(), *map(read, names))
     assert fall >= 15
     assert nearness < 0.75
-    assert transfer.SAMPLE_SIZE >= 256
+    assert SAMPLE_SIZE >= 256

@@ -22,7 +22,8 @@ from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.optim.adam import Transformations
-from imgtrans_jax.weights.pytorch_layouts import recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "trajectories.npz", allow_pickle=False)
 STEPS, EPOCH, SIDE = 20, 4, 32

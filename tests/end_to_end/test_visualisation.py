@@ -21,6 +21,8 @@ from imgtrans_jax.style.top_patches import TopPatches, field
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
 
+pytestmark = pytest.mark.usefixtures("plain_convolutions")
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):

@@ -52,7 +52,7 @@ def test_the_pool_is_the_list_algorithm(seed, batch, capacity, groups, turns):
             turn * batch * groups, (turn + 1) * batch * groups, dtype=np.float32
         )
         key = jax.random.fold_in(jax.random.key(seed), turn)
-        pool, shown = swap(pool, key, jnp.asarray(images).reshape(-1, 1, 1, 1))
+        pool, shown = jax.jit(swap)(pool, key, jnp.asarray(images).reshape(-1, 1, 1, 1))
         want = []
         for group, (exchanges, slots) in enumerate(draws(key, groups, batch, capacity)):
             rows = images[group * batch : (group + 1) * batch]

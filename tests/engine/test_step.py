@@ -3,6 +3,7 @@ passes.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -54,11 +55,19 @@ def new_batch(seed: int, n: int = 2, side: int = 16) -> dict[str, jax.Array]:
     }
 
 
-def run(recipe: CycleGAN, batches, order: Order = "critics_last", tx=TX):
+@functools.cache
+def started(recipe: CycleGAN, order: Order, tx):
+    """The state before the first step, and the compiled step."""
     game = dataclasses.replace(recipe.game(), order=order)
-    state = jax.jit(lambda key: init_state(game, tx, batches[0], key))(jax.random.key(0))
+    state = jax.jit(lambda key: init_state(game, tx, new_batch(0), key))(jax.random.key(0))
+    return state, jax.jit(
+        lambda state, batch: gan_step(game, tx, state, batch, None, jax.random.key(7))
+    )
+
+
+def run(recipe: CycleGAN, batches, order: Order = "critics_last", tx=TX):
+    state, step = started(recipe, order, tx)
     states, logs = [state], []
-    step = jax.jit(lambda state, batch: gan_step(game, tx, state, batch, None, jax.random.key(7)))
     for batch in batches:
         state, metrics = step(state, batch)
         states.append(state)
@@ -270,16 +279,16 @@ def test_batch_norm_keeps_the_statistics_of_real_then_fake():
     )
     (before, after), _ = run(norm, [new_batch(0)])
     critic, batch = norm.critic.clone(), new_batch(0)
-    fake_a, _ = norm.generator.clone().apply(
-        {"params": before.g.params["g_ba"], "batch_stats": before.g.stats["g_ba"]},
-        batch["b"],
-        True,
-        mutable=["batch_stats"],
-    )
+
+    def run_once(net, params, stats, x):
+        variables = {"params": params, "batch_stats": stats}
+        return jax.jit(lambda: net.apply(variables, x, True, mutable=["batch_stats"]))()
+
+    generator = norm.generator.clone()
+    fake_a, _ = run_once(generator, before.g.params["g_ba"], before.g.stats["g_ba"], batch["b"])
     stats = before.d.stats["d_a"]
     for view in (batch["a"], fake_a):
-        variables = {"params": before.d.params["d_a"], "batch_stats": stats}
-        stats = critic.apply(variables, view, True, mutable=["batch_stats"])[1]["batch_stats"]
+        stats = run_once(critic, before.d.params["d_a"], stats, view)[1]["batch_stats"]
     for x, y in zip(jax.tree.leaves(after.d.stats["d_a"]), jax.tree.leaves(stats), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
     assert after.g.stats["g_ab"]

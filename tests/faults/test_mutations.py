@@ -8,8 +8,9 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import mutations
+import originals
 import pytest
+import readers
 
 N = int(os.environ.get("MUTATIONS_N", "10000"))
 WORKERS = 2
@@ -19,7 +20,7 @@ WORKERS = 2
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what memory was used")
 def test_spoilt_files(tmp_path, record_property):
     (tmp_path / "originals").mkdir()
-    mutations.originals(tmp_path / "originals")
+    originals.originals(tmp_path / "originals")
     scratches: list[Path] = [tmp_path / f"worker{i}" for i in range(WORKERS)]
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
         jobs = []
@@ -27,7 +28,7 @@ def test_spoilt_files(tmp_path, record_property):
             scratch.mkdir()
             jobs.append(
                 pool.submit(
-                    mutations.work, tmp_path / "originals", scratch, list(range(i, N, WORKERS))
+                    readers.work, tmp_path / "originals", scratch, list(range(i, N, WORKERS))
                 )
             )
         try:

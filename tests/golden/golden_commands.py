@@ -49,8 +49,8 @@ def answers(commands: Sequence[Sequence[str]], folder: Path, **environment: str)
         return [Answer(*answer) for answer in json.loads(told.read_text())]
 
 
-def _answer(command: Sequence[str]) -> tuple[int, str]:
-    """As `python NAME ARGUMENTS` would."""
+def answer(command: Sequence[str]) -> Answer:
+    """What `python NAME ARGUMENTS` would come back with, in this process."""
     from imgtrans_jax.commands import app
 
     name, *arguments = command
@@ -62,14 +62,15 @@ def _answer(command: Sequence[str]) -> tuple[int, str]:
         except Exception:
             traceback.print_exc()
             code = 1
-    return code, said.getvalue()
+    return Answer(code, said.getvalue())
 
 
 def main() -> None:
     gc.set_threshold(100_000, 20, 100)  # as tests/conftest.py has it
     sys.path.insert(0, str(ROOT))  # as for a script that lies there
     asked, told = map(Path, sys.argv[1:])
-    told.write_text(json.dumps([_answer(command) for command in json.loads(asked.read_text())]))
+    answered = [answer(command) for command in json.loads(asked.read_text())]
+    told.write_text(json.dumps([dataclasses.astuple(one) for one in answered]))
 
 
 if __name__ == "__main__":

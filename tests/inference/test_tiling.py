@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgtrans_jax.inference import tiling
-from imgtrans_jax.inference.tiling import NotLocalError, TiledNetwork
+from imgtrans_jax.inference.receptive_field import NotLocalError
+from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Norm
 from imgtrans_jax.models.resnet import ResNetGenerator

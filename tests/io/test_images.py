@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.io import images
 from imgtrans_jax.types import UserError
 
@@ -177,3 +178,82 @@ def test_what_a_training_has_written_is_no_picture_of_the_folder_that_it_lies_in
     (mine / "config.json").write_text("{}")
     assert [p.relative_to(mine).as_posix() for p in images.list_pictures(mine)] == ["a.png"]
     assert len(images.list_pictures(run / "samples")) == 1  # who names it gets it
+
+
+def test_what_a_filter_adds_over_white_is_cut_and_nothing_else():
+    step = np.zeros((16, 16, 3), np.float32)
+    step[8:] = 1
+    enlarged = images.resize(step, 40, 40)
+    assert (enlarged.min(), enlarged.max()) == (0, 1)
+    free = images.resize(step, 40, 40, clip=False)
+    assert free.max() > 1.01
+    np.testing.assert_allclose(enlarged, free.clip(0, 1))
+
+
+def premultiplied(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """In float64 (Pillow has no double): colour times alpha, resized, over alpha, resized."""
+    unit = picture.astype(np.float64) / (255 if picture.dtype == np.uint8 else 1)
+
+    def plane(x):
+        return np.asarray(
+            Image.fromarray(x.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC),
+            float,
+        )
+
+    alpha = plane(unit[..., 3])
+    colors = [
+        plane(unit[..., c] * unit[..., 3]) / np.where(alpha > 0.002, alpha, 1) for c in range(3)
+    ]
+    return np.stack([*(np.where(alpha > 0.002, c, 0) for c in colors), alpha], axis=2).clip(0, 1)
+
+
+def disc(kind: type) -> np.ndarray:
+    """A bright red disc on transparent black."""
+    rows, columns = np.mgrid[:40, :40]
+    inside = (rows - 20) ** 2 + (columns - 20) ** 2 < 150
+    picture = np.zeros((40, 40, 4), np.float32)
+    picture[inside] = (1, 0.5, 0.25, 1)
+    return picture if kind == np.float32 else (255 * picture).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("size", [(17, 17), (90, 61)])
+def test_no_dark_fringe_around_what_is_opaque(kind, size):
+    found = images.resize(disc(kind), *size)
+    assert found.dtype == kind
+    unit = images.to_unit(found)
+    seen = unit[..., 3] > 0.05
+    np.testing.assert_allclose(
+        unit[seen][:, :3], np.tile([1, 0.5, 0.25], (seen.sum(), 1)), atol=0.02
+    )
+    np.testing.assert_allclose(unit[seen], premultiplied(disc(kind), *size)[seen], atol=0.004)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_files_with_transparency_have_no_fringe_in_a_cut(mode, tmp_path):
+    rgba = Image.fromarray(disc(np.uint8))
+    if mode == "P":
+        flat = rgba.convert("RGB").quantize(8)
+        flat.save(tmp_path / "x.png", transparency=flat.getpixel((0, 0)))
+    elif mode == "PA":
+        indices = rgba.convert("RGB").quantize(8)
+        with_alpha = indices.convert("PA")
+        with_alpha.putalpha(rgba.getchannel("A"))
+        with_alpha.save(tmp_path / "x.tif")
+    else:
+        rgba.convert(mode).save(tmp_path / "x.png")
+    (path,) = tmp_path.iterdir()
+    picture = images.read_picture(path, channels=4)
+    opaque = picture[20, 20, :3]
+    cut = (Preprocess(24, 20, flip=False).train(picture, np.random.default_rng(0)) + 1) * 127.5
+    seen = cut[..., 3] > 20
+    assert np.abs(cut[seen][:, :3] - opaque).max() < 6
+    assert 0 < seen.mean() < 1
+
+
+def test_an_opaque_picture_is_resized_as_ever():
+    rgba = np.dstack([RGB, np.full((12, 10), 255, np.uint8)])
+    for size in ((7, 6), (30, 31)):
+        found = images.resize(rgba, *size)
+        np.testing.assert_allclose(found[..., :3].astype(int), images.resize(RGB, *size), atol=1)
+        assert (found[..., 3] == 255).all()

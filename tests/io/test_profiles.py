@@ -284,6 +284,15 @@ def test_a_profile_that_cannot_be_unpacked_is_left_out(tmp_path, capsys):
     assert "x.png is left out (it is damaged)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("gamma", "light"), [(9000, [0, 1, 1]), (-2, [1, 1 / 2.56, 1 / 4])])
+def test_a_power_without_measure_is_no_warning(gamma, light):
+    steep = b"para" + bytes(4) + struct.pack(">HH", 1, 0) + fixed(gamma, 2, 0)
+    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": steep}
+    curve_of_grey = gray_curve(profile(b"GRAY", tags))
+    assert curve_of_grey is not None
+    np.testing.assert_allclose(curve_of_grey(np.array([0, 0.8, 1])), light, atol=1e-3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_no_profile_is_more_than_a_word(data):

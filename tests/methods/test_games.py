@@ -3,6 +3,7 @@ against updates by hand.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -61,10 +62,17 @@ def labelled(n: int) -> dict[str, jax.Array]:
     }
 
 
+@functools.cache
+def compiled(recipe, tx):
+    """The game, how its state begins, and its step."""
+    game = recipe.game()
+    begin = jax.jit(lambda batch: init_state(game, tx, batch, jax.random.key(0)))
+    return game, begin, jax.jit(lambda s, b, f: gan_step(game, tx, s, b, f, KEY))
+
+
 def one_step(recipe, batch, g_tx=SGD, d_tx=SGD, frozen=None):
-    game, tx = recipe.game(), Transformations(g_tx, d_tx)
-    before = jax.jit(lambda key: init_state(game, tx, batch, key))(jax.random.key(0))
-    step = jax.jit(lambda s, b, f: gan_step(game, tx, s, b, f, KEY))
+    game, begin, step = compiled(recipe, Transformations(g_tx, d_tx))
+    before = begin(batch)
     after, metrics = step(before, batch, frozen)
     return game, before, after, {name: float(value) for name, value in metrics.items()}
 
@@ -106,7 +114,7 @@ def test_pix2pix_is_the_update_written_by_hand(gan, conditional):
         fake = jax.lax.stop_gradient(g(before.g.params))
         return (gan.real(d(params, b)) + gan.fake(d(params, fake))) / 2
 
-    d_params = moved(before.d.params, jax.grad(judge)(before.d.params))
+    d_params = moved(before.d.params, jax.jit(jax.grad(judge))(before.d.params))
 
     def fool(params):
         return gan.generator(d(d_params, g(params))) + 3 * jnp.mean(jnp.abs(g(params) - b))
@@ -137,9 +145,9 @@ def test_the_five_losses_have_their_terms_and_views(changes, terms):
 
 def test_the_modes_of_testing():
     recipe = dataclasses.replace(
-        PIX2PIX, generator=UNet(width=2, levels=5, norm="batch", kernel_init=WIDE)
+        PIX2PIX, generator=UNet(width=2, levels=3, norm="batch", kernel_init=WIDE)
     )
-    batch = pairs(a=32, b=32)
+    batch = pairs()
     _, _, after, _ = one_step(recipe, batch)
 
     def tested(mode, images):
@@ -195,7 +203,7 @@ def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
                 d(params, fake, minibatch)
             )
 
-        d_params = moved(d_params, jax.grad(judge)(d_params))
+        d_params = moved(d_params, jax.jit(jax.grad(judge))(d_params))
     last = {name: x[k :: k + 1] for name, x in batch.items()}
     latents.append(samples(before.g.params, last, k_gen))
 
@@ -203,7 +211,7 @@ def test_algorithm_1_is_k_turns_on_draws_of_their_own(k, gan, conditional):
         return gan.generator(d(d_params, samples(params, last, k_gen), last))
 
     assert_close(after.d.params, d_params)
-    assert_close(after.g.params, moved(before.g.params, jax.grad(fool)(before.g.params)))
+    assert_close(after.g.params, moved(before.g.params, jax.jit(jax.grad(fool))(before.g.params)))
     assert all(np.abs(x - y).max() > 1e-3 for i, x in enumerate(latents) for y in latents[:i])
 
 
@@ -241,7 +249,7 @@ def test_the_penalty_is_a_term_of_the_critic_and_leaves_conditions_alone():
 def test_the_interpolation_ends_at_its_ends_and_classes_have_their_columns():
     recipe = dataclasses.replace(NOISE, conditional=True)
     _, _, after, _ = one_step(recipe, labelled(8))
-    shown = recipe.samples(after.g.params, after.g.stats, labelled(8))
+    shown = jax.jit(recipe.samples)(after.g.params, after.g.stats, labelled(8))
     assert {name: x.shape for name, x in shown.items()} == {
         "samples": (64, 8, 8, 1),
         "interpolation": (64, 8, 8, 1),
@@ -253,7 +261,7 @@ def test_the_interpolation_ends_at_its_ends_and_classes_have_their_columns():
     steps = np.stack(list(sheets["interpolation"].values()))
     jumps = np.abs(np.diff(steps, axis=0)).mean((1, 2, 3, 4))
     assert jumps.max() < np.abs(steps[-1] - steps[0]).mean()  # a way, not a leap
-    made = recipe.generate(after.g.params, after.g.stats, KEY, jnp.eye(4)[:3])
+    made = jax.jit(recipe.generate)(after.g.params, after.g.stats, KEY, jnp.eye(4)[:3])
     assert made.shape == (3, 8, 8, 1)
 
 
@@ -322,21 +330,31 @@ def test_srgan_is_the_sum_of_its_weighted_parts():
     assert alone[1].d.params == {}
 
 
+def vgg(layer: str):
+    """VGG-16 down to a layer, with weights that are drawn."""
+    x, draw = jnp.zeros((1, 32, 32, 3)), np.random.default_rng(0)
+    shapes = jax.eval_shape(VGG(16, (layer,)).init, jax.random.key(0), x)
+    return jax.tree.map(lambda s: draw.uniform(0.1, 0.3, s.shape).astype(np.float32), shapes)
+
+
 def test_vgg_16_stands_in_for_the_layers_of_vgg_19():
-    network = VGG(16, ("relu3_3",)).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    network = vgg("relu3_3")
     x, y = (jax.random.uniform(jax.random.key(n), (1, 32, 32, 3), minval=-1) for n in range(2))
+    distance = jax.jit(feature_distance, static_argnums=3)
     np.testing.assert_array_equal(
-        feature_distance(network, x, y, "relu3_4"), feature_distance(network, x, y, "relu3_3")
+        distance(network, x, y, "relu3_4"), distance(network, x, y, "relu3_3")
     )
-    assert feature_distance(network, x, x, "relu3_3") == 0
+    assert distance(network, x, x, "relu3_3") == 0
 
 
 @pytest.mark.parametrize("layer", ["", "relu1_2"])
 def test_simgan_keeps_translations_near_their_inputs(layer):
     recipe, batch = dataclasses.replace(SIM, similarity=5.0, layer=layer), pairs()
-    network = VGG(16, ("relu1_2",)).init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    network = vgg("relu1_2")
     game, before, _, metrics = one_step(recipe, batch, frozen=network)
-    fake = apply(game.generator, before.g.params, {}, batch, None)[0]["fake_b"]
+    fake = jax.jit(lambda p: apply(game.generator, p, {}, batch, None)[0]["fake_b"])(
+        before.g.params
+    )
     near = feature_distance(network, fake, batch["a"], layer) if layer else l1(fake, batch["a"])
     np.testing.assert_allclose(metrics["similarity"], 5 * near, rtol=1e-4)
     assert {name for name in metrics if not name.startswith("norm/")} == {

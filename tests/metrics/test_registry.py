@@ -14,7 +14,8 @@ from PIL import Image
 
 import imgtrans_jax
 from imgtrans_jax import metrics
-from imgtrans_jax.evaluation.evaluator import EvaluationSpec, evaluate_folders
+from imgtrans_jax.evaluation.evaluator import evaluate_folders
+from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
 from imgtrans_jax.metrics import registry
 from imgtrans_jax.metrics.base import LabelMetric, Metric, PairMetric, SetMetric, each
 from imgtrans_jax.types import UserError

@@ -2,6 +2,7 @@
 (tests/golden/make_with_torch.py).
 """
 
+import functools
 from pathlib import Path
 
 import jax
@@ -19,7 +20,8 @@ from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Layer, Network, layout, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = np.load(FOLDER / "parity.npz", allow_pickle=False)
@@ -58,14 +60,20 @@ def convolution(weights: dict[str, np.ndarray], transposed: bool = False) -> dic
     return {names[key]: hwio(x, transposed) for key, x in found.items()}
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def passes(f, params, x, seed):
+    """f(params, x), and its gradients by both."""
+    y, pull = jax.vjp(f, params, x)
+    return y, *pull(seed)
+
+
 def assert_same(name: str, f, params) -> dict:
     """f(params, x) and its gradients are PyTorch's to 1e-10; returns the gradients by the
     parameters.
     """
     x, seed = GOLDEN[f"{name}/input_0"], GOLDEN[f"{name}/seed"]
-    y, pull = jax.vjp(f, params, x)
+    y, of_params, of_x = passes(f, params, x, seed)
     np.testing.assert_allclose(y, GOLDEN[f"{name}/output"], atol=1e-10)
-    of_params, of_x = pull(jnp.asarray(seed))
     np.testing.assert_allclose(of_x, GOLDEN[f"{name}/input_grad_0"], atol=1e-10)
     return of_params
 
@@ -201,10 +209,16 @@ def test_adam_and_its_schedule(double):
     tx = adam.transformation(3)
     x = jnp.asarray(GOLDEN["adam/params"][0])
     opt = tx.init(x)
+
+    @jax.jit
+    def moved(x, opt):
+        slope = jax.grad(lambda x: jnp.sum(jnp.cos(3 * x) + x**2))(x)
+        updates, opt = tx.update(slope, opt, x)
+        return optax.apply_updates(x, updates), opt
+
     for step in range(15):
         np.testing.assert_allclose(adam.rate(step, 3), GOLDEN["adam/rates"][step], rtol=1e-6)
-        updates, opt = tx.update(jax.grad(lambda x: jnp.sum(jnp.cos(3 * x) + x**2))(x), opt, x)
-        x = optax.apply_updates(x, updates)
+        x, opt = moved(x, opt)
         np.testing.assert_allclose(x, GOLDEN["adam/params"][step + 1], rtol=1e-5, atol=1e-6)
 
 
@@ -251,9 +265,13 @@ def test_networks_are_recognised_and_equal_with_their_gradients(name: str):
             {"params": params, "batch_stats": network.stats}, x, train=True, mutable=["batch_stats"]
         )
 
-    y, pull, updated = jax.vjp(run, network.params, x, has_aux=True)
+    @jax.jit
+    def passes(params, x, seed):
+        y, pull, updated = jax.vjp(run, params, x, has_aux=True)
+        return y, updated, *pull(seed)
+
+    y, updated, of_params, of_x = passes(network.params, x, seed)
     np.testing.assert_allclose(y, NETWORKS[f"{name}/output"], atol=2e-5)
-    of_params, of_x = jax.jit(pull)(seed)
     wanted = NETWORKS[f"{name}/input_grad_0"]
     np.testing.assert_allclose(of_x, wanted, atol=3e-4 * np.abs(wanted).max())
     unknown_biases(list(layout(module)), of_params)

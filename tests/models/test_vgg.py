@@ -2,6 +2,7 @@
 what is not computed.
 """
 
+import functools
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ from imgtrans_jax.style.gatys import apply
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "vgg.npz", allow_pickle=False)
 
 
+@functools.cache
 def drawn_params(depth: int) -> dict:
     draw = np.random.RandomState(depth)
     params: dict = {"mean": np.array(vgg.MEAN), "deviation": np.array(vgg.STD)}
@@ -91,8 +93,8 @@ def test_receptive_fields_are_where_the_gradient_is(layer):
     network = VGG(16, (layer,), "average")
     images = jnp.ones((1, 64, 64, 3))
     # nothing cancels, nothing is rectified away
-    params = jax.tree.map(jnp.abs, network.init(jax.random.key(0), images))
-    (found,) = apply(network, params, images).values()
+    params = jax.tree.map(jnp.abs, drawn_params(16))
+    (found,) = jax.eval_shape(lambda: apply(network, params, images)).values()
     y, x = found.shape[1] // 2, found.shape[2] // 2 - 1
     with form("direct"):  # Winograd's rounding is seen beyond the field, where zeros are added
         grad = jax.jit(jax.grad(lambda i: apply(network, params, i)[layer][0, y, x].sum()))(images)
@@ -113,7 +115,8 @@ def test_only_what_is_needed_is_computed():
 
 def test_the_input_is_a_layer_and_any_size_will_do():
     images = jax.random.uniform(jax.random.key(0), (1, 37, 21, 3))
-    found, _ = VGG(16, ("input", "relu3_1")).init_with_output(jax.random.key(0), images)
+    network = VGG(16, ("input", "relu3_1"))
+    found = jax.jit(lambda: network.apply(drawn_params(16), images))()
     np.testing.assert_array_equal(found["input"], images)
     assert found["relu3_1"].shape == (1, 9, 5, 256)
 
@@ -129,8 +132,11 @@ def test_bad_layers_and_sizes_are_named():
 
 def test_bfloat16_features_stay_near():
     images = jax.random.uniform(jax.random.key(1), (1, 32, 32, 3))
-    params = VGG(16, ("relu2_2",)).init(jax.random.key(0), images)
-    full = apply(VGG(16, ("relu2_2",)), params, images)["relu2_2"]
-    half = apply(VGG(16, ("relu2_2",), dtype="bfloat16"), params, images)["relu2_2"]
+
+    def features(dtype):
+        network = VGG(16, ("relu2_2",), dtype=dtype)
+        return jax.jit(lambda: apply(network, drawn_params(16), images)["relu2_2"])()
+
+    full, half = features("float32"), features("bfloat16")
     assert half.dtype == jnp.bfloat16
     assert float(jnp.linalg.norm(half.astype(jnp.float32) - full) / jnp.linalg.norm(full)) < 0.02

@@ -15,8 +15,8 @@ from imgtrans_jax.io.results import LeftOutError
 from imgtrans_jax.runtime import console
 from imgtrans_jax.runtime.progress import Pace
 from imgtrans_jax.runtime.signals import Stop
+from imgtrans_jax.style import stylize, workspace
 from imgtrans_jax.style import transfer as stylisation
-from imgtrans_jax.style import workspace
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.style.workspace import Interrupted, Job, Made, Progress, resolve_paths, work
 from imgtrans_jax.types import UserError
@@ -344,22 +344,22 @@ def test_the_sample_may_have_a_name_which_is_not_written_over(tmp_path, monkeypa
         made.append(out)
         return [out]
 
-    monkeypatch.setattr(stylisation, "stylize", stylise)
-    stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
-    stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out" / "mine.png")
+    monkeypatch.setattr(stylize, "stylize", stylise)
+    stylize.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
+    stylize.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out" / "mine.png")
     assert made == [tmp_path / "out" / "sample_result.png", tmp_path / "out" / "mine.png"]
     made[0].write_bytes(b"stopped")
     with pytest.raises(UserError, match=r"sample_result\.png is there already; add `overwrite`"):
-        stylisation.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
+        stylize.stylize_samples(Gatys(), *SAMPLES, tmp_path / "out")
     made[1].write_bytes(b"finished")
     with pytest.raises(UserError, match=r"mine\.png is there already; add `overwrite`"):
-        stylisation.stylize_samples(Gatys(), *SAMPLES, made[1])
+        stylize.stylize_samples(Gatys(), *SAMPLES, made[1])
     photograph = tmp_path / "out" / "sample_photograph.png"
     photograph.write_bytes(b"mine")
     again = tmp_path / "out" / "again.png"
-    assert stylisation.stylize_samples(Gatys(), *SAMPLES, again) == [again]
+    assert stylize.stylize_samples(Gatys(), *SAMPLES, again) == [again]
     assert photograph.read_bytes() == b"mine"
-    all_three = stylisation.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)
+    all_three = stylize.stylize_samples(Gatys(), *SAMPLES, made[1], overwrite=True)
     assert all_three == [made[1], photograph, tmp_path / "out" / "sample_painting.png"]
     assert photograph.read_bytes() != b"mine"
 

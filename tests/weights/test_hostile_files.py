@@ -18,7 +18,8 @@ from imgtrans_jax.inference.load import load_file, load_generator
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pth import read_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 from imgtrans_jax.weights.tensors import read_tensors
 from imgtrans_jax.weights.vgg import load_vgg
 

@@ -16,7 +16,8 @@ from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pth import read_torch, write_torch
-from imgtrans_jax.weights.pytorch_layouts import Network, described, recognized, state_dict
+from imgtrans_jax.weights.pytorch_layouts import Network, described, state_dict
+from imgtrans_jax.weights.pytorch_recognition import recognized
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -93,7 +94,7 @@ def test_all_sorts_of_the_same_layers_are_told_apart():
 def with_weights(module, channels: int, rng) -> Network:
     import jax
 
-    from imgtrans_jax.weights.pytorch_layouts import _initial
+    from imgtrans_jax.weights.pytorch_recognition import _initial
 
     shapes = jax.eval_shape(lambda: _initial(module, channels))
     biased = module.norm == "instance"
