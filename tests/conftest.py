@@ -9,6 +9,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_opti
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +33,14 @@ def compiled_once(tmp_path_factory):
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     # what tests train with is not noted among the user's own
     trust._OWN = str(base / "own_paths.txt")
+
+
+@pytest.fixture
+def unchecked():
+    """No shapes are checked: for what a function itself says of wrong ones."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 
 from imgtrans_jax.engine.checksums import (
     MANIFEST,
@@ -38,6 +39,9 @@ FORMAT = 2
 """1: metadata and array checksums. 2: and SEAL, written last. Both are read."""
 
 
+Record: TypeAlias = dict[str, Any]
+"""What JSON can hold, by name: what is saved beside the arrays."""
+
 _KINDS = {
     "format": int,
     "step": int,
@@ -47,7 +51,7 @@ _KINDS = {
     "arrays": dict,
     "checksums": list,
 }
-"""What is saved beside the arrays."""
+"""Of the entries of a `Record` that this module adds or reads."""
 
 
 class OtherArraysError(Exception):
@@ -57,7 +61,7 @@ class OtherArraysError(Exception):
         metadata: What was saved with it.
     """
 
-    def __init__(self, metadata: dict[str, Any]) -> None:
+    def __init__(self, metadata: Record) -> None:
         super().__init__("The checkpoint has other arrays than this config.")
         self.metadata = metadata
 
@@ -114,7 +118,7 @@ class Checkpoints:
 
     # ---- saving
 
-    def save(self, step: int, state: Any, metadata: dict[str, Any], replace: bool = False) -> None:
+    def save(self, step: int, state: PyTree, metadata: Record, replace: bool = False) -> None:
         """Begins to save a state and returns when the arrays may change again.
 
         What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are.
@@ -183,11 +187,11 @@ class Checkpoints:
             for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, step: int, state: Any, record: dict[str, Any]) -> None:
+    def _write(self, step: int, state: PyTree, record: Record) -> None:
         self._begin(step, state, record)
         self._seal(step)
 
-    def _begin(self, step: int, state: Any, record: dict[str, Any]) -> None:
+    def _begin(self, step: int, state: PyTree, record: Record) -> None:
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record)
         )
@@ -252,9 +256,7 @@ class Checkpoints:
 
     # ---- restoring
 
-    def restore_part(
-        self, choose: Callable[[dict[str, Any]], Any]
-    ) -> tuple[Any, dict[str, Any]] | None:
+    def restore_part(self, choose: Callable[[Record], PyTree]) -> tuple[PyTree, Record] | None:
         """Some arrays of the newest checkpoint that has them sound. Nothing else is read.
 
         Args:
@@ -289,7 +291,7 @@ class Checkpoints:
                 return part, record
         return None
 
-    def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
+    def restore(self, like: PyTree, set_aside: bool = True) -> tuple[PyTree, Record] | None:
         """The newest sound state and its metadata. What is damaged is said.
 
         Args:
@@ -326,7 +328,7 @@ class Checkpoints:
             )
         return None
 
-    def _restore_step(self, step: int, like: Any) -> tuple[tuple[Any, dict[str, Any]] | None, str]:
+    def _restore_step(self, step: int, like: PyTree) -> tuple[tuple[PyTree, Record] | None, str]:
         flaw = self._flaw(step)
         if not all_agree(not flaw):
             return None, flaw or "another host cannot read it"
@@ -351,11 +353,11 @@ class Checkpoints:
                 self._flaws[step] = "its metadata are missing or were changed"
         return self._flaws[step]
 
-    def _read_state(self, step: int, like: Any) -> Any:
+    def _read_state(self, step: int, like: PyTree) -> PyTree:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
         return _read(step, lambda: self.manager.restore(step, args=items)["state"])
 
-    def _read_metadata(self, step: int) -> dict[str, Any] | None:
+    def _read_metadata(self, step: int) -> Record | None:
         try:
             record = json_files.read(self.folder / str(step) / "metadata" / "metadata")
             digest = record.pop("digest")
@@ -387,7 +389,7 @@ class Checkpoints:
         self.manager.reload()
 
 
-def _part(folder: Path, like: Any) -> Any:
+def _part(folder: Path, like: PyTree) -> PyTree:
     """Some of the arrays that a checkpoint's folder `state` holds."""
     arguments = ocp.args.PyTreeRestore(
         item=like,
@@ -398,7 +400,7 @@ def _part(folder: Path, like: Any) -> Any:
         return checkpointer.restore(folder, args=arguments)
 
 
-def _read(step: int, restore: Callable[[], Any]) -> Any:
+def _read(step: int, restore: Callable[[], PyTree]) -> PyTree:
     """What is restored, or None if it cannot be."""
     # tensorstore's threads, which go on when the first array could not be read, print to
     # sys.stderr.
