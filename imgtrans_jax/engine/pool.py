@@ -117,7 +117,7 @@ def _swap_group(pool: ImagePool, key: RandomKey, images: Maps) -> tuple[ImagePoo
 
     def one(pool: ImagePool, draw):
         image, exchange, slot = draw
-        filling = pool.count < capacity
+        filling = pool.count < capacity  # then the next free slot, whatever was drawn
         slot = jnp.where(filling, pool.count, slot)
         stored = pool.images[slot]
         put = filling | exchange
@@ -125,4 +125,5 @@ def _swap_group(pool: ImagePool, key: RandomKey, images: Maps) -> tuple[ImagePoo
         kept = pool.images.at[slot].set(jnp.where(put, image, stored))
         return ImagePool(kept, pool.count + filling.astype(jnp.int32)), shown
 
+    # One after the other: two images may draw one slot, and the second is then shown the first.
     return jax.lax.scan(one, pool, (images, exchanges, slots))

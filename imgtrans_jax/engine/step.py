@@ -157,6 +157,7 @@ def gan_step(
 
 
 def _pass(game: Game, state: TrainState, stats: BatchStats, batch: Named, keys: Keys) -> Pass:
+    # vjp and not grad: the samples are there, for both players, before there is a loss of them.
     return Pass(
         *jax.vjp(
             lambda params: apply(game.generator, params, stats, batch, keys.gen),
@@ -179,6 +180,7 @@ def _answer(
         terms = game.g_objective(batch, samples, logits, frozen)
         return total(terms), terms
 
+    # First by the samples, then through the generators, whose forward pass is not made again.
     cotangent, terms = jax.grad(objective, has_aux=True)(made.samples)
     return Gradient(made.pull(cotangent)[0], terms)
 
@@ -371,6 +373,7 @@ def _over_parts(
     if count == 1:
         return turn(carry, batch, keys)
     parts = {name: jnp.stack([part[name] for part in _interleaved(batch, count)]) for name in batch}
+    # Of what a part finds the shapes alone, for the zeros that its sums begin with.
     found = jax.eval_shape(turn, carry, {name: x[0] for name, x in parts.items()}, keys)[1]
 
     def one(so_far: PyTree, numbered: PyTree) -> tuple[PyTree, None]:
