@@ -42,6 +42,9 @@ Params: TypeAlias = PyTree
 BatchStats: TypeAlias = PyTree
 """The running statistics of a network's batch norms, in nested dicts; {} without any."""
 
+OptState: TypeAlias = PyTree
+"""What an optimizer keeps of a network."""
+
 Variables: TypeAlias = Mapping[str, PyTree]
 """What a module is applied with: {"params": its parameters}."""
 

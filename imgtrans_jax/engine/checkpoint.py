@@ -82,7 +82,7 @@ class Checkpoints:
     Attributes:
         folder: The same, as an absolute path.
         manager: orbax's.
-        owing: Whether the last save failed.
+        last_save_failed: Whether it did.
 
     Raises:
         UserError: If the folder's checkpoints cannot be listed.
@@ -109,7 +109,7 @@ class Checkpoints:
                 f"{str(error)[:200]}): bring back a copy, or move the folder of the step that is "
                 "damaged elsewhere."
             ) from None
-        self.owing = False  # whether the last save failed
+        self.last_save_failed = False
         self._news = ""
         self._bytes = 0  # of the last state
         self._thread = ThreadPoolExecutor(1, "seal")
@@ -121,7 +121,7 @@ class Checkpoints:
     def save(self, step: int, state: PyTree, metadata: Record, replace: bool = False) -> None:
         """Begins to save a state and returns when the arrays may change again.
 
-        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are.
+        What goes wrong, now or later, `take_message` tells; earlier checkpoints stay as they are.
 
         Args:
             step: The number of completed updates, which names the checkpoint.
@@ -129,7 +129,7 @@ class Checkpoints:
             metadata: What JSON can hold, to be saved beside it.
             replace: Whether a checkpoint of that step gives way, which else stays as it is.
         """
-        self._settle(wait=True)
+        self._settle(wait=True)  # one save at a time
         if step in self.manager.all_steps():
             if not replace:
                 return
@@ -156,9 +156,9 @@ class Checkpoints:
         else:
             self._saving = step, self._thread.submit(self._seal, step)
 
-    def news(self) -> str:
-        """One sentence if since the last call a save has failed (then `owing` is set), or one that
-        made up for it has not.
+    def take_message(self) -> str:
+        """One sentence if since the last call a save has failed, or one that made up for it has
+        not; '' else.
         """
         self._settle(wait=False)
         text, self._news = self._news, ""
@@ -172,14 +172,14 @@ class Checkpoints:
         """
         self._settle(wait=True)
         text, self._news = self._news, ""
-        if self.owing and text:
+        if self.last_save_failed and text:
             raise UserError(f"{text} Mend that and start the same command again.")
 
     def has_room(self) -> bool:
         """Whether a state as large as the last could be written, as far as free space tells."""
         return shutil.disk_usage(self.folder).free > self._bytes
 
-    def clean(self) -> None:
+    def remove_unfinished(self) -> None:
         """Removes what saves that were killed left behind. Call it only while no other process
         trains here.
         """
@@ -215,20 +215,20 @@ class Checkpoints:
         self._saving = None
         error = sealing.exception()
         if error is None:
-            if self.owing:
+            if self.last_save_failed:
                 self._news = f"The checkpoint of step {step} is saved: there is room again."
-            self.owing = False
+            self.last_save_failed = False
         else:
             with contextlib.suppress(Exception):  # orbax raises it once in each thread
                 self.manager.wait_until_finished()
             self._lost(step, error)
 
     def _lost(self, step: int, error: BaseException) -> None:
-        self.owing = True
+        self.last_save_failed = True
         if jax.process_index() == 0 and not (self.folder / str(step)).exists():
             shutil.rmtree(self.folder / f"{step}.orbax-checkpoint-tmp", ignore_errors=True)
         with contextlib.suppress(OSError):
-            self.manager.reload()
+            self.manager.reload()  # its own list may have the step that was lost
         steps = self.manager.all_steps()
         newest = f"the newest there is of step {max(steps)}" if steps else "there is none yet"
         self._news = (
@@ -330,6 +330,7 @@ class Checkpoints:
 
     def _restore_step(self, step: int, like: PyTree) -> tuple[tuple[PyTree, Record] | None, str]:
         flaw = self._flaw(step)
+        # All processes take the same step, or none: one alone would wait for the others for ever.
         if not all_agree(not flaw):
             return None, flaw or "another host cannot read it"
         record = self._read_metadata(step)
@@ -345,7 +346,7 @@ class Checkpoints:
 
     def _flaw(self, step: int) -> str:
         """What is wrong with a checkpoint's files, '' if nothing is."""
-        if step not in self._flaws:
+        if step not in self._flaws:  # all files are read for it: once is enough
             self._flaws[step] = (
                 problem_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
             )

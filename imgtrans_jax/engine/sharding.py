@@ -155,7 +155,7 @@ def state_shardings(state: TrainState, mesh: Mesh, shard_optimizer: bool = False
     return shardings
 
 
-def placed(
+def to_global(
     x: Shaped[np.ndarray, " *shape"], sharding: jax.sharding.Sharding
 ) -> Shaped[Array, " *shape"]:
     """An array that every process has, as a global one.

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import linen as nn
 from flax import struct
 from flax.errors import ScopeParamShapeError
@@ -19,7 +18,7 @@ from jaxtyping import Array, Int32, PyTree
 from imgtrans_jax.engine.game import Game, Networks
 from imgtrans_jax.engine.pool import ImagePool, empty_pool
 from imgtrans_jax.optim.adam import Transformations, clipped
-from imgtrans_jax.types import BatchStats, Named, Params, RandomKey
+from imgtrans_jax.types import BatchStats, Named, OptState, Params, RandomKey
 
 Pools: TypeAlias = Mapping[str, ImagePool]
 """By the critics' names; {} for methods without one."""
@@ -40,7 +39,7 @@ class Player(struct.PyTreeNode):
 
     params: Params
     stats: BatchStats
-    opt: optax.OptState
+    opt: OptState
 
 
 @typing.no_type_check  # as `Player`

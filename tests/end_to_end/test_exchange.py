@@ -309,7 +309,7 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
     converted(tmp_path / "run", tmp_path / "run.safetensors")
     for source, critic_too in ((tmp_path / "run", True), (tmp_path / "run.safetensors", False)):
         new = program(CYCLEGAN)
-        state, said = started_from(new.initial(), str(source), new.like, CYCLEGAN)
+        state, said = started_from(new.initial_state(), str(source), new.like, CYCLEGAN)
         assert ("d_a, d_b from the seed" in said) is not critic_too
         got = networks(state, CYCLEGAN)
         assert_equal(got["G_B"], found["G_B"])
@@ -322,20 +322,20 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
 def test_one_network_of_several_and_another_critic(folder):
     new = program(CYCLEGAN)
     state, said = started_from(
-        new.initial(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN
+        new.initial_state(), str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN
     )
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
     assert_equal(
         networks(state, CYCLEGAN)["G_A"], recognized(read_torch(GOLDEN / "latest_net_G_A.pth"), "x")
     )
-    state, said = started_from(new.initial(), str(folder), new.like, CYCLEGAN)
+    state, said = started_from(new.initial_state(), str(folder), new.like, CYCLEGAN)
     assert said == f"g_ab, g_ba, d_a, d_b from {folder} (config.init_from)."
     for name, network in networks(state, CYCLEGAN).items():
         assert_equal(network, recognized(read_torch(folder / f"latest_net_{name}.pth"), name))
     other = dataclasses.replace(CYCLEGAN, critic=PatchGAN(width=2, layers=1))
     new = program(other)
-    state, said = started_from(new.initial(), str(folder), new.like, other)
+    state, said = started_from(new.initial_state(), str(folder), new.like, other)
     assert said.startswith("g_ab, g_ba from")
     assert "d_a, d_b from the seed (the source's critics are other networks)" in said
 
@@ -344,7 +344,7 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     recipe = Pix2Pix(UNet(width=1, levels=5), PatchGAN(width=2, layers=1), ema=0.9)
     source = str(GOLDEN / "latest_net_G.pth")
     new = program(recipe, 32)
-    state, said = started_from(new.initial(), source, new.like, recipe)
+    state, said = started_from(new.initial_state(), source, new.like, recipe)
     assert said.startswith("g from")
     wanted = recognized(read_torch(Path(source)), "x")
     assert state.ema is not None
@@ -356,4 +356,4 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     with pytest.raises(
         UserError, match=r"config: down_0/kernel.* Add `config.recipe.generator.width=1`$"
     ):
-        started_from(wider.initial(), source, wider.like, wider.experiment.recipe)
+        started_from(wider.initial_state(), source, wider.like, wider.experiment.recipe)
