@@ -115,7 +115,7 @@ def game(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     batch = {side: inputs[side] for side in "ab"}
     mesh = sharding.device_mesh((0, 1), 1, 1)
     programs = program.Program(experiment, mesh, batch, per_epoch=1000)
-    state = programs.initial()
+    state = programs.initial_state()
     compiled, seconds, *_ = programs.compile()
     placed = sharding.to_devices(batch, mesh)
 

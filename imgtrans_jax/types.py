@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import jax
+from jaxtyping import Array, Float, Key, PyTree
 
-SignedImages: TypeAlias = jax.Array
-"""(N, H, W, C) float32 in [-1, 1]: what generators and critics see."""
+# Shapes are checked by the tests alone (tests/conftest.py). A letter that occurs twice in one
+# signature is one number there; so two of these aliases in a signature are of one shape.
 
-UnitImages: TypeAlias = jax.Array
-"""(N, H, W, C) float32 sRGB in [0, 1]: what feature networks and metrics see."""
+SignedImages: TypeAlias = Float[Array, "n h w c"]
+"""float32 in [-1, 1]: what generators and critics see."""
 
-Logits: TypeAlias = jax.Array
-"""(N, h, w, 1) float32, one per patch; unbounded."""
+UnitImages: TypeAlias = Float[Array, "n h w c"]
+"""float32 sRGB in [0, 1]: what feature networks and metrics see."""
 
-Terms: TypeAlias = dict[str, jax.Array]
-"""Named loss terms, each a () float32 that is already weighted."""
+Logits: TypeAlias = Float[Array, "n ..."]
+"""float32, one per patch, mostly (N, h, w, 1); unbounded."""
+
+Maps: TypeAlias = Float[Array, "n h w c"]
+"""A batch of pictures, or of what a layer makes of them."""
+
+Scalar: TypeAlias = Float[Array, ""]
+"""One number, float32 or wider."""
+
+RandomKey: TypeAlias = Key[Array, ""]
+"""What jax.random.key makes."""
+
+Terms: TypeAlias = dict[str, Scalar]
+"""Named loss terms, each already weighted."""
 
 Objective: TypeAlias = Callable[..., Terms]
 Named: TypeAlias = Mapping[str, jax.Array]
-Params: TypeAlias = Any
+
+Params: TypeAlias = PyTree
+"""A network's parameters, arrays in nested dicts; {} for none."""
+
+BatchStats: TypeAlias = PyTree
+"""The running statistics of a network's batch norms, in nested dicts; {} without any."""
+
+OptState: TypeAlias = PyTree
+"""What an optimizer keeps of a network."""
+
+Variables: TypeAlias = Mapping[str, PyTree]
+"""What a module is applied with: {"params": its parameters}."""
+
+Frozen: TypeAlias = PyTree
+"""Weights that objectives use and nobody trains; None for none."""
+
 Direction: TypeAlias = Literal["a2b", "b2a"]
 Dtype: TypeAlias = Literal["float32", "bfloat16"]
 

@@ -9,6 +9,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_opti
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +43,14 @@ def plain_convolutions():
     """
     with form("plain"):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """No shapes are checked: for what a function itself says of wrong ones."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def separate_call(*static: str) -> Callable[[Callable[..., Any]], Callable[..., 
         @functools.partial(jax.jit, static_argnames=static)
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with set_xla_metadata(inlineable="true"):
+            with set_xla_metadata(inlineable="true"):  # calls within this one may be inlined
                 return function(*args, **kwargs)
 
         @functools.wraps(function)
@@ -82,6 +82,7 @@ def _direct_backward(stride, padding, saved, cotangent):
         # The barrier keeps XLA from making it the convolution's own padding, which would be the
         # slow path again.
         around = lax.optimization_barrier(pad(cotangent, side - 1))
+        # The adjoint: the kernel turned round, its inputs and outputs exchanged.
         of_image = _same_and_crop(around, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
     else:
         of_image = jax.vjp(lambda x: _padded_by_lax(x, kernel, stride, padding), x)[1](cotangent)[0]
@@ -124,6 +125,8 @@ def kernel_gradient(
     if i <= 8:
         return _gradient_of_few(x, cotangent, side, stride)
     if o <= 8 and stride == 1:
+        # The same sum from the cotangent's side, whose few channels are cheap to copy; it finds the
+        # kernel turned round.
         around = pad(cotangent, side - 1)
         return _gradient_of_few(around, x, side, 1)[::-1, ::-1].transpose(0, 1, 3, 2)
     if min(i, o) >= 64:
@@ -131,6 +134,8 @@ def kernel_gradient(
         return matrix_product("tpi,po->tio", seen, cotangent.reshape(-1, o)).reshape(
             side, side, i, o
         )
+    # Neither few channels nor many: XLA's own. With a stride the last rows may be seen by no place
+    # of the kernel.
     like = jax.ShapeDtypeStruct((side, side, i, o), x.dtype)
     height, width = (stride * (length - 1) + side for length in cotangent.shape[1:3])
     return jax.linear_transpose(lambda kernel: plain(x[:, :height, :width], kernel, stride), like)(

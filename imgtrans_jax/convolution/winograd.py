@@ -112,13 +112,15 @@ def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> 
     x = lax.optimization_barrier(extend(x, step * rows + overlap, step * columns + overlap))
 
     def one(first: Any) -> jax.Array:
+        # t: the 36 points of a tile, p: the tiles. Between the transforms the convolution is
+        # nothing but a matrix product at each point.
         part = lax.dynamic_slice_in_dim(x, step * first, step * band + overlap, 1)
         products = jnp.einsum(
             "tpi,tio->tpo", _to_tiles(part, INPUT, step, band, columns), transformed
         )
         return _from_tiles(products.reshape(6, 6, n, band, columns, -1), OUTPUTS[side])
 
-    if band == rows:
+    if band == rows:  # all of it fits into the cache
         y = one(0)
     else:
         y = lax.map(one, jnp.arange(0, rows, band))
@@ -159,7 +161,7 @@ def _winograd_gradients(
             products = jnp.einsum("tpo,tio->tpi", spread, transformed)
             found = _from_overlapping_tiles(products.reshape(6, 6, n, band, columns, i), step)
             own = jnp.concatenate([found[:, :overlap] + above, found[:, overlap : step * band]], 1)
-            above = found[:, step * band :]
+            above = found[:, step * band :]  # tiles overlap: the next band adds to these rows
         if x is not None:
             part = lax.dynamic_slice_in_dim(x, step * first, step * band + overlap, 1)
             total = total + jnp.einsum(
@@ -191,6 +193,7 @@ def _winograd_gradients(
 def _transformed(kernel: jax.Array) -> jax.Array:
     """(k, k, I, O) -> (36, I, O)."""
     side = kernel.shape[0]
+    # Both axes at once: G k G^T is the Kronecker product of G with itself on k's weights.
     return _dense(np.kron(FILTERS[side], FILTERS[side]), kernel.reshape(side**2, -1)).reshape(
         36, *kernel.shape[2:]
     )
@@ -199,6 +202,7 @@ def _transformed(kernel: jax.Array) -> jax.Array:
 def _tiling(n: int, height: int, width: int, side: int, channels: int) -> tuple[int, int, int]:
     """Rows and columns of tiles, and how many rows make a band."""
     rows, columns = math.ceil(height / (7 - side)), math.ceil(width / (7 - side))
+    # A divisor of the rows, so that all bands have one shape and one program.
     most = max(1, BAND // (36 * 4 * n * columns * channels))
     return rows, columns, next(b for b in range(min(most, rows), 0, -1) if rows % b == 0)
 

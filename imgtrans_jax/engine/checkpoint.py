@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 
 from imgtrans_jax.engine.checksums import (
     MANIFEST,
@@ -38,6 +39,9 @@ FORMAT = 2
 """1: metadata and array checksums. 2: and SEAL, written last. Both are read."""
 
 
+Record: TypeAlias = dict[str, Any]
+"""What JSON can hold, by name: what is saved beside the arrays."""
+
 _KINDS = {
     "format": int,
     "step": int,
@@ -47,7 +51,7 @@ _KINDS = {
     "arrays": dict,
     "checksums": list,
 }
-"""What is saved beside the arrays."""
+"""Of the entries of a `Record` that this module adds or reads."""
 
 
 class OtherArraysError(Exception):
@@ -57,7 +61,7 @@ class OtherArraysError(Exception):
         metadata: What was saved with it.
     """
 
-    def __init__(self, metadata: dict[str, Any]) -> None:
+    def __init__(self, metadata: Record) -> None:
         super().__init__("The checkpoint has other arrays than this config.")
         self.metadata = metadata
 
@@ -78,7 +82,7 @@ class Checkpoints:
     Attributes:
         folder: The same, as an absolute path.
         manager: orbax's.
-        owing: Whether the last save failed.
+        last_save_failed: Whether it did.
 
     Raises:
         UserError: If the folder's checkpoints cannot be listed.
@@ -105,7 +109,7 @@ class Checkpoints:
                 f"{str(error)[:200]}): bring back a copy, or move the folder of the step that is "
                 "damaged elsewhere."
             ) from None
-        self.owing = False  # whether the last save failed
+        self.last_save_failed = False
         self._news = ""
         self._bytes = 0  # of the last state
         self._thread = ThreadPoolExecutor(1, "seal")
@@ -114,10 +118,10 @@ class Checkpoints:
 
     # ---- saving
 
-    def save(self, step: int, state: Any, metadata: dict[str, Any], replace: bool = False) -> None:
+    def save(self, step: int, state: PyTree, metadata: Record, replace: bool = False) -> None:
         """Begins to save a state and returns when the arrays may change again.
 
-        What goes wrong, now or later, `news` tells; earlier checkpoints stay as they are.
+        What goes wrong, now or later, `take_message` tells; earlier checkpoints stay as they are.
 
         Args:
             step: The number of completed updates, which names the checkpoint.
@@ -125,7 +129,7 @@ class Checkpoints:
             metadata: What JSON can hold, to be saved beside it.
             replace: Whether a checkpoint of that step gives way, which else stays as it is.
         """
-        self._settle(wait=True)
+        self._settle(wait=True)  # one save at a time
         if step in self.manager.all_steps():
             if not replace:
                 return
@@ -152,9 +156,9 @@ class Checkpoints:
         else:
             self._saving = step, self._thread.submit(self._seal, step)
 
-    def news(self) -> str:
-        """One sentence if since the last call a save has failed (then `owing` is set), or one that
-        made up for it has not.
+    def take_message(self) -> str:
+        """One sentence if since the last call a save has failed, or one that made up for it has
+        not; '' else.
         """
         self._settle(wait=False)
         text, self._news = self._news, ""
@@ -168,14 +172,14 @@ class Checkpoints:
         """
         self._settle(wait=True)
         text, self._news = self._news, ""
-        if self.owing and text:
+        if self.last_save_failed and text:
             raise UserError(f"{text} Mend that and start the same command again.")
 
     def has_room(self) -> bool:
         """Whether a state as large as the last could be written, as far as free space tells."""
         return shutil.disk_usage(self.folder).free > self._bytes
 
-    def clean(self) -> None:
+    def remove_unfinished(self) -> None:
         """Removes what saves that were killed left behind. Call it only while no other process
         trains here.
         """
@@ -183,11 +187,11 @@ class Checkpoints:
             for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, step: int, state: Any, record: dict[str, Any]) -> None:
+    def _write(self, step: int, state: PyTree, record: Record) -> None:
         self._begin(step, state, record)
         self._seal(step)
 
-    def _begin(self, step: int, state: Any, record: dict[str, Any]) -> None:
+    def _begin(self, step: int, state: PyTree, record: Record) -> None:
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(record)
         )
@@ -211,20 +215,20 @@ class Checkpoints:
         self._saving = None
         error = sealing.exception()
         if error is None:
-            if self.owing:
+            if self.last_save_failed:
                 self._news = f"The checkpoint of step {step} is saved: there is room again."
-            self.owing = False
+            self.last_save_failed = False
         else:
             with contextlib.suppress(Exception):  # orbax raises it once in each thread
                 self.manager.wait_until_finished()
             self._lost(step, error)
 
     def _lost(self, step: int, error: BaseException) -> None:
-        self.owing = True
+        self.last_save_failed = True
         if jax.process_index() == 0 and not (self.folder / str(step)).exists():
             shutil.rmtree(self.folder / f"{step}.orbax-checkpoint-tmp", ignore_errors=True)
         with contextlib.suppress(OSError):
-            self.manager.reload()
+            self.manager.reload()  # its own list may have the step that was lost
         steps = self.manager.all_steps()
         newest = f"the newest there is of step {max(steps)}" if steps else "there is none yet"
         self._news = (
@@ -252,9 +256,7 @@ class Checkpoints:
 
     # ---- restoring
 
-    def restore_part(
-        self, choose: Callable[[dict[str, Any]], Any]
-    ) -> tuple[Any, dict[str, Any]] | None:
+    def restore_part(self, choose: Callable[[Record], PyTree]) -> tuple[PyTree, Record] | None:
         """Some arrays of the newest checkpoint that has them sound. Nothing else is read.
 
         Args:
@@ -289,7 +291,7 @@ class Checkpoints:
                 return part, record
         return None
 
-    def restore(self, like: Any, set_aside: bool = True) -> tuple[Any, dict[str, Any]] | None:
+    def restore(self, like: PyTree, set_aside: bool = True) -> tuple[PyTree, Record] | None:
         """The newest sound state and its metadata. What is damaged is said.
 
         Args:
@@ -326,8 +328,9 @@ class Checkpoints:
             )
         return None
 
-    def _restore_step(self, step: int, like: Any) -> tuple[tuple[Any, dict[str, Any]] | None, str]:
+    def _restore_step(self, step: int, like: PyTree) -> tuple[tuple[PyTree, Record] | None, str]:
         flaw = self._flaw(step)
+        # All processes take the same step, or none: one alone would wait for the others for ever.
         if not all_agree(not flaw):
             return None, flaw or "another host cannot read it"
         record = self._read_metadata(step)
@@ -343,7 +346,7 @@ class Checkpoints:
 
     def _flaw(self, step: int) -> str:
         """What is wrong with a checkpoint's files, '' if nothing is."""
-        if step not in self._flaws:
+        if step not in self._flaws:  # all files are read for it: once is enough
             self._flaws[step] = (
                 problem_of_files(self.folder / str(step)) if jax.process_index() == 0 else ""
             )
@@ -351,11 +354,11 @@ class Checkpoints:
                 self._flaws[step] = "its metadata are missing or were changed"
         return self._flaws[step]
 
-    def _read_state(self, step: int, like: Any) -> Any:
+    def _read_state(self, step: int, like: PyTree) -> PyTree:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
         return _read(step, lambda: self.manager.restore(step, args=items)["state"])
 
-    def _read_metadata(self, step: int) -> dict[str, Any] | None:
+    def _read_metadata(self, step: int) -> Record | None:
         try:
             record = json_files.read(self.folder / str(step) / "metadata" / "metadata")
             digest = record.pop("digest")
@@ -387,7 +390,7 @@ class Checkpoints:
         self.manager.reload()
 
 
-def _part(folder: Path, like: Any) -> Any:
+def _part(folder: Path, like: PyTree) -> PyTree:
     """Some of the arrays that a checkpoint's folder `state` holds."""
     arguments = ocp.args.PyTreeRestore(
         item=like,
@@ -398,7 +401,7 @@ def _part(folder: Path, like: Any) -> Any:
         return checkpointer.restore(folder, args=arguments)
 
 
-def _read(step: int, restore: Callable[[], Any]) -> Any:
+def _read(step: int, restore: Callable[[], PyTree]) -> PyTree:
     """What is restored, or None if it cannot be."""
     # tensorstore's threads, which go on when the first array could not be read, print to
     # sys.stderr.

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree, UInt32
 
 from imgtrans_jax.io import json_files
 
@@ -57,14 +58,14 @@ def problem_of_files(folder: Path) -> str:
         return f"{MANIFEST} cannot be read"
 
 
-def _named_leaves(tree: Any) -> dict[str, Any]:
+def _named_leaves(tree: PyTree) -> dict[str, Any]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 
-def named_shapes(tree: Any) -> dict[str, str]:
+def named_shapes(tree: PyTree) -> dict[str, str]:
     """A tree's types and shapes by its leaves' paths: {"g/params/head/kernel": "float32[7, 7, 3,
     64]"}.
     """
@@ -72,8 +73,8 @@ def named_shapes(tree: Any) -> dict[str, str]:
 
 
 @jax.jit
-def _sums(leaves: list[jax.Array]) -> jax.Array:
-    def one(leaf: jax.Array) -> jax.Array:
+def _sums(leaves: list[jax.Array]) -> UInt32[Array, " leaves"]:
+    def one(leaf: jax.Array) -> UInt32[Array, ""]:
         if leaf.dtype == bool:
             leaf = leaf.astype(jnp.uint8)
         words = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[leaf.dtype.itemsize]
@@ -85,7 +86,7 @@ def _sums(leaves: list[jax.Array]) -> jax.Array:
     return jnp.stack([one(leaf) for leaf in leaves])
 
 
-def array_checksums(tree: Any) -> list[int]:
+def array_checksums(tree: PyTree) -> list[int]:
     """One number for each array, computed where the array lives, the same for any sharding."""
     return [int(value) for value in jax.device_get(_sums(jax.tree.leaves(tree)))]
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import jax
 from flax import linen as nn
 from flax import struct
+from jaxtyping import PyTree
 
-from imgtrans_jax.types import Named, Objective, Params
+from imgtrans_jax.types import BatchStats, Named, Objective, Params, RandomKey
 
 Order: TypeAlias = Literal["algorithm_1", "critics_first", "critics_last"]
 
@@ -84,6 +84,7 @@ class Game:
         return self.critic_steps + 1 if self.order == "algorithm_1" else 1
 
 
+@typing.no_type_check  # jax.tree.map puts other things than arrays in the fields
 class Networks(struct.PyTreeNode):
     """What applying one side takes.
 
@@ -93,17 +94,17 @@ class Networks(struct.PyTreeNode):
     """
 
     params: Params
-    stats: Any
+    stats: BatchStats
 
 
 def apply(
     module: nn.Module,
     params: Params,
-    stats: Any,
-    inputs: Any,
-    key: jax.Array | None,
+    stats: BatchStats,
+    inputs: PyTree,
+    key: RandomKey | None,
     train: bool = True,
-) -> tuple[Any, Any]:
+) -> tuple[PyTree, BatchStats]:
     """The module's output and its new batch statistics.
 
     Args:

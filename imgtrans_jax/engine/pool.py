@@ -4,23 +4,29 @@ Shrivastava et al. 2017).
 
 from __future__ import annotations
 
+import typing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Int32
+
+from imgtrans_jax.types import Maps, RandomKey
 
 
+@typing.no_type_check  # jax.tree.map puts other things than arrays in the fields
 class ImagePool(struct.PyTreeNode):
     """Earlier generated images, in independent groups so that a sharded batch never crosses
     devices.
 
     Attributes:
-        images: (groups, capacity, H, W, C); slots at and above `count` hold zeros.
-        count: (groups,) int32, images stored so far.
+        images: Slots at and above `count` hold zeros.
+        count: Images stored so far.
     """
 
-    images: jax.Array
-    count: jax.Array
+    images: Float[Array, "groups capacity h w c"]
+    count: Int32[Array, " groups"]
 
 
 def empty_pool(size: int, groups: int, image_shape: tuple[int, ...]) -> ImagePool:
@@ -58,7 +64,7 @@ def regrouped(pool: ImagePool, groups: int, capacity: int) -> ImagePool:
     return ImagePool(images, np.array([len(x) for x in dealt], np.int32))  # type: ignore[arg-type]
 
 
-def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool, jax.Array]:
+def swap(pool: ImagePool, key: RandomKey, images: Maps) -> tuple[ImagePool, Maps]:
     """Puts a batch in the pool and returns the pool and the images to show the critic.
 
     Image by image, as in the authors' code: while the pool fills, an image is stored and returned;
@@ -86,7 +92,9 @@ def swap(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool,
     return pool, shown.reshape(images.shape)
 
 
-def draw(key: jax.Array, count: int, capacity: int) -> tuple[jax.Array, jax.Array]:
+def draw(
+    key: RandomKey, count: int, capacity: int
+) -> tuple[Bool[Array, " {count}"], Int[Array, " {count}"]]:
     """For each image whether it takes the place of a stored one, and of which.
 
     Args:
@@ -95,7 +103,7 @@ def draw(key: jax.Array, count: int, capacity: int) -> tuple[jax.Array, jax.Arra
         capacity: How many are stored.
 
     Returns:
-        (count,) bool, true with probability 1/2, and (count,) int in [0, capacity).
+        True with probability 1/2; and a place in [0, capacity).
     """
     exchange_key, slot_key = jax.random.split(key)
     return jax.random.bernoulli(exchange_key, 0.5, (count,)), jax.random.randint(
@@ -103,13 +111,13 @@ def draw(key: jax.Array, count: int, capacity: int) -> tuple[jax.Array, jax.Arra
     )
 
 
-def _swap_group(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[ImagePool, jax.Array]:
+def _swap_group(pool: ImagePool, key: RandomKey, images: Maps) -> tuple[ImagePool, Maps]:
     capacity = pool.images.shape[0]
     exchanges, slots = draw(key, images.shape[0], capacity)
 
     def one(pool: ImagePool, draw):
         image, exchange, slot = draw
-        filling = pool.count < capacity
+        filling = pool.count < capacity  # then the next free slot, whatever was drawn
         slot = jnp.where(filling, pool.count, slot)
         stored = pool.images[slot]
         put = filling | exchange
@@ -117,4 +125,5 @@ def _swap_group(pool: ImagePool, key: jax.Array, images: jax.Array) -> tuple[Ima
         kept = pool.images.at[slot].set(jnp.where(put, image, stored))
         return ImagePool(kept, pool.count + filling.astype(jnp.int32)), shown
 
+    # One after the other: two images may draw one slot, and the second is then shown the first.
     return jax.lax.scan(one, pool, (images, exchanges, slots))

@@ -5,16 +5,20 @@ shardings.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
 
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.types import UserError
 
 DATA, HEIGHT = "data", "height"
+
+Leaf: TypeAlias = jax.Array | jax.ShapeDtypeStruct
+"""Of a state, or of its form."""
 
 
 def device_mesh(
@@ -109,7 +113,7 @@ def split(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
     )
 
 
-def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> Any:
+def state_shardings(state: TrainState, mesh: Mesh, shard_optimizer: bool = False) -> TrainState:
     """Where the arrays of a state are: everything replicated, but the pools' groups, each on the
     devices that have its rows.
 
@@ -122,14 +126,13 @@ def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> An
     Returns:
         A TrainState of shardings.
     """
-    assert isinstance(state, TrainState)
 
-    def slots(x: Any) -> NamedSharding:
+    def slots(x: Leaf) -> NamedSharding:
         return NamedSharding(
             mesh, PartitionSpec(DATA, None, HEIGHT) if x.ndim == 5 else PartitionSpec(DATA)
         )
 
-    def parts(x: Any) -> NamedSharding:
+    def parts(x: Leaf) -> NamedSharding:
         axis = max(
             range(x.ndim),
             key=lambda a: (x.shape[a] % mesh.shape[DATA] == 0, x.shape[a]),
@@ -152,7 +155,9 @@ def state_shardings(state: Any, mesh: Mesh, shard_optimizer: bool = False) -> An
     return shardings
 
 
-def placed(x: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
+def to_global(
+    x: Shaped[np.ndarray, " *shape"], sharding: jax.sharding.Sharding
+) -> Shaped[Array, " *shape"]:
     """An array that every process has, as a global one.
 
     Args:

@@ -4,21 +4,30 @@ bit by bit.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 from flax.errors import ScopeParamShapeError
+from jaxtyping import Array, Int32, PyTree
 
 from imgtrans_jax.engine.game import Game, Networks
 from imgtrans_jax.engine.pool import ImagePool, empty_pool
 from imgtrans_jax.optim.adam import Transformations, clipped
-from imgtrans_jax.types import Params
+from imgtrans_jax.types import BatchStats, Named, OptState, Params, RandomKey
+
+Pools: TypeAlias = Mapping[str, ImagePool]
+"""By the critics' names; {} for methods without one."""
+
+Shapes: TypeAlias = Mapping[str, jax.Array | jax.ShapeDtypeStruct]
+"""A batch of which the shapes and types alone matter."""
 
 
+@typing.no_type_check  # jax.tree.map puts other things than arrays in the fields
 class Player(struct.PyTreeNode):
     """All networks of one side.
 
@@ -29,28 +38,29 @@ class Player(struct.PyTreeNode):
     """
 
     params: Params
-    stats: Any
-    opt: Any
+    stats: BatchStats
+    opt: OptState
 
 
+@typing.no_type_check  # as `Player`
 class TrainState(struct.PyTreeNode):
     """All that training changes. There is no random key: it follows from the seed and the step.
 
     Attributes:
-        step: () int32, completed updates.
-        failed: () int32, the step whose loss or gradient was not finite, or -1; from then on
+        step: Completed updates.
+        failed: The step whose loss or gradient was not finite, or -1; from then on
             updates leave the state as it is.
         g: The generators.
         d: The critics; their parameters are {} for a method without one.
-        pool: By the critics' names, {} for methods without one.
+        pool: What the critics were shown.
         ema: The smoothed generators, or None.
     """
 
-    step: jax.Array
-    failed: jax.Array
+    step: Int32[Array, ""]
+    failed: Int32[Array, ""]
     g: Player
     d: Player
-    pool: Mapping[str, ImagePool]
+    pool: Pools
     ema: Networks | None
 
     @property
@@ -59,7 +69,9 @@ class TrainState(struct.PyTreeNode):
         return self.ema or Networks(self.g.params, self.g.stats)
 
 
-def _new_networks(module: nn.Module | None, inputs: Any, key: jax.Array) -> tuple[Any, Networks]:
+def _new_networks(
+    module: nn.Module | None, inputs: PyTree, key: RandomKey
+) -> tuple[PyTree, Networks]:
     if module is None:
         return {}, Networks({}, {})
     params_key, dropout_key = jax.random.split(key)
@@ -68,16 +80,14 @@ def _new_networks(module: nn.Module | None, inputs: Any, key: jax.Array) -> tupl
     return outputs, Networks(variables.get("params", {}), variables.get("batch_stats", {}))
 
 
-def _minibatch(game: Game, batch: Mapping[str, Any]) -> dict[str, jax.Array]:
+def _minibatch(game: Game, batch: Shapes) -> Named:
     return {
         name: jnp.zeros((x.shape[0] // game.minibatches, *x.shape[1:]), x.dtype)
         for name, x in batch.items()
     }
 
 
-def network_shapes(
-    game: Game, batch: Mapping[str, Any], critics: bool = True
-) -> tuple[Networks, Networks]:
+def network_shapes(game: Game, batch: Shapes, critics: bool = True) -> tuple[Networks, Networks]:
     """The generators' and the critics' parameters and statistics.
 
     Args:
@@ -98,9 +108,7 @@ def network_shapes(
     return jax.eval_shape(both)
 
 
-def init_state(
-    game: Game, tx: Transformations, batch: Mapping[str, Any], key: jax.Array
-) -> TrainState:
+def init_state(game: Game, tx: Transformations, batch: Shapes, key: RandomKey) -> TrainState:
     """The state before the first update of a game.
 
     Call it under `jax.jit`: every leaf then has a buffer of its own and can be donated, and the

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jaxtyping import Array, Bool, Int32, PyTree
 
 from imgtrans_jax.engine.game import Game, Networks, apply
 from imgtrans_jax.engine.pool import swap
-from imgtrans_jax.engine.state import Player, TrainState
+from imgtrans_jax.engine.state import Player, Pools, TrainState
 from imgtrans_jax.losses.compose import join, total
 from imgtrans_jax.optim.adam import (
     Transformations,
@@ -22,7 +23,10 @@ from imgtrans_jax.optim.adam import (
     tree_where,
     update,
 )
-from imgtrans_jax.types import Named, Params, Terms
+from imgtrans_jax.types import BatchStats, Frozen, Named, Params, RandomKey, Scalar, Terms
+
+Carry = TypeVar("Carry")
+Found = TypeVar("Found")
 
 
 class Keys(NamedTuple):
@@ -37,12 +41,12 @@ class Keys(NamedTuple):
         penalty: The penalty's.
     """
 
-    gen: jax.Array
-    pool: jax.Array
-    real: jax.Array
-    fake: jax.Array
-    fool: jax.Array
-    penalty: jax.Array
+    gen: RandomKey
+    pool: RandomKey
+    real: RandomKey
+    fake: RandomKey
+    fool: RandomKey
+    penalty: RandomKey
 
     def folded(self, number: jax.typing.ArrayLike) -> Keys:
         return Keys(*(jax.random.fold_in(key, number) for key in self))
@@ -58,7 +62,7 @@ class Critics(NamedTuple):
     """
 
     player: Player
-    pools: Any
+    pools: Pools
     metrics: Terms
 
 
@@ -73,7 +77,7 @@ class Pass(NamedTuple):
 
     samples: Named
     pull: Callable[[Named], tuple[Params]]
-    stats: Any
+    stats: BatchStats
 
 
 class Gradient(NamedTuple):
@@ -93,10 +97,10 @@ def gan_step(
     tx: Transformations,
     state: TrainState,
     batch: Named,
-    frozen: Any,
-    key: jax.Array,
+    frozen: Frozen,
+    key: RandomKey,
     parts: int = 1,
-) -> tuple[TrainState, dict[str, jax.Array]]:
+) -> tuple[TrainState, Terms]:
     """One update of both players on one batch, in the order of `game.order`, and its metrics.
 
     The generators' objective is differentiated with respect to the samples and pulled back; the
@@ -152,7 +156,8 @@ def gan_step(
 # --------------------------------------------------------------------------------- the generators
 
 
-def _pass(game: Game, state: TrainState, stats: Any, batch: Named, keys: Keys) -> Pass:
+def _pass(game: Game, state: TrainState, stats: BatchStats, batch: Named, keys: Keys) -> Pass:
+    # vjp and not grad: the samples are there, for both players, before there is a loss of them.
     return Pass(
         *jax.vjp(
             lambda params: apply(game.generator, params, stats, batch, keys.gen),
@@ -162,7 +167,9 @@ def _pass(game: Game, state: TrainState, stats: Any, batch: Named, keys: Keys) -
     )
 
 
-def _answer(game: Game, made: Pass, d: Player, batch: Named, frozen: Any, keys: Keys) -> Gradient:
+def _answer(
+    game: Game, made: Pass, d: Player, batch: Named, frozen: Frozen, keys: Keys
+) -> Gradient:
     """The generators' gradient against the critics `d`."""
 
     def objective(samples: Named):
@@ -173,6 +180,7 @@ def _answer(game: Game, made: Pass, d: Player, batch: Named, frozen: Any, keys: 
         terms = game.g_objective(batch, samples, logits, frozen)
         return total(terms), terms
 
+    # First by the samples, then through the generators, whose forward pass is not made again.
     cotangent, terms = jax.grad(objective, has_aux=True)(made.samples)
     return Gradient(made.pull(cotangent)[0], terms)
 
@@ -182,16 +190,16 @@ def _generators_gradient(
     state: TrainState,
     critics: Critics,
     batch: Named,
-    frozen: Any,
+    frozen: Frozen,
     keys: Keys,
     parts: int,
     made: Pass | None = None,
-) -> tuple[Gradient, Any]:
+) -> tuple[Gradient, BatchStats]:
     """The generators' gradient and their batch statistics after it; `made`: the forward pass over
     the whole batch, if there was one.
     """
 
-    def turn(carry: tuple[Any, Player], part: Named, keys: Keys):
+    def turn(carry: tuple[BatchStats, Player], part: Named, keys: Keys):
         stats, d = carry
         forward = made or _pass(game, state, stats, part, keys)
         return (forward.stats, d), _answer(game, forward, d, part, frozen, keys)
@@ -220,7 +228,7 @@ def _critics_turn(
     `made`.
     """
 
-    def turn(carry: tuple[Player, Any], part: Named, keys: Keys):
+    def turn(carry: tuple[Player, Pools], part: Named, keys: Keys):
         samples = (
             made.samples
             if made
@@ -233,8 +241,8 @@ def _critics_turn(
 
 
 def _critics_gradient(
-    game: Game, d: Player, pools: Any, batch: Named, samples: Named, keys: Keys
-) -> tuple[tuple[Player, Any], Gradient]:
+    game: Game, d: Player, pools: Pools, batch: Named, samples: Named, keys: Keys
+) -> tuple[tuple[Player, Pools], Gradient]:
     """The critics with the batch's statistics, the pools with its samples, and the critics'
     gradient.
     """
@@ -273,15 +281,15 @@ def _gradients_of_both(
     state: TrainState,
     critics: Critics,
     batch: Named,
-    frozen: Any,
+    frozen: Frozen,
     keys: Keys,
     parts: int,
-) -> tuple[Gradient, Any, Critics]:
+) -> tuple[Gradient, BatchStats, Critics]:
     """The generators' gradient against the critics as they were, their statistics, and the critics,
     moved on the same samples.
     """
 
-    def turn(carry: tuple[Any, Player, Any], part: Named, keys: Keys):
+    def turn(carry: tuple[BatchStats, Player, Pools], part: Named, keys: Keys):
         stats, d, pools = carry
         made = _pass(game, state, stats, part, keys)
         of_generators = _answer(game, made, d, part, frozen, keys)
@@ -303,8 +311,8 @@ def _moved_if_finite(
     state: TrainState,
     critics: Critics,
     g_gradient: Gradient,
-    g_stats: Any,
-) -> tuple[TrainState, dict[str, jax.Array]]:
+    g_stats: BatchStats,
+) -> tuple[TrainState, Terms]:
     """The next state and the step's metrics; the state as it was, but for `failed`, if a metric is
     not finite or ever was.
     """
@@ -353,21 +361,22 @@ def _interleaved(batch: Named, count: int) -> list[Named]:
 
 
 def _over_parts(
-    turn: Callable[[Any, Named, Keys], tuple[Any, Any]],
-    carry: Any,
+    turn: Callable[[Carry, Named, Keys], tuple[Carry, Found]],
+    carry: Carry,
     batch: Named,
     keys: Keys,
     count: int,
-) -> tuple[Any, Any]:
+) -> tuple[Carry, Found]:
     """What `turn(carry, part, keys) -> (carry, found)` carries through the parts of a batch, and
     the mean of what it found.
     """
     if count == 1:
         return turn(carry, batch, keys)
     parts = {name: jnp.stack([part[name] for part in _interleaved(batch, count)]) for name in batch}
+    # Of what a part finds the shapes alone, for the zeros that its sums begin with.
     found = jax.eval_shape(turn, carry, {name: x[0] for name, x in parts.items()}, keys)[1]
 
-    def one(so_far: Any, numbered: Any) -> tuple[Any, None]:
+    def one(so_far: PyTree, numbered: PyTree) -> tuple[PyTree, None]:
         # One after the other, also where the loop is unrolled: that is what saves memory.
         (carry, sums), (number, part) = lax.optimization_barrier((so_far, numbered))
         carry, found = turn(carry, part, keys.folded(number))
@@ -382,7 +391,7 @@ def _over_parts(
     return carry, jax.tree.map(lambda x: x / count, sums)
 
 
-def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
+def _through_the_pools(pools: Pools, key: RandomKey, fakes: Named) -> tuple[Named, Pools]:
     if not pools:
         return fakes, pools
     pool, shown = {}, {}
@@ -394,10 +403,10 @@ def _through_the_pools(pools: Any, key: jax.Array, fakes: Named):
 def _move(
     player: Player,
     grads: Params,
-    stats: Any,
+    stats: BatchStats,
     tx: optax.GradientTransformation,
-    step: jax.Array,
-    sound: jax.typing.ArrayLike = True,
-) -> tuple[Player, jax.Array]:
+    step: Int32[Array, ""],
+    sound: Bool[Array, ""] | bool = True,
+) -> tuple[Player, Scalar]:
     params, opt, update_norm = update(tx, player.params, player.opt, grads, sound, step)
     return Player(params, tree_where(sound, stats, player.stats), opt), update_norm

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from imgtrans_jax.types import Logits, Named
+from imgtrans_jax.types import Logits, Named, RandomKey, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,63 +24,63 @@ class GanLoss:
         generator: The generator's loss.
     """
 
-    real: Callable[[Logits], jax.Array]
-    fake: Callable[[Logits], jax.Array]
-    generator: Callable[[Logits], jax.Array]
+    real: Callable[[Logits], Scalar]
+    fake: Callable[[Logits], Scalar]
+    generator: Callable[[Logits], Scalar]
 
 
-def _wide(logits: Logits) -> jax.Array:
-    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+def _wide(values: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
-def squared_to_one(logits: Logits) -> jax.Array:
+def squared_to_one(logits: Logits) -> Scalar:
     """E (D - 1)^2."""
     return jnp.mean(jnp.square(_wide(logits) - 1))
 
 
-def squared_to_zero(logits: Logits) -> jax.Array:
+def squared_to_zero(logits: Logits) -> Scalar:
     """E D^2."""
     return jnp.mean(jnp.square(_wide(logits)))
 
 
-def log_real(logits: Logits) -> jax.Array:
+def log_real(logits: Logits) -> Scalar:
     """-E log sigmoid(z), written as softplus(-z): finite for any finite z."""
     return jnp.mean(jax.nn.softplus(-_wide(logits)))
 
 
-def log_fake(logits: Logits) -> jax.Array:
+def log_fake(logits: Logits) -> Scalar:
     """-E log(1 - sigmoid(z)), written as softplus(z)."""
     return jnp.mean(jax.nn.softplus(_wide(logits)))
 
 
-def minus_log_fake(logits: Logits) -> jax.Array:
+def minus_log_fake(logits: Logits) -> Scalar:
     """E log(1 - sigmoid(z)): flat where the critic is sure, which is where a generator begins."""
     return -log_fake(logits)
 
 
-def hinge_real(logits: Logits) -> jax.Array:
+def hinge_real(logits: Logits) -> Scalar:
     """E max(0, 1 - D)."""
     return jnp.mean(jax.nn.relu(1 - _wide(logits)))
 
 
-def hinge_fake(logits: Logits) -> jax.Array:
+def hinge_fake(logits: Logits) -> Scalar:
     """E max(0, 1 + D)."""
     return jnp.mean(jax.nn.relu(1 + _wide(logits)))
 
 
-def minus_mean(logits: Logits) -> jax.Array:
+def minus_mean(logits: Logits) -> Scalar:
     """-E D."""
     return -jnp.mean(_wide(logits))
 
 
-def mean(logits: Logits) -> jax.Array:
+def mean(logits: Logits) -> Scalar:
     """E D."""
     return jnp.mean(_wide(logits))
 
 
 def gradient_penalty(
-    judge: Callable[[Named], Named], real: Named, fake: Named, key: jax.Array
-) -> jax.Array:
+    judge: Callable[[Named], Named], real: Named, fake: Named, key: RandomKey
+) -> Scalar:
     """E (||grad D(x)|| - 1)^2 at random points x between real and fake images (Gulrajani et al.
     2017, equation 3).
 
@@ -99,7 +100,7 @@ def gradient_penalty(
     share = jax.random.uniform(key, (next(iter(images.values())).shape[0], 1, 1, 1))
     between = {name: share * x + (1 - share) * fake[name] for name, x in images.items()}
 
-    def total(x: Named) -> jax.Array:
+    def total(x: Named) -> Scalar:
         return sum(
             (jnp.sum(logits) / logits[0].size for logits in judge({**real, **x}).values()),
             start=jnp.zeros(()),

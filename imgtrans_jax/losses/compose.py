@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
-from imgtrans_jax.types import Objective, Terms
+from imgtrans_jax.types import Objective, Scalar, Terms
 
 
 def join(*many: Terms) -> Terms:
@@ -45,6 +44,6 @@ def plus(*objectives: Objective) -> Objective:
     return combined
 
 
-def total(terms: Terms) -> jax.Array:
-    """The sum of all terms, () float32 or wider; 0 for no terms."""
+def total(terms: Terms) -> Scalar:
+    """The sum of all terms; 0 for no terms."""
     return sum(terms.values(), start=jnp.zeros(()))

@@ -10,10 +10,10 @@ import jax
 
 from imgtrans_jax.losses.style import content_mean
 from imgtrans_jax.models.vgg import VGG, stands_in
-from imgtrans_jax.types import Params, SignedImages
+from imgtrans_jax.types import Scalar, SignedImages, Variables
 
 
-def feature_distance(network: Params, x: SignedImages, y: SignedImages, layer: str) -> jax.Array:
+def feature_distance(network: Variables, x: SignedImages, y: SignedImages, layer: str) -> Scalar:
     """Mean squared difference of the features of two batches.
 
     Args:

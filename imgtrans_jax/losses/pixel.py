@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
+from imgtrans_jax.types import Maps, Scalar
 
-def _difference(x: jax.Array, y: jax.Array) -> jax.Array:
+
+def _difference(x: Maps, y: Maps) -> Maps:
     if x.shape != y.shape:
         raise ValueError(
             f"Two images of one shape are compared; these are {x.shape} and {y.shape}."
@@ -15,7 +16,7 @@ def _difference(x: jax.Array, y: jax.Array) -> jax.Array:
     return x.astype(wide) - y.astype(wide)
 
 
-def l1(x: jax.Array, y: jax.Array) -> jax.Array:
+def l1(x: Maps, y: Maps) -> Scalar:
     """Mean absolute difference over batch, pixels and channels.
 
     Args:
@@ -31,7 +32,7 @@ def l1(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.mean(jnp.abs(_difference(x, y)))
 
 
-def l1_sum(x: jax.Array, y: jax.Array) -> jax.Array:
+def l1_sum(x: Maps, y: Maps) -> Scalar:
     """Absolute differences summed over pixels and channels, mean over the batch: the norm as the
     paper prints it.
 
@@ -48,7 +49,7 @@ def l1_sum(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.sum(jnp.abs(_difference(x, y))) / x.shape[0]
 
 
-def l2(x: jax.Array, y: jax.Array) -> jax.Array:
+def l2(x: Maps, y: Maps) -> Scalar:
     """Mean squared difference over batch, pixels and channels.
 
     Args:

@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from imgtrans_jax.types import UnitImages
+from imgtrans_jax.types import Maps, Scalar, UnitImages
 
 StyleLoss: TypeAlias = Callable[[jax.Array, jax.Array, int], jax.Array]
 """(statistic of the image, statistic wanted, positions) -> ()."""
@@ -23,7 +24,7 @@ def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     return tuple(x.astype(dtype) for x in arrays)
 
 
-def _squares(x: jax.Array, y: jax.Array) -> jax.Array:
+def _squares(x: Float[Array, " n *rest"], y: Float[Array, "#n *rest"]) -> Float[Array, " n"]:
     """Sum of squared differences for each of N entries; y may have one entry for all."""
     if x.shape[1:] != y.shape[1:]:
         raise ValueError(f"Features of one shape are compared; these are {x.shape} and {y.shape}.")
@@ -34,7 +35,7 @@ def _squares(x: jax.Array, y: jax.Array) -> jax.Array:
 # ------------------------------------------------------------------------------------------ content
 
 
-def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
+def content_sum(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
     """Sum over (F - P)^2.
 
     Args:
@@ -50,7 +51,7 @@ def content_sum(features: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.mean(_squares(features, target))
 
 
-def content_half(features: jax.Array, target: jax.Array) -> jax.Array:
+def content_half(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
     """1/2 sum over (F - P)^2 (Gatys et al. 2016, equation 1).
 
     Its gradient by the features before the rectification is F - P where F > 0 and 0 elsewhere
@@ -69,7 +70,7 @@ def content_half(features: jax.Array, target: jax.Array) -> jax.Array:
     return 0.5 * jnp.mean(_squares(features, target))
 
 
-def content_mean(features: jax.Array, target: jax.Array) -> jax.Array:
+def content_mean(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
     """Mean over (F - P)^2.
 
     Args:
@@ -85,7 +86,7 @@ def content_mean(features: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.mean(_squares(features, target)) / features[0].size
 
 
-def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
+def content_relative(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
     """Sum over (F - P)^2 by sum over P^2.
 
     Args:
@@ -107,7 +108,7 @@ def content_relative(features: jax.Array, target: jax.Array) -> jax.Array:
 # -------------------------------------------------------------------------------------------- style
 
 
-def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def gram(features: Maps, mask: Float[Array, "... h w 1"] | None = None) -> Float[Array, "n c c"]:
     """G_ij = sum over positions k of F_ik F_jk (Gatys et al. 2016, equation 3).
 
     G_ii is how active filter i is, G_ij how often i and j are active at one place. The sums are
@@ -133,7 +134,9 @@ def gram(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     )
 
 
-def style_raw(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_raw(
+    gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
+) -> Scalar:
     """Sum over (G - A)^2.
 
     Args:
@@ -150,7 +153,9 @@ def style_raw(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
     return jnp.mean(_squares(gram, target))
 
 
-def style_normalized(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_normalized(
+    gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
+) -> Scalar:
     """1 / (4 C^2 M^2) sum over (G - A)^2, M positions (Gatys et al. 2016, equation 4).
 
     Args:
@@ -167,7 +172,9 @@ def style_normalized(gram: jax.Array, target: jax.Array, positions: int) -> jax.
     return jnp.mean(_squares(gram, target)) / (4.0 * gram.shape[-1] ** 2 * positions**2)
 
 
-def style_mean(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_mean(
+    gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
+) -> Scalar:
     """Mean over the C^2 entries of (G / (C M) - A / (C M))^2.
 
     Args:
@@ -184,7 +191,9 @@ def style_mean(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
     return jnp.mean(_squares(gram, target)) / (gram.shape[-1] ** 4 * float(positions) ** 2)
 
 
-def style_relative(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_relative(
+    gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
+) -> Scalar:
     """Sum over (G - A)^2 by sum over A^2.
 
     Args:
@@ -334,7 +343,7 @@ def statistic(style_loss: StyleLoss) -> Callable[..., jax.Array]:
 # --------------------------------------------------------------------------------------- smoothness
 
 
-def total_variation(images: UnitImages) -> jax.Array:
+def total_variation(images: UnitImages) -> Scalar:
     """Squared differences of neighbours, across and down, summed over pixels and channels.
     Mahendran and Vedaldi 2015, section 2.2, with beta = 2.
     """
@@ -343,6 +352,6 @@ def total_variation(images: UnitImages) -> jax.Array:
     return (jnp.sum(across) + jnp.sum(down)) / x.shape[0]
 
 
-def mean_variation(images: UnitImages) -> jax.Array:
+def mean_variation(images: UnitImages) -> Scalar:
     """`total_variation` by the number of values of an image: the same for every size."""
     return total_variation(images) / images[0].size

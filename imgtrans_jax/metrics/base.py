@@ -9,12 +9,30 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float, Int, UInt8
 
-Pictures: TypeAlias = npt.NDArray[np.uint8]
-"""(N, H, W, C), or one picture (H, W, C): sRGB or gray in 0 to 255."""
+Picture: TypeAlias = UInt8[np.ndarray, "h w c"]
+"""sRGB or gray in 0 to 255."""
 
-Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Pictures: TypeAlias = UInt8[np.ndarray, "n h w c"]
+"""Each a `Picture`."""
+
+SignedPictures: TypeAlias = Float[np.ndarray, "n h w c"]
+"""sRGB or gray in [-1, 1]."""
+
+Scores: TypeAlias = Float[np.ndarray, " n"]
+"""A number for each of N pictures."""
+
+Counts: TypeAlias = Int[np.ndarray, "classes classes"]
+"""Pixels by true class and predicted class."""
+
+Colors: TypeAlias = Mapping[str, tuple[int, int, int]]
+"""sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is
+left out.
+"""
+
+JsonValue: TypeAlias = Any
+"""What JSON can hold."""
 
 Better: TypeAlias = Literal["higher", "lower"]
 
@@ -53,8 +71,8 @@ class PairMetric(Metric):
         protocol: Of what `load` returned, what a reader of the score must know; None for nothing.
     """
 
-    load: Callable[[], Callable[[Pictures, Pictures], Floats]]
-    protocol: Callable[[Any], Any] | None = None
+    load: Callable[[], Callable[[Pictures, Pictures], Scores]]
+    protocol: Callable[[Any], JsonValue] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +85,10 @@ class SetMetric(Metric):
         protocol: Of n and m, what a reader of the score must know; None for nothing.
     """
 
-    load: Callable[[], Callable[[Floats, Floats], tuple[float, float]]]
-    protocol: Callable[[int, int], Any] | None = None
+    load: Callable[
+        [], Callable[[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]], tuple[float, float]]
+    ]
+    protocol: Callable[[int, int], JsonValue] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +100,7 @@ class CycleMetric(Metric):
             returns (N,) numbers.
     """
 
-    load: Callable[[], Callable[[Floats, Floats], Floats]]
+    load: Callable[[], Callable[[SignedPictures, SignedPictures], Scores]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +113,12 @@ class LabelMetric(Metric):
             own, and, as `short/class`, those of each class.
     """
 
-    load: Callable[[], Callable[[npt.NDArray[np.int_], Mapping[str, Any]], Mapping[str, float]]]
+    load: Callable[[], Callable[[Counts, Colors], Mapping[str, float]]]
 
 
-def each(measure: Callable[[Any, Any], float]) -> Callable[[Any, Any], Floats]:
+def each(
+    measure: Callable[[Picture, Picture], float],
+) -> Callable[[Pictures, Pictures], Scores]:
     """A measure of two pictures (H, W, C) as one of two batches of them: (N,) float64."""
     return lambda results, truths: np.array(
         [measure(x, y) for x, y in zip(results, truths, strict=True)]

@@ -7,7 +7,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
+from imgtrans_jax.metrics.base import SignedPictures
 from imgtrans_jax.metrics.kernel_distance import kernel_distance
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, applied to sRGB values as they are
@@ -42,7 +44,9 @@ class Coloring:
         )
 
 
-def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.ndarray) -> Coloring:
+def score_coloring(
+    sketches: SignedPictures, translated: SignedPictures, colored: SignedPictures
+) -> Coloring:
     """The four numbers of `Coloring` for a set of pictures.
 
     Args:
@@ -64,7 +68,7 @@ def score_coloring(sketches: np.ndarray, translated: np.ndarray, colored: np.nda
     )
 
 
-def hue_groups(unit: np.ndarray) -> int:
+def hue_groups(unit: Float[np.ndarray, "... 3"]) -> int:
     """How many of red, yellow, green, cyan, blue and magenta, each 60 degrees wide, appear.
 
     Args:

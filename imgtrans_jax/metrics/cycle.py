@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgtrans_jax.metrics.base import CycleMetric, Floats
+from imgtrans_jax.metrics.base import CycleMetric, Scores, SignedPictures
 
 
-def cycle_error(x: Floats, back: Floats) -> Floats:
+def cycle_error(x: SignedPictures, back: SignedPictures) -> Scores:
     """The mean absolute difference of each picture.
 
     Args:

@@ -5,8 +5,9 @@ distances.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
-from imgtrans_jax.metrics.base import Floats, SetMetric
+from imgtrans_jax.metrics.base import SetMetric
 from imgtrans_jax.metrics.kernel_distance import polynomial_kernel
 
 SUBSETS, SUBSET = 100, 1000
@@ -15,7 +16,7 @@ pictures.
 """
 
 
-def fid(x: Floats, y: Floats) -> float:
+def fid(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> float:
     """The Fréchet distance of features as Gaussians (Heusel et al. 2017, equation 6), in float64.
 
     It is biased upwards: by much where n and m are not far more than d.
@@ -32,7 +33,10 @@ def fid(x: Floats, y: Floats) -> float:
 
 
 def frechet_of_gaussians(
-    mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray
+    mean_x: Float[np.ndarray, " d"],
+    cov_x: Float[np.ndarray, "d d"],
+    mean_y: Float[np.ndarray, " d"],
+    cov_y: Float[np.ndarray, "d d"],
 ) -> float:
     """||m_x - m_y||^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)).
 
@@ -55,11 +59,13 @@ def frechet_of_gaussians(
     return float(np.square(mean_x - mean_y).sum() + traces)
 
 
-def _covariance(x: np.ndarray) -> np.ndarray:
+def _covariance(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
     return np.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])
 
 
-def kid(x: Floats, y: Floats, seed: int = 0) -> tuple[float, float]:
+def kid(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], seed: int = 0
+) -> tuple[float, float]:
     """KID of two sets of features: an unbiased estimate, and its standard error.
 
     The estimate is the mean over the subsets that `kid_protocol` names. The error is that of the
@@ -122,7 +128,9 @@ def _subsets(n: int, m: int) -> tuple[int, tuple[int, int]]:
     return (min(SUBSETS, -(-4 * max(n, m) // SUBSET)) if max(n, m) > SUBSET else 1), sizes
 
 
-def _mmd_and_parts(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def _mmd_and_parts(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]
+) -> tuple[float, Float[np.ndarray, " 5"]]:
     """`polynomial_mmd`, and estimates of what its variance is made of.
 
     With k(x, x') = m + a(x) + a(x') + e(x, x'), k(y, y') likewise, and k(x, y) = m + b(x) + b(y) +
@@ -144,7 +152,9 @@ def _mmd_and_parts(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     return float(value), np.array([of_x, of_y, second_x, second_y, second_xy])
 
 
-def _within(kernel: np.ndarray) -> tuple[np.ndarray, float, float]:
+def _within(
+    kernel: Float[np.ndarray, "n n"],
+) -> tuple[Float[np.ndarray, " n"], float, float]:
     """Of a symmetric (n, n) without its diagonal: each row's mean, the mean, and the variance of
     what is left when both are taken off; NaN for n below 4.
     """
@@ -160,7 +170,7 @@ def _within(kernel: np.ndarray) -> tuple[np.ndarray, float, float]:
     return rows, mean, float(np.square(kernel).sum() / (n * (n - 3)))
 
 
-def _variance(parts: np.ndarray, n: int, m: int) -> float:
+def _variance(parts: Float[np.ndarray, " 5"], n: int, m: int) -> float:
     of_x, of_y, second_x, second_y, second_xy = parts
     first = 4 * (of_x / n + of_y / m)
     second = 2 * (second_x / (n * (n - 1)) + second_y / (m * (m - 1))) + 4 * second_xy / (n * m)

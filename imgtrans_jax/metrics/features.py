@@ -10,12 +10,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, UInt8
 
 from imgtrans_jax.io import images
-from imgtrans_jax.metrics.base import Floats, Pictures
+from imgtrans_jax.metrics.base import Pictures
 from imgtrans_jax.models.inception import Inception, resized
 from imgtrans_jax.models.vgg import VGG
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import UnitImages, UserError, Variables
 from imgtrans_jax.weights.metric_networks import checksum, load_inception
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -35,7 +36,7 @@ def check_name(name: str) -> None:
         )
 
 
-def as_rgb(pictures: Pictures) -> Pictures:
+def as_rgb(pictures: UInt8[np.ndarray, "... c"]) -> UInt8[np.ndarray, "... 3"]:
     """Grey pictures as RGB.
 
     Args:
@@ -73,14 +74,14 @@ class Features:
 
     def __init__(self, name: str = "vgg16") -> None:
         check_name(name)
-        self.params: Any
+        self.params: Variables
         if name == "vgg16":
             self.params = load_vgg("embedded")[1]
             network = VGG(16, (_VGG_LAYER,))
             rule = f"{_VGG_SIDE}x{_VGG_SIDE}, bicubic, antialiased (Pillow)"
             layer = f"{_VGG_LAYER}, mean over positions, 512"
 
-            def means(params: Any, x: jax.Array) -> jax.Array:
+            def means(params: Variables, x: UnitImages) -> Float[Array, "n d"]:
                 features: Any = network.apply(params, x)
                 return jnp.mean(features[_VGG_LAYER], axis=(1, 2))
 
@@ -98,7 +99,7 @@ class Features:
             "weights": checksum(self.params),
         }
 
-    def __call__(self, pictures: Pictures) -> Floats:
+    def __call__(self, pictures: Pictures) -> Float[np.ndarray, "n d"]:
         pictures = as_rgb(pictures)
         if self.vgg:
             pictures = np.stack([images.resize(p, _VGG_SIDE, _VGG_SIDE) for p in pictures])

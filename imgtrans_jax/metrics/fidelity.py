@@ -5,17 +5,18 @@ papers.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Real
 from scipy.ndimage import correlate1d
 
 from imgtrans_jax.io.color import luma
-from imgtrans_jax.metrics.base import Floats, PairMetric, Pictures, each
+from imgtrans_jax.metrics.base import PairMetric, Picture, each
 from imgtrans_jax.types import UserError
 
 _SIGMA, _REACH = 1.5, 5  # a Gaussian window of 11 pixels
 _K1, _K2 = 0.01, 0.03
 
 
-def luma_bytes(signed: Floats) -> Floats:
+def luma_bytes(signed: Float[np.ndarray, "*place 3"]) -> Float[np.ndarray, " *place"]:
     """Y of YCbCr (ITU-R BT.601), of pixels rounded to 8 bits as a file has them. This is MATLAB's
     rgb2ycbcr, in which super-resolution papers report (Ledig et al. 2017, section 3.1).
 
@@ -29,7 +30,9 @@ def luma_bytes(signed: Floats) -> Floats:
     return 16 + 219 * (luma(rounded)[..., 0].astype(np.float64) + 1) / 2
 
 
-def psnr(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
+def psnr(
+    x: Real[np.ndarray, " *shape"], y: Real[np.ndarray, " *shape"], peak: float = 255.0
+) -> float:
     """Peak signal-to-noise ratio of two arrays.
 
     Args:
@@ -44,7 +47,9 @@ def psnr(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> flo
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
-def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> float:
+def ssim(
+    x: Real[np.ndarray, "h w *c"], y: Real[np.ndarray, "h w *c"], peak: float = 255.0
+) -> float:
     """Structural similarity (Wang et al. 2004, equation 13).
 
     Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, averaged over the positions where the
@@ -71,7 +76,7 @@ def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> flo
     window = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / _SIGMA) ** 2)
     window /= window.sum()
 
-    def mean(plane: np.ndarray) -> np.ndarray:
+    def mean(plane: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "_ _"]:
         for axis in (0, 1):
             plane = correlate1d(plane, window, axis=axis)
         return plane[_REACH:-_REACH, _REACH:-_REACH]
@@ -87,7 +92,9 @@ def ssim(x: Pictures | Floats, y: Pictures | Floats, peak: float = 255.0) -> flo
     )
 
 
-def super_resolution_scores(result: Floats, truth: Floats, border: int = 4) -> tuple[float, float]:
+def super_resolution_scores(
+    result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"], border: int = 4
+) -> tuple[float, float]:
     """PSNR and SSIM on luma, see `luma_bytes`.
 
     Args:
@@ -105,7 +112,7 @@ def super_resolution_scores(result: Floats, truth: Floats, border: int = 4) -> t
     return psnr(x, y), ssim(x, y)
 
 
-def _ssim_of_pictures(x: Pictures, y: Pictures) -> float:
+def _ssim_of_pictures(x: Picture, y: Picture) -> float:
     if min(x.shape[:2]) <= 2 * _REACH:
         raise UserError(
             f"SSIM needs pictures of 11 pixels a side, and this is {x.shape[1]}x{x.shape[0]}; "

@@ -7,11 +7,15 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
+
+from imgtrans_jax.metrics.base import SignedPictures
+from imgtrans_jax.types import SignedImages
 
 _CHANNELS = (32, 64, 128)
 
 
-def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
+def polynomial_mmd(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> float:
     """The unbiased estimate of the squared maximum mean discrepancy, kernel (u.v / d + 1)^3, in
     float64 (Gretton et al. 2012, equation 3).
 
@@ -29,7 +33,9 @@ def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
     return float(within_x + within_y - 2 * k_xy.mean())
 
 
-def polynomial_kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def polynomial_kernel(
+    u: Float[np.ndarray, "n d"], v: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, "n m"]:
     """(u.v / d + 1)^3 of features.
 
     Args:
@@ -43,7 +49,7 @@ def polynomial_kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _features(signed: jax.Array) -> jax.Array:
+def _features(signed: SignedImages) -> Float[Array, "n 454"]:
     y, pooled = signed, [jnp.mean(signed, (1, 2)), jnp.std(signed, (1, 2))]
     for level, channels in enumerate(_CHANNELS):
         shape = (3, 3, y.shape[-1], channels)
@@ -64,7 +70,7 @@ def _features(signed: jax.Array) -> jax.Array:
     return jnp.concatenate(pooled, axis=1)
 
 
-def random_features(signed: np.ndarray, batch_size: int = 64) -> np.ndarray:
+def random_features(signed: SignedPictures, batch_size: int = 64) -> Float[np.ndarray, "n 454"]:
     """Means and deviations of colours and of three layers of fixed random convolutions, which see
     colour, texture and edges but no meaning.
 
@@ -79,7 +85,9 @@ def random_features(signed: np.ndarray, batch_size: int = 64) -> np.ndarray:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
+def kernel_distance(
+    generated: Float[np.ndarray, "n h w 3"], real: Float[np.ndarray, "m h w 3"]
+) -> float:
     """`polynomial_mmd` of the two sets' random features, each feature scaled by the real set's mean
     and deviation.
 

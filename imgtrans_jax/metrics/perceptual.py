@@ -5,18 +5,20 @@ equation 1; version 0.1).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from imgtrans_jax.io import images
-from imgtrans_jax.metrics.base import Floats, PairMetric, Pictures
+from imgtrans_jax.metrics.base import PairMetric, Pictures, Scores
 from imgtrans_jax.metrics.features import as_rgb
 from imgtrans_jax.models.alexnet import MIN_SIDE, AlexNet
 from imgtrans_jax.models.vgg import VGG
+from imgtrans_jax.types import Maps, UnitImages
 from imgtrans_jax.weights.metric_networks import Backbone, checksum, load_lpips
 
 _VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -45,10 +47,12 @@ class LPIPS:
         network = AlexNet() if backbone == "alex" else VGG(16, _VGG_LAYERS)
         self.checksum = checksum((self.params, self.heads))
         self._distance = jax.jit(
-            lambda params, heads, x, y: distance(lambda z: network.apply(params, z), heads, x, y)
+            lambda params, heads, x, y: distance(
+                lambda z: cast("Mapping[str, Maps]", network.apply(params, z)), heads, x, y
+            )
         )
 
-    def __call__(self, x: Pictures, y: Pictures) -> Floats:
+    def __call__(self, x: Pictures, y: Pictures) -> Scores:
         x, y = as_rgb(x), as_rgb(y)
         small = max(1.0, (MIN_SIDE + 1) / min(x.shape[1:3]))
         height, width = round(x.shape[1] * small), round(x.shape[2] * small)
@@ -60,7 +64,7 @@ class LPIPS:
             return np.asarray(self._distance(self.params, self.heads, *unit))
 
 
-def lpips(x: Pictures, y: Pictures, backbone: Backbone = "alex") -> Floats:
+def lpips(x: Pictures, y: Pictures, backbone: Backbone = "alex") -> Scores:
     """As `LPIPS`, which is loaded once.
 
     Args:
@@ -81,8 +85,11 @@ _loaded = functools.cache(LPIPS)
 
 
 def distance(
-    features: Callable[[jax.Array], Any], heads: tuple[jax.Array, ...], x: jax.Array, y: jax.Array
-) -> jax.Array:
+    features: Callable[[UnitImages], Mapping[str, Maps]],
+    heads: tuple[Float[Array, " _"], ...],
+    x: UnitImages,
+    y: UnitImages,
+) -> Float[Array, " n"]:
     """For each layer the features' unit vectors are subtracted and squared, weighted by channel,
     averaged over positions; and summed over layers.
 
@@ -101,7 +108,7 @@ def distance(
     return total
 
 
-def _directions(features: jax.Array) -> jax.Array:
+def _directions(features: Maps) -> Maps:
     return features / (jnp.sqrt(jnp.sum(jnp.square(features), axis=-1, keepdims=True)) + 1e-10)
 
 

@@ -5,24 +5,16 @@ section 4.1; Long et al. 2015).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Int
 
 from imgtrans_jax.io import json_files
-from imgtrans_jax.metrics.base import LabelMetric, Pictures
+from imgtrans_jax.metrics.base import Colors, Counts, LabelMetric, Picture
 from imgtrans_jax.types import UserError
-
-Counts: TypeAlias = npt.NDArray[np.int_]
-"""(classes, classes): pixels by true class and predicted class."""
-
-Colors: TypeAlias = Mapping[str, tuple[int, int, int]]
-"""sRGB by the name of the class; a name that starts with '-' is a colour of no class: truth that is
-left out.
-"""
 
 FACADES: Colors = {
     "background": (0, 0, 223),
@@ -138,7 +130,7 @@ def _is_color(value: Any) -> bool:
     )
 
 
-def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
+def snapped(picture: Picture, colors: Colors) -> Int[np.ndarray, "h w"]:
     """The number of the nearest colour, by squared distance.
 
     Args:
@@ -158,7 +150,9 @@ def snapped(picture: Pictures, colors: Colors) -> npt.NDArray[np.int_]:
     return nearest[places.reshape(-1)].reshape(picture.shape[:2])
 
 
-def confusion(predicted: npt.NDArray[np.int_], true: npt.NDArray[np.int_], classes: int) -> Counts:
+def confusion(
+    predicted: Int[np.ndarray, " *shape"], true: Int[np.ndarray, " *shape"], classes: int
+) -> Counts:
     """Counts of pixels by true class and predicted class, of two maps of one shape.
 
     Args:
@@ -214,7 +208,9 @@ def scores(counts: Counts, colors: Colors) -> Segmentation:
     )
 
 
-def _one(name: str, value: Callable[[Segmentation], float]) -> Callable[[], Any]:
+def _one(
+    name: str, value: Callable[[Segmentation], float]
+) -> Callable[[], Callable[[Counts, Colors], dict[str, float]]]:
     return lambda: lambda counts, colors: {name: value(scores(counts, colors))}
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from imgtrans_jax.io import images
 from imgtrans_jax.losses.style import gram, style_relative
 from imgtrans_jax.models.vgg import VGG, Depth
-from imgtrans_jax.types import Params
+from imgtrans_jax.types import Variables
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
 
 
 def transfer_figures(
-    depth: Depth, params: Params, result: np.ndarray, content: np.ndarray, style: np.ndarray
+    depth: Depth,
+    params: Variables,
+    result: Float[np.ndarray, "h w 3"],
+    content: Float[np.ndarray, "h w 3"],
+    style: Float[np.ndarray, "_ _ 3"],
 ) -> tuple[float, float]:
     """How much nearer the style a result is, and how far from the content.
 
@@ -51,7 +56,7 @@ def transfer_figures(
         )
     }
 
-    def mean_gram(name: str, layer: str) -> jax.Array:
+    def mean_gram(name: str, layer: str) -> Float[Array, "1 c c"]:
         found = of[name][layer]
         return gram(found) / (found.shape[1] * found.shape[2])
 

@@ -4,8 +4,8 @@ the classifier.
 
 from __future__ import annotations
 
-import jax
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import Conv, Kaiming, check_batch
 from imgtrans_jax.types import UnitImages
@@ -30,7 +30,7 @@ class AlexNet(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
+    def __call__(self, images: UnitImages) -> dict[str, Float[Array, "n _ _ _"]]:
         check_batch(images, (1, 3))
         if min(images.shape[1:3]) < MIN_SIDE:
             raise ValueError(

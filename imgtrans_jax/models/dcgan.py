@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
@@ -20,7 +20,7 @@ from imgtrans_jax.models.layers import (
     bias_before,
     check_batch,
 )
-from imgtrans_jax.types import Dtype, Logits, SignedImages
+from imgtrans_jax.types import Dtype, SignedImages
 
 _INNERMOST = 4  # the side of the first map
 
@@ -61,7 +61,9 @@ class DCGANGenerator(nn.Module):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, z: jax.Array, train: bool) -> SignedImages:
+    def __call__(
+        self, z: Float[Array, "n length"], train: bool
+    ) -> Float[Array, "n {self.size} {self.size} {self.channels}"]:
         levels = _levels(self.size)
         if z.ndim != 2:
             raise ValueError(
@@ -108,7 +110,9 @@ class DCGANCritic(nn.Module):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: SignedImages, condition: jax.Array | None, train: bool) -> Logits:
+    def __call__(
+        self, x: SignedImages, condition: Float[Array, "n d"] | None, train: bool
+    ) -> Float[Array, "n 1 1 1"]:
         check_batch(x)
         if x.shape[1] != x.shape[2]:
             raise ValueError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import Conv, Generator, Initializer, Norm, Normal, check_batch
 from imgtrans_jax.types import Dtype, SignedImages
@@ -37,7 +37,7 @@ class DnCNN(Generator):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> jax.Array:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n h w {self.channels}"]:
         check_batch(x)
         common: dict[str, Any] = {
             "padding": 1,

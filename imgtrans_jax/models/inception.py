@@ -11,9 +11,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import check_batch
-from imgtrans_jax.types import SignedImages
+from imgtrans_jax.types import Maps, SignedImages, UnitImages
 
 SIDE = 299
 """Pixels a side that the network takes."""
@@ -35,7 +36,7 @@ class Unit(nn.Module):
     padding: tuple[int, int] = (0, 0)
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
         pad = [(p, p) for p in self.padding]
         return nn.relu(
             nn.Conv(self.features, self.kernel, self.stride, pad, precision="highest", name="conv")(
@@ -56,12 +57,12 @@ def _high(features: int, name: str) -> Unit:
     return Unit(features, (7, 1), padding=(3, 0), name=name)
 
 
-def _average(x: jax.Array) -> jax.Array:
+def _average(x: Maps) -> Float[Array, "n _ _ c"]:
     """3x3 means of what lies within the map."""
     return nn.avg_pool(x, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
-def _reduced(x: jax.Array) -> jax.Array:
+def _reduced(x: Maps) -> Float[Array, "n _ _ c"]:
     return nn.max_pool(x, (3, 3), (2, 2))
 
 
@@ -75,7 +76,7 @@ class BlockA(nn.Module):
     pool: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
         five = _square(64, 5, padding=2, name="branch5x5_2")(Unit(48, name="branch5x5_1")(x))
         three = _square(96, 3, padding=1, name="branch3x3dbl_2")(Unit(64, name="branch3x3dbl_1")(x))
         three = _square(96, 3, padding=1, name="branch3x3dbl_3")(three)
@@ -87,7 +88,7 @@ class BlockB(nn.Module):
     """35x35 to 17x17."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
         double = _square(96, 3, padding=1, name="branch3x3dbl_2")(
             Unit(64, name="branch3x3dbl_1")(x)
         )
@@ -105,7 +106,7 @@ class BlockC(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
         w = self.width
         seven = _wide(w, "branch7x7_2")(Unit(w, name="branch7x7_1")(x))
         seven = _high(192, "branch7x7_3")(seven)
@@ -120,7 +121,7 @@ class BlockD(nn.Module):
     """17x17 to 8x8."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
         three = _square(320, 3, 2, name="branch3x3_2")(Unit(192, name="branch3x3_1")(x))
         seven = _wide(192, "branch7x7x3_2")(Unit(192, name="branch7x7x3_1")(x))
         seven = _square(192, 3, 2, name="branch7x7x3_4")(_high(192, "branch7x7x3_3")(seven))
@@ -137,8 +138,8 @@ class BlockE(nn.Module):
     last: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        def both(y: jax.Array, name: str) -> list[jax.Array]:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ _"]:
+        def both(y: Maps, name: str) -> list[Maps]:
             across = Unit(384, (1, 3), padding=(0, 1), name=f"{name}a")(y)
             return [across, Unit(384, (3, 1), padding=(1, 0), name=f"{name}b")(y)]
 
@@ -160,7 +161,7 @@ class Inception(nn.Module):
     """(N, 299, 299, 3) in [-1, 1] -> (N, 2048) features: the means of the last maps."""
 
     @nn.compact
-    def __call__(self, x: SignedImages) -> jax.Array:
+    def __call__(self, x: SignedImages) -> Float[Array, "n 2048"]:
         check_batch(x, (3,))
         x = _square(32, 3, 2, name="Conv2d_1a_3x3")(x)
         x = _square(32, 3, name="Conv2d_2a_3x3")(x)
@@ -183,7 +184,7 @@ class Inception(nn.Module):
         return jnp.mean(x, axis=(1, 2))
 
 
-def resized(unit: jax.Array) -> jax.Array:
+def resized(unit: UnitImages) -> Float[Array, "n 299 299 c"]:
     """Pictures in the size that the network takes, by the published rule: bilinear between the four
     nearest pixels, without antialiasing, corners not aligned (PyTorch's interpolate).
 

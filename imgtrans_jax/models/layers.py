@@ -14,14 +14,19 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
 
 from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
-from imgtrans_jax.types import Dtype
+from imgtrans_jax.types import Dtype, Maps, RandomKey
 
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
 Downsampling: TypeAlias = Literal["strided", "blurred"]
 Upsampling: TypeAlias = Literal["transposed", "nearest", "bilinear", "blurred"]
 Bias: TypeAlias = bool | Literal["idle"]
+
+Statistic: TypeAlias = Float[Array, "#n #h #w c"]
+"""Of (N, H, W, C), over axes that are kept with length 1."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -67,7 +72,9 @@ class Normal(Initializer):
     stddev: float = 0.02
     mean: float = 0.0
 
-    def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(
+        self, key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+    ) -> jax.Array:
         return self.mean + self.stddev * jax.random.normal(key, shape, dtype)
 
 
@@ -81,7 +88,9 @@ class Xavier(Initializer):
 
     gain: float = 1.0
 
-    def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(
+        self, key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+    ) -> jax.Array:
         return nn.initializers.variance_scaling(self.gain**2, "fan_avg", "normal")(
             key, shape, dtype
         )
@@ -91,7 +100,9 @@ class Xavier(Initializer):
 class Kaiming(Initializer):
     """He et al. 2015, normal, variance 2 / fan-in."""
 
-    def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(
+        self, key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+    ) -> jax.Array:
         return nn.initializers.variance_scaling(2.0, "fan_in", "normal")(key, shape, dtype)
 
 
@@ -105,7 +116,9 @@ class Orthogonal(Initializer):
 
     gain: float = 1.0
 
-    def __call__(self, key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(
+        self, key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+    ) -> jax.Array:
         return nn.initializers.orthogonal(self.gain)(key, shape, dtype)
 
 
@@ -159,7 +172,7 @@ class Conv(nn.Module):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n _ _ {self.features}"]:
         kernel = self.param(
             "kernel", self.kernel_init, (self.kernel, self.kernel, x.shape[-1], self.features)
         )
@@ -167,11 +180,11 @@ class Conv(nn.Module):
         y = convolve(x, kernel, self.stride, self.padding, "reflect" if self.reflect else "zero")
         return _with_bias(self, y, self.bias)
 
-    def _compute(self, x: jax.Array) -> Any:
+    def _compute(self, x: Maps) -> DTypeLike:
         return jnp.bfloat16 if self.dtype == "bfloat16" else jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _with_bias(module: nn.Module, y: jax.Array, bias: Bias) -> jax.Array:
+def _with_bias(module: nn.Module, y: Maps, bias: Bias) -> Maps:
     values = module.param("bias", nn.initializers.zeros, y.shape[-1:]) if bias else None
     return checkpoint_name(
         y if values is None or bias == "idle" else y + values.astype(y.dtype), "convolution"
@@ -204,7 +217,7 @@ class Upsample(nn.Module):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Float[Array, "n 2*h 2*w {self.features}"]:
         n, height, width, channels = x.shape
         if self.how == "transposed":
             kernel = self.param(
@@ -240,8 +253,8 @@ class Upsample(nn.Module):
         )(x)
 
 
-def blur_pool(x: jax.Array) -> jax.Array:
-    """(N, H, W, C) -> (N, ceil(H / 2), ceil(W / 2), C): smoothed by (1, 2, 1) / 4 each way over
+def blur_pool(x: Maps) -> Float[Array, "n (h+1)//2 (w+1)//2 c"]:
+    """Half the height and width, rounded up: smoothed by (1, 2, 1) / 4 each way over
     mirrored edges, then every second pixel (Zhang 2019, "Making convolutional networks
     shift-invariant again").
     """
@@ -267,11 +280,11 @@ class Moments(nn.Module):
 
     axes: tuple[int, ...]
 
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: Maps) -> tuple[Statistic, Statistic]:
         return moments(x, self.axes)
 
 
-def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+def moments(x: Maps, axes: tuple[int, ...]) -> tuple[Statistic, Statistic]:
     """Mean and variance over some axes; see `Moments`.
 
     Args:
@@ -286,7 +299,7 @@ def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     return checkpoint_name((mean, _mean(jnp.square(wide - mean), axes)), "moments")
 
 
-def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+def _mean(x: Maps, axes: tuple[int, ...]) -> Statistic:
     """Over some axes of (N, H, W, C), which are kept with length 1."""
     if jax.default_backend() != "gpu" or 2 not in axes:
         return jnp.mean(x, axis=axes, keepdims=True)
@@ -297,8 +310,8 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 def normalize(
-    x: jax.Array, mean: jax.Array, variance: jax.Array, axes: tuple[int, ...], epsilon: float = 1e-5
-) -> jax.Array:
+    x: Maps, mean: Statistic, variance: Statistic, axes: tuple[int, ...], epsilon: float = 1e-5
+) -> Maps:
     """(x - mean) / sqrt(variance + epsilon), with x's own moments over `axes`.
 
     Its gradient includes the one through the moments (Ioffe and Szegedy 2015, section 3), in two
@@ -338,12 +351,12 @@ _normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 def instance_norm(
-    x: jax.Array,
+    x: Maps,
     epsilon: float = 1e-5,
-    statistics: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = functools.partial(
+    statistics: Callable[[Maps], tuple[Statistic, Statistic]] = functools.partial(
         moments, axes=(1, 2)
     ),
-) -> jax.Array:
+) -> Maps:
     """Each channel of each image to mean 0 and variance 1 over its pixels; no affine parameters
     (Ulyanov et al. 2016). A flat channel becomes 0.
 
@@ -376,7 +389,7 @@ class BatchNorm(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: Maps, train: bool) -> Maps:
         features = (x.shape[-1],)
         scale = self.param("scale", Normal(0.02, mean=1.0), features)
         bias = self.param("bias", nn.initializers.zeros, features)
@@ -411,7 +424,7 @@ class Norm(nn.Module):
     kind: NormKind = "instance"
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: Maps, train: bool) -> Maps:
         match self.kind:
             case "instance":
                 return instance_norm(x, statistics=Moments((1, 2), name="moments"))

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
@@ -23,7 +23,7 @@ from imgtrans_jax.models.layers import (
     check_batch,
     instance_norm,
 )
-from imgtrans_jax.types import Dtype, Logits, Named
+from imgtrans_jax.types import Dtype, Logits, Named, SignedImages
 
 
 class PatchGAN(Critic):
@@ -59,7 +59,7 @@ class PatchGAN(Critic):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> Logits:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n _ _ 1"]:
         if self.width < 1 or self.layers < 0:
             raise ValueError(
                 f"A PatchGAN of width={self.width} and layers={self.layers} cannot be built; use "
@@ -116,7 +116,7 @@ class StrideOneCritic(Critic):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> Logits:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n h*w"]:
         check_batch(x)
         common: dict[str, Any] = {
             "padding": 1,

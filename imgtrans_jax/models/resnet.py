@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
@@ -25,7 +25,7 @@ from imgtrans_jax.models.layers import (
     check_batch,
     with_remat,
 )
-from imgtrans_jax.types import Dtype, SignedImages
+from imgtrans_jax.types import Dtype, Maps, SignedImages
 
 
 class ResidualBlock(nn.Module):
@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: Maps, train: bool) -> Maps:
         def conv(name: str) -> Conv:
             return Conv(
                 x.shape[-1],
@@ -100,7 +100,7 @@ class ResNetGenerator(Generator):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> SignedImages:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n h w {self.channels}"]:
         if self.width < 1 or self.blocks < 0:
             raise ValueError(
                 f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use "
@@ -118,11 +118,11 @@ class ResNetGenerator(Generator):
         )
         return layers(self, x, train)
 
-    def _layers(self, x: jax.Array, train: bool) -> jax.Array:
+    def _layers(self, x: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
 
-        def normed(y: jax.Array, name: str) -> jax.Array:
+        def normed(y: Maps, name: str) -> Maps:
             return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
 
         y = normed(Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x), "head")

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
@@ -20,10 +21,10 @@ from imgtrans_jax.models.layers import (
     bias_before,
     check_batch,
 )
-from imgtrans_jax.types import Dtype, Logits, SignedImages
+from imgtrans_jax.types import Dtype, Maps, SignedImages
 
 
-def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
+def pixel_shuffle(x: Maps, factor: int) -> Float[Array, "n {factor}*h {factor}*w c//{factor}**2"]:
     """Channel c factor^2 + factor i + j of pixel (h, w) goes to channel c of pixel (factor h + i,
     factor w + j) (Shi et al. 2016, equation 4).
 
@@ -45,7 +46,7 @@ class PReLU(nn.Module):
     """max(0, x) + a min(0, x) with a learned for each channel, from 0.25 (He et al. 2015)."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps) -> Maps:
         slope = self.param("slope", nn.initializers.constant(0.25), (x.shape[-1],)).astype(x.dtype)
         return jnp.where(x >= 0, x, slope * x)
 
@@ -77,12 +78,12 @@ class SRResNet(Generator):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> jax.Array:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n 4*h 4*w {self.channels}"]:
         check_batch(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"padding": 1, "bias": bias_before(self.norm)}
 
-        def normed(y: jax.Array, name: str) -> jax.Array:
+        def normed(y: Maps, name: str) -> Float[Array, "n h w _"]:
             return Norm(self.norm, name=f"{name}_norm")(
                 Conv(self.width, 3, **inner, name=name)(y), train
             )
@@ -106,7 +107,7 @@ class SRResNet(Generator):
         return y + enlarged(x, 4) if self.skip else y
 
 
-def enlarged(x: jax.Array, factor: int) -> jax.Array:
+def enlarged(x: Maps, factor: int) -> Float[Array, "n {factor}*h {factor}*w c"]:
     """A picture enlarged by the bicubic filter with a = -1/2.
 
     Args:
@@ -143,7 +144,7 @@ class SRGANCritic(Critic):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> Logits:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n 1 1 1"]:
         check_batch(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         for level in range(8):

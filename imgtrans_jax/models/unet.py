@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
@@ -64,7 +65,7 @@ class UNet(Generator):
         return 2**self.levels
 
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> SignedImages:
+    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n h w {self.channels}"]:
         if self.width < 1 or self.levels < 2:
             raise ValueError(
                 f"A U-Net of width={self.width} and levels={self.levels} cannot be built; use 1 "

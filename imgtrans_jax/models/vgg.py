@@ -7,12 +7,12 @@ from __future__ import annotations
 import difflib
 from typing import Literal, TypeAlias
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import Conv, Kaiming, check_batch
-from imgtrans_jax.types import Dtype, UnitImages
+from imgtrans_jax.types import Dtype, Maps, UnitImages
 
 Depth: TypeAlias = Literal[16, 19]
 Pooling: TypeAlias = Literal["max", "average"]
@@ -151,7 +151,7 @@ class VGG(nn.Module):
     dtype: Dtype = "float32"
 
     @nn.compact
-    def __call__(self, images: UnitImages) -> dict[str, jax.Array]:
+    def __call__(self, images: UnitImages) -> dict[str, Float[Array, "n _ _ _"]]:
         check_layers(self.layers, self.depth)
         check_batch(images, (1, 3))
         if min(images.shape[1:3]) < smallest_side(self.layers):
@@ -160,7 +160,7 @@ class VGG(nn.Module):
                 f"{self.layers[-1]}; {smallest_side(self.layers)} pixels a side are needed."
             )
         wanted = set(self.layers)
-        features: dict[str, jax.Array] = {"input": images}
+        features: dict[str, Maps] = {"input": images}
         mean = self.param("mean", lambda _: jnp.array(MEAN))
         deviation = self.param("deviation", lambda _: jnp.array(STD))
         x = (images - mean) / deviation
@@ -179,7 +179,7 @@ class VGG(nn.Module):
         return {layer: features[layer] for layer in self.layers}
 
 
-def _pool(x: jax.Array, how: Pooling) -> jax.Array:
+def _pool(x: Maps, how: Pooling) -> Float[Array, "n h//2 w//2 c"]:
     """2x2 with stride 2. As reductions over a reshaped array: the gradient of XLA:CPU's windowed
     maximum is far slower.
     """

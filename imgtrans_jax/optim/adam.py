@@ -149,10 +149,12 @@ class Adam(Optimizer):
             )
             now = schedule.count if step is None else step
             rate, root = -self.rate(now, steps_per_epoch, ahead) / first, jnp.sqrt(second)
+            # epsilon is added behind the correction of v, as in the paper and in PyTorch
             updates = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mu, nu)
             if self.weight_decay:
                 shrink = self.weight_decay * self.rate(now, steps_per_epoch, ahead)
                 updates = jax.tree.map(lambda u, p: u - shrink * p, updates, params)
+            # a step that is not taken is not counted either
             counts = tree_where(
                 sound, (count, optax.safe_increment(schedule.count)), (adam.count, schedule.count)
             )
@@ -269,6 +271,7 @@ class Optax(Optimizer):
         """Whether the state that it begins with is made of the rate."""
         rate = jax.ShapeDtypeStruct((), jnp.float32)
         begun = jax.make_jaxpr(lambda rate, params: self._made(rate).init(params))(rate, params)
+        # Which inputs are left when all is taken out that the state does not come from.
         _, used = dce_jaxpr(begun.jaxpr, [True] * len(begun.jaxpr.outvars))
         return used[0]
 

@@ -68,7 +68,7 @@ class Report:
             if made > step:
                 picture.unlink()
         self.events = EventWriter(folder, step + 1)
-        self.whole = True  # whether metrics.jsonl has all rows
+        self.log_is_complete = True  # whether metrics.jsonl has all rows
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Records scalars at a step.
@@ -82,7 +82,7 @@ class Report:
         """
         row = {"step": step, **values}
         self.rows.append(row)
-        before, self.whole = self.whole, False
+        before, self.log_is_complete = self.log_is_complete, False
         if before:
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -90,7 +90,7 @@ class Report:
             _write_text(
                 self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows)
             )
-        self.whole = True
+        self.log_is_complete = True
         for name, value in values.items():
             self.events.add(step, summary.scalar(name, value))
 

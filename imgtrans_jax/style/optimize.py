@@ -134,6 +134,7 @@ def step(
         terms = objective(image, frozen, jax.random.fold_in(jax.random.key(0), walk.tried))
         return total(terms), terms
 
+    # At first both factors are 0: the image itself is evaluated.
     candidate = walk.image + walk.scale * walk.direction
     if clip:
         candidate = jnp.clip(candidate, 0, 1)
@@ -185,6 +186,7 @@ def _backtrack(value: jax.Array, walk: LineSearchState) -> LineSearchState:
     """The minimum of the parabola through both losses and the slope, between a tenth and a half of
     the scale.
     """
+    # An infinite loss makes the fraction 0, one that is not a number a tenth: a tenth, both.
     curvature = value - walk.loss - walk.scale * walk.slope
     fraction = jnp.nan_to_num(-walk.scale * walk.slope / (2 * curvature), nan=0.1)
     return walk.replace(scale=walk.scale * jnp.clip(fraction, 0.1, 0.5))
@@ -314,6 +316,7 @@ def optimize_image(
         # A line search tries far and infinite places too, and comes back from them, if it ever saw
         # a finite one.
         far = 0 if optimizer.searches or now["total"] <= DIVERGED_FACTOR * abs(best) else far + 1
+        # One check alone may have met a step that went too far and comes back.
         if far >= 2 or not np.isfinite(best if optimizer.searches else now["total"]):
             diverged = number
             break

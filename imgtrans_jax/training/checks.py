@@ -12,7 +12,7 @@ from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
 from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.runtime.distributed import check_agreement
-from imgtrans_jax.training.hooks import request
+from imgtrans_jax.training.hooks import evaluation_spec
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
@@ -51,7 +51,7 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
     if steps is None:
         steps = experiment.steps
     if steps is None:
-        steps = program.length()
+        steps = program.schedule_end()
     if steps is None:
         raise UserError(
             "Neither the config nor its schedule says how long to train; give `steps` or "
@@ -70,7 +70,7 @@ def check_config(experiment: Experiment) -> None:
             f"There is no {experiment.init_from} to start from (config.init_from); check the path."
         )
     wanted = experiment.evaluation
-    request(experiment).check()
+    evaluation_spec(experiment).check()
     if wanted.every < 0:
         raise UserError(f"config.evaluation.every is {wanted.every}; it is in epochs, 0 for none.")
     if wanted.best and wanted.best not in wanted.metrics:

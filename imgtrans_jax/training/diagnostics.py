@@ -43,9 +43,9 @@ class Watch:
     """
 
     def __init__(self, folder: Path, gan: GanLoss | None, halved: bool = False) -> None:
-        self.file, self.guess = (
+        self.file, self.guessing_loss = (
             folder / "watch.json",
-            guessing(gan) * (0.5 if halved else 1) if gan else 0.0,
+            guessing_loss(gan) * (0.5 if halved else 1) if gan else 0.0,
         )
         self.seen: dict[str, list[int]] = {}
         self.standing: dict[str, Alarm] = {}
@@ -61,7 +61,7 @@ class Watch:
             ]
             self.standing = {alarm.name: alarm for alarm in alarms}
 
-    def sheets(
+    def check_sheets(
         self, step: int, sheets: Mapping[str, Mapping[str, np.ndarray]]
     ) -> tuple[dict[str, float], list[Alarm]]:
         """Looks at the sheets of a step.
@@ -110,7 +110,7 @@ class Watch:
         self._keep()
         return figures, alarms
 
-    def losses(self, step: int, values: Mapping[str, float]) -> list[Alarm]:
+    def check_losses(self, step: int, values: Mapping[str, float]) -> list[Alarm]:
         """Looks at the critics' losses.
 
         Args:
@@ -126,8 +126,8 @@ class Watch:
             for name in values
             if name.startswith("d") and name.endswith("_real")
         ]:
-            if self.guess > 0 and f"{critic}_fake" in values:
-                share = (values[f"{critic}_real"] + values[f"{critic}_fake"]) / self.guess
+            if self.guessing_loss > 0 and f"{critic}_fake" in values:
+                share = (values[f"{critic}_real"] + values[f"{critic}_fake"]) / self.guessing_loss
                 alarms += self._look(
                     f"{critic}: won", step, share < WON, LOGS, _VICTORY.format(critic, share)
                 )
@@ -213,9 +213,9 @@ def brightness_correlation(inputs: np.ndarray, results: np.ndarray) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def guessing(gan: GanLoss) -> float:
+def guessing_loss(gan: GanLoss) -> float:
     """The least loss of a critic that says the same of all pictures; 0 or less where there is no
     such level (WGAN).
     """
-    logits = np.linspace(-3, 3, 121).tolist()
-    return min(float(gan.real(jnp.float32(z)) + gan.fake(jnp.float32(z))) for z in logits)
+    all_logits = (jnp.full((1,), z, jnp.float32) for z in np.linspace(-3, 3, 121).tolist())
+    return min(float(gan.real(logits) + gan.fake(logits)) for logits in all_logits)

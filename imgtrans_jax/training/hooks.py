@@ -53,7 +53,7 @@ class Step:
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
-    def ending(self) -> bool:
+    def is_last(self) -> bool:
         return self.stopping or self.number == self.total
 
 
@@ -76,7 +76,7 @@ class Hook(Protocol):
         ...
 
 
-def after(hooks: Sequence[Hook], step: Step) -> None:
+def run_hooks(hooks: Sequence[Hook], step: Step) -> None:
     """Calls the hooks, one after the other.
 
     Args:
@@ -86,32 +86,32 @@ def after(hooks: Sequence[Hook], step: Step) -> None:
     Raises:
         UserError: If the step's loss was not finite, or its state cannot be saved at the end.
     """
-    logged = step.ending or any(hook.due(step) for hook in hooks)
+    logged = step.is_last or any(hook.due(step) for hook in hooks)
     for hook in hooks:
         hook(step, logged)
 
 
 class Disk:
-    """The patience of a run with the disk of its folder."""
+    """The disk of a run's folder, whose errors cost what would be shown, and not the training."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.unwritten = folder, False
+        self.folder, self.last_write_failed = folder, False
 
     @contextlib.contextmanager
-    def patience(self) -> Iterator[None]:
+    def tolerating_errors(self) -> Iterator[None]:
         """A full disk, or a folder that has become read-only, costs what would be shown, not the
         run.
         """
         try:
             yield
-            self.unwritten = False
+            self.last_write_failed = False
         except OSError as error:
-            if not self.unwritten:
+            if not self.last_write_failed:
                 say(
                     f"Nothing can be written to {self.folder} ({error.strerror or error}): "
                     "training goes on, reports wait."
                 )
-            self.unwritten = True
+            self.last_write_failed = True
 
 
 class Journal:
@@ -125,7 +125,7 @@ class Journal:
         Args:
             run: The training.
             clock: Of the loop.
-            disk: The run's patience.
+            disk: Of the run's folder.
             facts: Beside the versions, for the page.
         """
         recipe = run.experiment.recipe
@@ -142,20 +142,22 @@ class Journal:
 
     def __call__(self, step: Step, logged: bool) -> None:
         if logged:
-            with self.disk.patience():
-                self._page(self.clock.status(step.number, running=not step.ending), not step.ending)
+            with self.disk.tolerating_errors():
+                self._page(
+                    self.clock.status(step.number, running=not step.is_last), not step.is_last
+                )
 
     def _page(self, status: str, running: bool) -> None:
         if self.report:
             self.report.page(status, running, list(self.watch.standing.values()))
 
     def __enter__(self) -> Journal:
-        with self.disk.patience():  # the page of a resumed run says that it was stopped
+        with self.disk.tolerating_errors():  # the page of a resumed run says that it was stopped
             self._page(self.clock.status(self.clock.first, running=True), True)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        with self.disk.patience():
+        with self.disk.tolerating_errors():
             if isinstance(error, UserError):
                 self._page(f"Stopped: {error}", False)
             if self.report:
@@ -179,17 +181,17 @@ class SaveSamples:
         self.samples = run.pictures.samples(run.experiment.samples)
 
     def due(self, step: Step) -> bool:
-        return step.ending or step.number % self.run.experiment.sample_every == 0
+        return step.is_last or step.number % self.run.experiment.sample_every == 0
 
     def __call__(self, step: Step, logged: bool) -> None:
         report, watch = self.journal.report, self.journal.watch
         if report is None or not self.due(step):
             return
-        with self.journal.disk.patience():
+        with self.journal.disk.tolerating_errors():
             classes = self.run.pictures.classes
             sheets = self.run.program.sheets(step.state, self.samples, classes)
             report.samples(step.number, sheets)
-            figures, alarms = watch.sheets(step.number, sheets)
+            figures, alarms = watch.check_sheets(step.number, sheets)
             _say_alarms(step.number, alarms)
             step.figures.update(figures)
 
@@ -214,18 +216,20 @@ class SaveCheckpoint:
 
     def due(self, step: Step) -> bool:
         experiment = self.run.experiment
-        return step.ending or step.number % experiment.save_every == 0 or self._retries(step.number)
+        return (
+            step.is_last or step.number % experiment.save_every == 0 or self._retries(step.number)
+        )
 
     def __call__(self, step: Step, logged: bool) -> None:
         if self.due(step):
             self.save(self.checkpoints, step.number, step.state)
-        if step.ending:
+        if step.is_last:
             self.checkpoints.finish()
-        if news := self.checkpoints.news():
+        if message := self.checkpoints.take_message():
             say(
-                f"{news} Training goes on, and saves again when there is room."
-                if self.checkpoints.owing
-                else news
+                f"{message} Training goes on, and saves again when there is room."
+                if self.checkpoints.last_save_failed
+                else message
             )
 
     def save(
@@ -273,8 +277,8 @@ class SaveCheckpoint:
         """A save that failed is made up for as soon as there is room. (Several processes wait for
         the next that is due: each may see another disk.)
         """
-        owing = self.checkpoints.owing and jax.process_count() == 1
-        return owing and step % self.run.experiment.log_every == 0 and self.checkpoints.has_room()
+        failed = self.checkpoints.last_save_failed and jax.process_count() == 1
+        return failed and step % self.run.experiment.log_every == 0 and self.checkpoints.has_room()
 
     def __enter__(self) -> SaveCheckpoint:
         return self
@@ -296,7 +300,7 @@ class Evaluate:
         Args:
             run: The training.
             save: Saves the best state.
-            disk: The run's patience.
+            disk: Of the run's folder.
 
         Raises:
             UserError: If nothing can be measured here, or not what the best is chosen by, or if
@@ -307,7 +311,9 @@ class Evaluate:
         self.wanted = experiment.evaluation.best
         # Without weights: every call brings its own.
         networks = TrainedGenerator(experiment, {}, {}, run.program.batch_shapes())
-        self.examiner = evaluator.GeneratorEvaluator(networks, run.pictures, request(experiment))
+        self.examiner = evaluator.GeneratorEvaluator(
+            networks, run.pictures, evaluation_spec(experiment)
+        )
         if self.wanted and self.wanted not in self.examiner.judge.request.metrics:
             raise UserError(
                 f"config.evaluation.best is '{self.wanted}', which cannot be measured here; choose "
@@ -331,7 +337,7 @@ class Evaluate:
         shapes = self.run.program.batch_shapes()
         loaded = TrainedGenerator(self.run.experiment, networks.params, networks.stats, shapes)
         found = self.examiner(loaded, step.number, str(self.run.folder))
-        with self.disk.patience():
+        with self.disk.tolerating_errors():
             records.append_records(found, self.run.folder / records.FILE)
         values = {
             f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()
@@ -353,7 +359,7 @@ class Evaluate:
             better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
         if not better:
             return
-        with self.disk.patience():
+        with self.disk.tolerating_errors():
             self._keep(folder, step, {"metric": self.wanted, "value": score, "step": step.number})
 
     def _keep(self, folder: Path, step: Step, about: dict[str, Any]) -> None:
@@ -407,9 +413,9 @@ class LogMetrics:
         rates = self.run.program.rates(step.number - 1)
         names = {"optimizer": "rate", "critic_optimizer": "rate_critics"}
         row = values | {names[field]: rate for field, rate in rates.items()}
-        with self.journal.disk.patience():
+        with self.journal.disk.tolerating_errors():
             report.metrics(step.number, row | clock.figures() | step.figures)
-            _say_alarms(step.number, watch.losses(step.number, values))
+            _say_alarms(step.number, watch.check_losses(step.number, values))
 
     def _raise_if_failed(self, failed: int, values: dict[str, float]) -> None:
         """The step left the state as it was before the failure; the batch is made again from its
@@ -429,7 +435,7 @@ class LogMetrics:
         )
 
 
-def request(experiment: Experiment) -> EvaluationSpec:
+def evaluation_spec(experiment: Experiment) -> EvaluationSpec:
     """The scores that an experiment wants as it trains."""
     wanted = experiment.evaluation
     return EvaluationSpec(wanted.metrics, wanted.features, wanted.count)

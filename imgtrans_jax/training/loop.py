@@ -43,7 +43,7 @@ from imgtrans_jax.training.hooks import (
     SaveCheckpoint,
     SaveSamples,
     Step,
-    after,
+    run_hooks,
 )
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.run import Run, versions, write_json
@@ -101,7 +101,7 @@ def _train(
     first = int(state.step)
     if metadata:
         with _gone_on_from(folder):
-            program.go_on(first, _epochs_done(first, metadata, run.pictures))
+            program.count_epochs_from(first, _epochs_done(first, metadata, run.pictures))
     total = total_steps(experiment, program, steps)
     page = folder / "index.html"
     if first >= total:
@@ -136,7 +136,7 @@ def _train(
                 batch = sharding.to_devices(next(iterator), program.mesh)
             state, metrics = update(state, batch)
             step = Step(number, state, metrics, total, stop.asked(number))
-            after(hooks, step)
+            run_hooks(hooks, step)
             if step.stopping:
                 again = "the same command goes on from there."
                 raise Interrupted(f"Stopped at step {number} of {total} and saved; {again}")
@@ -191,7 +191,7 @@ def _taken(run: Run, total: int, held: contextlib.ExitStack) -> Checkpoints:
     check_same_training(run.stored, total, run.folder)
     trust.remember(run.experiment)
     checkpoints = Checkpoints(run.folder / "checkpoints", run.experiment.keep)
-    checkpoints.clean()
+    checkpoints.remove_unfinished()
     return checkpoints
 
 
@@ -211,19 +211,19 @@ def _restore_or_init(
         try:
             restored = checkpoints.restore(program.like)
         except OtherArraysError as error:
-            like = program.with_pools_of(error.metadata["arrays"])
+            like = program.shapes_with_pools_of(error.metadata["arrays"])
             if like is None:
                 raise
             state, metadata = checkpoints.restore(like) or (None, {})
             assert state is not None, "there is a checkpoint: it raised"
-            state, text = program.repooled(state)
+            state, text = program.with_own_pools(state)
             say(text)
             restored = state, metadata
     except OtherArraysError as error:
         raise _of_another_config(error, program, checkpoints, stored) from None
     if restored is None:
         say("Initialising the networks …")
-        state = program.initial()
+        state = program.initial_state()
         if program.experiment.init_from:
             source, recipe = program.experiment.init_from, program.experiment.recipe
             state, text = warm_start.started_from(state, source, program.like, recipe)
@@ -303,7 +303,7 @@ def _say_length(program: Program, first: int, total: int, steps: int | None) -> 
     late = first + (total - 1 - first) * 9 // 10
     at_first, at_late, at_last = (program.rates(step) for step in (0, late, total - 1))
     for name, rate in at_last.items():
-        length = program.length(name)
+        length = program.schedule_end(name)
         over = length is not None and total > length and rate == 0
         if over or at_late[name] < 1e-4 * at_first[name]:
             of = " of the critics" if name == "critic_optimizer" else ""

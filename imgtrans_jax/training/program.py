@@ -56,7 +56,8 @@ class Program:
         per_epoch: int,
         game: Game | None = None,
     ) -> None:
-        self.experiment, self.mesh, self.per_epoch, self.ahead = experiment, mesh, per_epoch, 0
+        self.experiment, self.mesh, self.per_epoch = experiment, mesh, per_epoch
+        self.steps_ahead = 0
         self.game = game or new_game(experiment.recipe)
         self.tx = self._transformations()
         count = experiment.batch_size * self.game.minibatches
@@ -94,7 +95,7 @@ class Program:
         )
         self._samples = jax.jit(experiment.recipe.samples)
 
-    def go_on(self, step: int, epochs: Fraction) -> None:
+    def count_epochs_from(self, step: int, epochs: Fraction) -> None:
         """Counts epochs on from those that were done, whatever length they had. Rounded down to a
         step, so that an epoch is over only when all of it was there. Call it before `compile`.
 
@@ -102,12 +103,12 @@ class Program:
             step: That the training goes on from.
             epochs: How many were done at it.
         """
-        self.ahead = math.floor(epochs * self.per_epoch) - step
+        self.steps_ahead = math.floor(epochs * self.per_epoch) - step
         self.tx = self._transformations()
 
     def epochs(self, step: int) -> Fraction:
         """How many epochs are done after `step` steps."""
-        return Fraction(step + self.ahead, self.per_epoch)
+        return Fraction(step + self.steps_ahead, self.per_epoch)
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
@@ -115,14 +116,14 @@ class Program:
         both, critics = self.experiment.optimizer, self.experiment.critic_optimizer
         return {"optimizer": both} | ({"critic_optimizer": critics} if critics else {})
 
-    def length(self, of: str | None = None) -> int | None:
+    def schedule_end(self, of: str | None = None) -> int | None:
         """At which step the schedule ends, if it has a length. of: one of the `optimizers`; without
         it the generators', or the critics' if that alone has a length.
         """
         for name, optimizer in self.optimizers.items():
             length = optimizer.schedule.epochs
             if of in (None, name) and length is not None:
-                return length if optimizer.by_steps else length * self.per_epoch - self.ahead
+                return length if optimizer.by_steps else length * self.per_epoch - self.steps_ahead
         return None
 
     def rate(self, step: int) -> float:
@@ -132,22 +133,24 @@ class Program:
     def rates(self, step: int) -> dict[str, float]:
         """The learning rate of step number `step`, from 0, of each of the `optimizers`."""
         return {
-            name: float(optimizer.rate(step, self.per_epoch, self.ahead))
+            name: float(optimizer.rate(step, self.per_epoch, self.steps_ahead))
             for name, optimizer in self.optimizers.items()
         }
 
     def _transformations(self) -> Transformations:
-        made = [o.transformation(self.per_epoch, self.ahead) for o in self.optimizers.values()]
+        made = [
+            o.transformation(self.per_epoch, self.steps_ahead) for o in self.optimizers.values()
+        ]
         return Transformations(made[0], made[-1])
 
     def batch_shapes(self) -> dict[str, list[int]]:
         return {side: list(x.shape) for side, x in self.batch.items()}
 
-    def initial(self) -> TrainState:
+    def initial_state(self) -> TrainState:
         """The state that follows from the seed."""
         return self._initialize()
 
-    def with_pools_of(self, arrays: Mapping[str, str]) -> TrainState | None:
+    def shapes_with_pools_of(self, arrays: Mapping[str, str]) -> TrainState | None:
         """What to restore when a checkpoint of `arrays` ("float32[2, 3]" by name) was made with
         other pools: `like` with those, whole on every device; None if anything else differs.
         """
@@ -163,9 +166,9 @@ class Program:
         like = self.like.replace(pool={name: ImagePool(**fields) for name, fields in pools.items()})
         return like if named_shapes(like) == dict(arrays) else None
 
-    def repooled(self, state: TrainState) -> tuple[TrainState, str]:
-        """A state that was restored by `with_pools_of`, with this experiment's pools, and what
-        became of them.
+    def with_own_pools(self, state: TrainState) -> tuple[TrainState, str]:
+        """A state that was restored by `shapes_with_pools_of`, with this experiment's pools, and
+        what became of them.
         """
         pools, text = {}, "The pools of generated images start anew."
         for name, like in self.like.pool.items():
@@ -178,7 +181,7 @@ class Program:
                     "The generated images in the pools were dealt out anew, from "
                     f"{len(old.count)} groups to {groups}."
                 )
-            pools[name] = jax.tree.map(sharding.placed, pool, self.shardings.pool[name])
+            pools[name] = jax.tree.map(sharding.to_global, pool, self.shardings.pool[name])
         return state.replace(pool=pools), text
 
     def step(

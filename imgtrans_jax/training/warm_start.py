@@ -47,7 +47,7 @@ def save_run(generator: TrainedGenerator, folder: Path) -> str:
     stored = to_json(generator.experiment)
     batch = example_shapes(generator.batch)
     program = Program(generator.experiment, sharding.one_device(), batch, 1)
-    state, text = _with_networks(program.initial(), generator, program.like, "the source")
+    state, text = _with_networks(program.initial_state(), generator, program.like, "the source")
     versions = {
         "imgtrans_jax": "converted",
         "jax": jax.__version__,
@@ -173,7 +173,7 @@ def _put(
 
     def copied(new: Any, old: Any) -> Any:
         return jax.tree.map(
-            lambda x, y: sharding.placed(np.array(x, y.dtype), y.sharding), new, old
+            lambda x, y: sharding.to_global(np.array(x, y.dtype), y.sharding), new, old
         )
 
     params[name] = copied(new, params[name])

@@ -20,7 +20,7 @@ from imgtrans_jax.io.files import cache_folder, make_folder, whole
 from imgtrans_jax.models.alexnet import CONVOLUTIONS
 from imgtrans_jax.models.inception import SIDE, Inception
 from imgtrans_jax.models.vgg import MEAN, STD
-from imgtrans_jax.types import Params, UserError
+from imgtrans_jax.types import Params, UserError, Variables
 from imgtrans_jax.weights.pickle_reader import read_arrays
 from imgtrans_jax.weights.pth import read_torch
 from imgtrans_jax.weights.vgg import VGG16_SHA256, load_vgg, packaged
@@ -32,7 +32,7 @@ _RELEASE = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weigh
 ALEXNET_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 
 
-def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
+def load_lpips(backbone: Backbone) -> tuple[Variables, tuple[np.ndarray, ...]]:
     """What LPIPS needs of one backbone.
 
     Args:
@@ -68,7 +68,7 @@ def load_lpips(backbone: Backbone) -> tuple[Params, tuple[np.ndarray, ...]]:
     return params, tuple(heads)
 
 
-def load_inception(path: str = "") -> Params:
+def load_inception(path: str = "") -> Variables:
     """The parameters of `models.inception.Inception` from the .pth of pytorch-fid.
 
     Args:

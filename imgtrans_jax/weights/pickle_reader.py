@@ -188,6 +188,7 @@ class Machine:
     def run(self, file: BinaryIO) -> Any:
         """The value of the pickle that begins here; leaves the file behind its end."""
         argument: Any
+        # genops reads operations and their arguments; it carries out none.
         for opcode, argument, _ in pickletools.genops(file):
             name = opcode.name
             if name in _VALUES:
@@ -273,6 +274,7 @@ class Machine:
 
     def _reduce(self, *_: Any) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
+        # By identity: a dtype, which is among the values, equals texts and other things, too.
         if not any(function is known for known in self.allowed.values()) or not isinstance(
             arguments, tuple
         ):
@@ -366,7 +368,7 @@ def _unwrap(value: Any, seen: set[int]) -> Any:
         return value.value
     if not isinstance(value, dict):
         raise NotAllowed(f"a {type(value).__name__} among the arrays")
-    if id(value) in seen:
+    if id(value) in seen:  # a dict twice in a dict twice in a dict … is 2^n of them
         raise NotAllowed("one dict in two places")
     seen.add(id(value))
     return {str(key): _unwrap(item, seen) for key, item in value.items()}

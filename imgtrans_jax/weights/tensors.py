@@ -1,5 +1,9 @@
 """Files of tensors by name, .safetensors and .pth, from anywhere: nothing in them is run, and sizes
 are checked first.
+
+The library of .safetensors, which writes ours, is not what reads them: it wants a whole file, where
+here a remote one is read in the parts that are wanted; it takes a name that occurs twice, headers
+of 100 MB, and names and shapes of any length.
 """
 
 from __future__ import annotations

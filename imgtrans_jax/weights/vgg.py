@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from imgtrans_jax.io.files import cache_folder, check_fetched, make_folder, whole
 from imgtrans_jax.models.vgg import BLOCKS, MEAN, STD, WIDTHS, Depth, convolutions
-from imgtrans_jax.types import Params, UserError
+from imgtrans_jax.types import UserError, Variables
 from imgtrans_jax.weights.pickle_reader import read_arrays
 from imgtrans_jax.weights.pth import read_torch
 from imgtrans_jax.weights.tensors import read_safetensors
@@ -44,7 +44,7 @@ _WAYS_OUT = (
 )
 
 
-def load_vgg(weights: str = "embedded") -> tuple[Depth, Params]:
+def load_vgg(weights: str = "embedded") -> tuple[Depth, Variables]:
     """The depth and the parameters of a trained network, for `models.vgg.VGG`.
 
     What is fetched is kept, with its checksum, in the cache folder.

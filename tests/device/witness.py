@@ -63,7 +63,7 @@ def training(name: str) -> dict[str, np.ndarray]:
     experiment = Experiment(recipe=recipe, batch_size=2, matmul_precision="highest")
     mesh = device_mesh((1, 1), 2)
     program = Program(experiment, mesh, batch, per_epoch=100)
-    state, step = program.initial(), program.compile()[0]
+    state, step = program.initial_state(), program.compile()[0]
     found: dict[str, list[float]] = {}
     for _ in range(STEPS):
         state, metrics = step(state, to_devices(batch, mesh))

@@ -306,7 +306,7 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
     converted(tmp_path / "run", tmp_path / "run.safetensors")
     for source, critic_too in ((tmp_path / "run", True), (tmp_path / "run.safetensors", False)):
         new = program(CYCLEGAN)
-        state, said = started_from(new.initial(), str(source), new.like, CYCLEGAN)
+        state, said = started_from(new.initial_state(), str(source), new.like, CYCLEGAN)
         assert ("d_a, d_b from the seed" in said) is not critic_too
         got = networks(state, CYCLEGAN)
         assert_equal(got["G_B"], found["G_B"])
@@ -318,7 +318,7 @@ def test_training_starts_from_a_folder_and_from_the_run_that_came_of_it(
 
 def test_one_network_of_several_and_another_critic(folder):
     new = program(CYCLEGAN)
-    drawn = new.initial()
+    drawn = new.initial_state()
     state, said = started_from(drawn, str(GOLDEN / "latest_net_G_A.pth"), new.like, CYCLEGAN)
     assert said.startswith("g_ab from")
     assert "g_ba, d_a, d_b from the seed" in said
@@ -331,7 +331,7 @@ def test_one_network_of_several_and_another_critic(folder):
         assert_equal(network, recognized(read_torch(folder / f"latest_net_{name}.pth"), name))
     other = dataclasses.replace(CYCLEGAN, critic=PatchGAN(width=2, layers=1))
     new = program(other)
-    state, said = started_from(new.initial(), str(folder), new.like, other)
+    state, said = started_from(new.initial_state(), str(folder), new.like, other)
     assert said.startswith("g_ab, g_ba from")
     assert "d_a, d_b from the seed (the source's critics are other networks)" in said
 
@@ -340,7 +340,7 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     recipe = Pix2Pix(UNet(width=1, levels=5), PatchGAN(width=2, layers=1), ema=0.9)
     source = str(GOLDEN / "latest_net_G.pth")
     new = program(recipe, 32)
-    state, said = started_from(new.initial(), source, new.like, recipe)
+    state, said = started_from(new.initial_state(), source, new.like, recipe)
     assert said.startswith("g from")
     wanted = recognized(read_torch(Path(source)), "x")
     assert state.ema is not None
@@ -352,4 +352,4 @@ def test_pix2pix_starts_from_a_generator_with_its_statistics_and_smoothed():
     with pytest.raises(
         UserError, match=r"config: down_0/kernel.* Add `config.recipe.generator.width=1`$"
     ):
-        started_from(wider.initial(), source, wider.like, wider.experiment.recipe)
+        started_from(wider.initial_state(), source, wider.like, wider.experiment.recipe)

@@ -164,22 +164,22 @@ def test_a_save_that_fails_at_once_is_said_and_loses_nothing(saved, monkeypatch)
 
     monkeypatch.setattr(saved.manager, "save", refused)
     saved.save(40, state(40), {})
-    while not (said := saved.news()):
+    while not (said := saved.take_message()):
         pass
-    assert saved.owing
+    assert saved.last_save_failed
     assert "step 40 could not be written" in said
     assert "(Permission denied); the newest there is of step 30." in said
-    assert saved.news() == ""
+    assert saved.take_message() == ""
     saved.save(50, state(50), {})
     with pytest.raises(UserError, match=r"step 50 could not be written.*Mend that"):
         saved.finish()
     monkeypatch.undo()
     saved.save(60, state(60), {})
-    while not (said := saved.news()):
+    while not (said := saved.take_message()):
         pass
     assert said == "The checkpoint of step 60 is saved: there is room again."
     saved.finish()
-    assert not saved.owing
+    assert not saved.last_save_failed
     assert Checkpoints(saved.folder).restore(like())[1]["step"] == 60
 
 
@@ -206,7 +206,7 @@ def test_a_save_that_fails_in_the_background_is_said_and_loses_nothing(saved, mo
 def test_what_a_killed_save_left_is_removed(saved):
     left = saved.folder / "40.orbax-checkpoint-tmp"
     left.mkdir()
-    Checkpoints(saved.folder).clean()
+    Checkpoints(saved.folder).remove_unfinished()
     assert not left.exists()
 
 

@@ -198,7 +198,7 @@ class Global(nn.Module):
 )
 def test_a_network_that_is_not_local_is_refused(kind, words):
     module = Global(kind)
-    x = np.zeros((1, 32, 32, 3), np.float32)
+    x = jnp.zeros((1, 32, 32, 3))
     shared = Global("mean").init(jax.random.key(0), x)
 
     def apply(weights, x):

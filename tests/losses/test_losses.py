@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -62,14 +63,20 @@ def test_pixel_losses():
     np.testing.assert_allclose(l1_sum(jnp.float32(x), jnp.float32(y)), np.mean(by_image), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_pixel_losses_refuse_to_broadcast():
     with pytest.raises(ValueError, match="one shape"):
         l1(jnp.zeros((2, 4, 4, 3)), jnp.zeros((1, 4, 4, 3)))
 
 
+def test_shapes_are_checked_in_tests():
+    with pytest.raises(jaxtyping.TypeCheckError, match="parameter 'y'"):
+        l1(jnp.zeros((2, 4, 4, 3)), jnp.zeros((1, 4, 4, 3)))
+
+
 def test_objectives_join_and_refuse_a_name_twice():
     both = plus(lambda x: {"a": x}, lambda x: {"b": 2 * x})
-    assert both(3) == {"a": 3, "b": 6}
+    assert both(jnp.float32(3)) == {"a": 3, "b": 6}
     assert total({"a": jnp.float32(1), "b": jnp.float32(2)}) == 3
     assert total({}) == 0
     with pytest.raises(ValueError, match="'a' is defined twice"):
@@ -85,9 +92,9 @@ def test_the_saturating_generator_has_no_gradient_where_the_critic_is_sure():
 def test_the_gradient_penalty_of_a_linear_critic_is_known():
     weights = np.random.default_rng(1).normal(size=(4, 5, 2)).astype(np.float32)
     real, fake = (
-        np.random.default_rng(seed).normal(size=(3, 4, 5, 2)).astype(np.float32) for seed in (2, 3)
+        jnp.float32(np.random.default_rng(seed).normal(size=(3, 4, 5, 2))) for seed in (2, 3)
     )
-    labels = np.eye(3, dtype=np.float32)
+    labels = jnp.eye(3)
 
     def judge(views):  # the condition has a gradient too, which does not count
         return {
@@ -102,7 +109,7 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
 
 
 def test_the_gradient_penalty_looks_between_real_and_fake():
-    real, fake = np.full((64, 1, 1, 1), 3.0, np.float32), np.full((64, 1, 1, 1), 1.0, np.float32)
+    real, fake = jnp.full((64, 1, 1, 1), 3.0), jnp.full((64, 1, 1, 1), 1.0)
 
     def judge(views):  # its gradient at x is x
         return {"d": 0.5 * views["d"] ** 2}

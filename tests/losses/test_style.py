@@ -182,6 +182,7 @@ def test_total_variation_of_a_checkerboard_is_exact(height, width):
     )
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_features_of_two_shapes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         style.content_sum(jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 4, 5, 3)))

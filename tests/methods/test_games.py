@@ -275,6 +275,7 @@ def test_numbers_that_make_no_gan_are_refused(changes):
         dataclasses.replace(NOISE, ema=1.5).game()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_order_that_there_is_not_and_turns_that_it_does_not_have_are_refused():
     game = PIX2PIX.game()
     assert (game.order, game.minibatches) == ("critics_first", 1)

@@ -158,6 +158,7 @@ def test_remat_keeps_less_and_changes_no_gradient():
     ],
     ids=lambda network: type(network).__name__,
 )
+@pytest.mark.usefixtures("unchecked")
 def test_one_picture_without_the_axis_of_a_batch_is_told_so(network):
     picture = jnp.zeros((64, 64, 3))
     training = () if isinstance(network, (VGG, AlexNet, Inception)) else (True,)
@@ -165,6 +166,7 @@ def test_one_picture_without_the_axis_of_a_batch_is_told_so(network):
         jax.eval_shape(lambda key: network.init(key, picture, *training), jax.random.key(0))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_latents_and_conditional_critics_are_told_so_too():
     for network, given in (
         (DCGANGenerator(), (jnp.zeros((100,)), True)),

@@ -71,7 +71,7 @@ def assert_same(name: str, f, params) -> dict:
     """f(params, x) and its gradients are PyTorch's to 1e-10; returns the gradients by the
     parameters.
     """
-    x, seed = GOLDEN[f"{name}/input_0"], GOLDEN[f"{name}/seed"]
+    x, seed = jnp.asarray(GOLDEN[f"{name}/input_0"]), GOLDEN[f"{name}/seed"]
     y, of_params, of_x = passes(f, params, x, seed)
     np.testing.assert_allclose(y, GOLDEN[f"{name}/output"], atol=1e-10)
     np.testing.assert_allclose(of_x, GOLDEN[f"{name}/input_grad_0"], atol=1e-10)
@@ -126,7 +126,7 @@ def test_batch_norm_and_its_running_statistics(mode: str, double):
     grads = assert_same(name, lambda p, x: normed(p, x)[0], params)
     for ours, theirs in (("scale", "weight"), ("bias", "bias")):
         np.testing.assert_allclose(grads[ours], part(GOLDEN, name, "grads")[theirs], atol=1e-10)
-    updated = normed(params, GOLDEN[f"{name}/input_0"])[1]["batch_stats"]
+    updated = normed(params, jnp.asarray(GOLDEN[f"{name}/input_0"]))[1]["batch_stats"]
     np.testing.assert_allclose(updated["mean"], after["running_mean"], atol=1e-12)
     np.testing.assert_allclose(updated["var"], after["running_var"], atol=1e-12)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.losses.adversarial import hinge, lsgan, saturating, vanilla, wgan
-from imgtrans_jax.training.diagnostics import Watch, brightness_correlation, guessing, variety
+from imgtrans_jax.training.diagnostics import Watch, brightness_correlation, guessing_loss, variety
 
 
 def pictures(seed=0, count=4):
@@ -38,33 +38,33 @@ def test_correlation_is_numpys():
 
 
 def test_the_level_of_a_critic_that_guesses():
-    assert guessing(lsgan) == pytest.approx(0.5)
-    assert guessing(vanilla) == pytest.approx(2 * np.log(2))
-    assert guessing(saturating) == pytest.approx(2 * np.log(2))
-    assert guessing(hinge) == pytest.approx(2)
-    assert guessing(wgan) == 0
+    assert guessing_loss(lsgan) == pytest.approx(0.5)
+    assert guessing_loss(vanilla) == pytest.approx(2 * np.log(2))
+    assert guessing_loss(saturating) == pytest.approx(2 * np.log(2))
+    assert guessing_loss(hinge) == pytest.approx(2)
+    assert guessing_loss(wgan) == 0
 
 
 def test_an_inversion_is_said_at_its_second_sight_and_once(tmp_path):
     watch, x = Watch(tmp_path, lsgan), pictures()
     good, bad = ({"a2b": {"input": x, "output": sign * x, "reconstruction": x}} for sign in (1, -1))
-    assert watch.sheets(10, bad)[1] == []
-    figures, (alarm,) = watch.sheets(20, bad)
+    assert watch.check_sheets(10, bad)[1] == []
+    figures, (alarm,) = watch.check_sheets(20, bad)
     assert figures["watch/a2b/brightness"] == pytest.approx(-1, abs=1e-5)
     assert (alarm.name, alarm.since) == ("a2b: inversion", 10)
     assert "identity" in alarm.text
-    assert watch.sheets(30, bad)[1] == []
+    assert watch.check_sheets(30, bad)[1] == []
     assert list(watch.standing) == ["a2b: inversion"]
-    assert watch.sheets(40, good)[1] == []
+    assert watch.check_sheets(40, good)[1] == []
     assert watch.standing == {}
 
 
 def test_what_stands_outlives_a_resume(tmp_path):
     x = pictures()
     bad = {"b2a": {"input": x, "output": -x}}
-    Watch(tmp_path, lsgan).sheets(10, bad)
+    Watch(tmp_path, lsgan).check_sheets(10, bad)
     second = Watch(tmp_path, lsgan)
-    assert [a.since for a in second.sheets(20, bad)[1]] == [10]
+    assert [a.since for a in second.check_sheets(20, bad)[1]] == [10]
     assert list(Watch(tmp_path, lsgan).standing) == ["b2a: inversion"]
     (tmp_path / "watch.json").write_text("{")
     assert Watch(tmp_path, lsgan).standing == {}
@@ -74,7 +74,7 @@ def test_collapse_is_measured_against_the_truth_where_there_is_one(tmp_path):
     watch, x = Watch(tmp_path, None), pictures()
     flat = np.broadcast_to(x[:1], x.shape) + 0.01 * x
     for step in (1, 2):
-        _, alarms = watch.sheets(
+        _, alarms = watch.check_sheets(
             step,
             {
                 "pairs": {"input": x, "output": flat, "truth": x},
@@ -83,7 +83,7 @@ def test_collapse_is_measured_against_the_truth_where_there_is_one(tmp_path):
         )
     assert [a.name for a in alarms] == ["pairs: collapse"]
     for step in (3, 4):
-        figures, alarms = watch.sheets(
+        figures, alarms = watch.check_sheets(
             step, {"samples": {"z 1": flat[:2], "z 2": flat[2:]}, "real pictures": {"picture 1": x}}
         )
     assert [a.name for a in alarms] == ["samples: collapse"]
@@ -99,13 +99,13 @@ def test_a_critic_has_won_when_it_does_so_for_long(tmp_path):
         "d_b_fake": 0.1,
         "cycle_a": 1.0,
     }
-    assert [watch.losses(step, values) for step in range(1, 5)] == [[]] * 4
-    (alarm,) = watch.losses(5, values)
+    assert [watch.check_losses(step, values) for step in range(1, 5)] == [[]] * 4
+    (alarm,) = watch.check_losses(5, values)
     assert alarm.name == "d_a: won"
     assert "4%" in alarm.text
-    assert watch.losses(6, values | {"d_a_fake": 0.1}) == []
+    assert watch.check_losses(6, values | {"d_a_fake": 0.1}) == []
     assert watch.standing == {}
-    assert Watch(tmp_path / "none", wgan).losses(1, {"d_real": -50.0, "d_fake": -50.0}) == []
+    assert Watch(tmp_path / "none", wgan).check_losses(1, {"d_real": -50.0, "d_fake": -50.0}) == []
 
 
 @pytest.mark.parametrize("since", ['"x"', "null", "1e999", "[" * 100_000, '{"a": 1}'])

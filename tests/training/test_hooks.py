@@ -35,7 +35,7 @@ from imgtrans_jax.training.hooks import (
     SaveCheckpoint,
     SaveSamples,
     Step,
-    after,
+    run_hooks,
 )
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.run import Run
@@ -105,13 +105,13 @@ class Every:
 def test_a_step_is_logged_where_any_hook_is_due(run):
     seen = []
     for number in (1, 2, 3):
-        after([Every(2, seen), Every(5, seen)], step(run, number, total=3))
+        run_hooks([Every(2, seen), Every(5, seen)], step(run, number, total=3))
     assert seen == [
         *((2, 1, False), (5, 1, False), (2, 2, True), (5, 2, True)),
         *((2, 3, True), (5, 3, True)),
     ]
     seen.clear()
-    after([Every(2, seen)], step(run, 1, stopping=True))
+    run_hooks([Every(2, seen)], step(run, 1, stopping=True))
     assert seen == [(2, 1, True)]
 
 
@@ -122,7 +122,7 @@ def test_metrics_are_means_since_the_last_log_with_the_figures_of_the_step(run):
         for number, value in ((1, 1.0), (2, 3.0)):
             made = step(run, number, gan=value)
             made.figures["score/a2b/kid"] = 0.5
-            after([log, journal], made)
+            run_hooks([log, journal], made)
     (row,) = read_metrics(run.folder)  # log_every is 2
     assert (row["step"], row["gan"], row["score/a2b/kid"]) == (2, 2.0, 0.5)
     assert "rate_critics" not in row
@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch_on_the_page(run):
     journal = Journal(run, Clock(0, 10, 2), Disk(run.folder), {})
     log = LogMetrics(run, journal, ahead=3)
     with pytest.raises(UserError, match=r"stopped at step 2: gan became NaN"), journal:
-        after([log, journal], step(run, 2, failed=1, gan=np.nan))
+        run_hooks([log, journal], step(run, 2, failed=1, gan=np.nan))
     with np.load(run.folder / "failed_step_2_process_0.npz") as kept:
         np.testing.assert_array_equal(kept["a"], run.batches[1 + 3]["a"])
     assert "Stopped: Training stopped at step 2" in (run.folder / "index.html").read_text()
@@ -142,10 +142,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch_on_the_page(run):
 def test_a_full_disk_is_said_once_and_waited_for(tmp_path, capsys):
     disk = Disk(tmp_path)
     for full in (True, True, False, True):
-        with disk.patience():
+        with disk.tolerating_errors():
             if full:
                 raise OSError(errno.ENOSPC, "No space left on device")
-        assert disk.unwritten == full
+        assert disk.last_write_failed == full
     assert capsys.readouterr().out.count("training goes on, reports wait") == 2
 
 

@@ -69,25 +69,25 @@ def program(schedule, per_epoch: int) -> Program:
 def test_a_run_whose_epochs_change_their_length_ends_at_the_same_epoch(before, stopped, now, end):
     schedule = LinearDecay(2e-4, constant_epochs=100, decay_epochs=100)
     old, new = program(schedule, before), program(schedule, now)
-    new.go_on(stopped, old.epochs(stopped))
+    new.count_epochs_from(stopped, old.epochs(stopped))
     assert new.rate(stopped) == old.rate(stopped)
     assert int(new.epochs(stopped)) == int(old.epochs(stopped))
-    assert new.length() == end
+    assert new.schedule_end() == end
     assert new.epochs(end) == 200
     again = program(schedule, now)  # and stopped once more, nothing changed
-    again.go_on(stopped + 1, new.epochs(stopped + 1))
-    assert again.ahead == new.ahead
+    again.count_epochs_from(stopped + 1, new.epochs(stopped + 1))
+    assert again.steps_ahead == new.steps_ahead
 
 
 def test_a_schedule_of_steps_does_not_ask_how_many_pictures_there_are():
     for per_epoch in (6, 6_000):
         found = program(StepDecay(1e-4, 0.1, 100_000, 200_000, unit="steps"), per_epoch)
-        found.go_on(50_000, Fraction(50_000, 3))
-        assert found.length() == 200_000
+        found.count_epochs_from(50_000, Fraction(50_000, 3))
+        assert found.schedule_end() == 200_000
         for step, rate in ((50_000, 1e-4), (99_999, 1e-4), (100_000, 1e-5), (199_999, 1e-5)):
             np.testing.assert_allclose(found.rate(step), rate, rtol=1e-6)
-    assert program(Constant(length=7), 10).length() == 70
-    assert program(Constant(), 10).length() is None
+    assert program(Constant(length=7), 10).schedule_end() == 70
+    assert program(Constant(), 10).schedule_end() is None
 
 
 def test_the_critics_have_an_optimizer_of_their_own_or_the_generators():
@@ -109,8 +109,12 @@ def test_the_critics_have_an_optimizer_of_their_own_or_the_generators():
     want = {"optimizer": pytest.approx(1e-4), "critic_optimizer": pytest.approx(2e-4)}
     assert two.rates(10) == want
     assert two.rate(10) == pytest.approx(1e-4)
-    assert (two.length(), two.length("optimizer"), two.length("critic_optimizer")) == (30, None, 30)
-    two.go_on(10, Fraction(2))  # twice as far as its own epochs say
+    assert (
+        two.schedule_end(),
+        two.schedule_end("optimizer"),
+        two.schedule_end("critic_optimizer"),
+    ) == (30, None, 30)
+    two.count_epochs_from(10, Fraction(2))  # twice as far as its own epochs say
     assert two.rates(10)["critic_optimizer"] == pytest.approx(1e-4)
     kinds = [jax.tree.structure(player.opt) for player in (two.like.g, two.like.d)]
     assert kinds[0] != kinds[1]
