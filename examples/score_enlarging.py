@@ -31,7 +31,7 @@ def main(_: app.Overrides) -> int:
     from imgtrans_jax.config import trust
     from imgtrans_jax.data.derived import Downscale
     from imgtrans_jax.inference.load import load_generator
-    from imgtrans_jax.inference.translator import compiled
+    from imgtrans_jax.inference.translator import Translation
     from imgtrans_jax.io import images
     from imgtrans_jax.io.files import make_folder, refuse_existing
     from imgtrans_jax.metrics.fidelity import super_resolution_scores
@@ -52,7 +52,7 @@ def main(_: app.Overrides) -> int:
     spread = np.linspace(0, len(test) - 1, min(COUNT.value, len(test))).round().astype(int)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bicubic": bicubic}
     for run, one in zip(RUN.value, loaded, strict=True):
-        apply = compiled(one)
+        apply = Translation(one)
         methods[Path(run).name] = lambda small, apply=apply: np.asarray(apply(small[None]))[0]
     scores: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
     shown: list[tuple[float, list[np.ndarray]]] = []

@@ -28,7 +28,10 @@ def main(_: app.Overrides) -> int:
     loaded = load.load_generator(RUN.value)
     if not isinstance(loaded.experiment.data, (Paired, SelfPaired)):
         raise UserError(f"{RUN.value} was not trained on pairs; there is no truth to compare with.")
-    apply, opened = translator.compiled(loaded), trust.opened(loaded.experiment, TRUST_PATHS.value)
+    apply, opened = (
+        translator.Translation(loaded),
+        trust.opened(loaded.experiment, TRUST_PATHS.value),
+    )
     pairs, held_out = opened.samples(100_000), opened.streams[0].test is not opened.streams[0].train
     translated = np.concatenate([np.asarray(apply(a[None])) for a in pairs["a"]])
     error, unchanged = (float(np.abs(x - pairs["b"]).mean()) for x in (translated, pairs["a"]))

@@ -127,6 +127,7 @@ def load(
     size: int | None = None,
     tile: int | None = None,
     test_mode: TestMode | None = None,
+    look: str | None = None,
     trust_code: bool = False,
 ) -> Translator:
     """A trained generator as a function of pictures.
@@ -142,6 +143,8 @@ def load(
             whole pictures unless they are too large.
         test_mode: For pix2pix: `paper` keeps dropout and the picture's own batch statistics, `eval`
             neither; None for the source's own.
+        look: For a network that knows several: a name, or names with weights
+            ("wave:0.6, chalk:0.4"); None for the first.
         trust_code: Runs code that the source's config names outside imgtrans_jax.
 
     Raises:
@@ -149,7 +152,7 @@ def load(
             nothing (see `generate`).
     """
     check_sizes(size, tile)
-    translation = Translation(load_generator(source, trust_code), direction, test_mode)
+    translation = Translation(load_generator(source, trust_code), direction, test_mode, look)
     return Translator(translation, size or translation.own_size(), tile)
 
 

@@ -3,6 +3,7 @@
   imgtrans translate runs/quickstart sketches/ --out=coloured --size=64 --direction=b2a
   imgtrans translate latest_net_G_A.pth photo.jpg --out=painted --test_mode=paper
   imgtrans translate runs/srresnet photo.jpg --out=enlarged               (four times as large)
+  imgtrans translate runs/painters photo.jpg --look=mosaic:0.7,chalk:0.3
 
 The generator is a run of imgtrans train, a .safetensors file of one, or a .pth file of
 junyanz/pytorch-CycleGAN-and-pix2pix or CUT, which needs no PyTorch. Every picture comes back at its
@@ -31,6 +32,11 @@ TEST_MODE = FLAGS.choice(
     ["paper", "eval"],
     "paper: dropout on, and the picture's own batch statistics, the default of pix2pix runs made "
     "here; eval: neither, the default of PyTorch's files.",
+)
+LOOK = FLAGS.text(
+    "look",
+    None,
+    "Of a network that knows several: a name, or names with weights. Default: the first.",
 )
 TILE = FLAGS.whole(
     "tile",
@@ -64,6 +70,7 @@ def main(overrides: app.Overrides) -> int:
         SIZE.value,
         TRUST_CODE.value,
         cast("translator.TestMode | None", TEST_MODE.value),
+        LOOK.value,
         tile=TILE.value,
         form=cast("Form", FORMAT.value),
         alpha=cast("Alpha", ALPHA.value),

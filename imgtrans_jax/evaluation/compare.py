@@ -14,7 +14,7 @@ from imgtrans_jax.config import trust
 from imgtrans_jax.evaluation import records
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import translate
-from imgtrans_jax.inference.translator import compiled
+from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, whole
 from imgtrans_jax.metrics import registry
@@ -142,7 +142,7 @@ def _from_tests(
                 columns.append(
                     Column("truth", _shown(data.decode_output(inputs, batch[wanted])), {})
                 )
-        translation = compiled(loaded, direction)
+        translation = Translation(loaded, direction)
         taken = loaded.batch.get(given, [inputs.shape[-1]])[-1]
         if taken != inputs.shape[-1]:
             raise UserError(

@@ -24,7 +24,7 @@ from imgtrans_jax.evaluation.metric_suite import (
 )
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.sample import sampled
-from imgtrans_jax.inference.translator import compiled
+from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.io import images
 from imgtrans_jax.metrics.base import CycleMetric, PairMetric
 from imgtrans_jax.types import Direction, UserError
@@ -64,9 +64,9 @@ class GeneratorEvaluator:
         request.check()
         self.judge = MetricSuite(request.within(impossible(self.directions, opened)))
         self.translations = {
-            direction: compiled(loaded, direction) for direction in self.directions
+            direction: Translation(loaded, direction) for direction in self.directions
         }
-        self.segmenter = compiled(segmenter) if segmenter else None
+        self.segmenter = Translation(segmenter) if segmenter else None
         if request.colors and len(opened.streams) > 1:
             raise UserError(
                 "Label maps are scored where each has its truth: `colors` needs a run that was "

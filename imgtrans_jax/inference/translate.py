@@ -18,7 +18,6 @@ from imgtrans_jax.inference.translator import (
     Translation,
     check_memory,
     check_sizes,
-    compiled,
 )
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
@@ -38,6 +37,7 @@ def translate(
     size: int | None = None,
     trust_code: bool = False,
     test_mode: TestMode | None = None,
+    look: str | None = None,
     tile: int | None = None,
     form: Form = "png",
     alpha: Alpha = "keep",
@@ -60,6 +60,7 @@ def translate(
             own is taken.
         trust_code: Runs the code outside imgtrans_jax that the run names.
         test_mode: Instead of the recipe's, where it has one.
+        look: Instead of the recipe's, where it has several, see `Translation`.
         tile: Works in tiles of so many pixels, which changes nothing but memory and time; None for
             whole pictures unless they are too large.
         form: Of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy
@@ -79,7 +80,7 @@ def translate(
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
     check_sizes(size, tile)
-    translation = compiled(load_generator(source, trust_code), direction, test_mode)
+    translation = Translation(load_generator(source, trust_code), direction, test_mode, look)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
     refuse_inputs(targets, [source, *paths])

@@ -19,6 +19,7 @@ from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
 from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.io import images
+from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import Direction, UserError
 
@@ -48,14 +49,20 @@ class Translation:
         loaded: The generator.
         direction: Of the translation.
         test_mode: Instead of the recipe's, where it has one; None for the recipe's.
+        look: Instead of the recipe's, where it has several: a name, or names with weights
+            ("wave:0.6, chalk:0.4"); None for the recipe's.
 
     Raises:
-        UserError: For a direction or a mode that the recipe has not got, or one that makes pictures
-            from nothing.
+        UserError: For a direction, a mode or a look that the recipe has not got, or one that makes
+            pictures from nothing.
     """
 
     def __init__(
-        self, loaded: TrainedGenerator, direction: Direction, test_mode: TestMode | None
+        self,
+        loaded: TrainedGenerator,
+        direction: Direction = "a2b",
+        test_mode: TestMode | None = None,
+        look: str | None = None,
     ) -> None:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
@@ -67,10 +74,12 @@ class Translation:
             known = " and ".join(recipe.directions)
             other = "give one of them" if len(recipe.directions) > 1 else "leave `direction` out"
             raise UserError(f"This generator knows {known}, and no direction {direction}; {other}.")
-        if test_mode is not None:
-            if recipe.test_mode is None:
-                raise UserError(f"A {type(recipe).__name__} run has no `test_mode`; leave it out.")
-            recipe = dataclasses.replace(recipe, test_mode=test_mode)  # type: ignore[type-var]
+        for name, value in (("test_mode", test_mode), ("look", look)):
+            if value is not None:
+                if getattr(recipe, name) is None:
+                    raise UserError(f"A {type(recipe).__name__} run has no `{name}`; leave it out.")
+                recipe = dataclasses.replace(recipe, **{name: value})  # type: ignore[type-var]
+                new_game(recipe)  # which refuses what it has not got
         self.experiment, self.direction = loaded.experiment, direction
         network = recipe.generator
         # one of the user's own that names no base: as most are
@@ -239,29 +248,10 @@ class Translation:
         return largest_map(self.function, self.weights, (side, side, channels))
 
 
-def compiled(
-    loaded: TrainedGenerator, direction: Direction = "a2b", test_mode: TestMode | None = None
-) -> Translation:
-    """A generator ready for pictures.
-
-    Args:
-        loaded: The generator.
-        direction: Of the translation.
-        test_mode: Instead of the recipe's, where it has one.
-
-    Returns:
-        The translation, compiled when it is called.
-
-    Raises:
-        UserError: For a direction or a mode that the recipe has not got.
-    """
-    return Translation(loaded, direction, test_mode)
-
-
 def generator(
     run: str | Path, direction: Direction, trust_code: bool = False
 ) -> tuple[Translation, Experiment]:
-    """`compiled` for a run or a file, and its experiment.
+    """The translation by a run or a file, and its experiment.
 
     Args:
         run: A run, or a file of a generator.
@@ -272,10 +262,10 @@ def generator(
         The translation, and the experiment.
 
     Raises:
-        UserError: As `load_generator` and `compiled` do.
+        UserError: As `load_generator` and `Translation` do.
     """
     loaded = load_generator(run, trust_code)
-    return compiled(loaded, direction), loaded.experiment
+    return Translation(loaded, direction), loaded.experiment
 
 
 def check_sizes(size: int | None, tile: int | None) -> None:

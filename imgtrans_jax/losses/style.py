@@ -213,7 +213,9 @@ def style_relative(
     return jnp.mean(_squares(gram, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
 
 
-def gaussian(features: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def gaussian(
+    features: Maps, mask: Float[Array, "... h w 1"] | None = None
+) -> Float[Array, "n c+1 c+1"]:
     """The Gaussian of features: covariance S, mean m and number M of positions, as one matrix
 
         M S    M m
@@ -242,7 +244,7 @@ _ITERATIONS = 12
 
 
 @jax.custom_vjp
-def matrix_root(a: jax.Array) -> jax.Array:
+def matrix_root(a: Float[Array, "n c c"]) -> Float[Array, "n c c"]:
     """The square root of symmetric positive matrices by Newton and Schulz's iteration (Higham 2008,
     equation 6.35), whose products suit a GPU or TPU as an eigenvalue decomposition does not. Its
     gradient solves Lyapunov's equation by an iteration alike (Lin and Maji 2017, section 3.2).
@@ -256,7 +258,7 @@ def matrix_root(a: jax.Array) -> jax.Array:
     norm = jnp.sqrt(jnp.sum(jnp.square(a), axis=(1, 2), keepdims=True))
     eye = jnp.eye(a.shape[-1], dtype=a.dtype)
 
-    def turn(_: int, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def turn(_: object, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         y, z = pair
         t = (3 * eye - _product(z, y)) / 2
         return _product(y, t), _product(t, z)
@@ -278,7 +280,7 @@ def _root_backward(root: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
     norm = jnp.sqrt(jnp.sum(jnp.square(root), axis=(1, 2), keepdims=True))
     eye = jnp.eye(root.shape[-1], dtype=root.dtype)
 
-    def turn(_: int, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def turn(_: object, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         a, q = pair
         e = 3 * eye - _product(a, a)
         inner = _product(a, q) - _product(q, a)
@@ -291,7 +293,9 @@ def _root_backward(root: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
 matrix_root.defvjp(_root_forward, _root_backward)
 
 
-def style_wasserstein(gram: jax.Array, target: jax.Array, positions: int) -> jax.Array:
+def style_wasserstein(
+    gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
+) -> Scalar:
     """The squared 2-Wasserstein distance of two Gaussians that have the features' means and
     covariances, by what it would be for no activity at all:
 
@@ -325,7 +329,9 @@ def style_wasserstein(gram: jax.Array, target: jax.Array, positions: int) -> jax
     return jnp.mean((apart + traces[0] + traces[1] - 2 * traces[2]) / nothing)
 
 
-def _moments(gaussian: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _moments(
+    gaussian: Float[Array, "n k k"],
+) -> tuple[Float[Array, "n k-1"], Float[Array, "n k-1 k-1"]]:
     """Of `gaussian`'s matrices the mean (N, C), and the covariance (N, C, C) kept from being
     singular.
     """

@@ -42,6 +42,7 @@ class Recipe(Protocol):
         halve_critic: Whether that is halved.
         test_mode: `paper` or `eval`, how the trained generator is used, for those methods that have
             the choice.
+        look: Which it is used with, for those that know several.
         extra: Objectives of the user's own, (batch, samples, logits, frozen) -> {name: weighted ()
             array}.
     """
@@ -55,6 +56,7 @@ class Recipe(Protocol):
     gan: Any = None
     halve_critic: bool = False
     test_mode: Any = None
+    look: str | None = None
     extra: tuple[Objective, ...]
 
     __dataclass_fields__: ClassVar[dict[str, Any]]

@@ -110,7 +110,7 @@ class FastStyle(Recipe):
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
     generator: nn.Module = StyleNetwork()
-    look: str = ""
+    look: str | None = ""
     weights: Weights = "embedded"
     content_layer: str = "relu3_3"
     content: float = 1.0
@@ -139,6 +139,7 @@ class FastStyle(Recipe):
             )
         if min(self.content, self.style, self.variation) < 0 or not self.style:
             raise ValueError("The weights must not be negative, nor style be 0.")
+        self.mixture()
         return Game(
             generator=Stylist(self.generator.clone(), len(names)),
             critic=None,

@@ -10,19 +10,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
     Generator,
     Initializer,
     Kaiming,
-    Moments,
+    Norm,
     Upsample,
     Upsampling,
     check_batch,
-    instance_norm,
 )
-from imgtrans_jax.types import Dtype, SignedImages
+from imgtrans_jax.types import Dtype, Maps, SignedImages
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -36,11 +36,11 @@ class ConditionalInstanceNorm(nn.Module):
     looks: int
 
     @nn.compact
-    def __call__(self, x: jax.Array, weights: jax.Array) -> jax.Array:
+    def __call__(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:
         shape = self.looks, x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, shape)
         shift = self.param("shift", nn.initializers.zeros, shape)
-        y = instance_norm(x, statistics=Moments((1, 2), name="moments"))
+        y = Norm("instance", name="instance")(x, train=False)
         mixed = [(weights @ table)[:, None, None].astype(y.dtype) for table in (scale, shift)]
         return y * mixed[0] + mixed[1]
 
@@ -73,7 +73,10 @@ class StyleNetwork(Generator):
 
     @nn.compact
     def __call__(
-        self, x: SignedImages, train: bool, weights: jax.Array | None = None
+        self,
+        x: SignedImages,
+        train: bool,
+        weights: Float[Array, "n looks"] | None = None,
     ) -> SignedImages:
         """Pictures in a look.
 
@@ -101,7 +104,7 @@ class StyleNetwork(Generator):
             weights = jax.nn.one_hot(jnp.zeros(x.shape[0], int), self.looks)
         return self._layers(x, weights)
 
-    def _layers(self, x: jax.Array, weights: jax.Array) -> jax.Array:
+    def _layers(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:
         # An affine norm follows every convolution: a bias before it would be without effect.
         common: dict[str, Any] = {
             "bias": False,

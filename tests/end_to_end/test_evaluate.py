@@ -119,7 +119,7 @@ def test_the_record_says_by_what_protocol(run):
         assert protocol["identity"] == 0.5
         json.dumps(record)
     assert [r["counts"] for r in records] == [{"fakes": 3, "reals": 2}, {"fakes": 2, "reals": 3}]
-    forth, back = (translator.compiled(loaded, d) for d in ("a2b", "b2a"))
+    forth, back = (translator.Translation(loaded, d) for d in ("a2b", "b2a"))
     opened = loaded.experiment.data.open()
     a = np.stack([opened.streams[0].prepare(p, None)["a"] for p in opened.streams[0].test])
     by_hand = np.abs(back.padded(forth.padded(a)) - a).mean()
@@ -309,5 +309,5 @@ def test_the_pictures_are_those_that_stylize_writes(run, tmp_path):
     x = loaded.experiment.data.open().samples(1)["a"]
     Image.fromarray(to_uint8(x[0])).save(tmp_path / "x.png")
     (written,) = translate(run, tmp_path / "x.png", tmp_path / "y.png")
-    expected = to_uint8(translator.compiled(loaded).padded(x))[0]
+    expected = to_uint8(translator.Translation(loaded).padded(x))[0]
     assert np.abs(read_picture(written).astype(int) - expected).max() <= 1

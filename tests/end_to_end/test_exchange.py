@@ -107,7 +107,7 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     assert "dropout taken to be 0.5" in capsys.readouterr().out
     x = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     made = {
-        mode: np.asarray(translator.compiled(loaded, test_mode=mode)(x))
+        mode: np.asarray(translator.Translation(loaded, test_mode=mode)(x))
         for mode in (None, "eval", "paper")
     }
     np.testing.assert_array_equal(made[None], made["eval"])
@@ -118,7 +118,7 @@ def test_the_modes_of_a_batch_norm_u_net_differ_and_eval_is_the_default(tmp_path
     np.testing.assert_allclose(made["eval"], wanted, atol=1e-5)
     # The mode goes along into our own form.
     save_generator(loaded, tmp_path / "x.safetensors")
-    again = translator.compiled(load_generator(tmp_path / "x.safetensors"))(x)
+    again = translator.Translation(load_generator(tmp_path / "x.safetensors"))(x)
     np.testing.assert_allclose(again, made["eval"], atol=1e-6)
 
 

@@ -297,13 +297,13 @@ class Accelerator:
 def test_a_batch_is_bounded_by_the_devices_memory(rgb, monkeypatch, gigabytes, most):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(jax, "local_devices", lambda: [Accelerator(int(gigabytes * 2**30))])
-    found = translator.compiled(load_generator(rgb)).at_once(256, 256, 3)
+    found = translator.Translation(load_generator(rgb)).at_once(256, 256, 3)
     assert found == most
 
 
 def test_batches_take_at_most_half_of_what_is_free(rgb, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    ready = translator.compiled(load_generator(rgb))
+    ready = translator.Translation(load_generator(rgb))
     for size in (2**25, 2**27, 2**28):
         monkeypatch.setattr(jax, "local_devices", lambda size=size: [Accelerator(size)])
         count = ready.at_once(256, 256, 3)

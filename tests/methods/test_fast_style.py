@@ -8,14 +8,19 @@ import numpy as np
 import optax
 import pytest
 
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import OneDomain
 from imgtrans_jax.data.looks import read_look
 from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
+from imgtrans_jax.inference.generator import TrainedGenerator
+from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.losses import style
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim.adam import Transformations
+from imgtrans_jax.types import UserError
 
 SHALLOW = FastStyle(
     looks=(Look("mosaic", size=48), Look("woodcut", size=48, strength=3.0)),
@@ -129,3 +134,23 @@ def test_a_mixture_that_there_is_not_is_refused(look, sentence):
 def test_numbers_that_make_no_training_are_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         dataclasses.replace(SHALLOW, **changes).game()
+
+
+def test_a_trained_network_translates_in_the_look_that_is_asked_for():
+    """Whole and in tiles, at any size."""
+    game = SHALLOW.game()
+    key = jax.random.key(6)
+    params = game.generator.init({"params": key, "latent": key}, {"a": PICTURES}, True)["params"]
+    params = jax.tree.map(lambda x: x + (jnp.arange(2)[:, None] if x.ndim == 2 else 0), params)
+    loaded = TrainedGenerator(Experiment(OneDomain(), SHALLOW), params, {}, {"a": [1, 32, 32, 3]})
+    x = np.asarray(jax.random.uniform(key, (1, 150, 170, 3), minval=-1, maxval=1))
+    mixed = Translation(loaded, look="mosaic:0.5, woodcut:0.5")
+    whole = mixed.padded(x)
+    assert whole.shape == x.shape
+    np.testing.assert_allclose(mixed.padded(x, tile=96), whole, atol=2e-4)
+    assert np.abs(whole - Translation(loaded).padded(x)).max() > 0.01
+    with pytest.raises(UserError, match="There is no look 'wave'; there are mosaic, woodcut"):
+        Translation(loaded, look="wave")
+    other = dataclasses.replace(loaded, experiment=Experiment())
+    with pytest.raises(UserError, match="A CycleGAN run has no `look`; leave it out"):
+        Translation(other, look="wave")

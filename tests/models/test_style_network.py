@@ -15,7 +15,7 @@ def test_conditional_instance_norm_is_equation_5_with_mixed_numbers():
     scale, shift = RNG.normal(size=(2, 4, 3))
     weights = np.array([[0, 1, 0, 0], [0.25, 0, 0, 0.75]])
     params = {"params": {"scale": scale.astype("f"), "shift": shift.astype("f")}}
-    found = ConditionalInstanceNorm(4).apply(params, X.astype("f"), weights.astype("f"))
+    found = ConditionalInstanceNorm(4).apply(params, jnp.asarray(X, "f"), jnp.asarray(weights, "f"))
     mean, deviation = X.mean((1, 2), keepdims=True), np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
     mixed = [(weights @ table)[:, None, None] for table in (scale, shift)]
     np.testing.assert_allclose(found, mixed[0] * (X - mean) / deviation + mixed[1], atol=1e-5)
