@@ -181,7 +181,7 @@ def test_all_that_is_named_is_there():
     assert {*it.__all__} <= {*dir(it)}
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = it.nothing  # pyright: ignore
-    assert it.losses.l1(jnp.ones(3), jnp.zeros(3)) == 1
+    assert it.losses.l1(jnp.ones((1, 2, 2, 1)), jnp.zeros((1, 2, 2, 1))) == 1
     assert it.models.UNet().levels == 8
 
 

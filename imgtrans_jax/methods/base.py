@@ -56,7 +56,7 @@ class Recipe(Protocol):
     gan: Any = None
     halve_critic: bool = False
     test_mode: Any = None
-    look: str | None = None
+    look: Any = None
     extra: tuple[Objective, ...]
 
     __dataclass_fields__: ClassVar[dict[str, Any]]

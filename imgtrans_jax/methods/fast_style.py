@@ -110,7 +110,7 @@ class FastStyle(Recipe):
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
     generator: nn.Module = StyleNetwork()
-    look: str | None = ""
+    look: str = ""
     weights: Weights = "embedded"
     content_layer: str = "relu3_3"
     content: float = 1.0

@@ -212,6 +212,10 @@ HARMLESS |= {
     "TfdsPairs.b",
     "Gatys.content_layers",
     "Gatys.style_layers",
+    "FastStyle.content_layer",
+    "FastStyle.look",
+    "FastStyle.style_layers",
+    "Look.name",
 }
 """Texts that are compared with what there is, and never opened."""
 

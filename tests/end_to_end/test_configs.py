@@ -10,6 +10,7 @@ import shlex
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -183,12 +184,12 @@ def test_every_config_s_step_is_traced_at_its_full_size(path):
     mesh = sharding.device_mesh((0, 1), 1, 1)
     program = Program(experiment, mesh, example, per_epoch=100)
     frozen = None
-    # the shapes of VGG, without its weights
-    if getattr(experiment.recipe, "layer", "") and game.critic is not None:
+    # the shapes of VGG, and of what is made of it, without its weights
+    if experiment.recipe.frozen_network:
+        picture = jnp.zeros((1, 32, 32, 3))
+        network = jax.eval_shape(lambda: VGG(16, ("relu5_3",)).init(jax.random.key(0), picture))
         frozen = jax.eval_shape(
-            lambda: VGG(16, ("relu5_3",)).init(
-                jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32)
-            )
+            lambda params: experiment.recipe.frozen(params, lambda *_: np.asarray(picture)), network
         )
     state, metrics = jax.eval_shape(program.step, program.like, program.batch, frozen)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(

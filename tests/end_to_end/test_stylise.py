@@ -337,7 +337,7 @@ def test_a_dream_makes_its_layer_more_active(studio, tmp_path, capsys):
 
 
 def _activity(picture: np.ndarray) -> float:
-    (found,) = VGG(16, ("relu3_3",)).apply(load_vgg()[1], picture[None]).values()
+    (found,) = VGG(16, ("relu3_3",)).apply(load_vgg()[1], jnp.asarray(picture[None])).values()
     return float(np.mean(np.square(found)))
 
 

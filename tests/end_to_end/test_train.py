@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_commands import answer
@@ -164,7 +165,9 @@ def test_translate_uses_the_smoothed_generator(experiment, tmp_path):
     assert restored == experiment
     x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     state = loop.train(experiment, tmp_path / "run", steps=2)  # finished: only restores
-    translated = jax.jit(lambda params: experiment.recipe.translate(params, {}, x, "a2b"))
+    translated = jax.jit(
+        lambda params: experiment.recipe.translate(params, {}, jnp.asarray(x), "a2b")
+    )
     made = apply(x)
     np.testing.assert_allclose(made, translated(state.generators.params), atol=1e-5)
     assert np.abs(made - translated(state.g.params)).max() > 1e-4
@@ -389,4 +392,4 @@ def test_training_starts_from_python_with_a_loss_of_ones_own(experiment, tmp_pat
     assert read_metrics(tmp_path / "run")[-1]["warm"] > 0
     # a loss of one's own is not needed to translate
     apply, _ = translator.generator(tmp_path / "run", "a2b")
-    assert np.isfinite(apply(np.zeros((1, 16, 16, 3), np.float32))).all()
+    assert np.isfinite(apply(jnp.zeros((1, 16, 16, 3)))).all()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,9 +38,7 @@ def made(path: Path, channels: int, given: int | None = None) -> Path:
     given = given or channels
     recipe = SimGAN(generator=module)
     params = jax.jit(
-        lambda: module.init(
-            jax.random.key(0), np.zeros((1, 16, 16, given), np.float32), train=False
-        )
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, 16, 16, given)), train=False)
     )()["params"]
     params = jax.tree.map(lambda x: 8 * x, {"g": params})
     experiment = Experiment(data=dataclasses.replace(Unpaired(), channels=given), recipe=recipe)
