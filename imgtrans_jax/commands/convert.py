@@ -12,7 +12,7 @@ recognized from the shapes, and printed. PyTorch is not needed.
 
 DST decides what is made, of a run's smoothed generators if it has them:
   FILE.safetensors   the generators with their config, for imgtrans translate (a critic's .pth: that
-                     critic)
+                     critic); --half halves the file by float16
   FILE.pth           one network as torch.load and load_state_dict take it; of a CycleGAN that from
                      a to b, or back with --direction=b2a
   a folder           of a run: all its networks as latest_net_G.pth, latest_net_D.pth, …; of
@@ -35,6 +35,7 @@ DST = FLAGS.path("dst", None, "What is to be made.")
 DIRECTION = FLAGS.choice(
     "direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN."
 )
+HALF = FLAGS.switch("half", "For FILE.safetensors of a generator: float16, half the size.")
 OVERWRITE = FLAGS.switch("overwrite", "Make the file DST anew if it is there already.")
 TRUST_CODE = FLAGS.switch(
     "trust_code", "Run code that the run's config names outside imgtrans_jax."
@@ -51,5 +52,5 @@ def main(overrides: app.Overrides) -> int:
         raise UserError("Two names are needed: imgtrans convert SRC DST; see --help.")
     source, target = Path(SRC.value), Path(DST.value)
     direction = cast("Direction", DIRECTION.value)
-    convert(source, target, direction, OVERWRITE.value, TRUST_CODE.value)
+    convert(source, target, direction, OVERWRITE.value, TRUST_CODE.value, HALF.value)
     return 0

@@ -28,17 +28,23 @@ from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
 from imgtrans_jax.weights.pytorch_recognition import recognized
 
 
-def save_generator(generator: TrainedGenerator, path: str | Path) -> None:
+def save_generator(generator: TrainedGenerator, path: str | Path, half: bool = False) -> None:
     """Writes a .safetensors file: arrays by name, with the experiment in its metadata.
 
     Args:
         generator: Of whose training the generators alone are written.
         path: Of the file, which is replaced if it is there.
+        half: Rounds the arrays to float16, for half the size. A reader widens them again.
 
     Raises:
-        UserError: If the experiment has code that cannot be named, such as a lambda.
+        UserError: If the experiment has code that cannot be named, such as a lambda, or if
+            weights are beyond float16 with `half`.
     """
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
+    if half:
+        arrays = {name: np.asarray(x).astype(np.float16) for name, x in arrays.items()}
+        if not all(np.isfinite(x).all() for x in arrays.values()):
+            raise UserError("Some weights are too large for float16; leave `half` out.")
     _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
 
 
@@ -85,6 +91,9 @@ def read_generator_file(
             raise UserError(
                 f"The weights in {path} are not those that were saved; get the file again."
             )
+        arrays = {
+            name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in arrays.items()
+        }
         check_numbers(stored, [f"{array.dtype}{list(array.shape)}" for array in arrays.values()])
         tree = unflatten_dict(arrays, sep="/")
         if "network" in stored:

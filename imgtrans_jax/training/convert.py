@@ -27,6 +27,7 @@ def convert(
     direction: Direction = "a2b",
     overwrite: bool = False,
     trust_code: bool = False,
+    half: bool = False,
 ) -> None:
     """Writes networks in another form, and prints what was written.
 
@@ -37,6 +38,7 @@ def convert(
         direction: Which generator of two goes to a .pth file.
         overwrite: Replaces a file that is there; folders and `source` never.
         trust_code: Runs the code outside imgtrans_jax that the source names.
+        half: Rounds the weights of a generator's .safetensors file to float16.
 
     Raises:
         UserError: If the source cannot be read, or has no such form, or if the target is there and
@@ -47,6 +49,8 @@ def convert(
         raise UserError(
             f"The name {target} says no form: end it in .safetensors or .pth, or give a folder."
         )
+    if half and target.suffix != ".safetensors":
+        raise UserError("`half` is for a .safetensors file; leave it out, or name the target so.")
     if target.exists() and source.exists() and target.samefile(source):
         raise UserError(
             f"{target} is there already: it is SRC, which is never overwritten; give another name."
@@ -69,12 +73,14 @@ def convert(
         print(f"Wrote {target}: a critic alone.")
     else:
         found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
-        _write_ours(found, source, target, is_file)
+        _write_ours(found, source, target, is_file, half)
 
 
-def _write_ours(found: TrainedGenerator, source: Path, target: Path, is_file: bool) -> None:
+def _write_ours(
+    found: TrainedGenerator, source: Path, target: Path, is_file: bool, half: bool
+) -> None:
     if is_file:
-        generator_file.save_generator(found, target)
+        generator_file.save_generator(found, target, half)
         print(f"Wrote {target}: use it with imgtrans translate {shlex.quote(str(target))} …")
     elif is_run(source):
         _write_folder(found, target)
