@@ -42,7 +42,8 @@ def save_generator(generator: TrainedGenerator, path: str | Path, half: bool = F
     """
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
     if half:
-        arrays = {name: np.asarray(x).astype(np.float16) for name, x in arrays.items()}
+        with np.errstate(over="ignore"):  # what is too large is told next
+            arrays = {name: np.asarray(x).astype(np.float16) for name, x in arrays.items()}
         if not all(np.isfinite(x).all() for x in arrays.values()):
             raise UserError("Some weights are too large for float16; leave `half` out.")
     _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
