@@ -7,7 +7,7 @@ Each gives a () mean over the N images, in float32 or wider, whatever the type o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -307,7 +307,7 @@ def style_wasserstein(
 
     Args:
         gram: Gaussians (N, C + 1, C + 1), see `gaussian`.
-        target: The same, or (1, C + 1, C + 1) for all.
+        target: Those wanted, as `rooted` makes them, (N, C + 1, C + 1) or (1, C + 1, C + 1).
         positions: Without effect here: these matrices have their own count.
 
     Returns:
@@ -320,30 +320,62 @@ def style_wasserstein(
         raise ValueError(
             f"Matrices of one shape are compared; these are {gram.shape} and {target.shape}."
         )
-    (mean, covariance), (mean_of, covariance_of) = map(_moments, (gram, target))
-    root = jax.lax.stop_gradient(matrix_root(covariance_of))
+    (mean, covariance), (mean_of, root) = map(_moments, (gram, target))
+    covariance = covariance + _RIDGE * jnp.eye(mean.shape[-1], dtype=mean.dtype)
     between = matrix_root(_product(_product(root, covariance), root))
-    traces = [jnp.trace(m, axis1=1, axis2=2) for m in (covariance, covariance_of, between)]
-    apart = jnp.sum(jnp.square(mean - mean_of), axis=1)
-    nothing = jnp.sum(jnp.square(mean_of), axis=1) + traces[1]
-    return jnp.mean((apart + traces[0] + traces[1] - 2 * traces[2]) / nothing)
+    spread, common = (jnp.trace(m, axis1=1, axis2=2) for m in (covariance, between))
+    spread_of = jnp.sum(jnp.square(root), axis=(1, 2))
+    apart = jnp.sum(jnp.square(mean - mean_of), axis=1) + spread + spread_of - 2 * common
+    return jnp.mean(apart / (jnp.sum(jnp.square(mean_of), axis=1) + spread_of))
+
+
+_RIDGE = (
+    1e-4  # keeps covariances of features, whose variances are some 1 to 1000, from being singular
+)
+
+
+def rooted(gaussian: Float[Array, "n k k"]) -> Float[Array, "n k k"]:
+    """`gaussian`'s matrices with the root of the covariance in its place: what `style_wasserstein`
+    wants of its target, made once instead of in every step.
+
+    Args:
+        gaussian: (N, C + 1, C + 1).
+
+    Returns:
+        (N, C + 1, C + 1).
+    """
+    mean, covariance = _moments(gaussian)
+    count = gaussian[:, -1:, -1:]
+    root = matrix_root(covariance + _RIDGE * jnp.eye(mean.shape[-1], dtype=mean.dtype))
+    return gaussian.at[:, :-1, :-1].set(count * root)
 
 
 def _moments(
     gaussian: Float[Array, "n k k"],
 ) -> tuple[Float[Array, "n k-1"], Float[Array, "n k-1 k-1"]]:
-    """Of `gaussian`'s matrices the mean (N, C), and the covariance (N, C, C) kept from being
-    singular.
-    """
+    """Of `gaussian`'s matrices the mean (N, C) and the covariance (N, C, C)."""
     (wide,) = _wide(gaussian)
     scaled = wide / jnp.maximum(wide[:, -1:, -1:], 1e-3)
-    mean, covariance = scaled[:, -1, :-1], scaled[:, :-1, :-1]
-    return mean, covariance + 1e-4 * jnp.eye(mean.shape[-1], dtype=wide.dtype)
+    return scaled[:, -1, :-1], scaled[:, :-1, :-1]
 
 
-def statistic(style_loss: StyleLoss) -> Callable[..., jax.Array]:
-    """What a style loss compares: `gaussian` for `style_wasserstein`, else `gram`."""
-    return gaussian if style_loss is style_wasserstein else gram
+class Statistic(NamedTuple):
+    """What a style loss compares.
+
+    Attributes:
+        of: (features, mask) -> the matrices of an image.
+        target: The mean matrices that are wanted -> as the loss takes them.
+    """
+
+    of: Callable[..., jax.Array]
+    target: Callable[[jax.Array], jax.Array]
+
+
+def statistic(style_loss: StyleLoss) -> Statistic:
+    """`gaussian` for `style_wasserstein`, else `gram`."""
+    if style_loss is style_wasserstein:
+        return Statistic(gaussian, rooted)
+    return Statistic(gram, lambda mean: mean)
 
 
 # --------------------------------------------------------------------------------------- smoothness

@@ -162,8 +162,8 @@ class FastStyle(Recipe):
         grams = []
         for look in self.looks:
             found = features(jnp.asarray(read(look.picture, look.name, look.size)))
-            of = statistic(self.style_loss)
-            grams.append({name: of(f)[0] / _positions(f) for name, f in found.items()})
+            of, target = statistic(self.style_loss)
+            grams.append({name: target(of(f) / _positions(f))[0] for name, f in found.items()})
         wanted = {name: jnp.stack([each[name] for each in grams]) for name in grams[0]}
         return {"network": network, "grams": wanted}
 
@@ -236,7 +236,7 @@ class FastStyle(Recipe):
             near = self.content_loss(found[self.content_layer], wanted[self.content_layer])
             terms["content"] = self.content * near
         strengths = samples["looks"] @ jnp.array([look.strength for look in self.looks])
-        of, losses = statistic(self.style_loss), []
+        (of, _), losses = statistic(self.style_loss), []
         for layer in self.style_layers:
             count = _positions(found[layer])
             mixed = jnp.einsum("nk,kij->nij", samples["looks"], frozen["grams"][layer])

@@ -14,13 +14,18 @@ from typing import Annotated, Any, Literal
 import jax
 import jax.numpy as jnp
 
-from imgtrans_jax.losses.style import content_relative, gram, mean_variation, style_relative
+from imgtrans_jax.losses.style import (
+    StyleLoss,
+    content_relative,
+    mean_variation,
+    statistic,
+    style_relative,
+)
 from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.types import Dtype, Objective, Opens, Params, Terms, UnitImages, Weights
 
 ContentLoss = Callable[[jax.Array, jax.Array], jax.Array]
-StyleLoss = Callable[[jax.Array, jax.Array, int], jax.Array]
 Variation = Callable[[jax.Array], jax.Array]
 LayerWeights = Callable[[int], tuple[float, ...]]
 
@@ -144,12 +149,13 @@ class Gatys:
             {layer: (1, C, C)}.
         """
         network = self.network(depth, self.style_layers)
+        of, target = statistic(self.style_loss)
         total: dict[str, jax.Array] = {}
         for style, weight in zip(styles, weights, strict=True):
             for layer, features in apply(network, params, style).items():
-                mean = weight / sum(weights) * gram(features) / positions(features)
+                mean = weight / sum(weights) * of(features) / positions(features)
                 total[layer] = total[layer] + mean if layer in total else mean
-        return total
+        return {layer: target(mean) for layer, mean in total.items()}
 
     def weighting(self) -> dict[str, float]:
         """The weights that are not 0, by term; what they weight is not computed otherwise."""
@@ -172,6 +178,7 @@ class Gatys:
         style_layers = self.style_layers if self.style_weight else ()
         network = self.network(depth, content_layers, style_layers)
         shares = self.layer_weights(len(style_layers)) if style_layers else ()
+        of, _ = statistic(self.style_loss)
 
         def style(
             features: Mapping[str, jax.Array],
@@ -185,7 +192,7 @@ class Gatys:
                 # whole.
                 whole = positions(features[layer])
                 fill = 1.0 if mask is None else whole / jnp.maximum(jnp.sum(mask), 1e-3)
-                found = gram(features[layer], mask) * fill
+                found = of(features[layer], mask) * fill
                 losses.append(share * self.style_loss(found, wanted[layer] * whole, whole))
             return sum(losses[1:], start=losses[0])
 

@@ -72,19 +72,19 @@ def test_the_wasserstein_distance_is_scipy_s():
     several = np.maximum(RNG.normal(size=(3, 7, 8, 4)) @ RNG.normal(size=(4, 4)), 0)
     with jax.enable_x64(True):
         value = style.style_wasserstein(
-            style.gaussian(jnp.asarray(several)), style.gaussian(jnp.asarray(P)), M
+            style.gaussian(jnp.asarray(several)), style.rooted(style.gaussian(jnp.asarray(P))), M
         )
         expected = np.mean([scipy_wasserstein(f, P) for f in several])
         np.testing.assert_allclose(value, expected, rtol=1e-6)
         same = style.style_wasserstein(
-            style.gaussian(jnp.asarray(P)), 9 * style.gaussian(jnp.asarray(P)), M
+            style.gaussian(jnp.asarray(P)), 9 * style.rooted(style.gaussian(jnp.asarray(P))), M
         )
         np.testing.assert_allclose(same, 0, atol=1e-9)
 
 
 def test_the_gradient_of_the_wasserstein_distance_is_its_difference():
     with jax.enable_x64(True):
-        wanted = style.gaussian(jnp.asarray(P))
+        wanted = style.rooted(style.gaussian(jnp.asarray(P)))
 
         def loss(f):
             return style.style_wasserstein(style.gaussian(f), wanted, M)
@@ -100,6 +100,7 @@ def test_flat_features_have_a_finite_distance_and_gradient(noise):
     """Whose covariance is rounding alone: as a difference of products it came out negative."""
     flat = 100 * np.abs(RNG.normal(size=(1, 1, 1, 64))) + noise * RNG.normal(size=(1, 16, 16, 64))
     wanted = style.gaussian(jnp.asarray(np.abs(RNG.normal(size=(1, 16, 16, 64))), jnp.float32))
+    wanted = style.rooted(wanted)
     value, gradient = jax.value_and_grad(
         lambda f: style.style_wasserstein(style.gaussian(f), wanted, 1)
     )(jnp.asarray(np.broadcast_to(flat, (1, 16, 16, 64)), jnp.float32))
