@@ -5,8 +5,8 @@ Paper:    Johnson et al. 2016 (arXiv 1603.08155), with the Wasserstein distance 
           (arXiv 1610.07629). Narrower, for laptops: width 24 instead of 32.
 Command:  imgtrans train painters --config.data.pictures=my_photos
 Data:     your pictures, any folder of photographs; the embedded drawings without one. Looks: six
-          that are drawn by data/looks.py, and every picture in $IMGTRANS_DATA/paintings, each by
-          its file's name.
+          that are drawn by data/looks.py, and every .jpg in the folder paintings of
+          $IMGTRANS_DATA, or without it of the present folder, each by its file's name.
 Expected: the strokes and colours of a look on the forms of the picture. After 2,000 steps
           (measured, networks/README.md) looks are told apart at once, with dark spots where a
           picture is black; not trained to the end here.

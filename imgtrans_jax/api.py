@@ -144,7 +144,7 @@ def load(
         test_mode: For pix2pix: `paper` keeps dropout and the picture's own batch statistics, `eval`
             neither; None for the source's own.
         look: For a network that knows several: a name, or names with weights
-            ("wave:0.6, chalk:0.4"); None for the first.
+            ("wave:0.6, chalk:0.4"); None for the source's own, mostly the first.
         trust_code: Runs code that the source's config names outside imgtrans_jax.
 
     Raises:

@@ -34,7 +34,8 @@ _imgtrans() {{
         train|configs) choices='{configs}' ;;
         *) choices= ;;
       esac
-      COMPREPLY=($(compgen -W "$choices" -- "$word") $(compgen -f -- "$word"))
+      local IFS=$'\n'
+      COMPREPLY=($(IFS=' '; compgen -W "$choices" -- "$word"; compgen -f -- "$word"))
       ;;
   esac
 }}

@@ -36,7 +36,8 @@ TEST_MODE = FLAGS.choice(
 LOOK = FLAGS.text(
     "look",
     None,
-    "Of a network that knows several: a name, or names with weights. Default: the first.",
+    "Of a network that knows several: a name, or names with weights. Default: the run's own, "
+    "mostly the first.",
 )
 TILE = FLAGS.whole(
     "tile",

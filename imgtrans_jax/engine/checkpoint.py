@@ -104,6 +104,8 @@ class Checkpoints:
             raise
         # whatever made-up files can bring about in what orbax keeps of each step
         except Exception as error:
+            if jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError):
+                raise  # another process is lost
             raise UserError(
                 f"The checkpoints in {self.folder} cannot be listed ({type(error).__name__}: "
                 f"{str(error)[:200]}): bring back a copy, or move the folder of the step that is "

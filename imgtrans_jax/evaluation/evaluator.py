@@ -124,6 +124,11 @@ class GeneratorEvaluator:
             self.translations.get("b2a" if direction == "a2b" else "a2b"),
         )
         paired = len(self.opened.streams) == 1
+        if paired and "b" not in self.opened.samples(1):
+            raise UserError(
+                "This run learns from pictures alone, so that there is no truth to compare with; "
+                "compare two folders, `fake` and `real`, instead."
+            )
         for batch in _said(
             f"{direction}: results", *self._batches(self.opened.streams[-1 if given == "b" else 0])
         ):

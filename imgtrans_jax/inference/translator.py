@@ -76,6 +76,8 @@ class Translation:
             raise UserError(f"This generator knows {known}, and no direction {direction}; {other}.")
         for name, value in (("test_mode", test_mode), ("look", look)):
             if value is not None:
+                if not isinstance(value, str):
+                    raise UserError(f"`{name}` is {value!r}; it must be a text.")
                 if getattr(recipe, name) is None:
                     raise UserError(f"A {type(recipe).__name__} run has no `{name}`; leave it out.")
                 recipe = dataclasses.replace(recipe, **{name: value})  # type: ignore[type-var]

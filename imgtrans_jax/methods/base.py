@@ -132,6 +132,19 @@ class Recipe(Protocol):
         """
         return network
 
+    def adopted(self, params: Params, before: Recipe) -> Params:
+        """The generators' parameters of a training by another recipe as this one's, where it begins
+        with them: by default as they are.
+
+        Args:
+            params: Of the other training.
+            before: Its recipe.
+
+        Returns:
+            A tree as this recipe's.
+        """
+        return params
+
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
     ) -> SignedImages:

@@ -5,6 +5,7 @@ several looks in one network by Dumoulin, Shlens and Kudlur 2017 (arXiv 1610.076
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
@@ -36,6 +37,8 @@ from imgtrans_jax.types import (
     UnitImages,
     Weights,
 )
+
+SMALLEST = 32  # pixels of a look's shorter side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,16 +132,30 @@ class FastStyle(Recipe):
             ValueError: For no look or two of one name, and for weights that are negative or all 0.
         """
         names = [look.name for look in self.looks]
-        if not names or len(set(names)) < len(names):
-            raise ValueError("`config.recipe.looks` must be one or more, each of another name.")
+        if not names:
+            raise ValueError("`config.recipe.looks` must be one or more.")
+        for name in names:
+            if re.search("[,:]|^$", name) or name == "input" or names.count(name) > 1:
+                raise ValueError(
+                    f"A look cannot be called {name!r}: each has a name of its own, without comma "
+                    "and colon, and not input."
+                )
         known = getattr(self.generator, "looks", len(names))
         if known != len(names):
             raise ValueError(
                 f"`config.recipe.generator.looks={known}` must be the number of looks, "
                 f"{len(names)}."
             )
-        if min(self.content, self.style, self.variation) < 0 or not self.style:
-            raise ValueError("The weights must not be negative, nor style be 0.")
+        strengths = [look.strength for look in self.looks]
+        weights = [self.content, self.style, self.variation, *strengths]
+        if not (np.isfinite(weights).all() and min(weights) >= 0 and self.style):
+            raise ValueError(
+                "The weights and the looks' strengths must not be negative, nor style be 0."
+            )
+        if not self.style_layers or min(look.size for look in self.looks) < SMALLEST:
+            raise ValueError(
+                f"There must be a style layer, and looks must have {SMALLEST} pixels or more."
+            )
         self.mixture()
         return Game(
             generator=Stylist(self.generator.clone(), len(names)),
@@ -166,6 +183,20 @@ class FastStyle(Recipe):
             grams.append({name: target(of(f) / _positions(f))[0] for name, f in found.items()})
         wanted = {name: jnp.stack([each[name] for each in grams]) for name in grams[0]}
         return {"network": network, "grams": wanted}
+
+    def adopted(self, params: Params, before: Recipe) -> Params:
+        """Every look's numbers by its name; one that is new begins with the mean of the others."""
+        if not isinstance(before, FastStyle):
+            return params
+        known, names = [look.name for look in before.looks], [look.name for look in self.looks]
+
+        def mine(path: tuple[Any, ...], x: Any) -> Any:
+            if path[-2:][0].key.endswith("_norm") and x.shape[0] == len(known):
+                rows = [x[known.index(n)] if n in known else np.mean(x, axis=0) for n in names]
+                return np.stack(rows)
+            return x
+
+        return jax.tree_util.tree_map_with_path(mine, params)
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         # All looks in one batch: the network is compiled once, not once for each.

@@ -69,6 +69,8 @@ def convert(
     if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
     elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
+        if half:
+            raise UserError(f"{source} is a critic, and `half` is for generators; leave it out.")
         generator_file.save_network(loaded, target)
         print(f"Wrote {target}: a critic alone.")
     else:

@@ -229,7 +229,20 @@ def _restore_or_init(
             state, text = warm_start.started_from(state, source, program.like, recipe)
             say(f"Starting with {text}")
         return state, None
+    before, now = (_looks(config) for config in ((restored[1] or {}).get("config"), stored))
+    if before != now:
+        raise UserError(
+            f"The looks of this run are {', '.join(before)}, and cannot be changed to "
+            f"{', '.join(now)}: undo it, or give another `workdir` with "
+            f"`config.init_from={checkpoints.folder.parent}`, which goes on with those it knows."
+        )
     return restored
+
+
+def _looks(config: Any) -> list[str]:
+    """The names of what a stored config's network knows, in its order; [] for most methods."""
+    recipe = config.get("recipe", {}) if isinstance(config, dict) else {}
+    return [str(look.get("name")) for look in recipe.get("looks", ())]
 
 
 def _of_another_config(

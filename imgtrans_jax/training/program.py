@@ -207,7 +207,11 @@ class Program:
         recipe = self.experiment.recipe
         if not recipe.frozen_network:
             return None
-        return recipe.frozen(load_vgg(recipe.frozen_network)[1], read_look)
+        network = load_vgg(recipe.frozen_network)[1]
+        try:
+            return recipe.frozen(network, read_look)
+        except ValueError as error:  # layers that there are not, pictures too small for them
+            raise UserError(str(error)) from None
 
     def compile(
         self,

@@ -81,6 +81,8 @@ def started_from(
     """
     # its code is in use here anyway
     found = load_generator(source, names_in(recipe), critics=True)
+    params = recipe.adopted(found.params, found.experiment.recipe)
+    found = dataclasses.replace(found, params=params)
     try:
         return _with_networks(state, found, like, f"{source} (config.init_from)")
     except UserError as error:

@@ -138,7 +138,7 @@ def test_saved_on_4_devices_resumed_on_2_and_on_8_and_in_2_processes(cyclegan, t
             )
         else:
             said = ended(start(path, run, *arguments, "--steps=10", devices=int(name)))
-        assert "Going on from step 5." in said
+        assert "Going on from step 5 (" in said
         assert ("It ran on 4 x cpu, and now on" in said) == (name != "2x2")
         assert saved(run)["data"] == saved(tmp_path / "whole")["data"]
         assert_equal_losses(tmp_path / "whole", run)
@@ -216,7 +216,7 @@ def test_the_collectives_of_a_step_are_gradients_and_small_sums(method, parts, r
 COMPILE = """
 import json, sys
 import jax
-from imgtrans_jax.config import experiment as config; from imgtrans_jax.engine import sharding
+from imgtrans_jax import config; from imgtrans_jax.engine import sharding
 from imgtrans_jax.convolution.forms import form
 from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.training.program import Program
