@@ -153,7 +153,7 @@ def from_json(stored: Any, trust_code: Trust = False, where: str = "config") -> 
     if unknown:
         raise UserError(
             "The stored config has fields that this version does not know: "
-            f"{', '.join(sorted(unknown))}."
+            f"{', '.join(sorted(unknown))[:200]}."
         )
     hints, values = typing.get_type_hints(found), {}
     for key, item in fields.items():
@@ -386,8 +386,11 @@ _FROM = "from"
 """Beside `type` or `ref` in the stored form; no field can have this name."""
 
 
+_LONGEST = 1000  # characters of the name of a type, or of the path of its folder
+
+
 def _look_up(name: Any, trust_code: Trust, home: str) -> Any:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or len(home) > _LONGEST:
         raise UserError("The stored config is damaged: a value has neither a type nor a reference.")
     if name in public_names():
         return public_names()[name]

@@ -305,3 +305,15 @@ def test_every_text_of_a_config_is_marked_or_known_to_open_nothing(kind):
 def test_a_stored_value_of_another_type_is_refused(field, value):
     with pytest.raises(UserError, match=r"damaged|does not have|not to be trusted"):
         from_json(to_json(Experiment()) | {field: value})
+
+
+def test_a_name_that_fills_a_page_is_damage():
+    """Found by spoilt files: the sentence repeated all of it."""
+    for stored in (
+        {"type": "a" * 100_000},
+        {"type": "mine:Net", "from": "a" * 100_000},
+        {"type": "Adam", "a" * 100_000: 1},
+    ):
+        with pytest.raises(UserError) as error:
+            from_json(stored, False)
+        assert len(str(error.value)) < 500
