@@ -11,7 +11,7 @@ ASK = """
 try() {
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _imgtrans
-  echo "${COMPREPLY[@]}"
+  echo "${COMPREPLY[*]}"
 }
 """
 
@@ -26,11 +26,13 @@ try() {
         ("imgtrans train --config = quick", "quickstart"),
         ("imgtrans translate quick", ""),
         ("imgtrans translate my_ru", "my_run"),
+        ("imgtrans translate 'a pi'", "a picture.png"),
     ],
 )
 def test_bash_completes(typed, completed, tmp_path, capsys):
     assert shutil.which("bash"), "the scripts of this project need bash too"
     (tmp_path / "my_run").mkdir()
+    (tmp_path / "a picture.png").touch()
     assert app.run(completion, []) == 0
     script = f"{capsys.readouterr().out}{ASK}try {typed}"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)

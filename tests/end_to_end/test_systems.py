@@ -13,10 +13,10 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax.commands import app, convert
+from imgtrans_jax.commands import app, convert, evaluate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Labelled, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, OneDomain, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Derivation, Downscale, Inpaint, Lab
 from imgtrans_jax.engine.game import Game
 from imgtrans_jax.inference import sample
@@ -27,6 +27,7 @@ from imgtrans_jax.io.images import list_pictures, read_picture, resize
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.methods.gan import GAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.methods.srgan import SRGAN
@@ -34,6 +35,7 @@ from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.models.layers import Conv
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
 from imgtrans_jax.report.run_page import read_metrics
@@ -322,3 +324,31 @@ def test_files_that_are_no_generator_are_refused(gan_run, tmp_path):
         bad.write_bytes(broken)
         with pytest.raises(UserError, match=words):
             load_generator(bad)
+
+
+def test_a_run_of_looks_goes_on_with_its_own_and_has_no_truth(pictures, tmp_path, capsys):
+    def experiment(*names: str, **changes) -> Experiment:
+        recipe = FastStyle(
+            tuple(Look(name, size=32) for name in names),
+            StyleNetwork(width=2, blocks=0, looks=len(names)),
+            style_layers=("relu1_1",),
+            content=0.0,
+        )
+        cut = Preprocess(load_size=20, crop_size=16)
+        data = OneDomain(str(pictures / "trainA"), cut)
+        return Experiment(data, recipe, Adam(Constant(1e-3)), samples=2, **changes)
+
+    loop.train(experiment("mosaic", "chalk"), tmp_path / "run", steps=1)
+    with pytest.raises(UserError, match=r"looks of this run are mosaic, chalk, and cannot be"):
+        loop.train(experiment("chalk", "mosaic"), tmp_path / "run", steps=2)
+    more = experiment("chalk", "woodcut", "mosaic", init_from=str(tmp_path / "run"))
+    loop.train(more, tmp_path / "more", steps=1)
+    assert "Starting with g from" in capsys.readouterr().out
+    assert app.run(evaluate, [str(tmp_path / "more"), "--metrics=psnr"]) == 2
+    assert "no truth to compare with" in capsys.readouterr().err
+    wrong = experiment("mosaic", "chalk")
+    wrong = dataclasses.replace(
+        wrong, recipe=dataclasses.replace(wrong.recipe, style_layers=("relu9_9",))
+    )
+    with pytest.raises(UserError, match="VGG-16 has no layer 'relu9_9'"):
+        loop.train(wrong, tmp_path / "wrong", steps=1)

@@ -16,6 +16,7 @@ from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.losses import style
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.models.vgg import VGG
@@ -125,7 +126,13 @@ def test_a_mixture_that_there_is_not_is_refused(look, sentence):
     ("changes", "sentence"),
     [
         ({"looks": ()}, "one or more"),
-        ({"looks": (Look("chalk"), Look("chalk"))}, "another name"),
+        ({"looks": (Look("chalk"), Look("chalk"))}, "name of its own"),
+        ({"looks": (Look("a,b"), Look("chalk"))}, "cannot be called 'a,b'"),
+        ({"looks": (Look("input"), Look("chalk"))}, "cannot be called 'input'"),
+        ({"looks": (Look(""), Look("chalk"))}, "cannot be called ''"),
+        ({"looks": (Look("mosaic", strength=float("nan")), Look("chalk"))}, "strengths"),
+        ({"looks": (Look("mosaic", size=0), Look("chalk"))}, "32 pixels or more"),
+        ({"style_layers": ()}, "a style layer"),
         ({"looks": (Look("chalk"),)}, "looks=2"),
         ({"content": -1.0}, "negative"),
         ({"style": 0.0}, "style"),
@@ -134,6 +141,27 @@ def test_a_mixture_that_there_is_not_is_refused(look, sentence):
 def test_numbers_that_make_no_training_are_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         dataclasses.replace(SHALLOW, **changes).game()
+
+
+def test_looks_are_taken_over_by_their_names():
+    """Another order, one look less, one new, which begins with the mean of those before."""
+    game, key = SHALLOW.game(), jax.random.key(7)
+    params = game.generator.init({"params": key, "latent": key}, {"a": PICTURES}, True)["params"]
+    params = jax.tree.map(lambda x: x + (jnp.arange(2)[:, None] if x.ndim == 2 else 0), params)
+    made = SHALLOW.samples(params, {}, {"a": PICTURES})
+    other = dataclasses.replace(
+        SHALLOW,
+        looks=(Look("new"), SHALLOW.looks[1], SHALLOW.looks[0]),
+        generator=StyleNetwork(width=4, blocks=1, looks=3),
+    )
+    again = other.samples(other.adopted(params, SHALLOW), {}, {"a": PICTURES})
+    for name in made:
+        np.testing.assert_allclose(again[name], made[name], atol=1e-5)
+    mixed = dataclasses.replace(SHALLOW, look="mosaic, woodcut")
+    np.testing.assert_allclose(
+        again["new"], mixed.translate(params, {}, PICTURES, "a2b"), atol=1e-5
+    )
+    assert other.adopted(params, CycleGAN()) is params
 
 
 def test_a_trained_network_translates_in_the_look_that_is_asked_for():
@@ -154,3 +182,5 @@ def test_a_trained_network_translates_in_the_look_that_is_asked_for():
     other = dataclasses.replace(loaded, experiment=Experiment())
     with pytest.raises(UserError, match="A CycleGAN run has no `look`; leave it out"):
         Translation(other, look="wave")
+    with pytest.raises(UserError, match=r"`look` is \['a'\]; it must be a text"):
+        Translation(loaded, look=["a"])
