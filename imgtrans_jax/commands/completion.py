@@ -1,4 +1,4 @@
-"""Prints what makes bash or zsh complete commands, flags, configs and files with the Tab key.
+"""Prints what makes the Tab key complete commands, flags and names in bash or zsh.
 
   eval "$(imgtrans completion)"
 
