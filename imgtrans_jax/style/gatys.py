@@ -136,8 +136,8 @@ class Gatys:
     ) -> dict[str, jax.Array]:
         """The weighted mean of the styles' Gram matrices, each by its number of positions.
 
-        To blend the matrices is to blend the losses: the sum of squares to several targets has its
-        minimum at their mean.
+        To blend Gram matrices is to blend the losses: the sum of squares to several targets has its
+        minimum at their mean. Of Gaussians (`style_wasserstein`) means and covariances are blended.
 
         Args:
             depth: Of the network, 16 or 19.
