@@ -12,15 +12,12 @@ import difflib
 import errno
 import importlib
 import io
-import itertools
 import logging
 import os
 import pkgutil
 import re
-import shutil
 import signal
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +25,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from absl import flags
+from imgtrans_jax.commands.arguments import Flags as Flags
+from imgtrans_jax.commands.arguments import help_text, parse
 
 if TYPE_CHECKING:  # what takes time to import waits until it is needed, so that --help is fast
     from imgtrans_jax.runtime.signals import Stop
@@ -56,72 +54,6 @@ class Terminated(KeyboardInterrupt):
 
 
 # ------------------------------------------------------------------------------------------- flags
-
-
-class _Path(flags.ArgumentParser):
-    """Text with ~ made the home folder, which not every shell does behind an equals sign."""
-
-    def parse(self, argument: str) -> str:
-        return os.path.expanduser(argument)
-
-
-class Flags(flags.FlagValues):
-    """The flags of one command, apart from those of any other. Each method defines one, and gives
-    the holder of its value.
-    """
-
-    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
-        """The arguments as they are: what absl has besides, `--flagfile` and `--undefok`, are no
-        flags here.
-        """
-        for argument in itertools.takewhile("--".__ne__, argv):
-            if re.fullmatch("--?undefok(=.*)?", argument, re.S):
-                raise flags.UnrecognizedFlagError("undefok")
-        return list(argv)
-
-    def path(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
-        """A path; its value is text, or None."""
-        serializer = flags.ArgumentSerializer()
-        return flags.DEFINE(_Path(), name, default, help, self, serializer)
-
-    def paths(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
-        """A path that may be given several times; its value is a list of texts."""
-        serializer = flags.ArgumentSerializer()
-        return flags.DEFINE_multi(_Path(), serializer, name, [], help, self)
-
-    def text(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
-        return flags.DEFINE_string(name, default, help, self)
-
-    def texts(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
-        """Texts joined by commas."""
-        return flags.DEFINE_list(name, [], help, self)
-
-    def whole(
-        self,
-        name: str,
-        default: int | None,
-        help: str,
-        least: int | None = None,
-        most: int | None = None,
-    ) -> flags.FlagHolder[Any]:
-        """A whole number from `least` to `most`."""
-        return flags.DEFINE_integer(name, default, help, least, most, self)
-
-    def number(self, name: str, default: float, help: str) -> flags.FlagHolder[float]:
-        """A number from 0."""
-        return flags.DEFINE_float(name, default, help, 0.0, None, self)
-
-    def choice(
-        self, name: str, default: str | None, values: Sequence[str], help: str
-    ) -> flags.FlagHolder[Any]:
-        return flags.DEFINE_enum(name, default, values, help, self)
-
-    def switch(self, name: str, help: str) -> flags.FlagHolder[bool]:
-        return flags.DEFINE_bool(name, False, help, self)
-
-    def alias(self, old: str, name: str) -> None:
-        """Another spelling of a flag, which is accepted and not shown."""
-        flags.DEFINE_alias(old, name, self)
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], Overrides]:
@@ -196,66 +128,6 @@ def wrote(written: Sequence[Path]) -> int:
     return 0
 
 
-def _parsed(command: ModuleType, argv: Sequence[str]) -> None:
-    """Reads the flags of a command, and the arguments that stand for some of them: those of
-    POSITIONAL, by their place. Raises UserError for any that does not fit.
-    """
-    from imgtrans_jax.types import UserError
-
-    known: Flags = command.FLAGS
-    known.set_gnu_getopt()
-    known.unparse_flags()
-    try:
-        rest = known(["imgtrans", *argv])[1:]
-    except flags.UnrecognizedFlagError as error:
-        near = difflib.get_close_matches(error.flagname, list(known), 3, 0.6)
-        guess = (
-            f"did you mean {' or '.join(f'--{name}' for name in near)}?" if near else "see --help."
-        )
-        raise UserError(f"There is no flag --{error.flagname}; {guess}") from None
-    except (flags.Error, ValueError) as error:  # the latter for --noSWITCH=VALUE
-        raise UserError(f"{_misfit(known, str(error))}; see --help.") from None
-    for flag in map(known.__getitem__, known):
-        if isinstance(flag.value, list) and "" in flag.value:
-            raise UserError(f"A value of --{flag.name} is empty; give one, or leave it out.")
-        if isinstance(flag.parser, _Path) and flag.value == "":
-            raise UserError(f"--{flag.name} is empty; give a path, or leave it out.")
-    places = list(getattr(command, "POSITIONAL", ()))
-    while rest and places:
-        holder, several = places[0], isinstance(places[0].value, list)
-        if known[holder.name].present:
-            raise UserError(f"'{rest[0]}' and --{holder.name} say the same; give one of them.")
-        if "" in (rest if several else rest[:1]):
-            raise UserError(f"{holder.name.upper()} is empty; give a value.")
-        known[holder.name].value = rest if several else os.path.expanduser(rest[0])
-        rest, places = ([] if several else rest[1:]), places[1:]
-    if rest:
-        raise UserError(
-            f"'{rest[0]}' was not understood; flags are written --name=value, see --help."
-        )
-
-
-def _misfit(known: Flags, said: str) -> str:
-    """What is wrong with a flag's value, in a person's words where absl has none."""
-    name = re.match(r"flag --(\w+)=", said)
-    if not name:
-        return said.rstrip(".")
-    flag = known[name[1]]
-    parser: Any = flag.parser
-    if isinstance(parser, flags.EnumParser):
-        wanted = f"one of {', '.join(parser.enum_values)}"
-    elif isinstance(parser, (flags.IntegerParser, flags.FloatParser)):
-        wanted = f"a {'whole ' * isinstance(parser, flags.IntegerParser)}number"
-        wanted += "" if parser.lower_bound is None else f" from {parser.lower_bound:g}"
-        wanted += "" if parser.upper_bound is None else f" to {parser.upper_bound}"
-    elif flag.boolean:
-        wanted = "no value, true or false"
-    else:
-        return said.removeprefix("flag ").rstrip(".")
-    use = re.sub("^<.*?>: ", "", flag.help).partition(". ")[0].rstrip(".")
-    return f"--{flag.name} takes {wanted} ({use[0].lower()}{use[1:]})"
-
-
 # -------------------------------------------------------------------------------------------- help
 
 
@@ -266,7 +138,7 @@ def commands() -> list[str]:
     from imgtrans_jax import commands as package
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return [name for name in names if name not in ("app", "stylize")]
+    return [name for name in names if name not in ("app", "arguments", "stylize")]
 
 
 def _overview() -> str:
@@ -282,24 +154,6 @@ def _overview() -> str:
 def _summary(command: ModuleType) -> str:
     """The first sentence of a command's help."""
     return " ".join((command.__doc__ or "").partition("\n\n")[0].split())
-
-
-def _help(command: ModuleType) -> str:
-    """A command's help: what it is for, its arguments, its flags."""
-    known: Flags = command.FLAGS
-    width = min(shutil.get_terminal_size().columns, 100)
-    lines = [(command.__doc__ or "").strip(), "", "Flags:"]
-    for flag in (flag for group in known.flags_by_module_dict().values() for flag in group):
-        if flag.name != known[flag.name].name or "Alias for" in flag.help:
-            continue
-        # absl adds to some what is not for a person
-        told = re.sub(r";\s+repeat this option.*", "", flag.help, flags=re.S)
-        told = re.sub(r"^<(.*?)>: (.*)", r"\2 \1.", told, flags=re.S)
-        default = f" Default: {flag.default}." if flag.default else ""
-        head = f"  --{flag.name}" + ("" if flag.boolean else "=…")
-        text = f"{head:18} {told}{default}"
-        lines += textwrap.wrap(text, width, subsequent_indent=" " * 19)
-    return "\n".join(lines) + "\n"
 
 
 def _command(name: str) -> ModuleType:
@@ -342,7 +196,7 @@ def _main(command: str | ModuleType, arguments: list[str], program: str) -> int:
         command = _command(command)
     if {"--help", "-h", "-help", "--helpfull"} & {*arguments}:
         name = f"imgtrans {command.__name__.rpartition('.')[2]}"
-        print(_help(command).replace(name, program or name), end="")
+        print(help_text(command).replace(name, program or name), end="")
         return 0
     _begin(getattr(command, "IS_LONG", False))
     return run(command, arguments)
@@ -373,7 +227,7 @@ def _other(word: str) -> int:
 
     if word in ("--help", "-h", "help"):
         wanted = next((name for name in sys.argv[2:] if name in commands()), "")
-        print(_help(_command(wanted)) if wanted else _overview(), end="")
+        print(help_text(_command(wanted)) if wanted else _overview(), end="")
         return 0
     if word == "--version":
         print(__version__)
@@ -394,7 +248,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it says which backends are not there
     try:
         rest, overrides = split_overrides(arguments)
-        _parsed(command, rest)
+        parse(command, rest)
         check_form()
         _keep_compiled_programs()
         return command.main(overrides) or 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Tfds, given_folder
-from imgtrans_jax.io.reading import natural
+from imgtrans_jax.io.listing import natural
 from imgtrans_jax.types import DataSet, PathText, UserError
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 from scipy.spatial import KDTree
@@ -94,8 +95,13 @@ def _cells(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     return number[..., 0], (distance[..., 1] - distance[..., 0]) / 2
 
 
-def _uint8(picture: np.ndarray) -> np.ndarray:
-    return np.clip(picture, 0, 255).round().astype(np.uint8)
+def _under(cover: np.ndarray, color: ArrayLike, picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) under a colour, or another picture, that covers so much of it (H, W);
+    uint8.
+    """
+    share = np.clip(cover, 0, 1)[..., None]
+    mixed = (1 - share) * picture + share * np.asarray(color)
+    return np.clip(mixed, 0, 255).round().astype(np.uint8)
 
 
 def mosaic(seed: int = 1) -> np.ndarray:
@@ -121,8 +127,7 @@ def mosaic(seed: int = 1) -> np.ndarray:
     colors = colors * rng.uniform(0.8, 1.2, (len(points), 1)) + rng.normal(0, 8, colors.shape)
     lit = 1 + 0.10 * np.clip((3 - border) / 3, 0, 1)  # edges of a stone catch the light
     picture = colors[number] * lit[..., None]
-    joint = np.clip(1.9 - border, 0, 1)[..., None]
-    return _uint8(picture * (1 - joint) + joint * np.array((214, 204, 188)))
+    return _under(1.9 - border, (214, 204, 188), picture)
 
 
 def stained_glass(seed: int = 2) -> np.ndarray:
@@ -155,9 +160,7 @@ def stained_glass(seed: int = 2) -> np.ndarray:
     colors = _colored(0.6 * tone[where[:, 0], where[:, 1]] + 0.4 * level, palette)
     clouds = gaussian_filter(rng.normal(size=(size, size)), 9)
     light = 1.05 + 0.18 * clouds / clouds.std() - 0.5 * np.exp(-border / 7)
-    lead = np.clip(4.2 - border, 0, 1)[..., None]
-    picture = colors[number] * light[..., None]
-    return _uint8(picture * (1 - lead) + lead * np.array((18, 16, 20)))
+    return _under(4.2 - border, (18, 16, 20), colors[number] * light[..., None])
 
 
 def pointillism(seed: int = 3) -> np.ndarray:
@@ -211,9 +214,9 @@ def woodcut(seed: int = 4) -> np.ndarray:
     ink = 1 / (1 + np.exp(-(shade - wave) * 26))
     ink[shade > 0.86] = 1
     ink[shade < 0.14] *= 0.1
-    ink = gaussian_filter(ink, 0.6)[..., None]
     grain = rng.normal(0, 4, (*tone.shape, 1))
-    return _uint8((1 - ink) * np.array((238, 222, 190)) + ink * np.array((26, 20, 22)) + grain)
+    paper = np.array((238, 222, 190)) + grain
+    return _under(gaussian_filter(ink, 0.6), np.array((26, 20, 22)) + grain, paper)
 
 
 def ink_wash(seed: int = 5) -> np.ndarray:
@@ -254,7 +257,7 @@ def ink_wash(seed: int = 5) -> np.ndarray:
     fibers = gaussian_filter(rng.normal(size=tone.shape), (0.6, 3))
     dark = np.clip(1 - (1 - np.clip(gaussian_filter(wet, 1.2), 0, 1)) * (1 - strokes), 0, 0.97)
     paper = np.array((243, 238, 226)) + 5 * (fibers / fibers.std())[..., None]
-    return _uint8(paper * (1 - dark[..., None]) + dark[..., None] * np.array((24, 24, 30)))
+    return _under(dark, (24, 24, 30), paper)
 
 
 def chalk(seed: int = 6) -> np.ndarray:
@@ -297,7 +300,7 @@ def chalk(seed: int = 6) -> np.ndarray:
         opacity = np.asarray(cover.filter(ImageFilter.GaussianBlur(0.7)), float)[..., None] / 255
         opacity = opacity * np.clip(0.80 + 0.40 * grain, 0, 1)[..., None]
         picture = picture * (1 - opacity) + opacity * np.asarray(layer, float)
-    return _uint8(picture)
+    return np.clip(picture, 0, 255).round().astype(np.uint8)
 
 
 DRAWN: dict[str, Callable[[], np.ndarray]] = {

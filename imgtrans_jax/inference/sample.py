@@ -11,7 +11,7 @@ from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
-from imgtrans_jax.io.reading import SAYS_SHEET, SHEET
+from imgtrans_jax.io.listing import SAYS_SHEET, SHEET
 from imgtrans_jax.types import UserError
 
 

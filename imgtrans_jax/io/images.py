@@ -16,8 +16,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from imgtrans_jax.io.files import whole
-from imgtrans_jax.io.reading import SUFFIXES as SUFFIXES
-from imgtrans_jax.io.reading import list_pictures as list_pictures
+from imgtrans_jax.io.listing import SUFFIXES as SUFFIXES
+from imgtrans_jax.io.listing import list_pictures as list_pictures
 from imgtrans_jax.io.reading import picture_size as picture_size
 from imgtrans_jax.io.reading import read_alpha as read_alpha
 from imgtrans_jax.io.reading import read_picture as read_picture

@@ -134,6 +134,11 @@ def gram(features: Maps, mask: Float[Array, "... h w 1"] | None = None) -> Float
     )
 
 
+def positions(features: Maps) -> int:
+    """h * w of (N, h, w, C)."""
+    return features.shape[1] * features.shape[2]
+
+
 def style_raw(
     gram: Float[Array, "n c c"], target: Float[Array, "#n c c"], positions: int
 ) -> Scalar:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,17 @@ from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.compose import plus
+from imgtrans_jax.losses.perceptual import features_of
 from imgtrans_jax.losses.style import (
     StyleLoss,
     content_relative,
     mean_variation,
+    positions,
     statistic,
     style_wasserstein,
 )
 from imgtrans_jax.methods.base import ReadPicture, Recipe, Sheets
 from imgtrans_jax.models.style_network import StyleNetwork
-from imgtrans_jax.models.vgg import VGG, stands_in
 from imgtrans_jax.types import (
     Direction,
     Named,
@@ -34,7 +35,6 @@ from imgtrans_jax.types import (
     PathText,
     SignedImages,
     Terms,
-    UnitImages,
     Weights,
 )
 
@@ -175,12 +175,12 @@ class FastStyle(Recipe):
         """The network, and of every style layer the looks' statistics, such as mean Gram matrices
         (K, C, C).
         """
-        features = jax.jit(lambda picture: self._features(network, picture, self.style_layers))
+        features = jax.jit(lambda picture: features_of(network, picture, self.style_layers))
         grams = []
         for look in self.looks:
             found = features(jnp.asarray(read(look.picture, look.name, look.size)))
             of, target = statistic(self.style_loss)
-            grams.append({name: target(of(f) / _positions(f))[0] for name, f in found.items()})
+            grams.append({name: target(of(f) / positions(f))[0] for name, f in found.items()})
         wanted = {name: jnp.stack([each[name] for each in grams]) for name in grams[0]}
         return {"network": network, "grams": wanted}
 
@@ -248,28 +248,20 @@ class FastStyle(Recipe):
         batch = {"a": images, "looks": weights}
         return apply(player, params, stats, batch, None, train=False)[0]["fake_b"]
 
-    def _features(
-        self, network: Params, images: UnitImages, layers: tuple[str, ...]
-    ) -> dict[str, jax.Array]:
-        depth = 19 if "conv3_4" in network["params"] else 16
-        names = {layer: stands_in(layer, depth) for layer in layers}
-        found = VGG(depth, tuple(dict.fromkeys(names.values()))).apply(network, images)
-        return {layer: cast("dict[str, jax.Array]", found)[name] for layer, name in names.items()}
-
     def _perceptual(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         """Equations 1 to 4 of Johnson et al.; every picture's style is that of its look."""
         network, made = frozen["network"], (samples["fake_b"] + 1) / 2
         content = (self.content_layer,) if self.content else ()
-        found = self._features(network, made, (*self.style_layers, *content))
+        found = features_of(network, made, (*self.style_layers, *content))
         terms: Terms = {}
         if self.content:
-            wanted = self._features(network, (batch["a"] + 1) / 2, content)
+            wanted = features_of(network, (batch["a"] + 1) / 2, content)
             near = self.content_loss(found[self.content_layer], wanted[self.content_layer])
             terms["content"] = self.content * near
         strengths = samples["looks"] @ jnp.array([look.strength for look in self.looks])
         (of, _), losses = statistic(self.style_loss), []
         for layer in self.style_layers:
-            count = _positions(found[layer])
+            count = positions(found[layer])
             mixed = jnp.einsum("nk,kij->nij", samples["looks"], frozen["grams"][layer])
             each = jax.vmap(lambda g, a, m=count: self.style_loss(g[None], a[None] * m, m))
             losses.append(jnp.mean(strengths * each(of(found[layer]), mixed)))
@@ -277,8 +269,3 @@ class FastStyle(Recipe):
         if self.variation:
             terms["variation"] = self.variation * mean_variation(made)
         return terms
-
-
-def _positions(features: jax.Array) -> int:
-    """h * w of (N, h, w, C)."""
-    return features.shape[1] * features.shape[2]

@@ -18,6 +18,7 @@ from imgtrans_jax.losses.style import (
     StyleLoss,
     content_relative,
     mean_variation,
+    positions,
     statistic,
     style_relative,
 )
@@ -254,8 +255,3 @@ def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Arr
     """
     features: Any = network.apply(params, images)
     return features
-
-
-def positions(features: jax.Array) -> int:
-    """h * w of (N, h, w, C)."""
-    return features.shape[1] * features.shape[2]

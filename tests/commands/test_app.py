@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from imgtrans_jax.commands import app
+from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.convolution.forms import form
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.types import UserError
@@ -184,7 +185,7 @@ def test_every_path_flag_knows_the_home_folder(name, monkeypatch):
     }
     paths |= {"generator", "real", "segmenter", "result", "weights"}
     given = [flag for flag in module.FLAGS if flag in paths and flag not in ALIASES.get(name, ())]
-    app._parsed(module, [f"--{flag}=~/my {flag}.png" for flag in given])
+    parse(module, [f"--{flag}=~/my {flag}.png" for flag in given])
     for flag in given:
         value = module.FLAGS[flag].value
         assert value in (f"/home/me/my {flag}.png", [f"/home/me/my {flag}.png"])
@@ -294,7 +295,7 @@ def test_all_commands_live_in_one_process_and_say_what_they_are_for(capsys):
         module = importlib.import_module(f"imgtrans_jax.commands.{name}")
         assert callable(module.main)
         assert app._summary(module).endswith(".")
-        text = app._help(module)
+        text = help_text(module)
         assert f"imgtrans {name}" in text
         assert max(map(len, text.splitlines())) <= 100
     assert app._main("--help", [], "") == 0

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.commands import app, visualize
+from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
@@ -225,13 +226,13 @@ def test_the_command_of_every_header_is_one(path):
     assert name in app.commands()
     command = importlib.import_module(f"imgtrans_jax.commands.{name}")
     rest, fields = app.split_overrides(arguments)
-    app._parsed(command, rest)
+    parse(command, rest)
     app.overridden(load(str(path), object), fields)
     command.FLAGS.unparse_flags()
 
 
 def test_the_help_of_visualize_gives_each_experiment_steps_that_it_takes():
-    assert "sizes and takes the\nsteps at each, --config.steps=75,50;" in app._help(visualize)
+    assert "sizes and takes the\nsteps at each, --config.steps=75,50;" in help_text(visualize)
     strokes = app.overridden(BrushStrokes(), [("steps", "75,50")])
     assert strokes.steps == (75, 50)
     assert len(strokes.scales) == 2

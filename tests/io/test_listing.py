@@ -17,7 +17,7 @@ from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.labelled import ClassFolders
 from imgtrans_jax.data.sources import FilePictures, Folder
 from imgtrans_jax.evaluation.compare import _readable
-from imgtrans_jax.io import images, reading, results
+from imgtrans_jax.io import images, listing, results
 from imgtrans_jax.io.files import fitting, whole
 from imgtrans_jax.types import UserError
 
@@ -45,9 +45,9 @@ def test_frames_are_in_natural_order(tmp_path):
 @given(st.lists(st.text("a1٣².-_/9", min_size=1, max_size=8), min_size=2, max_size=8))
 def test_any_names_have_an_order(names):
     paths = [Path(name) for name in names]
-    ordered = sorted(paths, key=reading.natural)
+    ordered = sorted(paths, key=listing.natural)
     ordered.reverse()
-    assert sorted(ordered, key=reading.natural) == ordered[::-1]
+    assert sorted(ordered, key=listing.natural) == ordered[::-1]
 
 
 def test_classes_are_in_natural_order(tmp_path):
@@ -119,7 +119,7 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch, capsys)
 def test_18000_frames_are_sorted_and_named():
     """In no more than moments: it was minutes."""
     paths = [Path(f"{number}.png") for number in range(18_000)] + [Path("7.jpg")]
-    ordered = sorted(paths, key=reading.natural)
+    ordered = sorted(paths, key=listing.natural)
     assert [path.name for path in ordered[7:12]] == ["7.jpg", "7.png", "8.png", "9.png", "10.png"]
     named = results.named(ordered, Path(), Path("out"), [".png"] * len(paths))
     assert len(set(named)) == len(paths)
