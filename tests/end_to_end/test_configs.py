@@ -173,7 +173,19 @@ def distinct() -> list[Path]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("path", distinct(), ids=lambda p: p.stem)
+def one_of_each(paths: list[Path]) -> list:
+    """The others of a method are slow: half a minute."""
+    methods: set[str] = set()
+    cases = []
+    for path in paths:
+        method = type(load(str(path)).recipe).__name__
+        marks = (pytest.mark.slow,) if method in methods else ()
+        cases.append(pytest.param(path, id=path.stem, marks=marks))
+        methods.add(method)
+    return cases
+
+
+@pytest.mark.parametrize("path", one_of_each(distinct()))
 def test_every_config_s_step_is_traced_at_its_full_size(path):
     experiment = load(str(path))
     game = new_game(experiment.recipe)

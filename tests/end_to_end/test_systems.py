@@ -327,9 +327,14 @@ def test_files_that_are_no_generator_are_refused(gan_run, tmp_path):
 
 
 def test_a_run_of_looks_goes_on_with_its_own_and_has_no_truth(pictures, tmp_path, capsys):
+    looks = ("mosaic", "chalk", "woodcut")
+    paintings = {
+        name: str(pictures / "trainB" / f"{number}.png") for number, name in enumerate(looks)
+    }
+
     def experiment(*names: str, **changes) -> Experiment:
         recipe = FastStyle(
-            tuple(Look(name, size=32) for name in names),
+            tuple(Look(name, paintings[name], size=32) for name in names),
             StyleNetwork(width=2, blocks=0, looks=len(names)),
             style_layers=("relu1_1",),
             content=0.0,

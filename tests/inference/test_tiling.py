@@ -96,6 +96,7 @@ def test_any_size_and_any_tile(rows, columns, tile):
     )
 
 
+@pytest.mark.slow
 def test_small_tiles_of_a_wide_network():
     """Whose convolutions have forms of their own where a map is small."""
     module = ResNetGenerator(width=64, blocks=1)

