@@ -2,6 +2,7 @@
 of a matrix product.
 
   python -m benchmarks.layers [--network=resnet] [--batch=1] [--dtype=float32] [--json=rows.json]
+  python -m benchmarks.layers --forms       (their sum over each network, in each form)
 
 GFLOP/s of the result, of the image's and of the kernel's gradient, each as ours / plain; the
 multiplications are those of the definition, so that Winograd's algorithm can exceed the matrix
@@ -18,7 +19,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from flax import linen as nn
 
 from benchmarks.ours import matmul_gflops, version
 from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
-from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.convolution.forms import Form, form
 from imgtrans_jax.convolution.plain import Border
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.layers import Conv, Upsample
@@ -38,13 +39,17 @@ from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.models.vgg import VGG
 
 NETWORKS: dict[str, tuple[nn.Module, tuple[int, int, int, int]]] = {
+    "quickstart": (ResNetGenerator(width=16, blocks=3, upsample="nearest"), (4, 64, 64, 3)),
     "resnet": (ResNetGenerator(), (1, 256, 256, 3)),
+    "resnet_128": (ResNetGenerator(), (1, 128, 128, 3)),
     "patchgan": (PatchGAN(), (1, 256, 256, 3)),
     "unet": (UNet(), (1, 256, 256, 3)),
     "srresnet": (SRResNet(), (1, 64, 64, 3)),
     "srgan_critic": (SRGANCritic(), (1, 96, 96, 3)),
     "dncnn": (DnCNN(), (1, 128, 128, 3)),
     "stride_one": (StrideOneCritic(), (1, 128, 128, 3)),
+    "vgg16_128": (VGG(16, ("relu5_1",)), (1, 128, 128, 3)),
+    "vgg16_256": (VGG(16, ("relu5_1",)), (1, 256, 256, 3)),
     "vgg19": (VGG(19, ("relu5_1",)), (1, 512, 512, 3)),
 }
 
@@ -132,6 +137,23 @@ def passes(function: Callable, x: jax.Array, kernel: jax.Array) -> list[Callable
     ]
 
 
+def sums(names: list[str]) -> None:
+    """The sum of all passes in each form; of VGG, which is not trained, without the kernels'."""
+    print(f"{'ms, all layers':20}{'auto':>10}{'direct':>10}{'plain':>10}")
+    for name in names:
+        network, shape = NETWORKS[name]
+        found = []
+        for wanted in get_args(Form):
+            total = 0.0
+            for function, x_shape, kernel_shape in layers(network, shape).values():
+                x, kernel = (jnp.ones(s) for s in (x_shape, kernel_shape))
+                with form(wanted):
+                    calls = passes(function, x, kernel)
+                total += sum(map(seconds, calls[:2] if isinstance(network, VGG) else calls))
+            found.append(f"{1e3 * total:10.0f}")
+        print(f"{name:20}{''.join(found)}", flush=True)
+
+
 def gflop(function: Callable, x: tuple[int, ...], kernel: tuple[int, ...]) -> float:
     """By the definition: every pixel of the smaller map meets the whole kernel."""
     transposed = function is convolve_transposed
@@ -150,7 +172,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--forms", action="store_true")
     args = parser.parse_args()
+    if args.forms:
+        sums([args.network] if args.network else list(NETWORKS))
+        return
     rate = matmul_gflops(dtype=args.dtype)
     print(f"{version()}; a matrix product runs at {rate:.0f} GFLOP/s")
     print(

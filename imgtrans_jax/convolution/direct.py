@@ -1,54 +1,32 @@
 """Lax's convolutions in shapes that XLA:CPU is fast at, with gradients of their own. Imports
-`plain`, `forms`."""
+`plain`, `forms`, `winograd`."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
+from jax.custom_derivatives import SymbolicZero
 
 from imgtrans_jax.convolution.forms import current_form
-from imgtrans_jax.convolution.plain import pad, padding_around, plain, plain_transposed
-
-
-def separate_call(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For functions that XLA is to leave a call: it computes what is within when it is its turn and
-    not long before, which saves a third of a training step's memory.
-
-    Args:
-        *static: The names of arguments that are no arrays.
-
-    Returns:
-        The decorator.
-    """
-
-    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.partial(jax.jit, static_argnames=static)
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with set_xla_metadata(inlineable="true"):  # calls within this one may be inlined
-                return function(*args, **kwargs)
-
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with set_xla_metadata(inlineable="false"):
-                return inside(*args, **kwargs)
-
-        return call
-
-    return decorated
-
+from imgtrans_jax.convolution.plain import (
+    pad,
+    padding_around,
+    plain,
+    plain_transposed,
+    separate_call,
+)
+from imgtrans_jax.convolution.winograd import winograd_gradients
 
 # ------------------------------------------------------------------------------------------- direct
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def direct(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def direct(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, winograd: bool = False
+) -> jax.Array:
     """The convolution with zeros around the image, its three passes where XLA:CPU is fast.
 
     A VALID pass of stride 1 is 2 to 30 times slower there than a SAME one of the same size, so it
@@ -59,6 +37,7 @@ def direct(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
         kernel: (k, k, I, O).
         stride: Of both axes.
         padding: Pixels of zeros on every side.
+        winograd: Takes Winograd's algorithm for the kernel's gradient, of stride 1 and k 3 or 4.
 
     Returns:
         (N, H', W', O).
@@ -71,11 +50,16 @@ def direct(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
     )
 
 
-def _direct_forward(x, kernel, stride, padding):
-    return direct(x, kernel, stride, padding), (x, kernel)
+def _direct_forward(x, kernel, stride, padding, winograd):
+    wanted = () if kernel.perturbed else None  # what frozen networks have no need of is not traced
+    x, kernel = x.value, kernel.value
+    return direct(x, kernel, stride, padding, winograd), (x, kernel, wanted)
 
 
-def _direct_backward(stride, padding, saved, cotangent):
+def _direct_backward(stride, padding, winograd, saved, cotangent):
+    if isinstance(cotangent, SymbolicZero):
+        return None, None
+    *saved, wanted = saved
     (x, kernel), cotangent = lax.optimization_barrier((saved, cotangent))
     side = kernel.shape[0]
     if stride == 1 and not padding and side % 2:
@@ -86,10 +70,17 @@ def _direct_backward(stride, padding, saved, cotangent):
         of_image = _same_and_crop(around, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
     else:
         of_image = jax.vjp(lambda x: _padded_by_lax(x, kernel, stride, padding), x)[1](cotangent)[0]
+    if wanted is None:
+        return of_image, None
+    if winograd:
+        _, of_kernel = winograd_gradients(
+            x, None, cotangent, side=side, padding=padding, border="zero"
+        )
+        return of_image, of_kernel
     return of_image, kernel_gradient(x, cotangent, side=side, stride=stride, padding=padding)
 
 
-direct.defvjp(_direct_forward, _direct_backward)
+direct.defvjp(_direct_forward, _direct_backward, symbolic_zeros=True)
 
 
 def _same_and_crop(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -108,7 +99,9 @@ def kernel_gradient(
     """Of sum(plain(pad(x, padding), kernel, stride) * cotangent) by the kernel.
 
     Where one side has a few channels, it is copied once for each place of the kernel, and one
-    matrix product does the rest; with many on both sides it is a product for each place.
+    matrix product does the rest; with many on both sides it is a product for each place. Between
+    the two it is a convolution of the image with the cotangent, written in the order of axes that
+    XLA:CPU is fast at: it orders them itself at a program's top alone, and not in a call.
 
     Args:
         x: (N, H, W, I).
@@ -134,13 +127,16 @@ def kernel_gradient(
         return matrix_product("tpi,po->tio", seen, cotangent.reshape(-1, o)).reshape(
             side, side, i, o
         )
-    # Neither few channels nor many: XLA's own. With a stride the last rows may be seen by no place
-    # of the kernel.
-    like = jax.ShapeDtypeStruct((side, side, i, o), x.dtype)
+    # With a stride the last rows may be seen by no place of the kernel.
     height, width = (stride * (length - 1) + side for length in cotangent.shape[1:3])
-    return jax.linear_transpose(lambda kernel: plain(x[:, :height, :width], kernel, stride), like)(
-        cotangent
-    )[0]
+    return lax.conv_general_dilated(
+        x[:, :height, :width].transpose(3, 1, 2, 0),
+        cotangent.transpose(1, 2, 0, 3),
+        (1, 1),
+        "VALID",
+        rhs_dilation=(stride, stride),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    ).transpose(1, 2, 0, 3)
 
 
 def _gradient_of_few(x: jax.Array, cotangent: jax.Array, side: int, stride: int) -> jax.Array:

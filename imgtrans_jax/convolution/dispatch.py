@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from imgtrans_jax.convolution.direct import direct, direct_transposed
-from imgtrans_jax.convolution.forms import current_form
+from imgtrans_jax.convolution.forms import current_form, has_wide_vectors
 from imgtrans_jax.convolution.patches import by_patches, by_patches_transposed
 from imgtrans_jax.convolution.plain import Border, pad, plain, plain_transposed
 from imgtrans_jax.convolution.winograd import FILTERS, winograd
@@ -34,13 +34,14 @@ def convolve(
     fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
     if fits and _suits_patches(x, kernel, stride):
         return by_patches(pad(x, padding, border), kernel, stride)
-    if fits and _suits_winograd(x, kernel, stride, padding):
+    by_winograd = fits and _suits_winograd(x, kernel, stride, padding)
+    if by_winograd and (not has_wide_vectors() or _pays_with_wide_vectors(kernel)):
         return winograd(x, kernel, padding, border)
     if border == "reflect":
         x, padding = pad(x, padding, "reflect"), 0
     if current_form() in ("plain", "gpu") or kernel.shape[0] == 1:
         return plain(x, kernel, stride, ((padding, padding),) * 2)
-    return direct(x, kernel, stride, padding)
+    return direct(x, kernel, stride, padding, by_winograd)
 
 
 # ------------------------------------------------------------------------------------------ patches
@@ -70,6 +71,14 @@ def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) 
         and min(i, o) >= 32
         and pixels >= max(PLACES, max(i, o) ** 2 / min(i, o))
     )
+
+
+def _pays_with_wide_vectors(kernel: jax.Array) -> bool:
+    """Whether Winograd's algorithm is faster for the result and the image's gradient too where
+    products are fast: its transforms wait for memory. For the kernel's gradient it always is.
+    """
+    _, _, i, o = kernel.shape
+    return min(i, o) >= 128 and max(i, o) >= 256
 
 
 # --------------------------------------------------------------------------------------- transposed

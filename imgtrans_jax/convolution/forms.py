@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 import jax
@@ -36,3 +38,14 @@ def current_form() -> Form | Literal["gpu"]:
     if chosen == "auto" and platform == "gpu":
         return "gpu"
     return chosen if platform == "cpu" else "plain"
+
+
+@functools.cache
+def has_wide_vectors() -> bool:
+    """Whether programs for the CPU are compiled for AVX-512."""
+    if "xla_cpu_max_isa=AVX2" in os.environ.get("XLA_FLAGS", ""):
+        return False
+    try:
+        return " avx512f " in Path("/proc/cpuinfo").read_text()
+    except OSError:  # no Linux
+        return False

@@ -3,14 +3,44 @@ nothing here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 Border: TypeAlias = Literal["zero", "reflect"]
+
+
+def separate_call(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For functions that XLA is to leave a call: it computes what is within when it is its turn and
+    not long before, which saves a third of a training step's memory.
+
+    Args:
+        *static: The names of arguments that are no arrays.
+
+    Returns:
+        The decorator.
+    """
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.partial(jax.jit, static_argnames=static)
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with set_xla_metadata(inlineable="true"):  # calls within this one may be inlined
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with set_xla_metadata(inlineable="false"):
+                return inside(*args, **kwargs)
+
+        return call
+
+    return decorated
 
 
 # -------------------------------------------------------------------------------------------- plain

@@ -1,4 +1,4 @@
-"""Convolutions by Winograd's algorithm (Lavin and Gray 2016). Imports `plain`, `direct`."""
+"""Convolutions by Winograd's algorithm (Lavin and Gray 2016). Imports `plain`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from imgtrans_jax.convolution.direct import separate_call
-from imgtrans_jax.convolution.plain import Border, extend, fold, pad, pad_axis
+from imgtrans_jax.convolution.plain import Border, extend, fold, pad, pad_axis, separate_call
 
 # bytes of transformed tiles worked on at once, which are to stay in a CPU's cache
 BAND = 20 * 2**20
@@ -95,7 +94,7 @@ def _winograd_backward(padding, border, kept, cotangent):
     side = (
         kernel.shape[0] if kernel is not None else x.shape[1] + 2 * padding - cotangent.shape[1] + 1
     )
-    return _winograd_gradients(*kept, cotangent, side=side, padding=padding, border=border)
+    return winograd_gradients(*kept, cotangent, side=side, padding=padding, border=border)
 
 
 winograd.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
@@ -129,7 +128,7 @@ def _winograd(x: jax.Array, kernel: jax.Array, padding: int, border: Border) -> 
 
 
 @separate_call("side", "padding", "border")
-def _winograd_gradients(
+def winograd_gradients(
     x: jax.Array | None,
     kernel: jax.Array | None,
     cotangent: jax.Array,
@@ -137,7 +136,19 @@ def _winograd_gradients(
     padding: int,
     border: Border,
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """By the image, for which the kernel is needed, and by the kernel, for which the image is."""
+    """Of sum(winograd(x, kernel) * cotangent) by the image and by the kernel.
+
+    Args:
+        x: (N, H, W, I), which the kernel's gradient needs; None leaves that out.
+        kernel: (k, k, I, O), which the image's needs; None leaves that out.
+        cotangent: (N, H', W', O).
+        side: k, 3 or 4.
+        padding: As for `winograd`.
+        border: As for `pad`.
+
+    Returns:
+        Both gradients, None where it is left out.
+    """
     n, height, width, o = cotangent.shape
     step, overlap = 7 - side, side - 1
     i = kernel.shape[2] if kernel is not None else x.shape[-1] if x is not None else 0

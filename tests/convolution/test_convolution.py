@@ -78,7 +78,7 @@ def test_winograd_in_bands(monkeypatch, side: int, size: tuple[int, int], tiles:
     monkeypatch.setattr(convolution_winograd, "BAND", 36 * 4 * 2 * tiles[1] * 12 * 2)
     assert convolution_winograd._tiling(2, *result, side, 12) == (*tiles, 2)
     # Functions of their own, since a compiled one would remember how many bands it had.
-    for name in ("_winograd", "_winograd_gradients"):
+    for name in ("_winograd", "winograd_gradients"):
         monkeypatch.setattr(
             convolution_winograd, name, inspect.unwrap(getattr(convolution_winograd, name))
         )
@@ -184,6 +184,7 @@ def test_a_map_smaller_than_the_kernel_has_an_empty_result(channels: int):
 
 
 def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):
+    monkeypatch.setattr(dispatch, "has_wide_vectors", lambda: False)
     x, kernel = (
         jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 64, 64, 64), (3, 3, 64, 64))
     )
@@ -204,6 +205,32 @@ def test_the_forms_are_chosen_by_size_and_by_name(monkeypatch):
         text()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert "custom_vjp" not in text(jax.ShapeDtypeStruct((1, 65, 64, 64), jnp.float32))
+
+
+def test_with_wide_vectors_winograd_makes_fewer_results_and_all_gradients_of_kernels(monkeypatch):
+    monkeypatch.setattr(dispatch, "has_wide_vectors", lambda: True)
+    results, gradients = set(), set()
+    for i, o in ((64, 64), (128, 128), (128, 256)):
+        x, kernel = (
+            jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 32, 32, i), (3, 3, i, o))
+        )
+
+        def convolved(kernel, x):
+            return convolve(x, kernel, 1, 1).sum()
+
+        if "winograd" in str(jax.make_jaxpr(convolved)(kernel, x)).replace("winograd=True", ""):
+            results.add((i, o))
+        if "winograd_gradients" in str(jax.make_jaxpr(jax.grad(convolved))(kernel, x)):
+            gradients.add((i, o))
+    assert results == {(128, 256)}
+    assert gradients == {(64, 64), (128, 128), (128, 256)}
+
+
+@pytest.mark.parametrize("border", ["zero", "reflect"])
+def test_a_direct_convolution_with_winograd_s_gradient(monkeypatch, border):
+    monkeypatch.setattr(dispatch, "has_wide_vectors", lambda: True)
+    x, kernel = drawn((1, 17, 18, 33), (3, 3, 33, 35))
+    assert_equal(lambda x, k: convolve(x, k, 1, 1, border), by_lax(1, 1, border), x, kernel)
 
 
 def test_the_environment_is_read_when_a_program_is_traced(monkeypatch):
