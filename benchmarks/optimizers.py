@@ -43,6 +43,7 @@ def main() -> None:
         "styles": (
             jax.jit(lambda p, x: recipe.style_targets(depth, p, [x], [1.0]))(params, style),
         ),
+        "picture": content,
         "shares": (np.float32(1),),
         "masks": (),
     }

@@ -21,6 +21,7 @@ from imgtrans_jax.config.loading import load
 from imgtrans_jax.convolution.forms import form
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.game import apply
+from imgtrans_jax.losses.style import style_relative
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.methods.srgan import SRGAN
@@ -166,8 +167,14 @@ def generator(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepar
 
 
 def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
-    """VGG-19, weights of both losses 1, as stylize.py optimises."""
-    recipe = Gatys(content_weight=1.0, dtype=_dtype(variant))
+    """VGG-19 and Gram matrices, weights of both losses 1."""
+    recipe = Gatys(
+        content_weight=1.0,
+        style_loss=style_relative,
+        laplacian_weight=0.0,
+        border="zero",
+        dtype=_dtype(variant),
+    )
     optimizer: Any = _Adam(RATE) if case.task == "style_adam" else LBFGS()
     network: dict[str, Any] = {
         name: {part: inputs[f"{name}/{part}"] for part in ("kernel", "bias")}

@@ -23,9 +23,12 @@ def get_config() -> Gatys:
         content_loss=content_half,
         style_loss=style_normalized,
         content_weight=1e-3,
+        laplacian_weight=0.0,
+        border="zero",
         recolor=False,
         optimizer=LBFGS(),
         scales=(1.0,),
         steps=(500,),
+        tolerance=0.0,
         start="noise",
     )

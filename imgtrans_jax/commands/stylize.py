@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from imgtrans_jax.commands import app
-from imgtrans_jax.commands.transfer import transfer
+from imgtrans_jax.commands.transfer import transfer, with_quality
 from imgtrans_jax.commands.visualize import kinds, visualize
 
 if TYPE_CHECKING:  # what takes time to import waits for the flags, so that --help is fast
@@ -58,6 +58,9 @@ GENERATOR = FLAGS.path("generator", None, "Instead of --run: a .safetensors or .
 INPUT = FLAGS.path("input", None, "A picture or a folder of pictures, the same as --content.")
 OUT = FLAGS.path("out", "out", "A folder, or for one picture a file: .png, .jpg, .webp, .tif.")
 SIZE = FLAGS.whole("size", None, "Work with the shorter side at this many pixels.")
+QUALITY = FLAGS.choice(
+    "quality", None, ["draft", "normal", "best"], "With --style: as imgtrans transfer --help says."
+)
 DIRECTION = FLAGS.choice(
     "direction", None, ["a2b", "b2a"], "With --run: to the second domain (the default), or back."
 )
@@ -154,6 +157,7 @@ def _with_config(overrides: app.Overrides, stop: Stop) -> list[Path]:
     recipe: Any = Gatys()
     if CONFIG.value:
         recipe = load(CONFIG.value, Gatys, DeepDream, *kinds())
+    recipe = with_quality(recipe, QUALITY.value, CONFIG.value)
     recipe = app.overridden(recipe, overrides)
     content, out, size, anew = CONTENT.value or INPUT.value, OUT.value, SIZE.value, OVERWRITE.value
     styles, weights, masks = STYLE.value, STYLE_WEIGHTS.value, MASK.value

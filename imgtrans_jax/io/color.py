@@ -109,6 +109,72 @@ def with_luminance(picture: np.ndarray, bright: np.ndarray) -> np.ndarray:
     return np.clip(picture - luminance(picture) + luminance(bright), 0, 1).astype(np.float32)
 
 
+# ---------------------------------------------------------------------------------------- OkLab
+
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_OKLAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+_SHARPNESS = 10.0  # how soon chroma stops at a step of lightness, whose range is 1
+
+
+def to_oklab(picture: np.ndarray) -> np.ndarray:
+    """sRGB (..., 3) in [0, 1] -> OkLab (Ottosson 2020), float32: lightness in [0, 1], and chroma,
+    green to red and blue to yellow, within some 0.4 of 0.
+    """
+    return (np.cbrt(_linear(picture.astype(np.float64)) @ _TO_LMS.T) @ _TO_OKLAB.T).astype(
+        np.float32
+    )
+
+
+def from_oklab(lab: np.ndarray) -> np.ndarray:
+    """The inverse of `to_oklab`; colors that sRGB has not got are clipped."""
+    lms = (lab.astype(np.float64) @ np.linalg.inv(_TO_OKLAB).T) ** 3
+    return srgb_encoded(np.clip(lms @ np.linalg.inv(_TO_LMS).T, 0, 1)).astype(np.float32)
+
+
+def with_clean_chroma(picture: np.ndarray, chroma: np.ndarray, passes: int = 5) -> np.ndarray:
+    """The lightness of a picture under the chroma of another, in OkLab. Chroma is smoothed within
+    the forms that lightness has, so that there are no specks of color (the last step of Kolkin et
+    al. 2022, "Neural Neighbor Style Transfer").
+
+    Args:
+        picture: (H, W, 3) in [0, 1], whose lightness is taken.
+        chroma: (H, W, 3) in [0, 1], whose chroma is taken.
+        passes: How often it is smoothed, each time by a pixel around.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+    """
+    lightness, ab = to_oklab(picture)[..., :1], to_oklab(chroma)[..., 1:]
+    for _ in range(passes):
+        ab = _smoothed(ab, lightness)
+    return from_oklab(np.concatenate([lightness, ab], axis=2))
+
+
+def _smoothed(x: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    """The mean over each pixel and its eight neighbors, which count less where `guide` differs."""
+    height, width = x.shape[:2]
+    around = [np.pad(y, ((1, 1), (1, 1), (0, 0)), mode="edge") for y in (x, guide)]
+    total, weights = np.zeros_like(x), np.zeros_like(guide)
+    for row in range(3):
+        for column in range(3):
+            near, near_guide = (y[row : row + height, column : column + width] for y in around)
+            weight = np.exp(-_SHARPNESS * np.abs(near_guide - guide))
+            total, weights = total + weight * near, weights + weight
+    return total / weights
+
+
 # ---------------------------------------------------------------------------------- signed pictures
 
 _WHITE = np.array([0.95047, 1.0, 1.08883])  # CIE D65
@@ -133,9 +199,7 @@ def to_lab(signed: np.ndarray) -> np.ndarray:
     """sRGB (…, 3) in [-1, 1] -> CIE Lab (…, 3) float32 as (L / 50 - 1, a / 110, b / 110), all
     within [-1, 1].
     """
-    unit = (signed.astype(np.float64) + 1) / 2
-    linear = np.where(unit <= 0.04045, unit / 12.92, ((np.maximum(unit, 0) + 0.055) / 1.055) ** 2.4)
-    ratio = linear @ _TO_XYZ.T / _WHITE
+    ratio = _linear((signed.astype(np.float64) + 1) / 2) @ _TO_XYZ.T / _WHITE
     f = np.where(ratio > _KNEE**3, np.cbrt(ratio), ratio / (3 * _KNEE**2) + 4 / 29)
     x, y, z = np.moveaxis(f, -1, 0)
     return np.stack(
@@ -151,6 +215,11 @@ def from_lab(lab: np.ndarray) -> np.ndarray:
     xyz = np.where(f > _KNEE, f**3, 3 * _KNEE**2 * (f - 4 / 29)) * _WHITE
     linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
     return (srgb_encoded(linear) * 2 - 1).astype(np.float32)
+
+
+def _linear(unit: np.ndarray) -> np.ndarray:
+    """sRGB values in [0, 1] -> light in [0, 1] (IEC 61966-2-1)."""
+    return np.where(unit <= 0.04045, unit / 12.92, ((np.maximum(unit, 0) + 0.055) / 1.055) ** 2.4)
 
 
 def srgb_encoded(linear: np.ndarray) -> np.ndarray:

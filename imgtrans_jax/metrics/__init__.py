@@ -12,7 +12,7 @@ from imgtrans_jax.metrics.kernel_distance import kernel_distance, polynomial_mmd
 from imgtrans_jax.metrics.perceptual import LPIPS, lpips
 from imgtrans_jax.metrics.registry import add
 from imgtrans_jax.metrics.segmentation import Segmentation, colors_of, confusion, scores, snapped
-from imgtrans_jax.metrics.transfer import transfer_figures
+from imgtrans_jax.metrics.transfer import patch_distance, transfer_figures
 
 __all__ = [
     "LPIPS",
@@ -35,6 +35,7 @@ __all__ = [
     "kid",
     "lpips",
     "luma_bytes",
+    "patch_distance",
     "polynomial_mmd",
     "psnr",
     "score_coloring",

@@ -16,6 +16,7 @@ from imgtrans_jax.types import Dtype, Maps, UnitImages
 
 Depth: TypeAlias = Literal[16, 19]
 Pooling: TypeAlias = Literal["max", "average"]
+VGGBorder: TypeAlias = Literal["zero", "edge"]
 
 BLOCKS: dict[int, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
@@ -140,6 +141,9 @@ class VGG(nn.Module):
             `pool*`, and `input`, the images themselves.
         pooling: `max`, or `average`, Gatys et al.'s advice for smoother pictures.
         dtype: The type that convolutions are computed in.
+        border: What the first convolution sees beyond the image: `zero`, as the network was
+            trained, a grey after normalisation; or `edge`, the image's edge repeated, which makes
+            no frame where the image is optimised.
 
     Raises:
         ValueError: For a layer that is not there, and for images too small to reach it.
@@ -149,6 +153,7 @@ class VGG(nn.Module):
     layers: tuple[str, ...] = ("relu4_2",)
     pooling: Pooling = "max"
     dtype: Dtype = "float32"
+    border: VGGBorder = "zero"
 
     @nn.compact
     def __call__(self, images: UnitImages) -> dict[str, Float[Array, "n _ _ _"]]:
@@ -168,8 +173,17 @@ class VGG(nn.Module):
             if wanted <= features.keys():
                 break
             if name.startswith("conv"):
+                edge = name == "conv1_1" and self.border == "edge"
+                if edge:
+                    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
                 x = Conv(
-                    channels(name), 3, 1, 1, kernel_init=Kaiming(), dtype=self.dtype, name=name
+                    channels(name),
+                    3,
+                    1,
+                    0 if edge else 1,
+                    kernel_init=Kaiming(),
+                    dtype=self.dtype,
+                    name=name,
                 )(x)
             elif name.startswith("relu"):
                 x = nn.relu(x)

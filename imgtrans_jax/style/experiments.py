@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
-from imgtrans_jax.losses.style import content_mean, style_mean
+from imgtrans_jax.losses.style import content_mean, style_mean, style_relative
 from imgtrans_jax.models.vgg import Depth, Pooling, layer_names, stands_in
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.runtime import memory
@@ -73,6 +73,7 @@ class ContentReconstruction:
                 content_layers=(layer,),
                 content_weight=1.0,
                 style_weight=0.0,
+                laplacian_weight=0.0,
                 optimizer=self.optimizer,
             )
             with reraise_as_user_error():
@@ -154,7 +155,9 @@ class BrushStrokes:
         for layer in layers:
             recipe = Gatys(
                 style_layers=(layer,),
+                style_loss=style_relative,
                 content_weight=0.0,
+                laplacian_weight=0.0,
                 pooling=self.pooling,
                 optimizer=self.optimizer,
             )
@@ -238,6 +241,7 @@ class WeightRatios:
             content_loss=content_mean,
             style_loss=style_mean,
             content_weight=1.0,
+            laplacian_weight=0.0,
             optimizer=self.optimizer,
         )
         with reraise_as_user_error():

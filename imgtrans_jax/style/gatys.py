@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,24 @@ import jax.numpy as jnp
 from imgtrans_jax.losses.style import (
     StyleLoss,
     content_relative,
+    laplacian,
     mean_variation,
     positions,
     statistic,
-    style_relative,
+    style_moments,
 )
-from imgtrans_jax.models.vgg import VGG, Depth, Pooling, check_layers
+from imgtrans_jax.models.vgg import VGG, Depth, Pooling, VGGBorder, check_layers
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
-from imgtrans_jax.types import Dtype, Objective, Opens, Params, Terms, UnitImages, Weights
+from imgtrans_jax.types import (
+    Dtype,
+    Objective,
+    Opens,
+    Params,
+    Terms,
+    UnitImages,
+    UserError,
+    Weights,
+)
 
 ContentLoss = Callable[[jax.Array, jax.Array], jax.Array]
 Variation = Callable[[jax.Array], jax.Array]
@@ -44,6 +54,9 @@ def by_depth(count: int) -> tuple[float, ...]:
     return tuple(2.0 ** (count - 1 - i) / (2**count - 1) for i in range(count))
 
 
+SCALES = (0.25, 0.3536, 0.5, 0.7071, 1.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Gatys:
     """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over
@@ -54,49 +67,66 @@ class Gatys:
 
     Attributes:
         weights: The network: `embedded` (VGG-16), `vgg16`, `vgg19`, or a file of either.
+        border: Beyond the picture's edge the network sees `zero`, or the `edge` repeated.
         pooling: `max`, or `average`, which is the paper's.
         dtype: That the network computes in.
         content_layers: By name.
         style_layers: By name.
         layer_weights: Of the style layers, `equal` or `by_depth`.
         content_loss: content_relative, content_sum, content_half (the paper's) or content_mean.
-        style_loss: style_relative, style_raw, style_normalized (the paper's) or style_mean.
+        style_loss: style_moments, style_wasserstein, style_relative, style_raw, style_normalized
+            (the paper's) or style_mean.
         tv_loss: mean_variation or total_variation (a sum).
         content_weight: Of the content loss; 0 leaves it out.
         style_weight: Of the style loss; 0 leaves it out.
         tv_weight: Of `tv_loss`; 0 leaves it out.
-        colors: Those of the result. `style`: the style's. `content`: the content's, by giving them
-            to the style before (mean and covariance). `luminance`: the content's chroma is kept,
-            and only luminance is taken from the style.
+        laplacian_weight: Of the content's lines (`losses.style.laplacian`); 0 leaves it out.
+        laplacian_pools: Their scales, in pixels.
+        temporal_weight: Of the mean squared difference of a film's frame from the one before, moved
+            as the picture has (Ruder et al. 2016, equation 5); 0 leaves it out.
+        colors: Those of the result. `style`: the style's. `clean`: the style's, without any specks
+            of color: the content's chroma, mapped to the style's, under the result's lightness.
+            `content`: the content's, by giving them to the style before (mean and covariance), and
+            without specks. `luminance`: the content's chroma is kept, and only luminance is taken
+            from the style.
         recolor: With `colors` of the style, the content's features are those of the content in the
             style's colours; False is the paper's.
         style_scale: Size of the strokes; at 1 the style picture is taken at the area of the
             content.
         optimizer: LBFGS, PixelAdam or GradientDescent.
         scales: Sizes of the picture from coarse to fine, relative to the last.
-        steps: Gradient evaluations at each size.
+        steps: Gradient evaluations at each size, at most.
+        tolerance: A size ends when 20 evaluations have lowered the loss by less than this share.
+        most_pixels: A larger picture is worked at this many, unless a size is given, and the result
+            is enlarged.
         start: `content`, `noise`, or the path of a picture.
         seed: Of the noise.
     """
 
     weights: Weights = "embedded"
     pooling: Pooling = "max"
+    border: VGGBorder = "edge"
     dtype: Dtype = "float32"
     content_layers: tuple[str, ...] = ("relu4_2",)
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     layer_weights: LayerWeights = equal
     content_loss: ContentLoss = content_relative
-    style_loss: StyleLoss = style_relative
+    style_loss: StyleLoss = style_moments
     tv_loss: Variation = mean_variation
-    content_weight: float = 0.25
+    content_weight: float = 0.28
     style_weight: float = 1.0
     tv_weight: float = 0.0
-    colors: Literal["style", "content", "luminance"] = "style"
+    laplacian_weight: float = 0.1
+    temporal_weight: float = 20.0
+    laplacian_pools: tuple[int, ...] = (4, 16)
+    colors: Literal["style", "clean", "content", "luminance"] = "style"
     recolor: bool = True
     style_scale: float = 1.0
     optimizer: PixelOptimizer = LBFGS()
-    scales: tuple[float, ...] = (0.25, 0.5, 1.0)
-    steps: tuple[int, ...] = (100, 100, 100)
+    scales: tuple[float, ...] = SCALES
+    steps: tuple[int, ...] = (50, 50, 50, 50, 80)
+    tolerance: float = 0.01
+    most_pixels: int = 1_000_000
     start: Annotated[str, Opens("content|noise")] = "content"
     seed: int = 0
 
@@ -115,7 +145,7 @@ class Gatys:
         """
         layers = tuple(dict.fromkeys(layer for group in groups for layer in group))
         check_layers(layers, depth)
-        return VGG(depth, layers, self.pooling, self.dtype)
+        return VGG(depth, layers, self.pooling, self.dtype, self.border)
 
     def content_targets(
         self, depth: Depth, params: Params, image: UnitImages
@@ -160,7 +190,13 @@ class Gatys:
 
     def weighting(self) -> dict[str, float]:
         """The weights that are not 0, by term; what they weight is not computed otherwise."""
-        weights = {"content": self.content_weight, "style": self.style_weight, "tv": self.tv_weight}
+        weights = {
+            "content": self.content_weight,
+            "style": self.style_weight,
+            "tv": self.tv_weight,
+            "laplacian": self.laplacian_weight,
+            "temporal": self.temporal_weight,
+        }
         return {name: weight for name, weight in weights.items() if weight}
 
     def objective(self, depth: Depth) -> Objective:
@@ -216,6 +252,13 @@ class Gatys:
                 named["style"] = weights["style"] * sum(losses[1:], start=losses[0])
             if self.tv_weight:
                 named["tv"] = weights["tv"] * self.tv_loss(image)
+            if self.temporal_weight and frozen.get("follows"):
+                wanted, seen = frozen["follows"]
+                squares = jnp.mean(seen * jnp.square(image - wanted))
+                named["temporal"] = weights["temporal"] * squares
+            if self.laplacian_weight:
+                lines = laplacian(image, frozen["picture"], self.laplacian_pools)
+                named["laplacian"] = weights["laplacian"] * lines
             return named
 
         return terms
@@ -240,6 +283,29 @@ class Gatys:
             layer: jax.image.resize(mask, (*s.shape[1:3], 1), "linear", antialias=True)
             for layer, s in shapes.items()
         }
+
+
+Quality = Literal["draft", "normal", "best"]
+
+
+def of_quality(recipe: Gatys, quality: Quality) -> Gatys:
+    """A recipe with the patience of a quality.
+
+    Args:
+        recipe: The settings.
+        quality: `draft`, at 256 by 256 pixels; `normal`, as it comes; `best`, three times the work.
+
+    Returns:
+        The recipe with other scales, steps and most pixels.
+
+    Raises:
+        UserError: If there is no such quality.
+    """
+    if quality not in get_args(Quality):
+        raise UserError(f"There is no quality {quality!r}; use {', '.join(get_args(Quality))}.")
+    steps = {"draft": (40, 30, 30, 30, 30), "normal": (50, 50, 50, 50, 80), "best": (200,) * 5}
+    pixels = 256**2 if quality == "draft" else recipe.most_pixels
+    return dataclasses.replace(recipe, scales=SCALES, steps=steps[quality], most_pixels=pixels)
 
 
 def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Array]:

@@ -273,8 +273,10 @@ def optimize_image(
     watch: Watch | None = None,
     each: Each | None = None,
     compiled: Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]] | None = None,
+    tolerance: float = 0.0,
 ) -> Optimized:
-    """Minimises an objective over pixels; ends early where the loss has exploded or is not finite.
+    """Minimises an objective over pixels; ends early where the loss has exploded or is not finite,
+    and where nothing more is gained.
 
     Args:
         objective: (image, frozen, key) -> terms; another key each time, to shift or crop at random.
@@ -288,6 +290,8 @@ def optimize_image(
         each: Called with the evaluation when the one before is done and this one is under way, so
             that the device never waits; True ends the run after this one.
         compiled: From `compile_step`, to use it again; None to compile it here.
+        tolerance: It ends when 2 CHECK_EVERY evaluations have lowered the best loss by less than
+            this share.
 
     Returns:
         The best image, and how it was reached.
@@ -298,6 +302,7 @@ def optimize_image(
     history: list[Terms] = []
     diverged = None
     far = 0
+    bests = [np.inf, np.inf]  # at the checks before
     ending = False
     for number in range(1, steps + 1):
         walk, terms = compiled(walk, frozen)
@@ -320,6 +325,9 @@ def optimize_image(
         if far >= 2 or not np.isfinite(best if optimizer.searches else now["total"]):
             diverged = number
             break
+        if best > (1 - tolerance) * bests[-2]:
+            break
+        bests.append(best)
     rows = jax.device_get(history)
     joined = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Optimized(walk.best, walk.image, joined, int(walk.best_at), diverged)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import dataclasses
 import functools
 import math
 import shlex
@@ -18,6 +20,7 @@ from imgtrans_jax.io.python_pictures import Picture, to_pixels
 from imgtrans_jax.models.vgg import Depth
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.runtime.console import reraise_as_user_error, say_here, say_once
+from imgtrans_jax.style import flow
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.style.optimize import Optimized, optimize_image
 from imgtrans_jax.style.workspace import (
@@ -37,6 +40,8 @@ from imgtrans_jax.weights.vgg import load_vgg
 SAME_SCENE = 0.12  # mean absolute difference, of [0, 1], between two frames of one scene
 STRETCHED = 1.02  # a mask's aspect, by the picture's, from which it is said
 FEW = 0.005  # of the picture; so much in no mask, or in several, is not worth a word
+COMPILERS = 2  # at a time
+CONTENT_PASSES = 20  # of smoothing chroma, each by a pixel around
 FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
 
 
@@ -59,11 +64,14 @@ class Targets(NamedTuple):
         content: (1, H, W, 3).
         styles: Each (1, H, W, 3).
         masks: The region of every style, (H, W, 1); empty for no regions.
+        follows: Of a frame that follows another what it is to be like, (H, W, 3), and where,
+            (H, W, 1); else empty.
     """
 
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray, ...]
+    follows: tuple[np.ndarray, ...] = ()
 
 
 class StyleTransfer:
@@ -118,7 +126,7 @@ class StyleTransfer:
             self.objective = recipe.objective(self.depth)
         self._content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
         self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
-        self.programs: dict[tuple[int, ...], Compiled] = {}
+        self.programs: dict[tuple[Any, ...], Compiled] = {}
 
     def __call__(
         self, picture: np.ndarray, before: Stylized | None = None, job: Job | None = None
@@ -143,21 +151,21 @@ class StyleTransfer:
         if (height, width) not in self.said_of_masks:
             self.said_of_masks.add((height, width))
             _say_of_masks(self.names_of_masks, self.masks, height, width)
-        image = None
-        if before is not None and _same_scene(before.content, content):
-            image = before.result
-        elif before is not None:
+        if before is not None and not _same_scene(before.content, content):
             say_here("A new scene: it starts anew.")
-        plan = self._plan(height, width, warm=image is not None)
+            before = None
+        plan = self._plan(height, width, warm=before is not None)
         stages = [self._aims(content, h, w) for (h, w), _ in plan]
-        # the largest first: it may not fit
-        for aims, (_, steps) in reversed(list(zip(stages, plan, strict=True))):
-            self._compile(aims, steps)
+        image = None
+        if before is not None:
+            stages = [self._after(stages[0], before, content)]
+            image = stages[0].follows[0]
+        self._compile(stages, [steps for _, steps in plan])
         missing = ""
         with Progress(plan, job) as progress:
             for aims, ((h, w), steps) in zip(stages, plan, strict=True):
                 image = self._start(aims) if image is None else images.resize(image, h, w)
-                frozen, compiled = self._frozen(aims), self.programs[h, w, steps]
+                frozen, compiled = self._frozen(aims), self.programs[_key(aims, steps)]
                 optimizer = self.recipe.optimizer
                 found = optimize_image(
                     self.objective,
@@ -168,6 +176,7 @@ class StyleTransfer:
                     watch=progress,
                     each=progress.each,
                     compiled=compiled,
+                    tolerance=self.recipe.tolerance,
                 )
                 _say_if_diverged(found, optimizer)
                 image = np.asarray(found.image[0])
@@ -175,9 +184,8 @@ class StyleTransfer:
                     missing = self._missing(*stopped, job)
                     break
         assert image is not None, "a plan has at least one size"
-        kept = self.recipe.colors == "luminance"
         image = images.resize(image, height, width)
-        return Stylized(content, color.with_luminance(content, image) if kept else image), missing
+        return Stylized(content, self._colored(image, content)), missing
 
     def recalled(self, source: Path, result: Path) -> Stylized | None:
         """A frame that another run has done, from its files.
@@ -198,7 +206,22 @@ class StyleTransfer:
             return None
 
     def _seen(self, picture: np.ndarray) -> np.ndarray:
-        return unit(images.resize(picture, *working_size(picture, self.size)))
+        sides = working_size(picture, self.size, self.recipe.most_pixels)
+        return unit(images.resize(picture, *sides))
+
+    def _colored(self, image: np.ndarray, content: np.ndarray) -> np.ndarray:
+        match self.recipe.colors:
+            case "luminance":
+                return color.with_luminance(content, image)
+            case "clean":
+                wanted = _recolored(content, self.styles, self.style_weights, self._masks(content))
+                return color.with_clean_chroma(image, wanted)
+            case "content":
+                return color.with_clean_chroma(image, image, CONTENT_PASSES)
+        return image
+
+    def _masks(self, picture: np.ndarray) -> list[np.ndarray]:
+        return [images.resize(mask, *picture.shape[:2]) for mask in self.masks]
 
     def _missing(self, sizes: int, steps: int, job: Job | None) -> str:
         """The flags that go on from a result: its path as the start, and the sizes and steps that
@@ -240,7 +263,7 @@ class StyleTransfer:
         styles = [
             to_area(style, height * width * self.recipe.style_scale**2) for style in self.styles
         ]
-        masks = [images.resize(mask, height, width) for mask in self.masks]
+        masks = self._masks(aimed)
         if self.recipe.colors == "luminance":
             aimed = color.luminance(aimed)
             styles = [_like(color.luminance(style), aimed) for style in styles]
@@ -249,6 +272,21 @@ class StyleTransfer:
         elif self.recipe.recolor:
             aimed = _recolored(aimed, styles, self.style_weights, masks)
         return Targets(aimed[None], tuple(style[None] for style in styles), tuple(masks))
+
+    def _after(self, aims: Targets, before: Stylized, content: np.ndarray) -> Targets:
+        """The frame before, moved as the picture has; where nothing was seen of it, the content."""
+        if not flow.installed():
+            say_once(
+                "Each frame starts from the one before as it lies: with OpenCV strokes follow what "
+                "moves (pip install imgtrans_jax[film])."
+            )
+            seen = np.zeros((*content.shape[:2], 1), np.float32)
+            return aims._replace(follows=(before.result, seen))
+        back, seen = flow.motion(before.content, content)
+        moved = flow.warped(before.result, back)
+        if self.recipe.colors == "luminance":
+            moved = color.luminance(moved)
+        return aims._replace(follows=(seen * moved + (1 - seen) * aims.content[0], seen))
 
     def _start(self, aims: Targets) -> np.ndarray:
         height, width = aims.content.shape[1:3]
@@ -277,19 +315,35 @@ class StyleTransfer:
             "content": self._content_targets(self.params, aims.content)
             if recipe.content_weight
             else {},
+            "picture": aims.content,
+            "follows": aims.follows,
             "styles": regions,
             "shares": tuple(jnp.float32(share) for share in shares),
             "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
         }
 
-    def _compile(self, aims: Targets, steps: int) -> None:
-        """From shapes alone, so that what does not fit is known before anything is computed."""
-        height, width = aims.content.shape[1:3]
-        if (height, width, steps) not in self.programs:
+    def _compile(self, stages: Sequence[Targets], steps: Sequence[int]) -> None:
+        """From shapes alone, so that what does not fit is known before anything is computed. The
+        largest comes first, for that; two at a time, for a compiler uses one core.
+        """
+
+        def one(stage: tuple[Targets, int]) -> None:
+            aims, count = stage
             image = jax.ShapeDtypeStruct(aims.content.shape, jnp.float32)
             frozen = jax.eval_shape(lambda: self._frozen(aims))
-            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, steps)
-            self.programs[height, width, steps] = compiled
+            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, count)
+            self.programs[_key(aims, count)] = compiled
+
+        missing = [
+            pair for pair in zip(stages, steps, strict=True) if _key(*pair) not in self.programs
+        ]
+        with concurrent.futures.ThreadPoolExecutor(COMPILERS) as threads:
+            list(threads.map(one, reversed(missing)))
+
+
+def _key(aims: Targets, steps: int) -> tuple[Any, ...]:
+    """What a compiled program depends on."""
+    return (*aims.content.shape[1:3], steps, bool(aims.follows))
 
 
 def _check(
@@ -309,14 +363,13 @@ def _check(
         all(0 <= weight < math.inf for weight in style_weights) and sum(style_weights)
     ):
         raise UserError("Style weights must be numbers, not negative, nor all 0.")
-    if not all(
-        math.isfinite(weight)
-        for weight in (recipe.content_weight, recipe.style_weight, recipe.tv_weight)
-    ):
-        raise UserError(
-            "config.content_weight, config.style_weight and config.tv_weight must be finite "
-            "numbers."
-        )
+    weights_of = {
+        f"config.{name}": getattr(recipe, name)
+        for name in (field.name for field in dataclasses.fields(recipe))
+        if name.endswith("_weight")
+    }
+    if wrong := [n for n, weight in weights_of.items() if not 0 <= weight < math.inf]:
+        raise UserError(f"{' and '.join(wrong)} must be finite, and not negative.")
     if masks and len(masks) != len(styles):
         raise UserError(
             f"{len(masks)} masks were given for {len(styles)} styles; give one for each."
@@ -328,13 +381,14 @@ def _check(
         )
     if min(recipe.steps) < 1 or min(recipe.scales) <= 0 or recipe.style_scale <= 0:
         raise UserError("config.steps, config.scales and config.style_scale must be above 0.")
-    if (
-        min(recipe.content_weight, recipe.style_weight, recipe.tv_weight) < 0
-        or not recipe.weighting()
-    ):
+    if recipe.tolerance < 0 or recipe.tolerance >= 1 or recipe.most_pixels < MIN_SIDE**2:
         raise UserError(
-            "The weights content_weight, style_weight and tv_weight must not be negative, nor "
-            "all 0."
+            "config.tolerance must be from 0 to below 1, and config.most_pixels at least "
+            f"{MIN_SIDE**2}."
+        )
+    if not any((recipe.content_weight, recipe.style_weight, recipe.tv_weight)):
+        raise UserError(
+            "Of the weights content_weight, style_weight and tv_weight one must not be 0."
         )
 
 

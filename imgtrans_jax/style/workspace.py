@@ -24,11 +24,7 @@ from imgtrans_jax.runtime.signals import Stop
 from imgtrans_jax.style.optimize import LineSearchState, compile_step
 from imgtrans_jax.types import UserError
 
-MOST_PIXELS = 1_000_000
-"""A larger picture is optimised at this many pixels, unless a size is given, and the result is
-enlarged.
-"""
-
+MOST_PIXELS = 1_000_000  # at which a dream is worked
 MIN_COARSE_SIDE = 64  # pixels of the shorter side, at any scale but the last
 MIN_SIDE = 16  # pixels of the shorter side that the deepest features need
 # that style transfer with VGG-16 takes, as its compiler reports for 256 to 1000 px
@@ -37,12 +33,13 @@ BYTES_A_PIXEL = 4000
 Compiled = Callable[[LineSearchState, Any], tuple[LineSearchState, Any]]
 
 
-def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
+def working_size(picture: np.ndarray, size: int | None, most: int = MOST_PIXELS) -> tuple[int, int]:
     """Height and width to optimise at.
 
     Args:
         picture: (H, W, C).
-        size: Pixels of the shorter side; None for the picture's own size, up to MOST_PIXELS in all.
+        size: Pixels of the shorter side; None for the picture's own size, up to `most` in all.
+        most: Pixels.
 
     Returns:
         Height and width in pixels.
@@ -62,7 +59,7 @@ def working_size(picture: np.ndarray, size: int | None) -> tuple[int, int]:
             raise UserError(f"A size of {size} pixels is too small; give {MIN_SIDE} or more.")
         scale = size / min(height, width)
     else:
-        scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
+        scale = min(1.0, math.sqrt(most / (height * width)))
     h, w = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
     free = memory.free()
     # hopeless for any layer: not even the picture is resized

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,8 @@ import pytest
 from golden_commands import answer
 from PIL import Image
 
+from imgtrans_jax.commands import app
+from imgtrans_jax.commands import transfer as command
 from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.io import color, images
 from imgtrans_jax.metrics.transfer import transfer_figures
@@ -26,7 +29,7 @@ from imgtrans_jax.runtime import memory
 from imgtrans_jax.style import transfer, workspace
 from imgtrans_jax.style.deepdream import DeepDream
 from imgtrans_jax.style.dream import dream
-from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.style.gatys import Gatys, Quality, of_quality
 from imgtrans_jax.style.stylize import SAMPLE_SIZE, stylize
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
@@ -141,16 +144,38 @@ def test_two_styles_are_blended_by_weight(studio, tmp_path):
     assert blues[0] > blues[1] + 0.02 > blues[2] + 0.04
 
 
-def test_a_large_picture_is_optimised_smaller_and_comes_back_large(
-    studio, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(workspace, "MOST_PIXELS", 32 * 43)
-    stylize(SMALL, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
+def test_a_large_picture_is_optimised_smaller_and_comes_back_large(studio, tmp_path, capsys):
+    recipe = dataclasses.replace(SMALL, most_pixels=32 * 43)
+    stylize(recipe, studio / "photo.png", [studio / "painting.png"], tmp_path / "out.png")
     assert (
         "64x48 is large: optimised at 43x32 and enlarged again; --size=48 does all of it"
         in capsys.readouterr().out
     )
     assert read(tmp_path / "out.png").shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("colors", ["clean", "content"])
+def test_there_are_no_specks_of_color(studio, tmp_path, colors):
+    """Less chroma changes from pixel to pixel than where the same is left as it is optimised."""
+    rough = {}
+    for way in ("style", colors):
+        recipe = dataclasses.replace(SMALL, colors=way)
+        out = tmp_path / f"{way}.png"
+        stylize(recipe, studio / "photo.png", [studio / "stripes.png"], out)
+        rough[way] = np.abs(np.diff(color.to_oklab(read(out))[..., 1:], axis=1)).mean()
+    assert rough[colors] < 0.7 * rough["style"]
+
+
+def test_a_quality_is_a_matter_of_steps(studio, tmp_path):
+    draft, best = (of_quality(Gatys(tv_weight=2.0), quality) for quality in ("draft", "best"))
+    assert draft.tv_weight == best.tv_weight == 2.0
+    assert draft.most_pixels < best.most_pixels
+    assert sum(draft.steps) < sum(Gatys().steps) < sum(best.steps)
+    with pytest.raises(UserError, match=r"no quality 'fine'; use draft, normal, best"):
+        of_quality(Gatys(), "fine")  # type: ignore[arg-type]
+    assert get_args(Quality) == tuple(command.FLAGS["quality"].parser.enum_values)
+    given = ["--content=a.png", "--style=b.png", "--quality=draft", "--config=gatys"]
+    assert app.run(command, given) == 2
 
 
 def test_what_does_not_fit_into_memory_is_said_before(studio, tmp_path, monkeypatch):
@@ -187,6 +212,18 @@ def test_frames_start_from_the_frame_before_unless_the_scene_is_new(studio, tmp_
     assert said.count("new scene") == 1
     first, second = read(tmp_path / "out" / "000.png"), read(tmp_path / "out" / "001.png")
     assert np.abs(first - second).mean() < 0.1
+
+
+def test_strokes_follow_what_moves(studio):
+    """A crop that moves over a photograph: the second result is the first, moved."""
+    photograph = sample_pictures.photograph()
+    frames = [photograph[100 + 3 * i : 164 + 3 * i, 60 + 6 * i : 156 + 6 * i] for i in (0, 1)]
+    style_transfer = transfer.StyleTransfer(SMALL, [studio / "painting.png"])
+    first, _ = style_transfer(frames[0])
+    second, _ = style_transfer(frames[1], first)
+    apart = np.abs(second.result[:-3, :-6] - first.result[3:, 6:]).mean()
+    where_it_was = np.abs(second.result - first.result).mean()
+    assert apart < 0.5 * where_it_was
 
 
 @pytest.mark.parametrize("start", ["noise", "picture"])
@@ -234,8 +271,9 @@ def test_adam_and_masks_and_average_pooling_go_together(studio, tmp_path):
     [
         ({"style_layers": ("relu9_1",)}, "no layer 'relu9_1'"),
         ({"steps": (3, 4)}, "config.scales has 1 entries and config.steps 2"),
-        ({"content_weight": -1.0}, "must not be negative"),
-        ({"content_weight": 0.0, "style_weight": 0.0}, "nor all 0"),
+        ({"laplacian_weight": -1.0}, "config.laplacian_weight must be finite, and not negative"),
+        ({"content_weight": 0.0, "style_weight": 0.0}, "one must not be 0"),
+        ({"tolerance": 1.0}, "from 0 to below 1"),
         ({"start": "nowhere.png"}, "does not exist"),
         ({"style_scale": 0.0}, "above 0"),
     ],

@@ -350,6 +350,9 @@ def choices() -> dict[str, Any]:
             data=Paired(SideBySide("pairs")), recipe=Pix2Pix(test_mode="eval")
         ),
         "sums": Gatys(
+            scales=(0.25, 0.5, 1.0),
+            steps=(100, 100, 100),
+            content_weight=0.25,
             content_loss=feature.content_sum,
             style_loss=feature.style_raw,
             tv_loss=feature.total_variation,
@@ -359,6 +362,9 @@ def choices() -> dict[str, Any]:
             start="noise",
         ),
         "as the paper": Gatys(
+            scales=(0.25, 0.5, 1.0),
+            steps=(100, 100, 100),
+            content_weight=0.25,
             content_loss=feature.content_half,
             style_loss=feature.style_normalized,
             tv_loss=feature.mean_variation,
@@ -368,6 +374,7 @@ def choices() -> dict[str, Any]:
             colors="luminance",
         ),
         "means": Gatys(
+            content_weight=0.25,
             content_loss=feature.content_mean,
             style_loss=feature.style_mean,
             optimizer=GradientDescent(0.5),
@@ -381,6 +388,9 @@ def choices() -> dict[str, Any]:
             seed=5,
         ),
         "relative": Gatys(
+            scales=(0.25, 0.5, 1.0),
+            steps=(100, 100, 100),
+            content_weight=0.25,
             content_loss=feature.content_relative,
             style_loss=feature.style_relative,
             weights="vgg19",

@@ -61,3 +61,26 @@ def test_luminance_and_chroma():
     joined = color.with_luminance(a, b)
     np.testing.assert_allclose(color.luminance(joined), color.luminance(b), atol=1e-5)
     np.testing.assert_allclose(joined - color.luminance(joined), a - color.luminance(a), atol=1e-5)
+
+
+def test_oklab_is_its_author_s():
+    """The pairs of XYZ and OkLab that the author publishes, by sRGB: white, and pure red, green and
+    blue, and back."""
+    rgb = np.array([[[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]]], float)
+    expected = [[1, 0, 0], [0.628, 0.225, 0.126], [0.866, -0.234, 0.179], [0.452, -0.032, -0.312]]
+    np.testing.assert_allclose(color.to_oklab(rgb)[0], expected, atol=1e-3)
+    some = np.random.default_rng(0).uniform(size=(5, 6, 3))
+    np.testing.assert_allclose(color.from_oklab(color.to_oklab(some)), some, atol=1e-5)
+
+
+def test_clean_chroma_has_no_specks_and_stops_at_the_forms_of_lightness():
+    rng = np.random.default_rng(0)
+    lab = np.zeros((24, 24, 3), np.float32)
+    lab[:, :12] = 0.3, 0.1, 0.0
+    lab[:, 12:] = 0.8, -0.1, 0.0
+    speckled = lab + np.array([0, 1, 1]) * rng.normal(0, 0.02, lab.shape)
+    pictures = [color.from_oklab(x) for x in (lab, speckled)]
+    found = color.to_oklab(color.with_clean_chroma(pictures[1], pictures[1], passes=20))
+    assert np.abs(found - lab)[..., 1:].mean() < 0.25 * np.abs(speckled - lab)[..., 1:].mean()
+    assert np.abs(found[:, 11:13, 1] - lab[:, 11:13, 1]).mean() < 0.03  # 0.2 apart
+    np.testing.assert_allclose(found[..., 0], color.to_oklab(pictures[1])[..., 0], atol=2e-2)

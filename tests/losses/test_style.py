@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import linalg
+from scipy import linalg, signal
 
 from imgtrans_jax.losses import style
 from imgtrans_jax.style.gatys import by_depth, equal
@@ -135,11 +135,51 @@ def test_a_gaussian_is_summed_and_masked_as_a_gram_matrix_is():
     )
 
 
-def test_the_root_of_a_matrix_times_itself_is_the_matrix():
+def test_the_trace_of_a_root_and_its_gradient_are_scipy_s():
     a = RNG.normal(size=(2, 6, 9))
     a = a @ a.transpose(0, 2, 1)
-    root = np.asarray(style.matrix_root(jnp.asarray(a, jnp.float32)))
-    np.testing.assert_allclose(root @ root, a, rtol=1e-2, atol=1e-2)
+    with jax.enable_x64(True):
+        traces, pull = jax.vjp(style.trace_of_root, jnp.asarray(a))
+        (gradient,) = pull(jnp.array([1.0, 3.0]))
+    for matrix, trace, found, weight in zip(a, traces, gradient, (1, 3), strict=True):
+        root = linalg.sqrtm(matrix)
+        np.testing.assert_allclose(trace, np.trace(root), rtol=1e-6)
+        np.testing.assert_allclose(found, weight * np.linalg.inv(root) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_moments_are_the_distance_and_the_grams_and_with_few_positions_the_grams_alone():
+    of, wanted = style.gaussian(jnp.asarray(F)), style.gaussian(jnp.asarray(P))
+    target = style.rooted(wanted)
+    grams = style.style_relative(style.gram(jnp.asarray(F)), style.gram(jnp.asarray(P)), M)
+    distance = style.style_wasserstein(of, target, M)
+    np.testing.assert_allclose(
+        style.style_moments(of, target, M), distance + grams, rtol=5e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(style.style_moments(of, target, 3), grams, rtol=5e-3)
+
+
+def test_lines_are_compared_by_their_laplacians():
+    """By SciPy's convolution, of what is averaged by hand."""
+    x, y = (RNG.uniform(size=(13, 18, 3)) for _ in range(2))
+
+    def laplacians(picture: np.ndarray, pool: int) -> np.ndarray:
+        h, w = 13 // pool, 18 // pool
+        small = picture[: h * pool, : w * pool].reshape(h, pool, w, pool, 3).mean((1, 3))
+        cross = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]])
+        return np.stack(
+            [signal.convolve2d(small[..., c], cross, "valid") for c in range(3)], axis=2
+        )
+
+    expected = [
+        np.sum((laplacians(x, pool) - laplacians(y, pool)) ** 2) / np.sum(laplacians(y, pool) ** 2)
+        for pool in (1, 4)
+    ]
+    # 13 pixels have not three times 5
+    found = style.laplacian(jnp.asarray(x)[None], jnp.asarray(y)[None], (1, 4, 5))
+    np.testing.assert_allclose(found, np.mean(expected), rtol=1e-4)
+    assert style.laplacian(jnp.asarray(y)[None], jnp.asarray(y)[None], (1, 4)) == 0
+    with pytest.raises(ValueError, match=r"No pool of \(5,\) fits"):
+        style.laplacian(jnp.asarray(x)[None], jnp.asarray(y)[None], (5,))
 
 
 def test_the_lecture_slides_letters_say_the_same_as_the_paper():

@@ -140,3 +140,18 @@ def test_bfloat16_features_stay_near():
     full, half = features("float32"), features("bfloat16")
     assert half.dtype == jnp.bfloat16
     assert float(jnp.linalg.norm(half.astype(jnp.float32) - full) / jnp.linalg.norm(full)) < 0.02
+
+
+def test_beyond_the_image_its_edge_may_be_seen():
+    """A picture of one color has one color everywhere, at the edge too."""
+    picture = jnp.broadcast_to(jnp.array([0.9, 0.2, 0.1]), (1, 12, 16, 3))
+    network = VGG(16, ("conv1_1",))
+    params = network.init(jax.random.key(0), picture)
+    spread = {
+        border: float(
+            jnp.ptp(network.clone(border=border).apply(params, picture)["conv1_1"], (1, 2)).max()
+        )
+        for border in ("zero", "edge")
+    }
+    assert spread["zero"] > 0.1
+    assert spread["edge"] < 1e-5

@@ -214,3 +214,20 @@ def test_a_run_can_be_ended_after_any_step():
     assert len(found.history["total"]) == 3
     alone = optimize_image(quadratic, ZEROS, FROZEN, GradientDescent(0.005), 3)
     np.testing.assert_allclose(found.image, alone.image, rtol=1e-6)
+
+
+def test_a_run_ends_where_nothing_more_is_gained():
+    def evaluations(tolerance: float) -> int:
+        found = optimize_image(
+            plateau, ZEROS, FROZEN, GradientDescent(0.005), 200, tolerance=tolerance
+        )
+        return len(found.history["total"])
+
+    def plateau(image, frozen, key):
+        return quadratic(image, frozen, key) | {"floor": jnp.float32(1.0)}
+
+    # the bowl falls by half or more in each 20 evaluations until the floor is most of the loss
+    assert evaluations(0.0) == 200
+    ended = evaluations(0.05)
+    assert 30 <= ended < 200
+    assert ended % 10 == 0
