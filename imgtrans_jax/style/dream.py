@@ -24,6 +24,7 @@ from imgtrans_jax.style.workspace import (
     Made,
     Progress,
     compiled_for,
+    lowered_for,
     resolve_paths,
     to_area,
     unit,
@@ -128,9 +129,8 @@ class Dreamer:
         programs, missing = {}, ""
         for h, w in reversed(sizes):  # the largest first: it may not fit
             shape = jax.ShapeDtypeStruct((1, h, w, 3), np.float32)
-            programs[h, w] = compiled_for(
-                self.objective, shape, self.frozen, recipe.optimizer, recipe.steps
-            )
+            step = lowered_for(self.objective, shape, self.frozen, recipe.optimizer, recipe.steps)
+            programs[h, w] = compiled_for(step, h, w)
         with Progress([(s, recipe.steps) for s in sizes], job) as progress:
             for h, w in sizes:
                 base = images.resize(picture, h, w)

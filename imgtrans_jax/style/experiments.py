@@ -23,7 +23,7 @@ from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.style.optimize import compile_step, optimize_image, optimize_many
-from imgtrans_jax.style.workspace import Progress, compiled_for, to_area, unit
+from imgtrans_jax.style.workspace import Progress, compiled_for, lowered_for, to_area, unit
 from imgtrans_jax.types import UserError, Weights
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -401,7 +401,8 @@ def _optimized(
         objective = recipe.objective(depth)
     say_here(f"{layer}:")
     progress, optimizer = Progress([((height, width), steps)]), recipe.optimizer
-    compiled = compiled_for(objective, image[None], frozen, optimizer, steps)
+    step = lowered_for(objective, image[None], frozen, optimizer, steps)
+    compiled = compiled_for(step, height, width)
     found = optimize_image(
         objective,
         image[None],

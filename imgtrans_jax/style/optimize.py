@@ -192,15 +192,16 @@ def _backtrack(value: jax.Array, walk: LineSearchState) -> LineSearchState:
     return walk.replace(scale=walk.scale * jnp.clip(fraction, 0.1, 0.5))
 
 
-def compile_step(
+def lower_step(
     objective: Objective,
     image: Any,
     frozen: Any,
     optimizer: PixelOptimizer,
     steps: int,
     clip: bool = True,
-) -> Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]]:
-    """The compiled step for images and frozen arrays of these shapes.
+) -> jax.stages.Lowered:
+    """The traced step for images and frozen arrays of these shapes, which compiles to
+    (walk, frozen) -> (next walk, terms); the memory of its first argument is taken over.
 
     Args:
         objective: As for `step`.
@@ -211,11 +212,27 @@ def compile_step(
         clip: As for `step`.
 
     Returns:
-        (walk, frozen) -> (next walk, terms). The memory of its first argument is taken over.
+        To be compiled, in any thread.
     """
     one = functools.partial(step, objective, optimizer, steps, clip)
     like = jax.eval_shape(functools.partial(start, optimizer=optimizer, steps=steps), image)
-    return jax.jit(one, donate_argnums=0).lower(like, frozen).compile()
+    return jax.jit(one, donate_argnums=0).lower(like, frozen)
+
+
+def compile_step(
+    objective: Objective,
+    image: Any,
+    frozen: Any,
+    optimizer: PixelOptimizer,
+    steps: int,
+    clip: bool = True,
+) -> Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]]:
+    """`lower_step`, compiled. The arguments are the same.
+
+    Returns:
+        (walk, frozen) -> (next walk, terms).
+    """
+    return lower_step(objective, image, frozen, optimizer, steps, clip).compile()
 
 
 def optimize_many(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from imgtrans_jax.style.workspace import (
     Job,
     Progress,
     compiled_for,
+    lowered_for,
     to_area,
     unit,
     working_size,
@@ -126,7 +128,7 @@ class StyleTransfer:
             self.objective = recipe.objective(self.depth)
         self._content_targets = jax.jit(functools.partial(recipe.content_targets, self.depth))
         self._style_targets = jax.jit(functools.partial(recipe.style_targets, self.depth))
-        self.programs: dict[tuple[Any, ...], Compiled] = {}
+        self.programs: dict[tuple[Any, ...], Future[Compiled]] = {}
 
     def __call__(
         self, picture: np.ndarray, before: Stylized | None = None, job: Job | None = None
@@ -160,12 +162,12 @@ class StyleTransfer:
         if before is not None:
             stages = [self._after(stages[0], before, content)]
             image = stages[0].follows[0]
-        self._compile(stages, [steps for _, steps in plan])
         missing = ""
-        with Progress(plan, job) as progress:
-            for aims, ((h, w), steps) in zip(stages, plan, strict=True):
+        counts = [steps for _, steps in plan]
+        with self._compiling(stages, counts) as programs, Progress(plan, job) as progress:
+            for aims, program, ((h, w), steps) in zip(stages, programs, plan, strict=True):
                 image = self._start(aims) if image is None else images.resize(image, h, w)
-                frozen, compiled = self._frozen(aims), self.programs[_key(aims, steps)]
+                frozen, compiled = self._frozen(aims), program.result()
                 optimizer = self.recipe.optimizer
                 found = optimize_image(
                     self.objective,
@@ -322,23 +324,36 @@ class StyleTransfer:
             "masks": tuple(recipe.masks(self.depth, jnp.asarray(mask)) for mask in aims.masks),
         }
 
-    def _compile(self, stages: Sequence[Targets], steps: Sequence[int]) -> None:
-        """From shapes alone, so that what does not fit is known before anything is computed. The
-        largest comes first, for that; two at a time, for a compiler uses one core.
+    @contextlib.contextmanager
+    def _compiling(
+        self, stages: Sequence[Targets], steps: Sequence[int]
+    ) -> Iterator[list[Future[Compiled]]]:
+        """The program of each size, of which the largest is compiled: what does not fit is known
+        before anything is computed. The others come while the smaller sizes are worked, two at a
+        time, for a compiler uses one core.
         """
-
-        def one(stage: tuple[Targets, int]) -> None:
-            aims, count = stage
-            image = jax.ShapeDtypeStruct(aims.content.shape, jnp.float32)
-            frozen = jax.eval_shape(lambda: self._frozen(aims))
-            compiled = compiled_for(self.objective, image, frozen, self.recipe.optimizer, count)
-            self.programs[_key(aims, count)] = compiled
-
-        missing = [
-            pair for pair in zip(stages, steps, strict=True) if _key(*pair) not in self.programs
-        ]
-        with concurrent.futures.ThreadPoolExecutor(COMPILERS) as threads:
-            list(threads.map(one, reversed(missing)))
+        keys = [_key(aims, count) for aims, count in zip(stages, steps, strict=True)]
+        with ThreadPoolExecutor(COMPILERS) as threads:
+            for i in (-1, *range(len(stages) - 1)):
+                if keys[i] not in self.programs:
+                    height, width = stages[i].content.shape[1:3]
+                    shape = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+                    frozen = jax.eval_shape(functools.partial(self._frozen, stages[i]))
+                    lowered = lowered_for(
+                        self.objective, shape, frozen, self.recipe.optimizer, steps[i]
+                    )
+                    program = threads.submit(compiled_for, lowered, height, width)
+                    self.programs[keys[i]] = program
+            try:
+                self.programs[keys[-1]].result()
+                yield [self.programs[key] for key in keys]
+            finally:
+                threads.shutdown(cancel_futures=True)
+                self.programs = {
+                    key: program
+                    for key, program in self.programs.items()
+                    if not program.cancelled() and not program.exception()
+                }
 
 
 def _key(aims: Targets, steps: int) -> tuple[Any, ...]:

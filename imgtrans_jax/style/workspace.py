@@ -21,7 +21,7 @@ from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.console import duration, reraise_as_user_error, say_here
 from imgtrans_jax.runtime.progress import Pace
 from imgtrans_jax.runtime.signals import Stop
-from imgtrans_jax.style.optimize import LineSearchState, compile_step
+from imgtrans_jax.style.optimize import LineSearchState, lower_step
 from imgtrans_jax.types import UserError
 
 MOST_PIXELS = 1_000_000  # at which a dream is worked
@@ -73,14 +73,14 @@ def working_size(picture: np.ndarray, size: int | None, most: int = MOST_PIXELS)
     return h, w
 
 
-def compiled_for(
+def lowered_for(
     objective: Any,
     image: np.ndarray | jax.ShapeDtypeStruct,
     frozen: Any,
     optimizer: Any,
     steps: int,
-) -> Compiled:
-    """The compiled step, once it is known to fit into memory.
+) -> jax.stages.Lowered:
+    """The step, traced: in the thread whose settings of jax are to hold.
 
     Args:
         objective: As for `optimize.step`.
@@ -90,15 +90,31 @@ def compiled_for(
         steps: The run's length, for the optimizer's schedule.
 
     Returns:
+        As `optimize.lower_step`.
+
+    Raises:
+        UserError: Where network or loss refuse.
+    """
+    with reraise_as_user_error():
+        return lower_step(objective, image, frozen, optimizer, steps)
+
+
+def compiled_for(lowered: jax.stages.Lowered, height: int, width: int) -> Compiled:
+    """The compiled step, once it is known to fit into memory.
+
+    Args:
+        lowered: Of `lowered_for`.
+        height: Of the image.
+        width: Of the image.
+
+    Returns:
         As `optimize.compile_step`.
 
     Raises:
-        UserError: Where it does not fit, with a size that fits; and where network or loss refuse.
+        UserError: Where it does not fit, with a size that fits.
     """
-    height, width = image.shape[1:3]
     began = time.monotonic()
-    with reraise_as_user_error():
-        compiled = compile_step(objective, image, frozen, optimizer, steps)
+    compiled = lowered.compile()
     say_here(f"Compiled for {width}x{height} in {duration(time.monotonic() - began)}.")
     needed, free = memory.needed(compiled), memory.free()
     if free is not None and needed > free:
