@@ -1,12 +1,10 @@
 """Motion between frames."""
 
 import numpy as np
-import pytest
 
 from imgtrans_jax.data.sample_pictures import photograph
 from imgtrans_jax.style import flow
 
-pytest.importorskip("cv2", reason="comes with the tests' packages")
 PHOTOGRAPH = (photograph() / 255).astype(np.float32)
 
 
