@@ -15,7 +15,7 @@ from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.io import images
 from imgtrans_jax.optim import LBFGS, PixelAdam
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.optimize import compile_step, start
+from imgtrans_jax.style.optimize import lower_step, start
 from imgtrans_jax.style.workspace import unit
 from imgtrans_jax.weights.vgg import load_vgg
 
@@ -50,9 +50,9 @@ def main() -> None:
     marks = [n for n in (10, 25, 50, 100, 150, 200, 300, 500) if n <= args.evaluations]
     for optimizer in OPTIMIZERS:
         began = time.perf_counter()
-        program = compile_step(
+        program = lower_step(
             recipe.objective(depth), content, frozen, optimizer, args.evaluations
-        )
+        ).compile()
         compiled = time.perf_counter() - began
         walk = jax.jit(lambda x, o=optimizer: start(x, o, args.evaluations))(content)
         lowest, line = np.inf, []

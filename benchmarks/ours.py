@@ -196,9 +196,9 @@ def style(case: Case, variant: str, inputs: dict[str, np.ndarray]) -> Prepared:
     }
     steps = 10_000
     began = time.perf_counter()
-    compiled = optimize.compile_step(
+    compiled = optimize.lower_step(
         recipe.objective(19), inputs["content"], frozen, optimizer, steps, clip=False
-    )
+    ).compile()
     seconds = time.perf_counter() - began
     walk = jax.jit(functools.partial(optimize.start, optimizer=optimizer, steps=steps))(
         inputs["content"]

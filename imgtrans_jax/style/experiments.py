@@ -22,7 +22,7 @@ from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.console import reraise_as_user_error, say_here
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.style.optimize import compile_step, optimize_image, optimize_many
+from imgtrans_jax.style.optimize import lower_step, optimize_image, optimize_many
 from imgtrans_jax.style.workspace import Progress, compiled_for, lowered_for, to_area, unit
 from imgtrans_jax.types import UserError, Weights
 from imgtrans_jax.weights.vgg import load_vgg
@@ -293,9 +293,9 @@ class WeightRatios:
         progress = Progress([(picture.shape[:2], self.steps)] * len(self.ratios))
         together = self.side_by_side
         if together is None:
-            alone = compile_step(
+            alone = lower_step(
                 objective, image, frozen | {"weights": _at(weights, 0)}, self.optimizer, self.steps
-            )
+            ).compile()
             together = len(self.ratios) * memory.needed(alone) < 0.8 * (memory.free() or math.inf)
         if together:
             return self._side_by_side(objective, image, frozen, weights)

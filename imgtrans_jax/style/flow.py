@@ -31,7 +31,7 @@ def installed() -> bool:
 
 def motion(before: np.ndarray, now: np.ndarray) -> Motion:
     """What moved how far between two frames: DIS flow (Kroeger et al. 2016), found both ways; where
-    the two do not agree, a pixel was hidden before (Ruder et al. 2016, equations 3 and 4).
+    the two do not agree, a pixel was hidden before (the tests of Ruder et al. 2016).
 
     Args:
         before: (H, W, 3) in [0, 1].

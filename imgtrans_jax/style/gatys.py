@@ -83,7 +83,7 @@ class Gatys:
         laplacian_weight: Of the content's lines (`losses.style.laplacian`); 0 leaves it out.
         laplacian_pools: Their scales, in pixels.
         temporal_weight: Of the mean squared difference of a film's frame from the one before, moved
-            as the picture has (Ruder et al. 2016, equation 5); 0 leaves it out.
+            as the picture has (the temporal loss of Ruder et al. 2016); 0 leaves it out.
         colors: Those of the result. `style`: the style's. `clean`: the style's, without any specks
             of color: the content's chroma, mapped to the style's, under the result's lightness.
             `content`: the content's, by giving them to the style before (mean and covariance), and

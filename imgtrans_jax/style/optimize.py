@@ -219,22 +219,6 @@ def lower_step(
     return jax.jit(one, donate_argnums=0).lower(like, frozen)
 
 
-def compile_step(
-    objective: Objective,
-    image: Any,
-    frozen: Any,
-    optimizer: PixelOptimizer,
-    steps: int,
-    clip: bool = True,
-) -> Callable[[LineSearchState, Any], tuple[LineSearchState, Terms]]:
-    """`lower_step`, compiled. The arguments are the same.
-
-    Returns:
-        (walk, frozen) -> (next walk, terms).
-    """
-    return lower_step(objective, image, frozen, optimizer, steps, clip).compile()
-
-
 def optimize_many(
     objective: Objective,
     image: jax.typing.ArrayLike,
@@ -306,14 +290,14 @@ def optimize_image(
         watch: (evaluation, terms, image), called after every CHECK_EVERY evaluations.
         each: Called with the evaluation when the one before is done and this one is under way, so
             that the device never waits; True ends the run after this one.
-        compiled: From `compile_step`, to use it again; None to compile it here.
+        compiled: From `lower_step`, compiled, to use it again; None to compile it here.
         tolerance: It ends when 2 CHECK_EVERY evaluations have lowered the best loss by less than
             this share.
 
     Returns:
         The best image, and how it was reached.
     """
-    compiled = compiled or compile_step(objective, image, frozen, optimizer, steps, clip)
+    compiled = compiled or lower_step(objective, image, frozen, optimizer, steps, clip).compile()
     # buffers of their own, to be donated
     walk = jax.jit(functools.partial(start, optimizer=optimizer, steps=steps))(image)
     history: list[Terms] = []

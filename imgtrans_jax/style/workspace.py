@@ -108,7 +108,7 @@ def compiled_for(lowered: jax.stages.Lowered, height: int, width: int) -> Compil
         width: Of the image.
 
     Returns:
-        As `optimize.compile_step`.
+        (walk, frozen) -> (next walk, terms).
 
     Raises:
         UserError: Where it does not fit, with a size that fits.

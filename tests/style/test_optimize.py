@@ -10,7 +10,7 @@ import pytest
 
 from imgtrans_jax.optim import LBFGS, GradientDescent, PixelAdam, SmoothedDescent
 from imgtrans_jax.optim.pixels import blur
-from imgtrans_jax.style.optimize import compile_step, optimize_image, optimize_many, start
+from imgtrans_jax.style.optimize import lower_step, optimize_image, optimize_many, start
 
 RNG = np.random.default_rng(0)
 TARGET = jnp.float32(RNG.uniform(0.2, 0.8, (1, 4, 5, 3)))
@@ -46,7 +46,7 @@ def test_lbfgs_goes_through_a_curved_valley():
 
 def test_what_the_line_search_refuses_is_not_walked_on_from():
     """The loss at the place where the walk stands never rises, whatever is tried."""
-    compiled = compile_step(rosenbrock, ZEROS[..., :2] - 1.5, {}, LBFGS(), 80, clip=False)
+    compiled = lower_step(rosenbrock, ZEROS[..., :2] - 1.5, {}, LBFGS(), 80, clip=False).compile()
     walk = start(ZEROS[..., :2] - 1.5, LBFGS(), 80)
     walk = jax.tree.map(jnp.array, walk)
     losses, tried = [], []
@@ -152,7 +152,7 @@ def test_pixels_stay_in_range_and_every_evaluation_is_watched():
 
 
 def test_the_same_program_serves_other_values():
-    compiled = compile_step(quadratic, ZEROS, FROZEN, LBFGS(), 40)
+    compiled = lower_step(quadratic, ZEROS, FROZEN, LBFGS(), 40).compile()
     for target in (TARGET, 1 - TARGET):
         found = optimize_image(
             quadratic, ZEROS, {"target": target, "scales": SCALES}, LBFGS(), 40, compiled=compiled
