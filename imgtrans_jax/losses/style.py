@@ -445,7 +445,8 @@ def statistic(style_loss: StyleLoss) -> Statistic:
 
 def laplacian(images: UnitImages, target: UnitImages, pools: Sequence[int] = (4, 16)) -> Scalar:
     """How far the lines of images are from those of others: the squared differences of their
-    Laplacians, by what there is of them in the target (the Laplacian loss of Li et al. 2017, relative).
+    Laplacians, by what there is of them in the target (the Laplacian loss of Li et al. 2017,
+    relative).
 
     Args:
         images: (N, H, W, 3).
