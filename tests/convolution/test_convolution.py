@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgtrans_jax.convolution import dispatch
@@ -142,6 +142,9 @@ def test_by_patches_transposed(size: tuple[int, int, int], side: int):
     st.sampled_from([(3, 8), (8, 3), (64, 64), (5, 70), (64, 1), (9, 65)]),
     st.sampled_from([(1, 1, 0), (3, 1, 0), (3, 1, 1), (3, 2, 1), (4, 1, 1), (4, 2, 1), (7, 1, 0)]),
 )
+@example((2, 9, 11), (3, 24), (4, 2, 1))  # odd channels, which get one of zeros
+@example((2, 11, 12), (24, 3), (9, 1, 4))  # the same backwards, and rows of a large kernel
+@example((1, 13, 12), (20, 5), (9, 1, 0))
 def test_direct(size, channels, geometry):
     side, stride, padding = geometry
     x, kernel = drawn((*size, channels[0]), (side, side, *channels))
