@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from imgtrans_jax.inference.drawings import Lines, Paper
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.sample import sampled
 from imgtrans_jax.inference.translator import TestMode, Translation, check_sizes
@@ -134,13 +135,16 @@ def load(
     tile: int | None = None,
     test_mode: TestMode | None = None,
     look: str | None = None,
+    lines: Lines | None = None,
+    paper: Paper | None = None,
     trust_code: bool = False,
 ) -> Translator:
     """A trained generator as a function of pictures.
 
     Args:
-        source: The folder of a run, a .safetensors file of one, a .pth file of
-            junyanz/pytorch-CycleGAN-and-pix2pix or CUT, or a folder of such files.
+        source: The name of a network that comes along ("painters"), the folder of a run, a
+            .safetensors file of one, a .pth file of junyanz/pytorch-CycleGAN-and-pix2pix or CUT, or
+            a folder of such files.
         direction: From the first domain to the second, or back.
         size: What the network sees has its shorter side at this many pixels, and the result is
             enlarged again; None for the picture's own size, or the one that a U-Net knows which
@@ -151,6 +155,10 @@ def load(
             neither; None for the source's own.
         look: For a network that knows several: a name, or names with weights
             ("wave:0.6, chalk:0.4"); None for the source's own, mostly the first.
+        lines: `keep` lays a drawing's own ink over the result, `off` does not; None: for a network
+            that learned from line drawings.
+        paper: `clean` takes the light of a drawing's paper out before, `off` does not; None: for
+            such a network, where the background is not white.
         trust_code: Runs code that the source's config names outside imgtrans_jax.
 
     Raises:
@@ -158,8 +166,9 @@ def load(
             nothing (see `generate`).
     """
     check_sizes(size, tile)
-    translation = Translation(load_generator(source, trust_code), direction, test_mode, look)
-    return Translator(translation, size or translation.own_size(), tile)
+    loaded = load_generator(source, trust_code)
+    translation = Translation(loaded, direction, test_mode, look, lines, paper)
+    return Translator(translation, size, tile)
 
 
 def generate(

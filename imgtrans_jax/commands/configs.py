@@ -22,9 +22,9 @@ OTHERS = "Others"
 METHODS = {
     "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|feature_gan)"
     "(?!_ablation)",
-    "Translation learned from pairs": "pix2pix(?!_ablation)",
+    "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch)(?!_ablation)",
     "Pictures from noise": "c?gan_|wgan_",
-    "Enlargement": "srresnet|srgan",
+    "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",
     "Style transfer by a trained network": "painters",
     "What a network sees": "brush_strokes|content_reconstruction|top_patches|weight_ratios",

@@ -12,7 +12,7 @@ recognized from the shapes, and printed. PyTorch is not needed.
 
 DST decides what is made, of a run's smoothed generators if it has them:
   FILE.safetensors   the generators with their config, for imgtrans translate (a critic's .pth: that
-                     critic); --half halves the file by float16
+                     critic); --precision=float16 halves the file, int8 quarters it
   FILE.pth           one network as torch.load and load_state_dict take it; of a CycleGAN that from
                      a to b, or back with --direction=b2a
   a folder           of a run: all its networks as latest_net_G.pth, latest_net_D.pth, …; of
@@ -35,7 +35,12 @@ DST = FLAGS.path("dst", None, "What is to be made.")
 DIRECTION = FLAGS.choice(
     "direction", "a2b", ["a2b", "b2a"], "For DST.pth: which generator of a CycleGAN."
 )
-HALF = FLAGS.switch("half", "For FILE.safetensors of a generator: float16, half the size.")
+PRECISION = FLAGS.choice(
+    "precision",
+    "float32",
+    ["float32", "float16", "int8"],
+    "For FILE.safetensors of a generator: the form of its weights.",
+)
 OVERWRITE = FLAGS.switch("overwrite", "Make the file DST anew if it is there already.")
 TRUST_CODE = FLAGS.switch(
     "trust_code", "Run code that the run's config names outside imgtrans_jax."
@@ -44,6 +49,7 @@ POSITIONAL = (SRC, DST)
 
 
 def main(overrides: app.Overrides) -> int:
+    from imgtrans_jax.inference.generator_file import Precision
     from imgtrans_jax.training.convert import convert
     from imgtrans_jax.types import Direction, UserError
 
@@ -52,5 +58,6 @@ def main(overrides: app.Overrides) -> int:
         raise UserError("Two names are needed: imgtrans convert SRC DST; see --help.")
     source, target = Path(SRC.value), Path(DST.value)
     direction = cast("Direction", DIRECTION.value)
-    convert(source, target, direction, OVERWRITE.value, TRUST_CODE.value, HALF.value)
+    precision = cast("Precision", PRECISION.value)
+    convert(source, target, direction, OVERWRITE.value, TRUST_CODE.value, precision)
     return 0

@@ -63,6 +63,10 @@ class Data(Protocol):
         """Whether `shown` makes pictures of results whatever their channels are."""
         return False
 
+    def takes_line_drawings(self, direction: Direction) -> bool:
+        """Whether what is translated in a direction are line drawings, as far as is known."""
+        return False
+
     def open(self) -> OpenedDataset:
         """Finds and checks the pictures. Raises UserError if they cannot be used."""
         ...
@@ -124,6 +128,10 @@ class Unpaired(Data):
     @property
     def input_channels(self) -> int:
         return self.channels
+
+    def takes_line_drawings(self, direction: Direction) -> bool:
+        source = self.a if direction == "a2b" else self.b
+        return self.channels == 3 and isinstance(source, OpenMoji) and source.kind == "sketch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +207,9 @@ class Paired(Data):
     def input_channels(self) -> int:
         return self.channels
 
+    def takes_line_drawings(self, direction: Direction) -> bool:
+        return isinstance(self.pairs, OpenMojiPairs) and not self.a and self.direction == "a2b"
+
 
 @dataclasses.dataclass(frozen=True)
 class SelfPaired(Data):
@@ -234,6 +245,9 @@ class SelfPaired(Data):
     @property
     def shows_pictures(self) -> bool:
         return True
+
+    def takes_line_drawings(self, direction: Direction) -> bool:
+        return isinstance(self.by, Edges)
 
     def encode_input(self, signed: np.ndarray) -> np.ndarray:
         return self.by.encode_input(signed)

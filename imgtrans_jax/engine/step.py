@@ -157,10 +157,11 @@ def gan_step(
 
 
 def _pass(game: Game, state: TrainState, stats: BatchStats, batch: Named, keys: Keys) -> Pass:
+    learned = game.learned or (lambda params: params)
     # vjp and not grad: the samples are there, for both players, before there is a loss of them.
     return Pass(
         *jax.vjp(
-            lambda params: apply(game.generator, params, stats, batch, keys.gen),
+            lambda params: apply(game.generator, learned(params), stats, batch, keys.gen),
             state.g.params,
             has_aux=True,
         )

@@ -21,6 +21,8 @@ class TrainedGenerator:
         batch: The shapes that it was trained on, by name.
         critics: Those of its training, where the source has them.
         step: How far its training had come, where the source knows it.
+        best_size: Pixels of the shorter side that a much larger picture is worked at; None for its
+            own.
     """
 
     experiment: Experiment
@@ -29,3 +31,4 @@ class TrainedGenerator:
     batch: dict[str, list[int]]
     critics: Networks | None = None
     step: int | None = None
+    best_size: int | None = None

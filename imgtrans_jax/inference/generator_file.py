@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -27,26 +27,64 @@ from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.pytorch_layouts import Network, state_dict
 from imgtrans_jax.weights.pytorch_recognition import recognized
 
+Precision = Literal["float32", "float16", "int8"]
 
-def save_generator(generator: TrainedGenerator, path: str | Path, half: bool = False) -> None:
+SCALE = "@scale"
+"""What the name of an int8 array's scales ends in."""
+
+
+def save_generator(
+    generator: TrainedGenerator, path: str | Path, precision: Precision = "float32"
+) -> None:
     """Writes a .safetensors file: arrays by name, with the experiment in its metadata.
 
     Args:
         generator: Of whose training the generators alone are written.
         path: Of the file, which is replaced if it is there.
-        half: Rounds the arrays to float16, for half the size. A reader widens them again.
+        precision: Of the weights: float16 for half the size; int8 for a quarter, with a scale for
+            each output channel of a kernel, and all that is no kernel as float16. A reader makes
+            float32 of them.
 
     Raises:
         UserError: If the experiment has code that cannot be named, such as a lambda, or if
-            weights are beyond float16 with `half`.
+            weights are beyond float16 where that is asked for.
     """
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
-    if half:
-        with np.errstate(over="ignore"):  # what is too large is told next
-            arrays = {name: np.asarray(x).astype(np.float16) for name, x in arrays.items()}
-        if not all(np.isfinite(x).all() for x in arrays.values()):
-            raise UserError("Some weights are too large for float16; leave `half` out.")
+    if precision != "float32":
+        arrays = _narrowed(arrays, precision == "int8")
     _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
+
+
+def _narrowed(arrays: Mapping[str, Any], kernels_int8: bool) -> dict[str, np.ndarray]:
+    """Arrays as float16, kernels as int8 with scales if so wanted."""
+    narrow = {}
+    for name, array in arrays.items():
+        x = np.asarray(array, np.float32)
+        if kernels_int8 and x.ndim == 4:
+            largest = np.abs(x).max(axis=(0, 1, 2))
+            scale = np.where(largest > 0, largest / 127, 1)
+            narrow[name] = np.rint(x / scale).astype(np.int8)
+            narrow[name + SCALE] = scale.astype(np.float32)
+        else:
+            with np.errstate(over="ignore"):  # what is too large is told next
+                narrow[name] = x.astype(np.float16)
+    if not all(np.isfinite(x).all() for x in narrow.values()):
+        raise UserError("Some weights are too large for float16; use float32.")
+    return narrow
+
+
+def _widened(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What `_narrowed` took as float32 again; other arrays as they are."""
+    wide = {}
+    for name, x in arrays.items():
+        if name.endswith(SCALE):
+            continue
+        scale = arrays.get(name + SCALE)
+        if x.dtype == np.int8 and scale is not None:
+            wide[name] = x * scale.astype(np.float32)
+        else:
+            wide[name] = x.astype(np.float32) if x.dtype == np.float16 else x
+    return wide
 
 
 def save_network(network: Network, path: str | Path) -> None:
@@ -92,9 +130,7 @@ def read_generator_file(
             raise UserError(
                 f"The weights in {path} are not those that were saved; get the file again."
             )
-        arrays = {
-            name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in arrays.items()
-        }
+        arrays = _widened(arrays)
         check_numbers(stored, [f"{array.dtype}{list(array.shape)}" for array in arrays.values()])
         tree = unflatten_dict(arrays, sep="/")
         if "network" in stored:

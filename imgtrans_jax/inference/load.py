@@ -5,6 +5,7 @@ junyanz/pytorch-CycleGAN-and-pix2pix.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import network_shapes
+from imgtrans_jax.inference import shelf
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import (
     check_numbers,
@@ -42,10 +44,10 @@ def load_generator(
     """A trained generator, from a run, a file or a folder of files.
 
     Args:
-        source: The folder of a run; a .safetensors file that `save_generator` wrote; a .pth or
-            .safetensors file of junyanz/pytorch-CycleGAN-and-pix2pix, or a folder of such
-            (latest_net_G_A.pth, …), whose networks are recognised by their shapes, which is
-            printed.
+        source: The name of a network that comes with the package; the folder of a run; a
+            .safetensors file that `save_generator` wrote; a .pth or .safetensors file of
+            junyanz/pytorch-CycleGAN-and-pix2pix, or a folder of such (latest_net_G_A.pth, …),
+            whose networks are recognised by their shapes, which is printed.
         trust_code: Whether code outside imgtrans_jax may be run: all, none, or these names.
         critics: Loads the critics too, of a run or a folder.
 
@@ -56,20 +58,19 @@ def load_generator(
         UserError: If it is missing or damaged, or names code outside imgtrans_jax and `trust_code`
             is not set.
     """
-    path = Path(source).expanduser()
+    path = shelf.found(source)
     if path.is_dir():
         return (
             imported_folder(path)
             if is_folder_of_pth(path) and not is_run(path)
             else _from_run(path, trust_code, critics)
         )
-    if not path.exists():
-        raise UserError(
-            f"There is no {path}; give the folder of a trained run, or a .safetensors or .pth "
-            "file of a generator."
-        )
     found = load_file(path, trust_code)
-    return imported_file(found, str(path)) if isinstance(found, Network) else found
+    if isinstance(found, Network):
+        return imported_file(found, str(path))
+    if path.parent == shelf.FOLDER:
+        return dataclasses.replace(found, best_size=shelf.card(path.stem).size or None)
+    return found
 
 
 def is_run(folder: Path) -> bool:

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
+from imgtrans_jax.inference import shelf
+from imgtrans_jax.inference.drawings import Lines, Paper
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translator import (
     TestMode,
@@ -38,6 +40,8 @@ def translate(
     trust_code: bool = False,
     test_mode: TestMode | None = None,
     look: str | None = None,
+    lines: Lines | None = None,
+    paper: Paper | None = None,
     tile: int | None = None,
     form: Form = "png",
     alpha: Alpha = "keep",
@@ -55,12 +59,13 @@ def translate(
         out: A folder, in which results have their pictures' own names; or the file of one picture.
         direction: Of the translation.
         size: The network sees the picture with its shorter side at so many pixels, near those that
-            it was trained on, and the result is enlarged again. None for the picture's own size; a
-            U-Net that reduces its training pictures to one pixel knows no other size, so that its
-            own is taken.
+            it was trained on, and the result is enlarged again. None for the picture's own size, or
+            what `Translation.size_for` says.
         trust_code: Runs the code outside imgtrans_jax that the run names.
         test_mode: Instead of the recipe's, where it has one.
         look: Instead of the recipe's, where it has several, see `Translation`.
+        lines: Whether a drawing's own lines are kept, see `Translation`.
+        paper: Whether the light of its paper is taken out, see `Translation`.
         tile: Works in tiles of so many pixels, which changes nothing but memory and time; None for
             whole pictures unless they are too large.
         form: Of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy
@@ -76,11 +81,12 @@ def translate(
         LeftOutError: After all others are done, with the names of the pictures that cannot be read,
             or whose results cannot be written.
     """
-    source, pictures, out = Path(source), Path(pictures), Path(out)
+    source, pictures, out = shelf.found(source), Path(pictures), Path(out)
     if not pictures.exists():
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
     check_sizes(size, tile)
-    translation = Translation(load_generator(source, trust_code), direction, test_mode, look)
+    loaded = load_generator(source, trust_code)
+    translation = Translation(loaded, direction, test_mode, look, lines, paper)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
     refuse_inputs(targets, [source, *paths])
@@ -94,7 +100,7 @@ def translate(
     if len(wanted) < len(paths):
         print(results.staying(len(paths) - len(wanted), len(paths), out))
     make_folder(targets[0].parent, "`out`")
-    work = _Work(translation, size or translation.own_size(), tile, alpha, len(wanted))
+    work = _Work(translation, size, tile, alpha, len(wanted))
     try:
         with work.bar:
             for path, target in wanted:
@@ -186,9 +192,13 @@ class _Work:
 
     def _read(self, path: Path, target: Path) -> _Picture:
         picture = images.read_picture(path, self.data.input_channels)
+        drawing = self.translation.drawings.read(picture)
+        if drawing is not picture:
+            self._once("Paper that is not white is made so; --paper=off leaves it as it is.")
+            picture = drawing
         height, width = picture.shape[:2]
-        self._advise(path, min(height, width))
-        scale = self.size / min(height, width) if self.size else 1.0
+        size = self.size or self._own_size(path, min(height, width))
+        scale = size / min(height, width) if size else 1.0
         check_memory(path.name, round(height * scale), round(width * scale))
         seen = images.to_signed(
             images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
@@ -217,17 +227,32 @@ class _Work:
                 "under it instead."
             )
         return _Picture(
-            path, target, (height, width), seen.shape[:2], padded, picture.dtype != np.uint8, alpha
+            path,
+            target,
+            (height, width),
+            seen.shape[:2],
+            padded,
+            picture.dtype != np.uint8,
+            alpha,
+            picture if self.translation.drawings.keep_lines else None,
         )
 
-    def _advise(self, path: Path, shorter: int) -> None:
+    def _own_size(self, path: Path, shorter: int) -> int | None:
+        """What a picture is worked at without --size, and what there is to say of that."""
         trained_at = self.data.cut.crop_size
-        if self.size is None and trained_at and shorter >= 3 * trained_at:
+        if size := self.translation.size_for(shorter):
+            self._once(
+                f"Working at {size} pixels, the size that this network was trained at; --size "
+                "changes it."
+            )
+            return size
+        if trained_at and shorter >= 3 * trained_at:
             self._once(
                 f"This generator was trained at {trained_at} pixels, and {path.name} has "
                 f"{shorter}: where shapes should be as large as there, add --size={trained_at} "
                 "(the result is enlarged)."
             )
+        return None
 
     def _once(self, text: str) -> None:
         kind = text.partition(" ")[0]
@@ -266,6 +291,8 @@ class _Work:
             result = images.to_uint16(2 * images.resize((result + 1) / 2, height, width) - 1)
         else:
             result = images.resize(images.to_uint8(result), height, width)
+        if picture.drawing is not None and result.dtype == np.uint8:
+            result = self.translation.drawings.finish(result, picture.drawing)
         if picture.alpha is not None and result.shape[2] in (1, 3):
             result = images.with_alpha(result, images.resize(picture.alpha, height, width))
         return result
@@ -275,7 +302,7 @@ class _Work:
 class _Picture:
     """A picture that waits. size, seen: height and width of the file, and of what the network sees
     of it, before it was padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it
-    has any.
+    has any. drawing: itself, where its lines are to be kept.
     """
 
     source: Path
@@ -285,6 +312,7 @@ class _Picture:
     padded: np.ndarray
     deep: bool
     alpha: np.ndarray | None
+    drawing: np.ndarray | None
 
 
 def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.inference.drawings import LineDrawings, Lines, Paper
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
@@ -51,6 +52,10 @@ class Translation:
         test_mode: Instead of the recipe's, where it has one; None for the recipe's.
         look: Instead of the recipe's, where it has several: a name, or names with weights
             ("wave:0.6, chalk:0.4"); None for the recipe's.
+        lines: `keep` lays a drawing's own ink over the result; None: of a network that learned from
+            line drawings.
+        paper: `clean` takes the light of a drawing's paper out; None: of a network that learned
+            from line drawings, where it is not white.
 
     Raises:
         UserError: For a direction, a mode or a look that the recipe has not got, or one that makes
@@ -63,6 +68,8 @@ class Translation:
         direction: Direction = "a2b",
         test_mode: TestMode | None = None,
         look: str | None = None,
+        lines: Lines | None = None,
+        paper: Paper | None = None,
     ) -> None:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
@@ -83,6 +90,12 @@ class Translation:
                 recipe = dataclasses.replace(recipe, **{name: value})  # type: ignore[type-var]
                 new_game(recipe)  # which refuses what it has not got
         self.experiment, self.direction = loaded.experiment, direction
+        self.best_size = loaded.best_size
+        known_lines = loaded.experiment.data.takes_line_drawings(direction)
+        self.drawings = LineDrawings(
+            known_lines if lines is None else lines == "keep",
+            (None if known_lines else False) if paper is None else paper == "clean",
+        )
         network = recipe.generator
         # one of the user's own that names no base: as most are
         known = network if isinstance(network, models.Generator) else models.Generator()
@@ -134,7 +147,7 @@ class Translation:
         Args:
             pictures: (N, H, W, C), uint8 or float32 in [0, 1].
             size: What the network sees has its shorter side at so many pixels; None for the
-                pictures' own.
+                pictures' own, or what `size_for` says.
             tile: As for `padded`.
 
         Returns:
@@ -144,11 +157,13 @@ class Translation:
             UserError: If the memory does not take it.
         """
         height, width = pictures.shape[1:3]
+        size = size or self.size_for(min(height, width))
         scale = size / min(height, width) if size else 1.0
         seen = max(1, round(height * scale)), max(1, round(width * scale))
         check_memory("The picture", *seen)
         data = self.experiment.data
-        resized = [images.to_signed(images.resize(picture, *seen)) for picture in pictures]
+        read = [self.drawings.read(picture) for picture in pictures]
+        resized = [images.to_signed(images.resize(picture, *seen)) for picture in read]
         inputs = np.stack([data.encode_input(picture) for picture in resized])
         made = self.padded(inputs, tile)
         factor = made.shape[1] // seen[0]
@@ -156,25 +171,29 @@ class Translation:
             made = data.decode_output(inputs, made)
         deep = pictures.dtype != np.uint8
         made = [(one + 1) / 2 if deep else images.to_uint8(one) for one in made]
-        return np.stack([images.resize(one, factor * height, factor * width) for one in made])
+        large = [images.resize(one, factor * height, factor * width) for one in made]
+        return np.stack(list(map(self.drawings.finish, large, read)))
 
     @property
     def gives_arrays(self) -> bool:
         """Whether its results have other channels than a picture can have."""
         return not self.experiment.data.shows_pictures and self.channels not in (1, 3, 4)
 
-    def own_size(self) -> int | None:
-        """The one size that a U-Net knows which reduces its training pictures to one pixel, which
-        is said; else None.
+    def size_for(self, shorter: int) -> int | None:
+        """What a picture is worked at unless the user says otherwise: the one size that a U-Net
+        knows which reduces its training pictures to one pixel, or that which a finished network is
+        best at, for pictures of three times that and more.
+
+        Args:
+            shorter: Pixels of the picture's shorter side.
+
+        Returns:
+            Pixels of the shorter side; None for the picture's own.
         """
         trained_at = self.experiment.data.cut.crop_size
-        if not self.multiple >= trained_at > 0:
-            return None
-        print(
-            f"Working at {trained_at} pixels, the size that this U-Net was trained at; --size "
-            "changes it."
-        )
-        return trained_at
+        if self.multiple >= trained_at > 0:
+            return trained_at
+        return self.best_size if self.best_size and shorter >= 3 * self.best_size else None
 
     def in_tiles(
         self,

@@ -66,18 +66,41 @@ class Stylist(nn.Module):
     Attributes:
         g: (images, train, looks) -> images.
         looks: How many there are.
+        learned: The numbers of those that are drawn; empty for all.
     """
 
     g: nn.Module
     looks: int
+    learned: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, batch: Named, train: bool) -> dict[str, jax.Array]:
         weights = batch.get("looks")
         if weights is None:
-            drawn = jax.random.randint(self.make_rng("latent"), batch["a"].shape[:1], 0, self.looks)
+            known = jnp.array(self.learned or range(self.looks))
+            drawn = jax.random.choice(self.make_rng("latent"), known, batch["a"].shape[:1])
             weights = jax.nn.one_hot(drawn, self.looks)
         return {"fake_b": self.g(batch["a"], train, weights), "looks": weights}
+
+
+def only_rows(params: Params, rows: tuple[int, ...]) -> Params:
+    """Parameters of which nothing is learned but the numbers of some looks, 2 C in each norm.
+
+    Args:
+        params: Of a network with conditional norms.
+        rows: The numbers of those looks.
+
+    Returns:
+        The parameters, the others without a gradient.
+    """
+
+    def chosen(path: tuple[Any, ...], x: jax.Array) -> jax.Array:
+        still = jax.lax.stop_gradient(x)
+        if len(path) < 2 or not path[-2].key.endswith("_norm"):
+            return still
+        return still.at[jnp.array(rows)].set(x[jnp.array(rows)])
+
+    return jax.tree_util.tree_map_with_path(chosen, params)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +111,10 @@ class FastStyle(Recipe):
     Batches are {"a": (N, H, W, 3)} in [-1, 1].
 
     Attributes:
-        looks: What it learns.
+        looks: What it knows.
+        learned: The names of looks that are added to a finished network (`config.init_from`): their
+            2 C numbers in each norm are all that is trained (Dumoulin et al. 2017, section 3.2).
+            Empty for training all of it.
         generator: Any module (images, train, (N, looks) weights) -> images; its `looks` are as many
             as those learned.
         look: How it is used: a look's name, several with weights ("wave:0.6, scream:0.4"), '' for
@@ -101,6 +127,8 @@ class FastStyle(Recipe):
         style: Weight of `style_loss`.
         style_loss: (Gram, wanted, positions) -> ().
         variation: Weight of the squared differences of neighbours.
+        excess: Weight of the squares of what is darker than black or brighter than white, for a
+            generator whose output is `leaky_tanh`.
         ema: As for CycleGAN.
         extra: See Recipe.
     """
@@ -108,10 +136,11 @@ class FastStyle(Recipe):
     notes: ClassVar[str] = (
         "All terms carry their weights. content: how far results are from the pictures in a "
         "network's features. style: how far their Gram matrices are from the paintings'. "
-        "variation: how rough they are."
+        "variation: how rough they are. excess: how far they are beyond black and white."
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
+    learned: tuple[str, ...] = ()
     generator: nn.Module = StyleNetwork()
     look: str = ""
     weights: Weights = "embedded"
@@ -122,6 +151,7 @@ class FastStyle(Recipe):
     style: float = 1.0
     style_loss: StyleLoss = style_wasserstein
     variation: float = 0.0
+    excess: float = 0.0
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
@@ -147,7 +177,7 @@ class FastStyle(Recipe):
                 f"{len(names)}."
             )
         strengths = [look.strength for look in self.looks]
-        weights = [self.content, self.style, self.variation, *strengths]
+        weights = [self.content, self.style, self.variation, self.excess, *strengths]
         if not (np.isfinite(weights).all() and min(weights) >= 0 and self.style):
             raise ValueError(
                 "The weights and the looks' strengths must not be negative, nor style be 0."
@@ -157,14 +187,20 @@ class FastStyle(Recipe):
                 f"There must be a style layer, and looks must have {SMALLEST} pixels or more."
             )
         self.mixture()
+        if unknown := set(self.learned) - set(names):
+            raise ValueError(
+                f"There is no look {min(unknown)!r} to learn; there are {', '.join(names)}."
+            )
+        rows = tuple(names.index(name) for name in self.learned)
         return Game(
-            generator=Stylist(self.generator.clone(), len(names)),
+            generator=Stylist(self.generator.clone(), len(names), rows),
             critic=None,
             fakes=lambda batch, samples: {},
             reals=lambda batch: {},
             g_objective=plus(self._perceptual, *self.extra),
             d_objective=lambda real, fake: {},
             ema=self.ema,
+            learned=(lambda params: only_rows(params, rows)) if rows else None,
         )
 
     @property
@@ -268,4 +304,7 @@ class FastStyle(Recipe):
         terms["style"] = self.style * sum(losses[1:], start=losses[0]) / len(losses)
         if self.variation:
             terms["variation"] = self.variation * mean_variation(made)
+        if self.excess:
+            beyond = jnp.maximum(jnp.abs(samples["fake_b"]) - 1, 0)
+            terms["excess"] = self.excess * jnp.mean(beyond**2)
         return terms

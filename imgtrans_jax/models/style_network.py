@@ -5,7 +5,7 @@ conditional instance norm (Dumoulin et al. 2017).
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,9 @@ class ConditionalInstanceNorm(nn.Module):
 
 
 class StyleNetwork(Generator):
-    """c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3, tanh, all with conditional instance norm.
+    """c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3, all with conditional instance norm.
 
-    (N, H, W, 3) in [-1, 1] -> (N, H, W, 3) in (-1, 1); H and W are multiples of 4 and at least 8.
+    (N, H, W, 3) in [-1, 1] -> (N, H, W, 3) in [-1, 1]; H and W are multiples of 4 and at least 8.
     Borders are mirrored and nothing is learned transposed, against frames and checkerboards
     (Dumoulin et al. 2017, table 2).
 
@@ -57,6 +57,9 @@ class StyleNetwork(Generator):
         blocks: The number of residual blocks.
         looks: How many it knows.
         upsample: `nearest` (Dumoulin et al.), `bilinear`, `blurred` or `transposed`.
+        output: What follows the last layer: `tanh` (Johnson et al.), or `leaky_tanh`, tanh(y) +
+            y / 10, clipped to the range but in training. Where tanh is black or white nothing more
+            is learned, and a black spot for good is what instance norm then leads to.
         kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
         dtype: As for `ResNetGenerator`.
 
@@ -68,6 +71,7 @@ class StyleNetwork(Generator):
     blocks: int = 5
     looks: int = 1
     upsample: Upsampling = "nearest"
+    output: Literal["tanh", "leaky_tanh"] = "tanh"
     kernel_init: Initializer = Kaiming()
     dtype: Dtype = "float32"
 
@@ -86,7 +90,7 @@ class StyleNetwork(Generator):
             weights: Of the looks, (N, looks); None for the first look alone.
 
         Returns:
-            (N, H, W, 3) in (-1, 1).
+            (N, H, W, 3) in [-1, 1]; beyond it in training with the output `leaky_tanh`.
         """
         if self.width < 1 or self.blocks < 0 or self.looks < 1:
             raise ValueError(
@@ -102,7 +106,12 @@ class StyleNetwork(Generator):
             )
         if weights is None:
             weights = jax.nn.one_hot(jnp.zeros(x.shape[0], int), self.looks)
-        return self._layers(x, weights)
+        y = self._layers(x, weights)
+        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
+        if self.output == "tanh":
+            return jnp.tanh(y)
+        y = jnp.tanh(y) + 0.1 * y
+        return y if train else jnp.clip(y, -1, 1)
 
     def _layers(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:
         # An affine norm follows every convolution: a bias before it would be without effect.
@@ -130,5 +139,4 @@ class StyleNetwork(Generator):
             name = f"up_{level}"
             y = Upsample(self.width * 2 ** (1 - level), self.upsample, **common, name=name)(y)
             y = nn.relu(normed(y, name))
-        y = normed(conv(3, 9, padding=4, name="tail")(y), "tail")
-        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
+        return normed(conv(3, 9, padding=4, name="tail")(y), "tail")

@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from imgtrans_jax.inference import generator_file
+from imgtrans_jax.inference import generator_file, shelf
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import is_run, load_file, load_generator
 from imgtrans_jax.inference.pytorch import (
@@ -27,7 +27,7 @@ def convert(
     direction: Direction = "a2b",
     overwrite: bool = False,
     trust_code: bool = False,
-    half: bool = False,
+    precision: generator_file.Precision = "float32",
 ) -> None:
     """Writes networks in another form, and prints what was written.
 
@@ -38,7 +38,7 @@ def convert(
         direction: Which generator of two goes to a .pth file.
         overwrite: Replaces a file that is there; folders and `source` never.
         trust_code: Runs the code outside imgtrans_jax that the source names.
-        half: Rounds the weights of a generator's .safetensors file to float16.
+        precision: Of the weights of a generator's .safetensors file, see `save_generator`.
 
     Raises:
         UserError: If the source cannot be read, or has no such form, or if the target is there and
@@ -49,8 +49,10 @@ def convert(
         raise UserError(
             f"The name {target} says no form: end it in .safetensors or .pth, or give a folder."
         )
-    if half and target.suffix != ".safetensors":
-        raise UserError("`half` is for a .safetensors file; leave it out, or name the target so.")
+    if precision != "float32" and target.suffix != ".safetensors":
+        raise UserError(
+            "`precision` is for a .safetensors file; leave it out, or name the target so."
+        )
     if target.exists() and source.exists() and target.samefile(source):
         raise UserError(
             f"{target} is there already: it is SRC, which is never overwritten; give another name."
@@ -61,6 +63,7 @@ def convert(
     elif is_folder_of_pth(target) or (target / "checkpoints").exists():
         raise UserError(f"{target} holds networks already; give another folder.")
     make_folder(target.parent, "DST")
+    source = shelf.found(source)
     loaded = (
         load_file(source, trust_code)
         if source.is_file()
@@ -69,20 +72,26 @@ def convert(
     if is_file and target.suffix != ".safetensors":
         _write_pth(loaded, target, direction)
     elif is_file and isinstance(loaded, Network) and not loaded.is_generator:
-        if half:
-            raise UserError(f"{source} is a critic, and `half` is for generators; leave it out.")
+        if precision != "float32":
+            raise UserError(
+                f"{source} is a critic, and `precision` is for generators; leave it out."
+            )
         generator_file.save_network(loaded, target)
         print(f"Wrote {target}: a critic alone.")
     else:
         found = imported_file(loaded, str(source)) if isinstance(loaded, Network) else loaded
-        _write_ours(found, source, target, is_file, half)
+        _write_ours(found, source, target, is_file, precision)
 
 
 def _write_ours(
-    found: TrainedGenerator, source: Path, target: Path, is_file: bool, half: bool
+    found: TrainedGenerator,
+    source: Path,
+    target: Path,
+    is_file: bool,
+    precision: generator_file.Precision,
 ) -> None:
     if is_file:
-        generator_file.save_generator(found, target, half)
+        generator_file.save_generator(found, target, precision)
         print(f"Wrote {target}: use it with imgtrans translate {shlex.quote(str(target))} …")
     elif is_run(source):
         _write_folder(found, target)

@@ -67,6 +67,10 @@ def test_a_picture_s_terms_are_those_of_its_look(network, loss):
     np.testing.assert_allclose(terms["content"], 0.5 * near, rtol=1e-5)
     rough = style.mean_variation((made + 1) / 2)
     np.testing.assert_allclose(terms["variation"], 0.1 * rough, rtol=1e-5)
+    beyond = dataclasses.replace(recipe, excess=3.0).game()
+    terms = beyond.g_objective({"a": PICTURES}, samples | {"fake_b": 2 * made}, {}, frozen)
+    too_much = np.maximum(np.abs(2 * np.asarray(made, np.float64)) - 1, 0)
+    np.testing.assert_allclose(terms["excess"], 3 * np.mean(too_much**2), rtol=1e-5)
 
 
 def test_a_network_learns_its_looks_and_tells_them_apart(network):
@@ -85,6 +89,27 @@ def test_a_network_learns_its_looks_and_tells_them_apart(network):
     made = recipe.samples(state.g.params, {}, batch)
     assert list(made) == ["mosaic", "woodcut"]
     assert float(jnp.abs(made["mosaic"] - made["woodcut"]).mean()) > 0.05
+
+
+def test_a_look_is_added_by_its_own_numbers_alone(network):
+    recipe = dataclasses.replace(SHALLOW, learned=("woodcut",), style_layers=("relu1_1",))
+    frozen, adam = recipe.frozen(network, read_look), optax.adam(0.01)
+    game, tx = recipe.game(), Transformations(adam, adam)
+    before = init_state(game, tx, {"a": PICTURES}, jax.random.key(3))
+    after, _ = jax.jit(lambda s: gan_step(game, tx, s, {"a": PICTURES}, frozen, jax.random.key(4)))(
+        before
+    )
+    changed = jax.tree_util.tree_map_with_path(
+        lambda path, x, y: (path[-2].key.endswith("_norm"), np.asarray(x != y)),
+        before.g.params,
+        after.g.params,
+    )
+    leaves = jax.tree.leaves(changed, is_leaf=lambda leaf: isinstance(leaf, tuple))
+    for of_norm, where in leaves:
+        assert not (where[0] if of_norm else where).any()
+        assert where[1].all() or not of_norm
+    with pytest.raises(ValueError, match="no look 'chalk' to learn; there are mosaic, woodcut"):
+        dataclasses.replace(SHALLOW, learned=("chalk",)).game()
 
 
 def test_looks_are_chosen_and_mixed_by_name():

@@ -1,0 +1,118 @@
+"""Line drawings as people have them: on paper that was photographed or scanned, with lines that are
+to stay as sharp as they were drawn. Imports io alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, grey_closing
+
+from imgtrans_jax.io import images
+from imgtrans_jax.io.color import luma
+
+Lines = Literal["keep", "off"]
+Paper = Literal["clean", "off"]
+
+_SMALL = 192  # pixels of the shorter side at which the paper's light is looked at
+_WINDOW = 21  # of these: wider than a line or a dot
+_WHITE, _MOSTLY = 0.97, 0.4  # of luminance, and of the pixels that a white background has
+_PAPER = 0.86  # of the paper's light: brighter is paper, its grain and its noise
+_INK = 0.02  # the darkest of the ink's pixels, which become black
+
+
+@dataclasses.dataclass(frozen=True)
+class LineDrawings:
+    """What is done about lines and paper.
+
+    Attributes:
+        keep_lines: Lays a drawing's own ink over the result.
+        clean_paper: Takes the light of the paper out of a drawing; None: where it is not white.
+    """
+
+    keep_lines: bool = False
+    clean_paper: bool | None = False
+
+    def read(self, picture: np.ndarray) -> np.ndarray:
+        """A drawing as the network is to see it.
+
+        Args:
+            picture: (H, W, C), uint8 or float in [0, 1].
+
+        Returns:
+            The same, of its type; itself if it stays as it is.
+        """
+        wanted = not has_white_paper(picture) if self.clean_paper is None else self.clean_paper
+        return clean_paper(picture) if wanted else picture
+
+    def finish(self, result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
+        """The result, with the drawing's lines if they are kept.
+
+        Args:
+            result: (H, W, C), uint8 or float in [0, 1].
+            drawing: As `read` gave it, of any size.
+
+        Returns:
+            The result, of its type.
+        """
+        if not self.keep_lines:
+            return result
+        return with_ink(result, images.resize(drawing, *result.shape[:2]))
+
+
+def has_white_paper(drawing: np.ndarray) -> bool:
+    """Whether the background of a drawing is white already.
+
+    Args:
+        drawing: (H, W, 1 or 3), uint8 or float in [0, 1].
+    """
+    return bool((_brightness(drawing) > _WHITE).mean() > _MOSTLY)
+
+
+def clean_paper(drawing: np.ndarray) -> np.ndarray:
+    """A photographed or scanned drawing on white: divided by the light of its paper, each channel
+    without what is dark and narrow (its closing); then paper becomes white, the darkest ink black.
+
+    Args:
+        drawing: (H, W, 1 or 3), uint8 or float in [0, 1].
+
+    Returns:
+        The same, of its type. What has no ink stays white.
+    """
+    unit = images.to_unit(drawing)
+    height, width = unit.shape[:2]
+    scale = min(1.0, _SMALL / min(height, width))
+    small = images.resize(unit, max(1, round(height * scale)), max(1, round(width * scale)))
+    light = grey_closing(small, (_WINDOW, _WINDOW, 1), mode="nearest")
+    light = gaussian_filter(light, (_WINDOW / 6, _WINDOW / 6, 0), mode="nearest")
+    flat = np.clip(unit / np.maximum(images.resize(light, height, width), 1e-3), 0, 1)
+    tone = _brightness(flat)
+    ink = tone[tone < 0.7 * _PAPER]
+    black = float(np.quantile(ink, _INK)) if ink.size > 1e-4 * tone.size else 0.0
+    flat = np.clip((flat - black) / (_PAPER - black), 0, 1).astype(np.float32)
+    return _like(flat, drawing)
+
+
+def with_ink(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
+    """A result darkened by the drawing's own lines, as ink lies on colour.
+
+    Args:
+        result: (H, W, C), uint8 or float in [0, 1].
+        drawing: (H, W, 1 or 3), dark lines on white.
+
+    Returns:
+        The result, of its type.
+    """
+    return _like(images.to_unit(result) * _brightness(drawing)[..., None], result)
+
+
+def _brightness(picture: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1]."""
+    unit = images.to_unit(picture)
+    return unit[..., 0] if unit.shape[2] < 3 else (luma(2 * unit[..., :3] - 1)[..., 0] + 1) / 2
+
+
+def _like(unit: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    return images.unit_to_uint8(unit) if picture.dtype == np.uint8 else unit.astype(picture.dtype)

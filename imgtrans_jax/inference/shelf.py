@@ -1,0 +1,78 @@
+"""The finished networks that come with the package: found by name, each with a card that says what
+it makes, of what it learned, and how it was trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from imgtrans_jax.types import UserError
+
+FOLDER = Path(__file__).parents[1] / "networks"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What is told of a finished network, from NAME.toml beside its weights.
+
+    Attributes:
+        makes: What it turns into what, in a line.
+        sample: The kind of picture that it takes, of which one comes with the package.
+        use: Commands, separated by semicolons.
+        trained: The command, the steps, the machine and how long it took.
+        data: What it learned from, with authors and licences.
+        licence: Of the network.
+        scores: What was measured, on what.
+        limits: Where it fails.
+        size: Pixels of the shorter side that a much larger picture is worked at; 0 for its own.
+    """
+
+    makes: str
+    sample: Literal["photograph", "drawing", "colored drawing"]
+    use: str
+    trained: str
+    data: str
+    licence: str
+    scores: str
+    limits: str
+    size: int = 0
+
+
+def names() -> list[str]:
+    """Of the networks that there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def card(name: str) -> Card:
+    """What is told of a network."""
+    return Card(**tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")))
+
+
+def found(source: str | Path) -> Path:
+    """The path of a network.
+
+    Args:
+        source: A path, or the name of a network that comes with the package. What is there under
+            that name comes first, which is said.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: If there is nothing of that name.
+    """
+    path = Path(source).expanduser()
+    shipped = str(source) in names()
+    if path.exists():
+        if shipped:
+            print(f"{source} is the one in this folder, not the network that comes along.")
+        return path
+    if shipped:
+        return FOLDER / f"{source}.safetensors"
+    raise UserError(
+        f"There is no {path}; give the folder of a trained run, a .safetensors or .pth file of a "
+        f"generator, or one of the networks that come along: {', '.join(names())}."
+    )

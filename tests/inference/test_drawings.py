@@ -1,0 +1,85 @@
+"""Line drawings: paper made white, lines kept, and who asks for it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from imgtrans_jax.data.datasets import Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.derived import Edges, Gray
+from imgtrans_jax.data.sources import OpenMoji
+from imgtrans_jax.inference.drawings import clean_paper, has_white_paper, with_ink
+
+
+def house(side: int = 300) -> np.ndarray:
+    """A line drawing, (side, side, 3) uint8, black on white."""
+    picture = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(picture)
+    a, b, c = side // 4, side // 2, 3 * side // 4
+    draw.line([(a, c), (a, b), (b, a), (c, b), (c, c), (a, c)], "black", width=max(2, side // 60))
+    return np.asarray(picture)
+
+
+def photographed(drawing: np.ndarray, tint, slope: float, seed: int) -> np.ndarray:
+    """On tinted paper, with light from one side, grey ink and a sensor's noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: drawing.shape[0], : drawing.shape[1]] / drawing.shape[0]
+    light = 0.9 - slope * x - 0.15 * y
+    unit = (0.25 + 0.75 * drawing / 255) * light[..., None] * np.array(tint)
+    return (255 * unit + rng.normal(0, 3, drawing.shape)).clip(0, 255).astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    st.sampled_from([(1.0, 0.96, 0.85), (0.9, 0.97, 1.0), (1.0, 1.0, 1.0)]),
+    st.floats(0, 0.5),
+    st.integers(0, 9),
+)
+def test_a_photographed_drawing_is_black_on_white_again(tint, slope, seed):
+    drawing = house()
+    photo = photographed(drawing, tint, slope, seed)
+    assert not has_white_paper(photo)
+    clean = clean_paper(photo)
+    assert clean.dtype == np.uint8
+    ink = drawing[..., 0] < 50
+    assert (clean[~ink] > 245).mean() > 0.995
+    assert np.median(clean[ink]) < 60
+    assert has_white_paper(clean)
+    # the same of floats, to a grey level
+    unit = clean_paper(photo.astype(np.float32) / 255)
+    assert unit.dtype == np.float32
+    np.testing.assert_allclose(255 * unit, clean, atol=1)
+
+
+@pytest.mark.parametrize("value", [0, 40, 128, 230, 255])
+def test_a_sheet_without_ink_is_white(value):
+    blank = np.full((40, 60, 3), value, np.uint8)
+    assert (clean_paper(blank) == 255).all() or value == 0
+
+
+def test_a_clean_drawing_stays():
+    drawing = house()
+    assert has_white_paper(drawing)
+    assert np.abs(clean_paper(drawing).astype(int) - drawing).mean() < 1
+
+
+def test_lines_lie_over_colors_at_any_type():
+    drawing, color = house(64), np.full((64, 64, 3), (250, 120, 10), np.uint8)
+    made = with_ink(color, drawing)
+    assert (made[drawing[..., 0] == 255] == (250, 120, 10)).all()
+    assert (made[drawing[..., 0] == 0] == 0).all()
+    unit = with_ink(color.astype(np.float32) / 255, drawing)
+    np.testing.assert_allclose(255 * unit, made, atol=0.51)
+
+
+def test_who_learns_from_line_drawings():
+    assert Unpaired().takes_line_drawings("a2b")
+    assert not Unpaired().takes_line_drawings("b2a")
+    assert Unpaired(a=OpenMoji("colour"), b=OpenMoji("sketch")).takes_line_drawings("b2a")
+    assert Paired().takes_line_drawings("a2b")
+    assert not Paired(direction="b2a").takes_line_drawings("a2b")
+    assert not Paired(a="x", b="y").takes_line_drawings("a2b")
+    assert not Paired("folder").takes_line_drawings("a2b")
+    assert SelfPaired(by=Edges()).takes_line_drawings("a2b")
+    assert not SelfPaired(by=Gray()).takes_line_drawings("a2b")

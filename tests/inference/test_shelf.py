@@ -1,0 +1,117 @@
+"""The finished networks: found by name, told about, and used without anything else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imgtrans_jax as it
+from imgtrans_jax.commands import app, networks, translate
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.loading import load
+from imgtrans_jax.config.stored import to_json
+from imgtrans_jax.inference import shelf
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.io import images
+from imgtrans_jax.types import UserError
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", shelf.names())
+def test_each_is_whole(name):
+    card = shelf.card(name)
+    told = dataclasses.asdict(card)
+    assert all(len(told[field]) > 10 for field in ("makes", "use", "trained", "data", "scores"))
+    assert card.sample in ("photograph", "drawing", "colored drawing")
+    picture = images.read_picture(shelf.FOLDER / f"{name}.jpg")
+    assert min(picture.shape[:2]) >= 100
+    loaded = load_generator(name)
+    assert loaded.best_size == (card.size or None)
+    # the config of its name makes the same network
+    config = load(name, Experiment)
+    assert (
+        to_json(config.recipe.generator)["type"]
+        == to_json(loaded.experiment.recipe.generator)["type"]
+    )
+
+
+def test_all_are_small():
+    files = [path for path in shelf.FOLDER.iterdir() if path.suffix != ".py"]
+    assert sum(path.stat().st_size for path in files) < 8e6
+
+
+def test_they_are_listed_and_told_about(capsys):
+    assert app.run(networks, []) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in shelf.names())
+    assert app.run(networks, ["painters"]) == 0
+    said = capsys.readouterr().out
+    assert "Licence:" in said
+    assert "painters.safetensors" in said
+    assert app.run(networks, ["paintres"]) == 2
+    assert "There is no network paintres; there are" in capsys.readouterr().err
+
+
+def test_what_is_here_comes_before_what_comes_along(empty, capsys):
+    assert shelf.found("painters") == shelf.FOLDER / "painters.safetensors"
+    (empty / "painters").mkdir()
+    assert shelf.found("painters").resolve() == (empty / "painters").resolve()
+    assert "the one in this folder" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"no paintres; give .* come along: .*painters"):
+        shelf.found("paintres")
+
+
+def test_without_a_picture_a_sample_is_shown(empty, capsys):
+    assert app.run(translate, ["sketch2color", "--size=64"]) == 0
+    drawing = images.read_picture(empty / "out" / "sample_drawing.png")
+    colored = images.read_picture(empty / "out" / "sample_sketch2color.png")
+    assert colored.shape == drawing.shape
+    assert np.ptp(colored.astype(int), axis=2).max() > 60
+    # lines stay where they were drawn, whatever the size that the network works at
+    assert (colored[drawing[..., 0] == 0] == 0).all()
+    assert "a sample drawing" in capsys.readouterr().out
+    assert app.run(translate, ["painters.safetensors"]) == 2
+    assert app.run(translate, ["sketch2color", "--size=64"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_all_looks_on_a_sheet(empty, capsys):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save("a.png")
+    assert app.run(translate, ["painters", "a.png", "--look=all"]) == 0
+    sheet = images.read_picture(empty / "out" / "a_looks.png")
+    looks = len(load_generator("painters").experiment.recipe.looks)
+    assert sheet.shape[0] > 40 * np.ceil(looks / 4)
+    assert sheet.shape[1] > 4 * 50
+    one = it.load("painters", look="chalk")("a.png")
+    assert one.size == (50, 40)
+    for wrong, words in (
+        (["sketch2color", "a.png", "--look=all"], "has no looks"),
+        (["painters", ".", "--look=all"], "a sheet of one picture"),
+        (["painters", "a.png", "--look=all"], "--overwrite"),
+    ):
+        assert app.run(translate, wrong) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_photographed_drawing_is_cleaned_and_large_ones_are_worked_small(empty, capsys):
+    paper = np.full((400, 390, 3), (200, 190, 170), np.uint8)
+    paper[100:300, 100:104] = paper[100:300, 280:284] = 60
+    Image.fromarray(paper).save("photo.png")
+    assert app.run(translate, ["sketch2color", "photo.png", "--out=a.png"]) == 0
+    said = capsys.readouterr().out
+    assert "Paper that is not white is made so" in said
+    assert "Working at 128 pixels" in said
+    cleaned = images.read_picture(empty / "a.png")
+    assert (cleaned[:, :60] > 200).mean() > 0.9
+    raw = ["--paper=off", "--lines=off", "--size=64"]
+    assert app.run(translate, ["sketch2color", "photo.png", "--out=b.png", *raw]) == 0
+    assert "Paper" not in capsys.readouterr().out
+    api = it.load("sketch2color")("photo.png")
+    np.testing.assert_array_equal(np.asarray(api), cleaned)
