@@ -112,9 +112,6 @@ class FastStyle(Recipe):
 
     Attributes:
         looks: What it knows.
-        learned: The names of looks that are added to a finished network (`config.init_from`): their
-            2 C numbers in each norm are all that is trained (Dumoulin et al. 2017, section 3.2).
-            Empty for training all of it.
         generator: Any module (images, train, (N, looks) weights) -> images; its `looks` are as many
             as those learned.
         look: How it is used: a look's name, several with weights ("wave:0.6, scream:0.4"), '' for
@@ -129,6 +126,9 @@ class FastStyle(Recipe):
         variation: Weight of the squared differences of neighbours.
         excess: Weight of the squares of what is darker than black or brighter than white, for a
             generator whose output is `leaky_tanh`.
+        learned: The names of looks that are added to a finished network (`config.init_from`): their
+            2 C numbers in each norm are all that is trained (Dumoulin et al. 2017, section 3.2).
+            Empty for training all of it.
         ema: As for CycleGAN.
         extra: See Recipe.
     """
@@ -140,7 +140,6 @@ class FastStyle(Recipe):
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
-    learned: tuple[str, ...] = ()
     generator: nn.Module = StyleNetwork()
     look: str = ""
     weights: Weights = "embedded"
@@ -152,6 +151,7 @@ class FastStyle(Recipe):
     style_loss: StyleLoss = style_wasserstein
     variation: float = 0.0
     excess: float = 0.0
+    learned: tuple[str, ...] = ()
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
