@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from imgtrans_jax.inference.drawings import Lines, Paper
+from imgtrans_jax.inference.drawings import Fills, Lines, Paper
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.sample import sampled
 from imgtrans_jax.inference.translator import TestMode, Translation, check_sizes
@@ -137,6 +137,7 @@ def load(
     look: str | None = None,
     lines: Lines | None = None,
     paper: Paper | None = None,
+    fills: Fills | None = None,
     trust_code: bool = False,
 ) -> Translator:
     """A trained generator as a function of pictures.
@@ -159,6 +160,8 @@ def load(
             that learned from line drawings.
         paper: `clean` takes the light of a drawing's paper out before, `off` does not; None: for
             such a network, where the background is not white.
+        fills: `flat` gives every shape that lines close one colour, `off` does not; None: for such
+            a network.
         trust_code: Runs code that the source's config names outside imgtrans_jax.
 
     Raises:
@@ -167,7 +170,7 @@ def load(
     """
     check_sizes(size, tile)
     loaded = load_generator(source, trust_code)
-    translation = Translation(loaded, direction, test_mode, look, lines, paper)
+    translation = Translation(loaded, direction, test_mode, look, lines, paper, fills)
     return Translator(translation, size, tile)
 
 

@@ -57,6 +57,12 @@ PAPER = FLAGS.choice(
     "clean: the light of a photographed or scanned drawing is made even, its paper white and its "
     "ink black. Default: clean, of such networks, where the background is not white.",
 )
+FILLS = FLAGS.choice(
+    "fills",
+    None,
+    ["flat", "off"],
+    "flat: every shape that lines close gets one color. Default: flat, of such networks.",
+)
 TILE = FLAGS.whole(
     "tile",
     None,
@@ -77,7 +83,7 @@ POSITIONAL = (RUN, INPUT)
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.inference import translator
-    from imgtrans_jax.inference.drawings import Lines, Paper
+    from imgtrans_jax.inference.drawings import Fills, Lines, Paper
     from imgtrans_jax.inference.looks import sheet_of_looks
     from imgtrans_jax.inference.translate import Alpha, Form, translate
     from imgtrans_jax.types import Direction
@@ -101,6 +107,7 @@ def main(overrides: app.Overrides) -> int:
         LOOK.value,
         cast("Lines | None", LINES.value),
         cast("Paper | None", PAPER.value),
+        cast("Fills | None", FILLS.value),
         tile=TILE.value,
         form=cast("Form", FORMAT.value),
         alpha=cast("Alpha", ALPHA.value),

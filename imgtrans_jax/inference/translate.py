@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from imgtrans_jax.inference import shelf
-from imgtrans_jax.inference.drawings import Lines, Paper
+from imgtrans_jax.inference.drawings import Fills, Lines, Paper
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translator import (
     TestMode,
@@ -42,6 +42,7 @@ def translate(
     look: str | None = None,
     lines: Lines | None = None,
     paper: Paper | None = None,
+    fills: Fills | None = None,
     tile: int | None = None,
     form: Form = "png",
     alpha: Alpha = "keep",
@@ -66,6 +67,7 @@ def translate(
         look: Instead of the recipe's, where it has several, see `Translation`.
         lines: Whether a drawing's own lines are kept, see `Translation`.
         paper: Whether the light of its paper is taken out, see `Translation`.
+        fills: Whether shapes have one colour, see `Translation`.
         tile: Works in tiles of so many pixels, which changes nothing but memory and time; None for
             whole pictures unless they are too large.
         form: Of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy
@@ -86,7 +88,7 @@ def translate(
         raise UserError(f"There is no {pictures}; give a picture or a folder of pictures.")
     check_sizes(size, tile)
     loaded = load_generator(source, trust_code)
-    translation = Translation(loaded, direction, test_mode, look, lines, paper)
+    translation = Translation(loaded, direction, test_mode, look, lines, paper, fills)
     paths = [pictures] if pictures.is_file() else results.inputs_of(pictures, out)
     targets = _targets(paths, pictures, out, "npy" if translation.gives_arrays else form)
     refuse_inputs(targets, [source, *paths])
@@ -234,7 +236,7 @@ class _Work:
             padded,
             picture.dtype != np.uint8,
             alpha,
-            picture if self.translation.drawings.keep_lines else None,
+            picture if self.translation.drawings.change_results else None,
         )
 
     def _own_size(self, path: Path, shorter: int) -> int | None:
@@ -302,7 +304,7 @@ class _Work:
 class _Picture:
     """A picture that waits. size, seen: height and width of the file, and of what the network sees
     of it, before it was padded. deep: of more than 8 bits. alpha: its transparency (H, W, 1), if it
-    has any. drawing: itself, where its lines are to be kept.
+    has any. drawing: itself, where its result needs it.
     """
 
     source: Path

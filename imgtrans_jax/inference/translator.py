@@ -14,7 +14,7 @@ import numpy as np
 
 from imgtrans_jax import models
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.inference.drawings import LineDrawings, Lines, Paper
+from imgtrans_jax.inference.drawings import Fills, LineDrawings, Lines, Paper
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
@@ -56,6 +56,8 @@ class Translation:
             line drawings.
         paper: `clean` takes the light of a drawing's paper out; None: of a network that learned
             from line drawings, where it is not white.
+        fills: `flat` gives every shape that lines close one colour; None: of a network that learned
+            from line drawings.
 
     Raises:
         UserError: For a direction, a mode or a look that the recipe has not got, or one that makes
@@ -70,6 +72,7 @@ class Translation:
         look: str | None = None,
         lines: Lines | None = None,
         paper: Paper | None = None,
+        fills: Fills | None = None,
     ) -> None:
         recipe = loaded.experiment.recipe
         if not recipe.directions:
@@ -95,6 +98,7 @@ class Translation:
         self.drawings = LineDrawings(
             known_lines if lines is None else lines == "keep",
             (None if known_lines else False) if paper is None else paper == "clean",
+            known_lines if fills is None else fills == "flat",
         )
         network = recipe.generator
         # one of the user's own that names no base: as most are

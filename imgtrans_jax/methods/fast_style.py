@@ -209,16 +209,22 @@ class FastStyle(Recipe):
 
     def frozen(self, network: Params, read: ReadPicture) -> Any:
         """The network, and of every style layer the looks' statistics, such as mean Gram matrices
-        (K, C, C).
+        (K, C, C); 0 for looks that are not learned.
         """
+        learned = self.learned or tuple(look.name for look in self.looks)
         features = jax.jit(lambda picture: features_of(network, picture, self.style_layers))
-        grams = []
-        for look in self.looks:
+        of, target = statistic(self.style_loss)
+
+        def wanted(look: Look) -> dict[str, jax.Array]:
             found = features(jnp.asarray(read(look.picture, look.name, look.size)))
-            of, target = statistic(self.style_loss)
-            grams.append({name: target(of(f) / positions(f))[0] for name, f in found.items()})
-        wanted = {name: jnp.stack([each[name] for each in grams]) for name in grams[0]}
-        return {"network": network, "grams": wanted}
+            return {name: target(of(f) / positions(f))[0] for name, f in found.items()}
+
+        # of looks that are not learned the pictures need not be there
+        known = {look.name: wanted(look) for look in self.looks if look.name in learned}
+        empty = {name: jnp.zeros_like(x) for name, x in known[learned[0]].items()}
+        each = [known.get(look.name, empty) for look in self.looks]
+        grams = {name: jnp.stack([one[name] for one in each]) for name in empty}
+        return {"network": network, "grams": grams}
 
     def adopted(self, params: Params, before: Recipe) -> Params:
         """Every look's numbers by its name; one that is new begins with the mean of the others."""

@@ -57,9 +57,10 @@ class StyleNetwork(Generator):
         blocks: The number of residual blocks.
         looks: How many it knows.
         upsample: `nearest` (Dumoulin et al.), `bilinear`, `blurred` or `transposed`.
-        output: What follows the last layer: `tanh` (Johnson et al.), or `leaky_tanh`, tanh(y) +
-            y / 10, clipped to the range but in training. Where tanh is black or white nothing more
-            is learned, and a black spot for good is what instance norm then leads to.
+        output: What follows the last layer: `tanh` (Johnson et al.); or `leaky_tanh`, which goes on
+            with a slope of a tenth where tanh is black or white, and is clipped to the range but in
+            training. Of what is black for good nothing more is learned, and instance norm invites
+            one such spot in a picture.
         kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
         dtype: As for `ResNetGenerator`.
 
@@ -110,7 +111,7 @@ class StyleNetwork(Generator):
         y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
         if self.output == "tanh":
             return jnp.tanh(y)
-        y = jnp.tanh(y) + 0.1 * y
+        y = jnp.tanh(y) + 0.1 * (y - jnp.clip(y, -3, 3))
         return y if train else jnp.clip(y, -1, 1)
 
     def _layers(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:

@@ -92,7 +92,11 @@ def test_a_network_learns_its_looks_and_tells_them_apart(network):
 
 
 def test_a_look_is_added_by_its_own_numbers_alone(network):
-    recipe = dataclasses.replace(SHALLOW, learned=("woodcut",), style_layers=("relu1_1",))
+    gone = Look("gone", "nowhere.jpg")  # of looks that stay nothing is read
+    looks = (gone, SHALLOW.looks[1])
+    recipe = dataclasses.replace(
+        SHALLOW, looks=looks, learned=("woodcut",), style_layers=("relu1_1",)
+    )
     frozen, adam = recipe.frozen(network, read_look), optax.adam(0.01)
     game, tx = recipe.game(), Transformations(adam, adam)
     before = init_state(game, tx, {"a": PICTURES}, jax.random.key(3))
