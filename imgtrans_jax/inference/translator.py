@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from imgtrans_jax import models
@@ -21,6 +22,7 @@ from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
 from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.io import images
 from imgtrans_jax.methods.base import new_game
+from imgtrans_jax.models.style_network import with_register
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.types import Direction, UserError
 
@@ -106,6 +108,14 @@ class Translation:
         self.multiple, self.channels = known.multiple, known.channels
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         self.function = lambda weights, x: recipe.translate(
+            weights["params"], weights["stats"], x, direction
+        )
+        # in tiles a register is a part of the picture, and none of every tile's
+        self.register: float = getattr(network, "register", 0.0)
+        local = recipe
+        if self.register:
+            local = dataclasses.replace(recipe, generator=network.clone(register=0.0))
+        self.local = lambda weights, x: local.translate(
             weights["params"], weights["stats"], x, direction
         )
         self._plan: tuple[Any, ...] = ()  # the last shape, tile, and the plan for them
@@ -220,16 +230,19 @@ class Translation:
         Raises:
             UserError: For a network that has no tiles.
         """
+        height = x.shape[1]
+        x = np.asarray(with_register(jnp.asarray(x), self.register)) if self.register else x
         if self._plan[:2] != (x.shape, tile):
             try:
                 self._plan = (
                     x.shape,
                     tile,
-                    TiledNetwork(self.function, self.weights, x.shape[1:], tile, self.multiple),
+                    TiledNetwork(self.local, self.weights, x.shape[1:], tile, self.multiple),
                 )
             except NotLocalError as error:
                 raise UserError(f"{error} Leave `tile` out, or use a smaller `size`.") from None
-        return self._plan[2](self.weights, x, progress, folder)
+        made = self._plan[2](self.weights, x, progress, folder)
+        return made[:, :height] if self.register else made
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
         """The tile that a picture needs here.

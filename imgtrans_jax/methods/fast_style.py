@@ -124,8 +124,6 @@ class FastStyle(Recipe):
         style: Weight of `style_loss`.
         style_loss: (Gram, wanted, positions) -> ().
         variation: Weight of the squared differences of neighbours.
-        excess: Weight of the squares of what is darker than black or brighter than white, for a
-            generator whose output is `leaky_tanh`.
         learned: The names of looks that are added to a finished network (`config.init_from`): their
             2 C numbers in each norm are all that is trained (Dumoulin et al. 2017, section 3.2).
             Empty for training all of it.
@@ -136,7 +134,7 @@ class FastStyle(Recipe):
     notes: ClassVar[str] = (
         "All terms carry their weights. content: how far results are from the pictures in a "
         "network's features. style: how far their Gram matrices are from the paintings'. "
-        "variation: how rough they are. excess: how far they are beyond black and white."
+        "variation: how rough they are."
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
@@ -150,7 +148,6 @@ class FastStyle(Recipe):
     style: float = 1.0
     style_loss: StyleLoss = style_wasserstein
     variation: float = 0.0
-    excess: float = 0.0
     learned: tuple[str, ...] = ()
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
@@ -177,7 +174,7 @@ class FastStyle(Recipe):
                 f"{len(names)}."
             )
         strengths = [look.strength for look in self.looks]
-        weights = [self.content, self.style, self.variation, self.excess, *strengths]
+        weights = [self.content, self.style, self.variation, *strengths]
         if not (np.isfinite(weights).all() and min(weights) >= 0 and self.style):
             raise ValueError(
                 "The weights and the looks' strengths must not be negative, nor style be 0."
@@ -310,7 +307,4 @@ class FastStyle(Recipe):
         terms["style"] = self.style * sum(losses[1:], start=losses[0]) / len(losses)
         if self.variation:
             terms["variation"] = self.variation * mean_variation(made)
-        if self.excess:
-            beyond = jnp.maximum(jnp.abs(samples["fake_b"]) - 1, 0)
-            terms["excess"] = self.excess * jnp.mean(beyond**2)
         return terms

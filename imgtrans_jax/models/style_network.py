@@ -5,7 +5,8 @@ conditional instance norm (Dumoulin et al. 2017).
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,28 @@ from imgtrans_jax.models.layers import (
     check_batch,
 )
 from imgtrans_jax.types import Dtype, Maps, SignedImages
+
+
+_MIRRORED = 16  # rows between a picture and its register
+
+
+def with_register(x: Maps, share: float) -> Float[Array, "n _ w c"]:
+    """Pictures with a register below.
+
+    Args:
+        x: (N, H, W, C) in [-1, 1].
+        share: Of the height; 0 for none.
+
+    Returns:
+        (N, H + 4 m, W, C): the picture, mirrored for some rows so that it ends as it did, and rows
+        of black.
+    """
+    n, height, width, channels = x.shape
+    rows = 4 * math.ceil(share * height / 4)
+    if not rows:
+        return x
+    x = jnp.pad(x, ((0, 0), (0, min(_MIRRORED, height - 4)), (0, 0), (0, 0)), mode="reflect")
+    return jnp.concatenate([x, jnp.full((n, rows, width, channels), -1, x.dtype)], axis=1)
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -46,9 +69,9 @@ class ConditionalInstanceNorm(nn.Module):
 
 
 class StyleNetwork(Generator):
-    """c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3, all with conditional instance norm.
+    """c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3, tanh, all with conditional instance norm.
 
-    (N, H, W, 3) in [-1, 1] -> (N, H, W, 3) in [-1, 1]; H and W are multiples of 4 and at least 8.
+    (N, H, W, 3) in [-1, 1] -> (N, H, W, 3) in (-1, 1); H and W are multiples of 4 and at least 8.
     Borders are mirrored and nothing is learned transposed, against frames and checkerboards
     (Dumoulin et al. 2017, table 2).
 
@@ -57,10 +80,10 @@ class StyleNetwork(Generator):
         blocks: The number of residual blocks.
         looks: How many it knows.
         upsample: `nearest` (Dumoulin et al.), `bilinear`, `blurred` or `transposed`.
-        output: What follows the last layer: `tanh` (Johnson et al.); or `leaky_tanh`, which goes on
-            with a slope of a tenth where tanh is black or white, and is clipped to the range but in
-            training. Of what is black for good nothing more is learned, and instance norm invites
-            one such spot in a picture.
+        register: Rows of black below the picture, as a share of its height, cut off again. Such
+            networks use to gather, in what is darkest, the values by which instance norm scales all
+            others, and draw a black spot there; this is a place for it. (For transformers, which do
+            the same, Darcet et al. 2024 add tokens and call them registers.)
         kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
         dtype: As for `ResNetGenerator`.
 
@@ -72,7 +95,7 @@ class StyleNetwork(Generator):
     blocks: int = 5
     looks: int = 1
     upsample: Upsampling = "nearest"
-    output: Literal["tanh", "leaky_tanh"] = "tanh"
+    register: float = 0.0
     kernel_init: Initializer = Kaiming()
     dtype: Dtype = "float32"
 
@@ -91,12 +114,12 @@ class StyleNetwork(Generator):
             weights: Of the looks, (N, looks); None for the first look alone.
 
         Returns:
-            (N, H, W, 3) in [-1, 1]; beyond it in training with the output `leaky_tanh`.
+            (N, H, W, 3) in (-1, 1).
         """
-        if self.width < 1 or self.blocks < 0 or self.looks < 1:
+        if self.width < 1 or self.blocks < 0 or self.looks < 1 or not 0 <= self.register <= 1:
             raise ValueError(
-                f"A network of width={self.width}, blocks={self.blocks} and looks={self.looks} "
-                "cannot be built; use 1, 0 and 1 or more."
+                f"A network of width={self.width}, blocks={self.blocks}, looks={self.looks} and "
+                f"register={self.register} cannot be built; use 1, 0, 1 or more, and 0 to 1."
             )
         check_batch(x, (3,))
         height, width = x.shape[1:3]
@@ -107,12 +130,8 @@ class StyleNetwork(Generator):
             )
         if weights is None:
             weights = jax.nn.one_hot(jnp.zeros(x.shape[0], int), self.looks)
-        y = self._layers(x, weights)
-        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
-        if self.output == "tanh":
-            return jnp.tanh(y)
-        y = jnp.tanh(y) + 0.1 * (y - jnp.clip(y, -3, 3))
-        return y if train else jnp.clip(y, -1, 1)
+        y = self._layers(with_register(x, self.register), weights)[:, :height]
+        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
 
     def _layers(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:
         # An affine norm follows every convolution: a bias before it would be without effect.

@@ -13,6 +13,7 @@ from imgtrans_jax.config.loading import load
 from imgtrans_jax.config.stored import to_json
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.io import images
 from imgtrans_jax.types import UserError
 
@@ -115,3 +116,13 @@ def test_a_photographed_drawing_is_cleaned_and_large_ones_are_worked_small(empty
     assert "Paper" not in capsys.readouterr().out
     api = it.load("sketch2color")("photo.png")
     np.testing.assert_array_equal(np.asarray(api), cleaned)
+
+
+def test_a_register_is_the_same_in_tiles(empty):
+    painters = load_generator("painters")
+    assert painters.experiment.recipe.generator.register > 0
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 96, 128, 3)).astype(np.float32)
+    translation = Translation(painters, look="wave")
+    whole, tiled = np.asarray(translation(x)), translation.in_tiles(x, 64)
+    assert whole.shape == tiled.shape == x.shape
+    np.testing.assert_allclose(tiled, whole, atol=2e-3)

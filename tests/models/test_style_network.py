@@ -49,11 +49,26 @@ def test_without_weights_it_is_the_first_look_and_any_size_is_kept():
     assert float(jnp.abs(first - other).max()) > 1e-3
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 12, 3), (2, 64, 16, 3)])
+def test_a_register_lies_below_and_is_cut_off_again(shape):
+    x = jnp.asarray(RNG.uniform(-1, 1, shape), jnp.float32)
+    network = StyleNetwork(width=4, blocks=1, register=0.125)
+    plain = network.clone(register=0.0)
+    params = network.init(jax.random.key(0), x, False)
+    height, rows = shape[1], 4 * -(-shape[1] // 32)
+    below = x[:, ::-1][:, 1 : 1 + min(16, height - 4)]
+    black = -jnp.ones((shape[0], rows, *shape[2:]))
+    by_hand = plain.apply(params, jnp.concatenate([x, below, black], 1), False)[:, :height]
+    np.testing.assert_allclose(network.apply(params, x, False), by_hand, atol=1e-6)
+    assert float(jnp.abs(by_hand - plain.apply(params, x, False)).max()) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("network", "shape", "sentence"),
     [
         (StyleNetwork(width=0), (1, 16, 16, 3), "width=0"),
         (StyleNetwork(looks=0), (1, 16, 16, 3), "looks=0"),
+        (StyleNetwork(register=1.5), (1, 16, 16, 3), "register=1.5"),
         (StyleNetwork(), (1, 18, 16, 3), "16x18|18x16"),
         (StyleNetwork(), (1, 16, 16, 1), "channels"),
     ],
