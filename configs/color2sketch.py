@@ -1,8 +1,7 @@
 """Coloured drawings become line drawings: the network color2sketch that comes along.
 
 Paper:    the pixel term of pix2pix alone, Isola et al. 2017 (arXiv 1611.07004): the drawing tells
-          which lines there are, no critic is needed to choose. A narrow ResNet, without norms, so
-          that a line does not depend on what else is in the picture.
+          which lines there are, no critic is needed to choose. A narrow ResNet.
 Command:  imgtrans train color2sketch
 Data:     the embedded OpenMoji drawings, 1,735 pairs and 190 held out: no download.
 Expected: clean black lines, edges between colours that have none in the drawing left out.
@@ -14,7 +13,6 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.data.pairs import OpenMojiPairs
 from imgtrans_jax.methods.pix2pix import Pix2Pix
-from imgtrans_jax.models.layers import Kaiming
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, Cosine
 
@@ -23,9 +21,7 @@ def get_config() -> Experiment:
     return Experiment(
         data=Paired(OpenMojiPairs(), direction="b2a", cut=Preprocess(load_size=256, crop_size=96)),
         recipe=Pix2Pix(
-            generator=ResNetGenerator(
-                width=16, blocks=3, upsample="bilinear", norm="none", kernel_init=Kaiming()
-            ),
+            generator=ResNetGenerator(width=16, blocks=3, upsample="bilinear"),
             adversarial=0.0,
             pixel=1.0,
             test_mode="eval",
