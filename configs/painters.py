@@ -7,9 +7,8 @@ Command:  imgtrans train painters --config.data.pictures=my_photos
 Data:     your pictures, any folder of photographs; the embedded drawings without one. Looks: six
           that are drawn by data/looks.py, and every .jpg in the folder paintings of
           $IMGTRANS_DATA, or without it of the present folder, each by its file's name.
-Expected: the strokes and colours of a look on the forms of the picture. After 2,000 steps
-          (measured, networks/README.md) looks are told apart at once, with dark spots where a
-          picture is black; not trained to the end here.
+Expected: the strokes and colours of a look on the forms of the picture. The network painters that
+          comes along is this after 2,000 steps (docs/networks.md).
 Needs:    40,000 steps. An H100 made 24 a second (measured, another training beside): 28 minutes on
           such a GPU.
 """
@@ -32,7 +31,7 @@ def get_config() -> Experiment:
     return Experiment(
         data=OneDomain(cut=Preprocess(load_size=288, crop_size=256, resize="none")),
         recipe=FastStyle(
-            looks, StyleNetwork(width=24, blocks=5, looks=len(looks)), content=0.04, ema=0.999
+            looks, StyleNetwork(width=24, looks=len(looks), register=0.125), content=0.04, ema=0.999
         ),
         optimizer=Adam(Cosine(1e-3, length=40_000, unit="steps"), b1=0.9),
         batch_size=8,

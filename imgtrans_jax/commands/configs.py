@@ -26,7 +26,7 @@ METHODS = {
     "Pictures from noise": "c?gan_|wgan_",
     "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",
-    "Style transfer by a trained network": "painters",
+    "Style transfer by a trained network": "painters|fast_style",
     "What a network sees": "brush_strokes|content_reconstruction|top_patches|weight_ratios",
     "Ablations": r"\w+_ablation_",
     OTHERS: "",

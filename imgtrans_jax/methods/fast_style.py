@@ -138,7 +138,7 @@ class FastStyle(Recipe):
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
-    generator: nn.Module = StyleNetwork()
+    generator: nn.Module = StyleNetwork(register=0.125)
     look: str = ""
     weights: Weights = "embedded"
     content_layer: str = "relu3_3"

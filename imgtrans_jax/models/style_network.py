@@ -25,7 +25,6 @@ from imgtrans_jax.models.layers import (
 )
 from imgtrans_jax.types import Dtype, Maps, SignedImages
 
-
 _MIRRORED = 16  # rows between a picture and its register
 
 
@@ -83,7 +82,8 @@ class StyleNetwork(Generator):
         register: Rows of black below the picture, as a share of its height, cut off again. Such
             networks use to gather, in what is darkest, the values by which instance norm scales all
             others, and draw a black spot there; this is a place for it. (For transformers, which do
-            the same, Darcet et al. 2024 add tokens and call them registers.)
+            the same, Darcet et al. 2024 add tokens and call them registers.) Nor is the gradient
+            for a picture of one colour, which has no variance, out of all bounds with it.
         kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
         dtype: As for `ResNetGenerator`.
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import imgtrans_jax as it
-from imgtrans_jax.commands import app, networks, translate
+from imgtrans_jax.commands import app, networks, train, translate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
 from imgtrans_jax.config.stored import to_json
@@ -126,3 +126,16 @@ def test_a_register_is_the_same_in_tiles(empty):
     whole, tiled = np.asarray(translation(x)), translation.in_tiles(x, 64)
     assert whole.shape == tiled.shape == x.shape
     np.testing.assert_allclose(tiled, whole, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shelf.names())
+def test_each_goes_on_by_the_command_that_trained_it(name, empty):
+    shorter = ["--steps=2", "--config.batch_size=2", "--config.samples=2"]
+    smaller = ["--config.data.cut.load_size=143", "--config.data.cut.crop_size=128"]
+    command = [name, "--workdir=run", f"--config.init_from={name}", *shorter, *smaller]
+    assert app.run(train, command) == 0
+    before, after = load_generator(name), load_generator("run")
+    assert before.params.keys() == after.params.keys()
+    Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save("a.png")
+    assert app.run(translate, ["run", "a.png", "--out=b.png"]) == 0

@@ -63,6 +63,16 @@ def test_a_register_lies_below_and_is_cut_off_again(shape):
     assert float(jnp.abs(by_hand - plain.apply(params, x, False)).max()) > 1e-3
 
 
+def test_a_white_picture_can_be_learned_from_with_a_register():
+    network = StyleNetwork(width=4, blocks=3, register=0.125)
+    white = jnp.ones((1, 32, 32, 3))
+    params = network.init(jax.random.key(0), white, True)
+    params = jax.tree.map(lambda p: 3 * p, params)  # as trained ones are
+    gradient = jax.grad(lambda p: jnp.sum(white * network.apply(p, white, True) ** 3))(params)
+    largest = max(float(jnp.abs(g).max()) for g in jax.tree.leaves(gradient))
+    assert 0 < largest < 1e8
+
+
 @pytest.mark.parametrize(
     ("network", "shape", "sentence"),
     [
