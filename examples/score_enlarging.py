@@ -1,8 +1,9 @@
-"""Compares runs that enlarge pictures by four with a bicubic filter, on the test pictures of the
-first run's data.
+"""Compares networks that enlarge pictures by four with a bicubic filter, on the test pictures of
+the first one's data, or on a folder of pictures.
 
   python examples/score_enlarging.py --run=runs/srresnet_small --run=runs/srgan_small
   --out=enlarged.png
+  python examples/score_enlarging.py --run=enlarge4 --pictures=BSDS300/images/test
 
 PSNR and SSIM on luma (Y of YCbCr), 4 pixels of the border left out, over whole test pictures; and a
 sheet of crops where the first run differs most from the filter.
@@ -11,13 +12,15 @@ sheet of crops where the first run differs most from the filter.
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
-RUN = FLAGS.paths("run", "The folder of a run; may be given several times.")
+RUN = FLAGS.paths("run", "A network's name, or the folder of a run; several may be given.")
+PICTURES = FLAGS.path("pictures", None, "A folder of pictures to take instead.")
 OUT = FLAGS.path("out", "enlarged.png", "Where the sheet goes.")
 COUNT = FLAGS.whole("count", 100, "How many test pictures, evenly spread.", 1)
 TRUST_PATHS = FLAGS.switch(
@@ -30,6 +33,7 @@ CROPS, SIDE = 5, 48
 def main(_: app.Overrides) -> int:
     from imgtrans_jax.config import trust
     from imgtrans_jax.data.derived import Downscale
+    from imgtrans_jax.data.sources import FilePictures
     from imgtrans_jax.inference.load import load_generator
     from imgtrans_jax.inference.translator import Translation
     from imgtrans_jax.io import images
@@ -48,7 +52,11 @@ def main(_: app.Overrides) -> int:
     refuse_existing(out, overwrite=OVERWRITE.value)
     make_folder(out.parent, "--out")
     loaded = [load_generator(run) for run in RUN.value]
-    test = trust.opened(loaded[0].experiment, TRUST_PATHS.value).streams[0].test
+    test: Any = (
+        FilePictures(Path(PICTURES.value), 3)
+        if PICTURES.value
+        else trust.opened(loaded[0].experiment, TRUST_PATHS.value).streams[0].test
+    )
     spread = np.linspace(0, len(test) - 1, min(COUNT.value, len(test))).round().astype(int)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bicubic": bicubic}
     for run, one in zip(RUN.value, loaded, strict=True):
