@@ -48,7 +48,8 @@ def names() -> list[str]:
 
 def card(name: str) -> Card:
     """What is told of a network."""
-    return Card(**tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")))
+    told = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    return Card(**{k: " ".join(v.split()) if isinstance(v, str) else v for k, v in told.items()})
 
 
 def found(source: str | Path) -> Path:
