@@ -144,7 +144,8 @@ def strokes(part: str) -> list[Stroke]:
     """What a part of a motif stands for."""
     kind, *numbers = part.split()
     if kind not in ("arc", "petals", "rays"):
-        return [[tuple(map(float, point.split(","))) for point in part.split()]]  # type: ignore[misc]
+        points = [point.split(",") for point in part.split()]
+        return [[(float(x), float(y)) for x, y in points]]
     cx, cy, first, *rest = map(float, numbers)
     if kind == "arc":
         return [arc(cx, cy, first, *rest)]

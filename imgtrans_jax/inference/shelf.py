@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from imgtrans_jax.types import UserError
 
@@ -48,8 +48,9 @@ def names() -> list[str]:
 
 def card(name: str) -> Card:
     """What is told of a network."""
-    told = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
-    return Card(**{k: " ".join(v.split()) if isinstance(v, str) else v for k, v in told.items()})
+    told: dict[str, Any] = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    texts: Any = {k: " ".join(v.split()) for k, v in told.items() if isinstance(v, str)}
+    return Card(**told | texts)
 
 
 def found(source: str | Path) -> Path:

@@ -241,7 +241,7 @@ class FastStyle(Recipe):
         # All looks in one batch: the network is compiled once, not once for each.
         pictures, count = batch["a"], len(self.looks)
         weights = jnp.repeat(jnp.eye(count), pictures.shape[0], axis=0)
-        made = self._stylized(params, stats, jnp.tile(pictures, (count, 1, 1, 1)), weights)
+        made = self.stylized(params, stats, jnp.tile(pictures, (count, 1, 1, 1)), weights)
         by_look = made.reshape(count, *pictures.shape)
         return {look.name: by_look[number] for number, look in enumerate(self.looks)}
 
@@ -257,7 +257,7 @@ class FastStyle(Recipe):
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
     ) -> SignedImages:
         weights = jnp.tile(jnp.array(self.mixture()), (images.shape[0], 1))
-        return self._stylized(params, stats, images, weights)
+        return self.stylized(params, stats, images, weights)
 
     def mixture(self) -> tuple[float, ...]:
         """The weights that `look` gives each of the looks; they sum to 1.
@@ -280,9 +280,20 @@ class FastStyle(Recipe):
             raise ValueError(f"`look={self.look}`: the weights must be 0 or more, and not all 0.")
         return tuple(share / total for share in shares.values())
 
-    def _stylized(
+    def stylized(
         self, params: Params, stats: Any, images: SignedImages, weights: jax.Array
     ) -> SignedImages:
+        """Pictures in looks.
+
+        Args:
+            params: Of the generators.
+            stats: Their batch statistics.
+            images: (N, H, W, 3) in [-1, 1].
+            weights: Of the looks, (N, K), K as many as there are.
+
+        Returns:
+            (N, H, W, 3) in [-1, 1].
+        """
         player = Stylist(self.generator.clone(), len(self.looks))
         batch = {"a": images, "looks": weights}
         return apply(player, params, stats, batch, None, train=False)[0]["fake_b"]
