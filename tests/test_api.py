@@ -107,11 +107,21 @@ def test_it_is_what_the_command_writes(run, tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "by", "shape", "wanted"),
     [
-        (SRGAN(SRResNet(width=2, blocks=1)), Downscale(), (9, 11, 3), (36, 44, 3)),
-        (Pix2Pix(UNet(width=2, levels=2, channels=2), CRITIC), Lab(), (9, 11, 3), (9, 11, 3)),
-        (Pix2Pix(UNet(width=2, levels=2), CRITIC), Inpaint(), (9, 11, 4), (9, 11, 3)),
+        pytest.param(
+            *(SRGAN(SRResNet(width=2, blocks=1)), Downscale(), (9, 11, 3), (36, 44, 3)),
+            id="enlarged",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *(Pix2Pix(UNet(width=2, levels=2, channels=2), CRITIC), Lab(), (9, 11, 3), (9, 11, 3)),
+            id="lightness to color",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *(Pix2Pix(UNet(width=2, levels=2), CRITIC), Inpaint(), (9, 11, 4), (9, 11, 3)),
+            id="holes",
+        ),
     ],
-    ids=["enlarged", "lightness to color", "holes"],
 )
 def test_what_a_network_takes_and_gives(recipe, by, shape, wanted, tmp_path, pictures):
     data = SelfPaired(str(pictures / "trainA"), by, Preprocess(16, 16))

@@ -213,6 +213,7 @@ HARMLESS |= {
     "Gatys.content_layers",
     "Gatys.style_layers",
     "FastStyle.content_layer",
+    "FastStyle.learned",
     "FastStyle.look",
     "FastStyle.style_layers",
     "Look.name",

@@ -128,6 +128,7 @@ def test_a_style_of_weight_0_leaves_its_region_to_the_content(studio, tmp_path):
     assert change[:26].mean() > 2 * change[38:].mean()
 
 
+@pytest.mark.slow  # masks and weights of 0 are below
 def test_two_styles_are_blended_by_weight(studio, tmp_path):
     styles = [studio / "painting.png", studio / "stripes.png"]
     blues = []
@@ -154,7 +155,7 @@ def test_a_large_picture_is_optimised_smaller_and_comes_back_large(studio, tmp_p
     assert read(tmp_path / "out.png").shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("colors", ["clean", "content"])
+@pytest.mark.parametrize("colors", ["clean", pytest.param("content", marks=pytest.mark.slow)])
 def test_there_are_no_specks_of_color(studio, tmp_path, colors):
     """Less chroma changes from pixel to pixel than where the same is left as it is optimised."""
     rough = {}
@@ -226,7 +227,7 @@ def test_strokes_follow_what_moves(studio):
     assert apart < 0.5 * where_it_was
 
 
-@pytest.mark.parametrize("start", ["noise", "picture"])
+@pytest.mark.parametrize("start", [pytest.param("noise", marks=pytest.mark.slow), "picture"])
 def test_it_starts_from_noise_or_any_picture(studio, tmp_path, start):
     recipe = dataclasses.replace(
         SMALL,

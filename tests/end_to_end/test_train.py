@@ -295,6 +295,7 @@ def test_ctrl_c_while_compiling_ends_cleanly(tiny_config, tmp_path, monkeypatch)
     assert "Fatal" not in rest
 
 
+@pytest.mark.slow  # half a minute; another batch size ends where its schedule does, too
 def test_a_run_past_its_schedule_says_so_and_ends_where_an_unbroken_one_does(
     experiment, tmp_path, capsys
 ):

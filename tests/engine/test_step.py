@@ -330,6 +330,7 @@ def test_a_batch_in_parts_is_the_batch(order):
         np.testing.assert_allclose(x, y, atol=2e-6)
 
 
+@pytest.mark.slow  # half a minute
 def test_the_parts_of_a_batch_pass_on_their_statistics_and_pools():
     batch = new_batch(0, n=4)
     recipe = dataclasses.replace(LIGHT, generator=Light(norm="batch"), pool_size=4)
