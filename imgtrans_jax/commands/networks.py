@@ -10,6 +10,7 @@ imgtrans convert painters painters.safetensors, --config.init_from=painters.
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from imgtrans_jax.commands import app
 
@@ -21,6 +22,7 @@ _WIDTH = 100
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.inference import shelf
+    from imgtrans_jax.inference.load import load_generator
     from imgtrans_jax.types import UserError
 
     app.no_overrides(overrides)
@@ -38,8 +40,11 @@ def main(overrides: app.Overrides) -> int:
     if NAME.value not in names:
         raise UserError(f"There is no network {NAME.value}; there are {', '.join(names)}.")
     card = shelf.card(NAME.value)
+    recipe: Any = load_generator(NAME.value).experiment.recipe
+    looks = ", ".join(look.name for look in getattr(recipe, "looks", ()))
     lines = {
         "Makes": card.makes,
+        **({"Looks": looks} if looks else {}),
         "Use": card.use,
         "Trained": card.trained,
         "Data": card.data,

@@ -47,15 +47,16 @@ LINES = FLAGS.choice(
     "lines",
     None,
     ["keep", "off"],
-    "keep: a drawing's own ink is laid over the result. Default: keep, of networks that learned "
-    "from line drawings.",
+    "keep: a drawing's own ink is laid over the result. Default: keep, where the network learned "
+    "from line drawings, as sketch2color.",
 )
 PAPER = FLAGS.choice(
     "paper",
     None,
     ["clean", "off"],
     "clean: the light of a photographed or scanned drawing is made even, its paper white and its "
-    "ink black. Default: clean, of such networks, where the background is not white.",
+    "ink black; white on black is turned. Default: clean, of such networks, where the background "
+    "is not white.",
 )
 FILLS = FLAGS.choice(
     "fills",
@@ -71,7 +72,11 @@ TILE = FLAGS.whole(
 )
 FORMAT = FLAGS.choice("format", "png", ["png", "jpg", "webp", "tif"], "Of the files in a folder.")
 ALPHA = FLAGS.choice(
-    "alpha", "keep", ["keep", "white"], "An input's transparency is kept, or white laid under it."
+    "alpha",
+    None,
+    ["keep", "white"],
+    "An input's transparency is kept, or white laid under it. Default: white, of networks of line "
+    "drawings, else keep.",
 )
 OVERWRITE = FLAGS.switch("overwrite", "Make results anew that are there already.")
 TRUST_CODE = FLAGS.switch(
@@ -86,13 +91,15 @@ def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.inference.drawings import Fills, Lines, Paper
     from imgtrans_jax.inference.looks import sheet_of_looks
     from imgtrans_jax.inference.translate import Alpha, Form, translate
-    from imgtrans_jax.types import Direction
+    from imgtrans_jax.types import Direction, UserError
 
     app.no_overrides(overrides)
     source = app.required(RUN.value, "run")
     pictures, out = INPUT.value, OUT.value
     if pictures is None:
         pictures, out = _sample(source, out)
+    if LOOK.value == "":
+        raise UserError("--look is empty; give a name, or leave it out.")
     if LOOK.value == "all":
         sheet = sheet_of_looks(source, pictures, out, SIZE.value, OVERWRITE.value, TRUST_CODE.value)
         return app.wrote([sheet])
@@ -110,7 +117,7 @@ def main(overrides: app.Overrides) -> int:
         cast("Fills | None", FILLS.value),
         tile=TILE.value,
         form=cast("Form", FORMAT.value),
-        alpha=cast("Alpha", ALPHA.value),
+        alpha=cast("Alpha | None", ALPHA.value),
         overwrite=OVERWRITE.value,
     )
     return app.wrote(written)

@@ -246,9 +246,6 @@ class SelfPaired(Data):
     def shows_pictures(self) -> bool:
         return True
 
-    def takes_line_drawings(self, direction: Direction) -> bool:
-        return isinstance(self.by, Edges)
-
     def encode_input(self, signed: np.ndarray) -> np.ndarray:
         return self.by.encode_input(signed)
 

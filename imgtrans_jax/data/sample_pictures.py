@@ -32,14 +32,14 @@ def photograph() -> np.ndarray:
 
 
 def drawing(sketch: bool = True, size: int = 512) -> np.ndarray:
-    """(size, size, 3) uint8: an island with a palm tree, of OpenMoji (CC BY-SA 4.0), which is one
-    of those that are held out of all trainings here.
+    """(size, size, 3) uint8: a ladybird, of OpenMoji (CC BY-SA 4.0), which is one of those that
+    are held out of all trainings here.
 
     Args:
         sketch: Its lines alone.
         size: Pixels of both sides.
     """
-    return one_drawing("1F3DD", size, sketch)
+    return one_drawing("1F41E", size, sketch)
 
 
 def painting(size: int = 512, strokes: int = 9000, seed: int = 7) -> np.ndarray:

@@ -20,9 +20,11 @@ Fills = Literal["flat", "off"]
 _SMALL = 192  # pixels of the shorter side at which the paper's light is looked at
 _WINDOW = 21  # of these: wider than a line or a dot
 _WHITE, _MOSTLY = 0.97, 0.4  # of luminance, and of the pixels that a white background has
+_DARK = 0.3  # of brightness: a darker background is that of light lines
 _PAPER = 0.86  # of the paper's light: brighter is paper, its grain and its noise
 _INK = 0.02  # the darkest of the ink's pixels, which become black
 _LINE = 0.6  # of brightness: darker is a line
+_OPAQUE = 1.2  # times its darkness is how much ink covers
 _GAP = 100  # of the shorter side: a smaller gap in a line is closed
 _NEAR, _AGREE = 0.2, 0.35  # of a channel; of a shape's pixels, that are so near to its colour
 
@@ -35,11 +37,13 @@ class LineDrawings:
         keep_lines: Lays a drawing's own ink over the result.
         clean_paper: Takes the light of the paper out of a drawing; None: where it is not white.
         flat_fills: Gives every closed shape one colour.
+        expected: Whether the network learned from line drawings.
     """
 
     keep_lines: bool = False
     clean_paper: bool | None = False
     flat_fills: bool = False
+    expected: bool = False
 
     @property
     def change_results(self) -> bool:
@@ -57,6 +61,23 @@ class LineDrawings:
         """
         wanted = not has_white_paper(picture) if self.clean_paper is None else self.clean_paper
         return clean_paper(picture) if wanted else picture
+
+    def resize(self, picture: np.ndarray, height: int, width: int) -> np.ndarray:
+        """A picture at the size that the network works at. Lines of a drawing that is much larger
+        are made broader before, or the finest would be gone.
+
+        Args:
+            picture: (H, W, C), uint8 or float in [0, 1].
+            height: In pixels.
+            width: The same.
+
+        Returns:
+            (height, width, C), of its type.
+        """
+        broader = round(picture.shape[0] / height / 2) if self.expected else 0
+        if broader > 1:
+            picture = ndimage.minimum_filter(picture, (broader, broader, 1))
+        return images.resize(picture, height, width)
 
     def finish(self, result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
         """The result with the drawing's lines, and shapes of one colour, where that is wanted.
@@ -87,6 +108,7 @@ def has_white_paper(drawing: np.ndarray) -> bool:
 def clean_paper(drawing: np.ndarray) -> np.ndarray:
     """A photographed or scanned drawing on white: divided by the light of its paper, each channel
     without what is dark and narrow (its closing); then paper becomes white, the darkest ink black.
+    Light lines on dark paper are turned before.
 
     Args:
         drawing: (H, W, 1 or 3), uint8 or float in [0, 1].
@@ -95,6 +117,8 @@ def clean_paper(drawing: np.ndarray) -> np.ndarray:
         The same, of its type. What has no ink stays white.
     """
     unit = images.to_unit(drawing)
+    if np.median(_brightness(unit)) < _DARK:
+        unit = 1 - unit
     height, width = unit.shape[:2]
     scale = min(1.0, _SMALL / min(height, width))
     small = images.resize(unit, max(1, round(height * scale)), max(1, round(width * scale)))
@@ -109,7 +133,8 @@ def clean_paper(drawing: np.ndarray) -> np.ndarray:
 
 
 def with_ink(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
-    """A result darkened by the drawing's own lines, as ink lies on colour.
+    """A result with the drawing's own lines over it, in their own colour: the darker, the less of
+    the result shows.
 
     Args:
         result: (H, W, C), uint8 or float in [0, 1].
@@ -118,7 +143,10 @@ def with_ink(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
     Returns:
         The result, of its type.
     """
-    return _like(images.to_unit(result) * _brightness(drawing)[..., None], result)
+    ink = images.to_unit(drawing)[..., :3]
+    ink = ink if ink.shape[2] == result.shape[2] else _brightness(drawing)[..., None]
+    opaque = np.minimum(1, _OPAQUE * (1 - _brightness(drawing)))[..., None]
+    return _like(images.to_unit(result) * (1 - opaque) + ink * opaque, result)
 
 
 def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
@@ -141,6 +169,8 @@ def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
     shapes, count = ndimage.label(~walls)  # type: ignore[misc]
     if not count:
         return result
+    if not walls.any():  # without ink there is nothing to colour
+        return np.full_like(result, 255 if result.dtype == np.uint8 else 1)
     numbers = np.arange(1, count + 1)
     channels = [ndimage.median(unit[..., c], shapes, numbers) for c in range(unit.shape[2])]
     median = np.stack(channels, axis=1).astype(np.float32)
@@ -149,12 +179,14 @@ def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
         walls, return_distances=False, return_indices=True
     )
     shape = shapes[tuple(nearest)] - 1
-    near = np.abs(unit - median[shape]).max(axis=2) < _NEAR
+    apart = np.abs(unit - median[shape]).max(axis=2)
+    near = apart < _NEAR
     agreed = np.asarray(ndimage.mean(near, shapes, numbers)) >= _AGREE
     inside = np.ones(count, bool)
     edges = np.concatenate([shapes[0], shapes[-1], shapes[:, 0], shapes[:, -1]])
     inside[edges[edges > 0] - 1] = False
-    filled = agreed[shape] & (inside[shape] | near)
+    white = median.min(axis=1) > 0.9  # a white background loses more
+    filled = agreed[shape] & (inside[shape] | near | (white[shape] & (apart < 2 * _NEAR)))
     return _like(np.where(filled[..., None], median[shape], unit), result)
 
 

@@ -52,7 +52,10 @@ def save_generator(
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
     if precision != "float32":
         arrays = _narrowed(arrays, precision == "int8")
-    _save(path, arrays, {"config": to_json(generator.experiment), "batch": generator.batch})
+    stored = {"config": to_json(generator.experiment), "batch": generator.batch}
+    if generator.best_size:
+        stored["best_size"] = generator.best_size
+    _save(path, arrays, stored)
 
 
 def _narrowed(arrays: Mapping[str, Any], kernels_int8: bool) -> dict[str, np.ndarray]:
@@ -151,7 +154,12 @@ def read_generator_file(
                 f"The arrays of {path} are not those of the network that it names; the file is "
                 "damaged."
             )
-        return TrainedGenerator(experiment, tree["params"], tree.get("stats", {}), batch)
+        best_size = stored.get("best_size")
+        if best_size is not None and not (type(best_size) is int and 8 <= best_size < 2**16):
+            raise ValueError("its best size is none that a picture has")
+        return TrainedGenerator(
+            experiment, tree["params"], tree.get("stats", {}), batch, best_size=best_size
+        )
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ junyanz/pytorch-CycleGAN-and-pix2pix.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,11 +65,7 @@ def load_generator(
             else _from_run(path, trust_code, critics)
         )
     found = load_file(path, trust_code)
-    if isinstance(found, Network):
-        return imported_file(found, str(path))
-    if path.parent == shelf.FOLDER:
-        return dataclasses.replace(found, best_size=shelf.card(path.stem).size or None)
-    return found
+    return imported_file(found, str(path)) if isinstance(found, Network) else found
 
 
 def is_run(folder: Path) -> bool:

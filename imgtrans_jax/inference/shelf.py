@@ -27,7 +27,6 @@ class Card:
         licence: Of the network.
         scores: What was measured, on what.
         limits: Where it fails.
-        size: Pixels of the shorter side that a much larger picture is worked at; 0 for its own.
     """
 
     makes: str
@@ -38,7 +37,6 @@ class Card:
     licence: str
     scores: str
     limits: str
-    size: int = 0
 
 
 def names() -> list[str]:
@@ -48,17 +46,17 @@ def names() -> list[str]:
 
 def card(name: str) -> Card:
     """What is told of a network."""
-    told: dict[str, Any] = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
-    texts: Any = {k: " ".join(v.split()) for k, v in told.items() if isinstance(v, str)}
-    return Card(**told | texts)
+    told: Any = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    lines: Any = {label: " ".join(text.split()) for label, text in told.items()}
+    return Card(**lines)
 
 
 def found(source: str | Path) -> Path:
     """The path of a network.
 
     Args:
-        source: A path, or the name of a network that comes with the package. What is there under
-            that name comes first, which is said.
+        source: A path, or the name of a network that comes with the package. A run or a file of
+            that name comes first, which is said; a folder of pictures does not.
 
     Returns:
         The path.
@@ -67,13 +65,13 @@ def found(source: str | Path) -> Path:
         UserError: If there is nothing of that name.
     """
     path = Path(source).expanduser()
-    shipped = str(source) in names()
-    if path.exists():
-        if shipped:
+    if str(source) in names():
+        if path.is_file() or (path / "checkpoints").is_dir():
             print(f"{source} is the one in this folder, not the network that comes along.")
-        return path
-    if shipped:
+            return path.absolute()
         return FOLDER / f"{source}.safetensors"
+    if path.exists():
+        return path
     raise UserError(
         f"There is no {path}; give the folder of a trained run, a .safetensors or .pth file of a "
         f"generator, or one of the networks that come along: {', '.join(names())}."

@@ -45,7 +45,7 @@ def translate(
     fills: Fills | None = None,
     tile: int | None = None,
     form: Form = "png",
-    alpha: Alpha = "keep",
+    alpha: Alpha | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Applies a trained generator, of a run or of a file, to a picture or to every picture of a
@@ -72,7 +72,8 @@ def translate(
             whole pictures unless they are too large.
         form: Of the files in a folder; grey of more than 8 bits stays so as png and tif, and .npy
             arrays stay .npy.
-        alpha: Whether an input's transparency is put on the result, or white in its place.
+        alpha: Whether an input's transparency is put on the result, or white in its place; None:
+            white for networks that learned from line drawings, else kept.
         overwrite: Makes files that are there anew, which otherwise are left as they are.
 
     Returns:
@@ -102,6 +103,7 @@ def translate(
     if len(wanted) < len(paths):
         print(results.staying(len(paths) - len(wanted), len(paths), out))
     make_folder(targets[0].parent, "`out`")
+    alpha = alpha or ("white" if translation.drawings.expected else "keep")
     work = _Work(translation, size, tile, alpha, len(wanted))
     try:
         with work.bar:
@@ -202,9 +204,8 @@ class _Work:
         size = self.size or self._own_size(path, min(height, width))
         scale = size / min(height, width) if size else 1.0
         check_memory(path.name, round(height * scale), round(width * scale))
-        seen = images.to_signed(
-            images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
-        )
+        sides = max(1, round(height * scale)), max(1, round(width * scale))
+        seen = images.to_signed(self.translation.drawings.resize(picture, *sides))
         multiple = self.translation.multiple
         padded = images.pad_to_multiple(
             self.data.encode_input(seen)[None], multiple, max(multiple, 16)
@@ -244,11 +245,11 @@ class _Work:
         trained_at = self.data.cut.crop_size
         if size := self.translation.size_for(shorter):
             self._once(
-                f"Working at {size} pixels, the size that this network was trained at; --size "
+                f"Working at {size} pixels, which this network is best at, and enlarged; --size "
                 "changes it."
             )
             return size
-        if trained_at and shorter >= 3 * trained_at:
+        if trained_at and shorter >= 3 * trained_at and not self.translation.best_size:
             self._once(
                 f"This generator was trained at {trained_at} pixels, and {path.name} has "
                 f"{shorter}: where shapes should be as large as there, add --size={trained_at} "

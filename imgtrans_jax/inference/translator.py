@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -86,6 +86,14 @@ class Translation:
             known = " and ".join(recipe.directions)
             other = "give one of them" if len(recipe.directions) > 1 else "leave `direction` out"
             raise UserError(f"This generator knows {known}, and no direction {direction}; {other}.")
+        for name, value, known in (
+            ("lines", lines, Lines),
+            ("paper", paper, Paper),
+            ("fills", fills, Fills),
+        ):
+            if value is not None and value not in get_args(known):
+                choices = " or ".join(get_args(known))
+                raise UserError(f"`{name}` is {value!r}; it must be {choices}.")
         for name, value in (("test_mode", test_mode), ("look", look)):
             if value is not None:
                 if not isinstance(value, str):
@@ -96,11 +104,12 @@ class Translation:
                 new_game(recipe)  # which refuses what it has not got
         self.experiment, self.direction = loaded.experiment, direction
         self.best_size = loaded.best_size
-        known_lines = loaded.experiment.data.takes_line_drawings(direction)
+        drawings = loaded.experiment.data.takes_line_drawings(direction)
         self.drawings = LineDrawings(
-            known_lines if lines is None else lines == "keep",
-            (None if known_lines else False) if paper is None else paper == "clean",
-            known_lines if fills is None else fills == "flat",
+            drawings if lines is None else lines == "keep",
+            (None if drawings else False) if paper is None else paper == "clean",
+            drawings if fills is None else fills == "flat",
+            drawings,
         )
         network = recipe.generator
         # one of the user's own that names no base: as most are
@@ -177,7 +186,7 @@ class Translation:
         check_memory("The picture", *seen)
         data = self.experiment.data
         read = [self.drawings.read(picture) for picture in pictures]
-        resized = [images.to_signed(images.resize(picture, *seen)) for picture in read]
+        resized = [images.to_signed(self.drawings.resize(picture, *seen)) for picture in read]
         inputs = np.stack([data.encode_input(picture) for picture in resized])
         made = self.padded(inputs, tile)
         factor = made.shape[1] // seen[0]
@@ -196,7 +205,7 @@ class Translation:
     def size_for(self, shorter: int) -> int | None:
         """What a picture is worked at unless the user says otherwise: the one size that a U-Net
         knows which reduces its training pictures to one pixel, or that which a finished network is
-        best at, for pictures of three times that and more.
+        best at, for pictures that are larger by a quarter.
 
         Args:
             shorter: Pixels of the picture's shorter side.
@@ -207,7 +216,7 @@ class Translation:
         trained_at = self.experiment.data.cut.crop_size
         if self.multiple >= trained_at > 0:
             return trained_at
-        return self.best_size if self.best_size and shorter >= 3 * self.best_size else None
+        return self.best_size if self.best_size and shorter > 1.25 * self.best_size else None
 
     def in_tiles(
         self,

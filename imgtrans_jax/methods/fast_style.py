@@ -268,11 +268,11 @@ class FastStyle(Recipe):
         names = [look.name for look in self.looks]
         shares = dict.fromkeys(names, 0.0)
         for part in (self.look or names[0]).split(","):
-            name, _, weight = (text.strip() for text in part.partition(":"))
+            name, colon, weight = (text.strip() for text in part.partition(":"))
             if name not in shares:
                 raise ValueError(f"There is no look {name!r}; there are {', '.join(names)}.")
             try:
-                shares[name] += float(weight or 1)
+                shares[name] += float(weight if colon else 1)
             except ValueError:
                 raise ValueError(f"`look={self.look}`: {weight!r} is no number.") from None
         total = sum(shares.values())

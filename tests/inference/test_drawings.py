@@ -9,7 +9,13 @@ from PIL import Image, ImageDraw
 from imgtrans_jax.data.datasets import Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Edges, Gray
 from imgtrans_jax.data.sources import OpenMoji
-from imgtrans_jax.inference.drawings import clean_paper, has_white_paper, with_ink
+from imgtrans_jax.inference.drawings import (
+    LineDrawings,
+    clean_paper,
+    has_white_paper,
+    with_flat_fills,
+    with_ink,
+)
 
 
 def house(side: int = 300) -> np.ndarray:
@@ -64,6 +70,46 @@ def test_a_clean_drawing_stays():
     assert np.abs(clean_paper(drawing).astype(int) - drawing).mean() < 1
 
 
+def test_white_lines_on_black_are_turned():
+    drawing = house()
+    turned = clean_paper(255 - drawing)
+    assert np.abs(turned.astype(int) - drawing).mean() < 3
+
+
+def test_shapes_that_lines_close_have_one_color():
+    drawing = house(120)
+    result = np.full((120, 120, 3), 255, np.uint8)
+    result[65:88, 33:88] = (200, 40, 30)
+    result[70:80, 40:60] = (250, 240, 230)  # a patch
+    result[5:15, 5:15] = (255, 250, 225)  # a stain on the background
+    result[100:110, 5:25] = (10, 60, 200)  # and what is no stain
+    flat = with_flat_fills(result, drawing)
+    inside = flat[66:84, 40:80].reshape(-1, 3)
+    assert (inside == inside[0]).all()
+    assert tuple(inside[0]) == (200, 40, 30)
+    assert (flat[5:15, 5:15] == 255).all()
+    assert tuple(flat[105, 10]) == (10, 60, 200)
+    unit = with_flat_fills(result.astype(np.float32) / 255, drawing)
+    np.testing.assert_allclose(255 * unit, flat, atol=0.51)
+    blank = np.full((40, 40, 3), 255, np.uint8)
+    assert (with_flat_fills(result[:40, :40], blank) == 255).all()
+
+
+def test_thin_lines_of_a_large_drawing_are_still_seen():
+    drawing = np.full((1200, 1200, 3), 255, np.uint8)
+    drawing[600:603] = 0
+    seen = LineDrawings(expected=True).resize(drawing, 100, 100)
+    assert seen.min() < 140
+    assert LineDrawings().resize(drawing, 100, 100).min() > 160
+
+
+def test_ink_keeps_its_color():
+    drawing, gray = house(64), np.full((64, 64, 3), 40, np.uint8)
+    blue = np.where(drawing == 0, np.array([20, 40, 180], np.uint8), drawing)
+    red, green, most = with_ink(gray, blue)[drawing[..., 0] == 0].mean(axis=0)
+    assert most > 150 > 60 > max(red, green)
+
+
 def test_lines_lie_over_colors_at_any_type():
     drawing, color = house(64), np.full((64, 64, 3), (250, 120, 10), np.uint8)
     made = with_ink(color, drawing)
@@ -81,5 +127,5 @@ def test_who_learns_from_line_drawings():
     assert not Paired(direction="b2a").takes_line_drawings("a2b")
     assert not Paired(a="x", b="y").takes_line_drawings("a2b")
     assert not Paired("folder").takes_line_drawings("a2b")
-    assert SelfPaired(by=Edges()).takes_line_drawings("a2b")
+    assert not SelfPaired(by=Edges()).takes_line_drawings("a2b")  # photographs come of them
     assert not SelfPaired(by=Gray()).takes_line_drawings("a2b")

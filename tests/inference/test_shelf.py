@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import imgtrans_jax as it
-from imgtrans_jax.commands import app, networks, train, translate
+from imgtrans_jax.commands import app, convert, networks, train, translate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
 from imgtrans_jax.config.stored import to_json
@@ -21,6 +21,8 @@ from imgtrans_jax.io import images
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.types import UserError
+
+BEST_SIZES = {"sketch2color": 128, "color2sketch": 256, "painters": 1024}
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_each_is_whole(name):
     picture = images.read_picture(shelf.FOLDER / f"{name}.jpg")
     assert min(picture.shape[:2]) >= 100
     loaded = load_generator(name)
-    assert loaded.best_size == (card.size or None)
+    assert loaded.best_size == BEST_SIZES.get(name)
     # the config of its name makes the same network
     config = load(name, Experiment)
     assert (
@@ -67,7 +69,10 @@ def test_they_are_listed_and_told_about(capsys):
 
 def test_what_is_here_comes_before_what_comes_along(empty, capsys):
     assert shelf.found("painters") == shelf.FOLDER / "painters.safetensors"
-    (empty / "painters").mkdir()
+    (empty / "painters").mkdir()  # a folder of paintings is no network
+    assert shelf.found("painters") == shelf.FOLDER / "painters.safetensors"
+    assert not capsys.readouterr().out
+    (empty / "painters" / "checkpoints").mkdir()
     assert shelf.found("painters").resolve() == (empty / "painters").resolve()
     assert "the one in this folder" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"no paintres; give .* come along: .*painters"):
@@ -114,13 +119,39 @@ def test_a_photographed_drawing_is_cleaned_and_large_ones_are_worked_small(empty
     said = capsys.readouterr().out
     assert "Paper that is not white is made so" in said
     assert "Working at 128 pixels" in said
+    assert "trained at" not in said
     cleaned = images.read_picture(empty / "a.png")
     assert (cleaned[:, :60] > 200).mean() > 0.9
     raw = ["--paper=off", "--lines=off", "--size=64"]
     assert app.run(translate, ["sketch2color", "photo.png", "--out=b.png", *raw]) == 0
     assert "Paper" not in capsys.readouterr().out
-    api = it.load("sketch2color")("photo.png")
-    np.testing.assert_array_equal(np.asarray(api), cleaned)
+    copy = ["sketch2color", "copy.safetensors", "--precision=int8"]
+    assert app.run(convert, copy) == 0
+    for source in ("sketch2color", "copy.safetensors"):
+        np.testing.assert_array_equal(np.asarray(it.load(source)("photo.png")), cleaned)
+    with pytest.raises(UserError, match="`lines` is 'maybe'; it must be keep or off"):
+        it.load("sketch2color", lines="maybe")  # type: ignore[arg-type]
+
+
+def test_a_drawing_without_a_background_gets_white(empty):
+    drawing = np.zeros((128, 128, 4), np.uint8)
+    drawing[30:100, 30:34, 3] = drawing[30:100, 96:100, 3] = 255
+    drawing[30:34, 30:100, 3] = drawing[96:100, 30:100, 3] = 255
+    Image.fromarray(drawing).save("ink.png")
+    assert app.run(translate, ["sketch2color", "ink.png", "--out=a.png"]) == 0
+    assert images.read_alpha(empty / "a.png") is None
+    assert app.run(translate, ["sketch2color", "ink.png", "--out=b.png", "--alpha=keep"]) == 0
+    assert images.read_alpha(empty / "b.png") is not None
+
+
+@pytest.mark.parametrize(
+    ("look", "words"),
+    [("", "--look is empty"), ("wave:", "is no number"), ("wav", "no look 'wav'")],
+)
+def test_a_look_that_is_none_is_refused(empty, capsys, look, words):
+    Image.fromarray(np.full((32, 32, 3), 200, np.uint8)).save("a.png")
+    assert app.run(translate, ["painters", "a.png", f"--look={look}"]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_register_is_the_same_in_tiles():
