@@ -79,7 +79,7 @@ def test_white_lines_on_black_are_turned():
 def test_shapes_that_lines_close_have_one_color():
     drawing = house(120)
     result = np.full((120, 120, 3), 255, np.uint8)
-    result[65:88, 33:88] = (200, 40, 30)
+    result[35:90, 30:90] = (200, 40, 30)
     result[70:80, 40:60] = (250, 240, 230)  # a patch
     result[5:15, 5:15] = (255, 250, 225)  # a stain on the background
     result[100:110, 5:25] = (10, 60, 200)  # and what is no stain
