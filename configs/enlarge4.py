@@ -15,6 +15,7 @@ from imgtrans_jax.configs.srresnet import get_config as srresnet
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.models.layers import Normal
 from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.optim import Adam, Cosine
 
@@ -28,7 +29,9 @@ def get_config() -> Experiment:
         ),
         recipe=dataclasses.replace(
             base.recipe,
-            generator=SRResNet(width=32, blocks=8, norm="none", skip=True),
+            generator=SRResNet(
+                width=32, blocks=8, norm="none", skip=True, kernel_init=Normal(0.02)
+            ),
             distance=l1,
             ema=0.999,
         ),
