@@ -86,14 +86,6 @@ class Translation:
             known = " and ".join(recipe.directions)
             other = "give one of them" if len(recipe.directions) > 1 else "leave `direction` out"
             raise UserError(f"This generator knows {known}, and no direction {direction}; {other}.")
-        for name, value, known in (
-            ("lines", lines, Lines),
-            ("paper", paper, Paper),
-            ("fills", fills, Fills),
-        ):
-            if value is not None and value not in get_args(known):
-                choices = " or ".join(get_args(known))
-                raise UserError(f"`{name}` is {value!r}; it must be {choices}.")
         for name, value in (("test_mode", test_mode), ("look", look)):
             if value is not None:
                 if not isinstance(value, str):
@@ -104,13 +96,8 @@ class Translation:
                 new_game(recipe)  # which refuses what it has not got
         self.experiment, self.direction = loaded.experiment, direction
         self.best_size = loaded.best_size
-        drawings = loaded.experiment.data.takes_line_drawings(direction)
-        self.drawings = LineDrawings(
-            drawings if lines is None else lines == "keep",
-            (None if drawings else False) if paper is None else paper == "clean",
-            drawings if fills is None else fills == "flat",
-            drawings,
-        )
+        expected = loaded.experiment.data.takes_line_drawings(direction)
+        self.drawings = _line_drawings(expected, lines, paper, fills)
         network = recipe.generator
         # one of the user's own that names no base: as most are
         known = network if isinstance(network, models.Generator) else models.Generator()
@@ -293,6 +280,26 @@ class Translation:
     @functools.cache  # noqa: B019  (there is one of it in a program)
     def _largest(self, side: int, channels: int) -> int:
         return largest_map(self.function, self.weights, (side, side, channels))
+
+
+def _line_drawings(
+    expected: bool, lines: Lines | None, paper: Paper | None, fills: Fills | None
+) -> LineDrawings:
+    """What is done about lines and paper: what is asked for, or what suits the network."""
+    for name, value, known in (
+        ("lines", lines, Lines),
+        ("paper", paper, Paper),
+        ("fills", fills, Fills),
+    ):
+        if value is not None and value not in get_args(known):
+            choices = " or ".join(get_args(known))
+            raise UserError(f"`{name}` is {value!r}; it must be {choices}.")
+    return LineDrawings(
+        expected if lines is None else lines == "keep",
+        (None if expected else False) if paper is None else paper == "clean",
+        expected if fills is None else fills == "flat",
+        expected,
+    )
 
 
 def generator(

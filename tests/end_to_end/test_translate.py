@@ -137,9 +137,9 @@ def test_what_does_not_fit_is_worked_in_tiles(rgb, tmp_path, monkeypatch, capsys
 def test_transparency_is_kept_or_laid_on_white(rgb, tmp_path):
     rgba = picture((24, 28, 4))
     Image.fromarray(rgba).save(tmp_path / "in.png")
-    (kept,) = translate(rgb, tmp_path / "in.png", tmp_path / "kept.webp")
+    (kept,) = translate(rgb, tmp_path / "in.png", tmp_path / "kept.webp", alpha="keep")
     (flat,) = translate(rgb, tmp_path / "in.png", tmp_path / "flat.png", alpha="white")
-    (jpeg,) = translate(rgb, tmp_path / "in.png", tmp_path / "flat.jpg")
+    (jpeg,) = translate(rgb, tmp_path / "in.png", tmp_path / "flat.jpg", alpha="keep")
     np.testing.assert_array_equal(np.asarray(load(kept))[..., 3], rgba[..., 3])
     assert [load(path).mode for path in (kept, flat, jpeg)] == ["RGBA", "RGB", "RGB"]
 
