@@ -4,8 +4,9 @@ Paper:    SRResNet, Ledig et al. 2017 (arXiv 1609.04802), narrowed: width 32, 8 
           and with an L1 loss (Lim et al. 2017, arXiv 1707.02921), added to a bicubic filter.
 Command:  imgtrans train enlarge4 --config.data.pictures=my_photos
 Data:     your pictures: any folder of photographs; the embedded drawings without one.
-Expected: sharp lines, fine texture where the small picture shows it.
-Needs:    5,000 steps.
+Expected: sharp lines, and texture where the small picture shows it. On the 100 validation pictures
+          of BSDS500 (measured, docs/networks.md): 26.94 dB and 0.713, bicubic 25.96 and 0.668.
+Needs:    2,600 steps; 19 minutes on two CPU cores (measured, other work beside).
 """
 
 import dataclasses
@@ -35,7 +36,7 @@ def get_config() -> Experiment:
             distance=l1,
             ema=0.999,
         ),
-        optimizer=Adam(Cosine(5e-4, length=5_000, unit="steps"), b1=0.9),
+        optimizer=Adam(Cosine(5e-4, length=2_600, unit="steps"), b1=0.9),
         steps=None,
         log_every=100,
         sample_every=2000,
