@@ -1,4 +1,4 @@
-"""What is refused before the first step. Imports config, data and runtime."""
+"""What is refused before the first step. Imports config, data, inference and runtime."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
 from imgtrans_jax.data.datasets import OpenedDataset
+from imgtrans_jax.inference import shelf
 from imgtrans_jax.runtime.distributed import check_agreement
 from imgtrans_jax.training.hooks import evaluation_spec
 from imgtrans_jax.training.program import Program
@@ -65,10 +66,9 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
 def check_config(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
-    if experiment.init_from and not Path(experiment.init_from).expanduser().exists():
-        raise UserError(
-            f"There is no {experiment.init_from} to start from (config.init_from); check the path."
-        )
+    start = experiment.init_from
+    if start and start not in shelf.names() and not Path(start).expanduser().exists():
+        raise UserError(f"There is no {start} to start from (config.init_from); check the path.")
     wanted = experiment.evaluation
     evaluation_spec(experiment).check()
     if wanted.every < 0:
