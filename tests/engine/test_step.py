@@ -133,7 +133,8 @@ def test_the_orders_differ_in_the_generators_alone():
     (_, g_first), _ = run(LIGHT, [batch], order="critics_last")
     (_, d_first), _ = run(LIGHT, [batch], order="critics_first")
     assert not same(g_first.g.params, d_first.g.params)
-    assert same(g_first.d.params, d_first.d.params)
+    for x, y in zip(jax.tree.leaves(g_first.d), jax.tree.leaves(d_first.d), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-7)  # two programs: not to the bit
 
 
 def same(x, y) -> bool:
