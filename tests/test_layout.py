@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "methods": "engine models losses optim",
     "config": "methods data optim models losses style io",
     "inference": "config methods engine data models convolution weights io runtime",
+    "export": "inference config methods data models convolution weights report io runtime",
     "evaluation": "inference config metrics report data weights io runtime",
     "training": "evaluation inference config methods engine metrics weights losses data models "
     "convolution report optim io runtime",

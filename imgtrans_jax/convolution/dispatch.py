@@ -31,7 +31,8 @@ def convolve(
     Raises:
         ValueError: As `pad` does.
     """
-    fits = min(x.shape[1:3]) + 2 * padding >= kernel.shape[0]  # else lax's result, which is empty
+    # else lax's result, which is empty
+    fits = all(side + 2 * padding >= kernel.shape[0] for side in x.shape[1:3])
     if fits and _suits_patches(x, kernel, stride):
         return by_patches(pad(x, padding, border), kernel, stride)
     by_winograd = fits and _suits_winograd(x, kernel, stride, padding)

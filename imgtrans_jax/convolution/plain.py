@@ -84,7 +84,7 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
     Raises:
         ValueError: For a map too small to be mirrored.
     """
-    if border == "reflect" and min(x.shape[1:3]) <= size:
+    if border == "reflect" and any(side <= size for side in x.shape[1:3]):
         raise ValueError(
             f"Reflection padding of {size} needs more than {size} pixels a side; the map is "
             f"{x.shape[1:3]}."

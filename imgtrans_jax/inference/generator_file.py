@@ -51,15 +51,19 @@ def save_generator(
     """
     arrays = flatten_arrays({"params": generator.params, "stats": generator.stats})
     if precision != "float32":
-        arrays = _narrowed(arrays, precision == "int8")
+        arrays = narrowed(arrays, precision == "int8")
     stored = {"config": to_json(generator.experiment), "batch": generator.batch}
     if generator.best_size:
         stored["best_size"] = generator.best_size
     _save(path, arrays, stored)
 
 
-def _narrowed(arrays: Mapping[str, Any], kernels_int8: bool) -> dict[str, np.ndarray]:
-    """Arrays as float16, kernels as int8 with scales if so wanted."""
+def narrowed(arrays: Mapping[str, Any], kernels_int8: bool) -> dict[str, np.ndarray]:
+    """Arrays by name as float16, kernels as int8 with scales if so wanted; `widened` undoes it.
+
+    Raises:
+        UserError: If some are too large for float16.
+    """
     narrow = {}
     for name, array in arrays.items():
         x = np.asarray(array, np.float32)
@@ -76,8 +80,8 @@ def _narrowed(arrays: Mapping[str, Any], kernels_int8: bool) -> dict[str, np.nda
     return narrow
 
 
-def _widened(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What `_narrowed` took as float32 again; other arrays as they are."""
+def widened(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What `narrowed` made as float32 again; other arrays as they are."""
     wide = {}
     for name, x in arrays.items():
         if name.endswith(SCALE):
@@ -133,7 +137,7 @@ def read_generator_file(
             raise UserError(
                 f"The weights in {path} are not those that were saved; get the file again."
             )
-        arrays = _widened(arrays)
+        arrays = widened(arrays)
         check_numbers(stored, [f"{array.dtype}{list(array.shape)}" for array in arrays.values()])
         tree = unflatten_dict(arrays, sep="/")
         if "network" in stored:

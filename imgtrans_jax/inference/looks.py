@@ -10,7 +10,7 @@ import numpy as np
 
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.inference.load import load_generator
-from imgtrans_jax.inference.translator import check_memory, check_sizes
+from imgtrans_jax.inference.translator import SMALLEST, check_memory, check_sizes
 from imgtrans_jax.io import images, results
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.methods.fast_style import FastStyle
@@ -88,7 +88,7 @@ def in_all_looks(
         (H, W, 3) uint8 by the look's name.
     """
     multiple = recipe.generator.multiple  # type: ignore[attr-defined]
-    wide = jnp.asarray(images.pad_to_multiple(picture[None], multiple, 16))
+    wide = jnp.asarray(images.pad_to_multiple(picture[None], multiple, SMALLEST))
     height, width = picture.shape[:2]
     # one by one: a batch of all would leave the processor's caches, and take half as long again
     stylized = jax.jit(recipe.stylized)

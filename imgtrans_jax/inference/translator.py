@@ -36,6 +36,9 @@ TILE = 512
 CPU's caches.
 """
 
+SMALLEST = 16
+"""Pixels a side that a network sees at least; smaller pictures are mirrored to it."""
+
 # of the largest one are in memory at once, as the compiler reports for the networks here
 _MAPS = 2.5
 
@@ -139,7 +142,7 @@ class Translation:
         Raises:
             UserError: As `in_tiles` does.
         """
-        wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, 16))
+        wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, SMALLEST))
         tile = tile or self.tile_for(*wide.shape[1:])
         result = (
             np.asarray(self(wide))

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageDraw, ImageFont
@@ -279,14 +279,14 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray, software: s
         image.save(file, format=form, **options)
 
 
-def data_uri(picture: np.ndarray) -> str:
-    """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a PNG within the text of a page: a data
+def data_uri(picture: np.ndarray, form: Literal["PNG", "JPEG"] = "PNG") -> str:
+    """uint8 (H, W, 1, 3 or 4), or float in [0, 1], as a file within the text of a page: a data
     URI.
     """
     picture = picture if picture.dtype == np.uint8 else unit_to_uint8(picture)
     written = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(written, "PNG")
-    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(written, form)
+    return f"data:image/{form.lower()};base64," + base64.b64encode(written.getvalue()).decode()
 
 
 def pad_to_multiple(images: np.ndarray, multiple: int, smallest: int) -> np.ndarray:

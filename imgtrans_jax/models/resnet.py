@@ -108,7 +108,7 @@ class ResNetGenerator(Generator):
             )
         check_batch(x)
         height, width = x.shape[1:3]
-        if height % 4 or width % 4 or min(height, width) < 8:
+        if height % 4 or width % 4 or height < 8 or width < 8:
             raise ValueError(
                 "The ResNet generator takes sizes that are multiples of 4, from 8; this is "
                 f"{height}x{width}."

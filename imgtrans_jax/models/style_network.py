@@ -5,12 +5,13 @@ conditional instance norm (Dumoulin et al. 2017).
 from __future__ import annotations
 
 import functools
-import math
+from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.core import min_dim
 from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
@@ -25,7 +26,13 @@ from imgtrans_jax.models.layers import (
 )
 from imgtrans_jax.types import Dtype, Maps, SignedImages
 
-_MIRRORED = 16  # rows between a picture and its register
+MIRRORED = 16
+"""Rows between a picture and its register, at most."""
+
+
+def register_part(share: float) -> Fraction:
+    """A register's share of the height, as a fraction of whole numbers."""
+    return Fraction(share).limit_denominator(1000)
 
 
 def with_register(x: Maps, share: float) -> Float[Array, "n _ w c"]:
@@ -40,10 +47,14 @@ def with_register(x: Maps, share: float) -> Float[Array, "n _ w c"]:
         of black.
     """
     n, height, width, channels = x.shape
-    rows = 4 * math.ceil(share * height / 4)
-    if not rows:
+    part = register_part(share)
+    if not part:
         return x
-    x = jnp.pad(x, ((0, 0), (0, min(_MIRRORED, height - 4)), (0, 0), (0, 0)), mode="reflect")
+    # whole numbers alone, so that the height may be a symbol (export/stablehlo.py)
+    rows = -(height * part.numerator // (-4 * part.denominator)) * 4
+    mirrored = 4 * min_dim(MIRRORED // 4, height // 4 - 1)
+    below = jax.lax.slice_in_dim(x, height - 1 - mirrored, height - 1, axis=1)
+    x = jnp.concatenate([x, jax.lax.rev(below, (1,))], axis=1)
     return jnp.concatenate([x, jnp.full((n, rows, width, channels), -1, x.dtype)], axis=1)
 
 
@@ -123,7 +134,7 @@ class StyleNetwork(Generator):
             )
         check_batch(x, (3,))
         height, width = x.shape[1:3]
-        if height % 4 or width % 4 or min(height, width) < 8:
+        if height % 4 or width % 4 or height < 8 or width < 8:
             raise ValueError(
                 "The style network takes sizes that are multiples of 4, from 8; this is "
                 f"{height}x{width}."

@@ -1,0 +1,1 @@
+"""Trained networks in forms that other programs run."""
