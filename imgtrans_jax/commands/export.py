@@ -45,8 +45,8 @@ POSITIONAL = (SRC, OUT)
 
 
 def main(overrides: app.Overrides) -> int:
-    from imgtrans_jax.export.graph import Precision
     from imgtrans_jax.export.write import export
+    from imgtrans_jax.inference.generator_file import Precision
     from imgtrans_jax.types import Direction, UserError
 
     app.no_overrides(overrides)

@@ -1,5 +1,5 @@
-"""Trained networks as files for other programs: .onnx, .stablehlo, .safetensors. Imports inference,
-weights, io, and this folder's writers."""
+"""Trained networks as ONNX and StableHLO. Imports inference, models, convolution, and this folder's
+writers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from jax import export as jax_export
 from onnx import ModelProto, checker, helper
 
 from imgtrans_jax.convolution.forms import form
-from imgtrans_jax.export.graph import Graph, Precision, value
 from imgtrans_jax.export.network import Exported
-from imgtrans_jax.export.networks import LOOKS, WRITERS, vgg
-from imgtrans_jax.inference.generator_file import flatten_arrays, narrowed, widened
+from imgtrans_jax.export.onnx_graph import Graph, value
+from imgtrans_jax.export.onnx_networks import LOOKS, WRITERS, vgg
+from imgtrans_jax.inference.generator_file import Precision, flatten_arrays, narrowed, widened
 from imgtrans_jax.inference.translator import SMALLEST
 from imgtrans_jax.models.vgg import VGG, channels
-from imgtrans_jax.types import UserError
+from imgtrans_jax.types import Params, UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -49,7 +49,7 @@ def onnx_model(
             f"There is no ONNX form of a {type(network.module).__name__}; there is of {known}. "
             "OUT.stablehlo takes any network."
         )
-    graph = Graph(network.weights, precision)
+    graph = Graph(network.weights, _narrow(network.params, precision))
     if network.from_latents:
         given = [value("latent", ["n", network.channels])]
         if network.classes:
@@ -103,7 +103,7 @@ def onnx_features(module: VGG, params: Mapping[str, Any], precision: Precision) 
         The model.
     """
     weights = {name: np.asarray(x) for name, x in flatten_arrays(params["params"]).items()}
-    graph = Graph(weights, precision)
+    graph = Graph(weights, _narrow(params["params"], precision))
     outputs = []
     for layer, made in vgg(graph, module, "image").items():
         # an output is no other's input where a name of its own is given to it
@@ -153,10 +153,16 @@ def stablehlo(network: Exported) -> bytes:
 
 def with_precision(network: Exported, precision: Precision) -> Exported:
     """The network with its weights as a file of that precision gives them back."""
-    if precision == "float32":
-        return network
-    exact = flatten_arrays(network.params)
-    arrays = widened(narrowed(exact, precision == "int8"))
-    # what batch norm has is small, and its running variances are beyond float16 now and then
-    arrays |= {name: x for name, x in exact.items() if "/batch/" in f"/{name}"}
+    arrays = flatten_arrays(network.params) | widened(_narrow(network.params, precision))
     return dataclasses.replace(network, params=unflatten_dict(arrays, sep="/"))
+
+
+def _narrow(params: Params, precision: Precision) -> dict[str, np.ndarray]:
+    """The weights that a file of this precision holds narrower than float32. Those of batch norm
+    stay: they are few, and go with running variances that may be beyond float16.
+    """
+    if precision == "float32":
+        return {}
+    arrays = flatten_arrays(params)
+    wide = {name: x for name, x in arrays.items() if "/batch/" not in f"/{name}"}
+    return narrowed(wide, precision == "int8")

@@ -22,7 +22,7 @@ from imgtrans_jax.methods.fast_style import FastStyle
 from imgtrans_jax.types import Direction, Params
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # so that it can be jitted
 class Exported:
     """A network from pictures to pictures, or from latents to pictures.
 

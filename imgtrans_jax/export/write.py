@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.export import files
 from imgtrans_jax.export.card import card_page
-from imgtrans_jax.export.graph import Precision
 from imgtrans_jax.export.network import Exported, exported
 from imgtrans_jax.inference import shelf
-from imgtrans_jax.inference.generator_file import save_generator
+from imgtrans_jax.inference.generator_file import Precision, save_generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs, whole
@@ -115,12 +115,11 @@ def _precision(network: Exported, precision: Precision) -> dict[str, str]:
     """What the precision of the weights costs, measured on a sample."""
     if precision == "float32":
         return {"precision": precision}
-    choice = _first_choice(network)
-    inputs = jnp.asarray(sample(network))
-    narrow = files.with_precision(network, precision)
+    choice, inputs = _first_choice(network), jnp.asarray(sample(network))
+    narrow, run = files.with_precision(network, precision), jax.jit(network)
     apart = np.abs(
-        np.asarray(network(network.params, inputs, choice))
-        - np.asarray(narrow(narrow.params, inputs, choice))
+        np.asarray(run(network.params, inputs, choice))
+        - np.asarray(run(narrow.params, inputs, choice))
     )
     cost = f"{255 / 2 * apart.mean():.2f} of 255 levels in the mean, {255 / 2 * apart.max():.1f}"
     return {"precision": f"{precision}; on a sample it changes the result by {cost} at most"}
@@ -167,8 +166,9 @@ def _samples(network: Exported) -> list[tuple[str, np.ndarray]]:
     if network.looks:
         eye = np.eye(len(network.looks), dtype=np.float32)
         choices = [(look, eye[i : i + 1]) for i, look in enumerate(network.looks)]
+    run = jax.jit(network)
     for caption, choice in choices:
-        made = network(network.params, inputs, choice)
+        made = run(network.params, inputs, choice)
         if made.shape[1] in (1, 3):
             shown.append((caption, drawn(made)))
     return shown

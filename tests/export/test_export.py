@@ -22,7 +22,7 @@ from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.engine.state import network_shapes
 from imgtrans_jax.export import files
 from imgtrans_jax.export.network import exported
-from imgtrans_jax.export.networks import WRITERS
+from imgtrans_jax.export.onnx_networks import WRITERS
 from imgtrans_jax.export.write import export, sample
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import save_generator
@@ -151,6 +151,13 @@ def test_narrow_weights_are_smaller_and_near(name, precision):
     want = same(same.params, *given.values())
     np.testing.assert_allclose(got, want, atol=2e-4)  # what is measured is what the file does
     assert 0 < np.abs(got - exact).max() < (0.05 if precision == "float16" else 0.6)
+
+
+def test_weights_beyond_float16_are_refused_and_not_made_infinite():
+    network = exported(trained(RECIPES["dncnn"], pictures()))
+    network.params["head"]["kernel"][0, 0, 0, 0] = 1e6
+    with pytest.raises(UserError, match="too large for float16"):
+        files.onnx_model(network, "float16")
 
 
 def test_pictures_from_latents_and_classes():

@@ -8,7 +8,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from imgtrans_jax.export.graph import Graph
+from imgtrans_jax.export.onnx_graph import Graph
 from imgtrans_jax.models import (
     VGG,
     DCGANGenerator,

@@ -1,4 +1,5 @@
-"""An ONNX graph as it is written, layer by layer. Imports onnx and nothing here."""
+"""An ONNX graph as it is written, layer by layer. Imports onnx, and inference for the
+form of narrow weights."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from imgtrans_jax.inference.generator_file import SCALE
+
 OPSET = 17
 """The oldest that has all that is used here, so that old runtimes read the files too."""
 
 IR_VERSION = 8  # that of onnx 1.12, the first with this opset
-
-Precision = Literal["float32", "float16", "int8"]
 
 
 class Graph:
@@ -22,13 +23,15 @@ class Graph:
 
     Args:
         weights: By name, as in Flax: kernels are (h, w, I, O).
-        precision: That the file holds kernels in; float32 is made of them when it is loaded. With
-            int8 all that is no kernel is float16.
+        narrow: Those that the file holds as float16 or int8, as `narrowed` makes them; float32 is
+            made of them when it is loaded.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray], precision: Precision = "float32") -> None:
+    def __init__(
+        self, weights: Mapping[str, np.ndarray], narrow: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         self.weights = weights
-        self.precision = precision
+        self.narrow = narrow or {}
         self.nodes: list[NodeProto] = []
         self.stored: dict[str, TensorProto] = {}
         self.known: dict[tuple[Any, ...], str] = {}
@@ -56,28 +59,25 @@ class Graph:
 
     def weight(self, name: str, shape: tuple[int, ...] | None = None) -> str:
         """A weight that is no kernel, of another shape if so wanted."""
-        array = np.asarray(self.weights[name], np.float32)
+        array = self._array(name)
         array = array if shape is None else array.reshape(shape)
-        if self.precision == "float32":
-            return self._store(name, array)
-        return self._as_float32(self._store(name, array.astype(np.float16)))
+        return self._as_float32(self._store(name, array))
 
     def kernel(self, name: str, order: tuple[int, int, int, int]) -> str:
         """A kernel (h, w, I, O) with its axes in another order; of int8 with a scale for each of
         its outputs.
         """
-        array = np.asarray(self.weights[name], np.float32)
-        if self.precision != "int8":
-            array = np.ascontiguousarray(array.transpose(order))
-            narrow = array if self.precision == "float32" else array.astype(np.float16)
-            return self._as_float32(self._store(name, narrow))
-        largest = np.abs(array).max(axis=(0, 1, 2))
-        scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-        whole = np.rint(array / scale).astype(np.int8).transpose(order)
+        array = np.ascontiguousarray(self._array(name).transpose(order))
+        wide = self._as_float32(self._store(name, array))
+        scale = self.narrow.get(name + SCALE)
+        if scale is None:
+            return wide
         shape = [len(scale) if axis == 3 else 1 for axis in order]
         # Not DequantizeLinear, which runtimes do again with every picture: this they do once.
-        wide = self._as_float32(self._store(name, np.ascontiguousarray(whole)))
-        return self.op("Mul", wide, self._store(f"{name}_scale", scale.reshape(shape)))
+        return self.op("Mul", wide, self._store(name + SCALE, scale.reshape(shape)))
+
+    def _array(self, name: str) -> np.ndarray:
+        return self.narrow[name] if name in self.narrow else self.weights[name]
 
     def _store(self, name: str, array: np.ndarray) -> str:
         if name not in self.stored:
