@@ -12,7 +12,8 @@ from PIL import Image
 
 file, picture, out, *mixture = sys.argv[1:]
 session = onnxruntime.InferenceSession(file)
-pixels = np.asarray(Image.open(picture).convert("RGB"), np.float32) / 127.5 - 1
+with Image.open(picture, formats=["PNG", "JPEG", "WEBP"]) as opened:
+    pixels = np.asarray(opened.convert("RGB"), np.float32) / 127.5 - 1
 inputs = {"image": pixels.transpose(2, 0, 1)[None]}
 told = session.get_modelmeta().custom_metadata_map
 if "looks" in told:

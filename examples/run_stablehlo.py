@@ -12,7 +12,8 @@ from PIL import Image
 
 file, picture, out, *weights = sys.argv[1:]
 network = jax.export.deserialize(bytearray(Path(file).read_bytes()))
-pixels = np.asarray(Image.open(picture).convert("RGB"), np.float32) / 127.5 - 1
+with Image.open(picture, formats=["PNG", "JPEG", "WEBP"]) as opened:
+    pixels = np.asarray(opened.convert("RGB"), np.float32) / 127.5 - 1
 inputs = [pixels.transpose(2, 0, 1)[None]]
 if len(network.in_avals) > 1:
     count = network.in_avals[1].shape[1]
