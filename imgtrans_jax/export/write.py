@@ -4,6 +4,7 @@ and this folder."""
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,26 @@ def export(
         _write(target, files.stablehlo(network))
     else:
         save_generator(loaded, target, precision)
-    with whole(page) as partial:
-        told |= {"file": f"{target.name}, {target.stat().st_size / 1e6:.1f} MB"}
-        partial.write_text(card_page(target.stem, told, _samples(network)), "utf-8")
+    write_card(target, network, told)
     return written
+
+
+def write_card(target: Path, network: Exported, told: Mapping[str, str]) -> Path:
+    """Writes the page about an exported network.
+
+    Args:
+        target: Its file, beside which the page will be.
+        network: The network.
+        told: What there is to say of it.
+
+    Returns:
+        The page.
+    """
+    told = {**told, "file": f"{target.name}, {target.stat().st_size / 1e6:.1f} MB"}
+    page = target.with_suffix(".html")
+    with whole(page) as partial:
+        partial.write_text(card_page(target.stem, told, _samples(network)), "utf-8")
+    return page
 
 
 def _write(target: Path, content: bytes) -> None:

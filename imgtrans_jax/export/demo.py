@@ -1,0 +1,171 @@
+"""A page to draw on: networks that run in the browser. Imports inference, io and this folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgtrans_jax.data import sample_pictures
+from imgtrans_jax.export.browser_runtime import runtime_files
+from imgtrans_jax.export.files import onnx_model, with_precision
+from imgtrans_jax.export.graph import Precision
+from imgtrans_jax.export.network import Exported, exported
+from imgtrans_jax.export.write import write_card
+from imgtrans_jax.inference import shelf
+from imgtrans_jax.inference.generator_file import flatten_arrays
+from imgtrans_jax.inference.load import load_generator
+from imgtrans_jax.io import images, json_files
+from imgtrans_jax.io.files import make_folder, whole
+from imgtrans_jax.report.page import Html, file, markup
+from imgtrans_jax.types import Direction, UserError
+
+DEFAULT = ("sketch2color", "painters", "color2sketch", "enlarge4")
+MARK = "imgtrans_demo.json"
+"""A folder with this file is a page of ours, which is made anew."""
+
+_PAGE = Path(__file__).parent / "page"
+_SIDE = 512  # pixels of a drawing; of the sample photograph's longer side
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the page is told of a network; its names are those of `page/demo.js`."""
+
+    name: str
+    makes: str
+    file: str
+    card: str
+    megabytes: float
+    takes: str
+    factor: int
+    looks: tuple[str, ...]
+    size: int | None
+    samples: tuple[str, ...]
+
+
+def write_demo(
+    sources: Sequence[str],
+    out: Path,
+    runtime: str | Path | None = None,
+    direction: Direction = "a2b",
+    trust_code: bool = False,
+) -> Path:
+    """Writes the page with all that it needs: it works offline, and sends nothing anywhere.
+
+    Args:
+        sources: Runs, files of generators, names of finished networks; none for those that come
+            along.
+        out: A folder: new, empty, or of such a page, which is made anew.
+        runtime: See `runtime_files`.
+        direction: Which generator of two.
+        trust_code: Runs the code outside imgtrans_jax that a run names.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: If a source makes no pictures of colored pictures, or something cannot be read or
+            written.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file()):
+        raise UserError(f"{out} is there already and is no page of this kind; give another folder.")
+    networks = list(_networks(sources or DEFAULT, direction, trust_code))
+    code = runtime_files(runtime)
+    for folder in ("networks", "samples", "runtime"):
+        make_folder(out / folder, "`out`")
+    _write(out / MARK, b"{}\n")
+    for name, content in code.items():
+        _write(out / "runtime" / name, content)
+    shown = [_shown(out, *named) for named in networks]
+    data = Html(json_files.embedded([dataclasses.asdict(one) for one in shown]))
+    for name in ("demo.js", "worker.js", "pictures.js"):
+        _write(out / name, (_PAGE / name).read_bytes())
+    style = file("style.css") + (_PAGE / "demo.css").read_text("utf-8")
+    _write(out / "demo.css", style.encode())
+    page = markup((_PAGE / "index.html").read_text("utf-8"), networks=data)
+    _write(out / "index.html", page.encode())
+    return out / "index.html"
+
+
+def _networks(
+    sources: Sequence[str], direction: Direction, trust_code: bool
+) -> Iterator[tuple[str, Exported]]:
+    """(name, network) each, all names different."""
+    taken: set[str] = set()
+    for source in sources:
+        path = shelf.found(source)
+        of_shelf = source if path.parent == shelf.FOLDER else ""
+        network = exported(load_generator(path, trust_code), direction, of_shelf)
+        if network.from_latents:
+            raise UserError(f"{source} makes pictures from nothing, and the page is to draw on.")
+        if network.channels != 3 or network.module.channels not in (1, 3):
+            raise UserError(
+                f"{source} has {network.channels} channels in and {network.module.channels} out; "
+                "the page takes colored pictures, and shows colored or gray ones."
+            )
+        stem = re.sub(r"[^\w-]", "_", path.stem) or "network"
+        name = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 99))) if n not in taken)
+        taken.add(name)
+        yield name, network
+
+
+def _shown(out: Path, name: str, network: Exported) -> Shown:
+    """Writes a network's files."""
+    target = out / "networks" / f"{name}.onnx"
+    precision = lossless_precision(network)
+    told = network.told() | {"precision": precision}
+    _write(target, onnx_model(network, precision, told).SerializeToString())
+    card = write_card(target, network, told)
+    kind = shelf.card(network.name).sample if network.name else "photograph"
+    if network.line_drawings:
+        kind = "drawing"
+    return Shown(
+        name,
+        told.get("makes", ""),
+        f"networks/{target.name}",
+        f"networks/{card.name}",
+        round(target.stat().st_size / 1e6, 1),
+        kind,
+        network.factor,
+        network.looks,
+        network.best_size,
+        (_sample(out, kind),),
+    )
+
+
+def _sample(out: Path, kind: str) -> str:
+    """The path within the folder of a sample picture of a kind, which is written."""
+    if kind == "photograph":
+        picture = sample_pictures.photograph()
+        scale = _SIDE / max(picture.shape[:2])
+        picture = images.resize(picture, *(round(scale * side) for side in picture.shape[:2]))
+    else:
+        picture = sample_pictures.drawing(sketch=kind == "drawing", size=_SIDE)
+    place = f"samples/{kind.replace(' ', '_')}.png"
+    images.write_picture(out / place, picture)
+    return place
+
+
+def lossless_precision(network: Exported) -> Precision:
+    """The narrowest that gives the network's weights back as they are, up to float32's rounding."""
+    exact = flatten_arrays(network.params)
+
+    def keeps(precision: Precision) -> bool:
+        try:
+            narrow: Any = flatten_arrays(with_precision(network, precision).params)
+        except UserError:  # beyond float16
+            return False
+        return all(np.allclose(narrow[name], x, rtol=1e-6, atol=0) for name, x in exact.items())
+
+    kinds: tuple[Precision, ...] = ("int8", "float16")
+    return next((kind for kind in kinds if keeps(kind)), "float32")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with whole(path) as partial:
+        partial.write_bytes(content)

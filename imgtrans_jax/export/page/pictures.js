@@ -1,0 +1,235 @@
+// What imgtrans_jax does to pictures before and behind a network, to the same grey levels:
+// io/images.py (Pillow's bicubic filter) and inference/drawings.py. Pictures are
+// {width, height, data}, data of 3 bytes a pixel.
+
+const BITS = 22; // of a weight, as Pillow has them for bytes
+
+function bicubic(x) {
+  x = Math.abs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? -0.5 * (((x - 5) * x + 8) * x - 4) : 0;
+}
+
+// For every pixel of the result: the first pixel that it is made of, and their weights.
+function taps(before, after) {
+  const scale = before / after, wide = Math.max(scale, 1), reach = 2 * wide;
+  return Array.from({ length: after }, (_, at) => {
+    const center = (at + 0.5) * scale;
+    const first = Math.max(Math.trunc(center - reach + 0.5), 0);
+    const end = Math.min(Math.trunc(center + reach + 0.5), before);
+    const weights = [];
+    for (let i = first; i < end; i++) weights.push(bicubic((i - center + 0.5) / wide));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return [first, weights.map((w) => Math.trunc((w / sum) * 2 ** BITS + (w < 0 ? -0.5 : 0.5)))];
+  });
+}
+
+export function resize(picture, width, height) {
+  if (width !== picture.width) picture = resizedAlong(picture, width, picture.height, true);
+  return height === picture.height ? picture : resizedAlong(picture, width, height, false);
+}
+
+function resizedAlong(picture, width, height, across) {
+  const data = new Uint8ClampedArray(3 * width * height);
+  const all = across ? taps(picture.width, width) : taps(picture.height, height);
+  const step = across ? 3 : 3 * picture.width;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [first, weights] = all[across ? x : y];
+      const from = across ? 3 * (y * picture.width + first) : 3 * (first * picture.width + x);
+      for (let c = 0; c < 3; c++) {
+        let sum = 2 ** (BITS - 1);
+        for (let i = 0; i < weights.length; i++) {
+          sum += picture.data[from + c + i * step] * weights[i];
+        }
+        data[3 * (y * width + x) + c] = sum >> BITS;
+      }
+    }
+  }
+  return { width, height, data };
+}
+
+// Lines made broader by a minimum over size x size pixels, as scipy.ndimage.minimum_filter has it.
+export function broadened(picture, size) {
+  if (size < 2) return picture;
+  const { width, height } = picture, before = Math.trunc(size / 2);
+  const along = (data, length, lines, step, across) => {
+    const made = new Uint8ClampedArray(data.length);
+    for (let line = 0; line < lines; line++) {
+      for (let at = 0; at < length; at++) {
+        for (let c = 0; c < 3; c++) {
+          let least = 255;
+          for (let i = at - before; i < at - before + size; i++) {
+            // mirrored at the edge, the edge itself twice
+            const place = i < 0 ? -1 - i : i >= length ? 2 * length - 1 - i : i;
+            least = Math.min(least, data[line * across + place * step + c]);
+          }
+          made[line * across + at * step + c] = least;
+        }
+      }
+    }
+    return made;
+  };
+  const rows = along(picture.data, width, height, 3, 3 * width);
+  return { width, height, data: along(rows, height, width, 3 * width, 3) };
+}
+
+function brightness({ data }) {
+  const made = new Float32Array(data.length / 3);
+  for (let i = 0; i < made.length; i++) {
+    made[i] = (0.299 * data[3 * i] + 0.587 * data[3 * i + 1] + 0.114 * data[3 * i + 2]) / 255;
+  }
+  return made;
+}
+
+const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.35; // as in drawings.py
+
+// The result with the drawing's own lines over it.
+export function withInk(result, drawing) {
+  const tone = brightness(drawing), data = new Uint8ClampedArray(result.data.length);
+  for (let i = 0; i < data.length; i++) {
+    const opaque = Math.min(1, OPAQUE * (1 - tone[Math.trunc(i / 3)]));
+    data[i] = result.data[i] * (1 - opaque) + drawing.data[i] * opaque;
+  }
+  return { ...result, data };
+}
+
+// Every shape that lines close in one color: the median of its own, if a third of it is near that.
+export function withFlatFills(result, drawing) {
+  const { width, height } = result, count = width * height;
+  const walls = dilated(brightness(drawing), width, height);
+  const { shapes, number } = labelled(walls, width, height);
+  if (!number) return result;
+  if (!walls.includes(1)) {
+    return { ...result, data: new Uint8ClampedArray(3 * count).fill(255) };
+  }
+  const median = medians(result.data, shapes, number);
+  const nearest = nearestShape(shapes, width, height);
+  const inside = new Uint8Array(number + 1).fill(1);
+  const sizes = new Float64Array(number + 1), agreeing = new Float64Array(number + 1);
+  const apart = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const shape = nearest[i], x = i % width, y = (i - x) / width;
+    for (let c = 0; c < 3; c++) {
+      const off = Math.abs(result.data[3 * i + c] - median[3 * shape + c]) / 255;
+      apart[i] = Math.max(apart[i], off);
+    }
+    if (shapes[i]) {
+      sizes[shapes[i]]++;
+      agreeing[shapes[i]] += apart[i] < NEAR;
+      if (!x || !y || x === width - 1 || y === height - 1) inside[shapes[i]] = 0;
+    }
+  }
+  const data = Uint8ClampedArray.from(result.data);
+  for (let i = 0; i < count; i++) {
+    const shape = nearest[i], color = median.subarray(3 * shape, 3 * shape + 3);
+    const white = Math.min(...color) > 0.9 * 255;
+    const filled = inside[shape] || apart[i] < NEAR || (white && apart[i] < 2 * NEAR);
+    if (agreeing[shape] >= AGREE * sizes[shape] && filled) data.set(color, 3 * i);
+  }
+  return { ...result, data };
+}
+
+// Dark pixels and those that are near them, up and down and to the sides.
+function dilated(tone, width, height) {
+  let walls = Uint8Array.from(tone, (t) => t < LINE);
+  const turns = Math.max(1, Math.trunc(Math.min(width, height) / (2 * GAP)));
+  for (let turn = 0; turn < turns; turn++) {
+    const wider = Uint8Array.from(walls);
+    for (let i = 0; i < walls.length; i++) {
+      if (!walls[i]) continue;
+      const x = i % width;
+      if (x > 0) wider[i - 1] = 1;
+      if (x < width - 1) wider[i + 1] = 1;
+      if (i >= width) wider[i - width] = 1;
+      if (i < walls.length - width) wider[i + width] = 1;
+    }
+    walls = wider;
+  }
+  return walls;
+}
+
+// Numbers, from 1, of what is connected and no wall; 0 for walls.
+function labelled(walls, width, height) {
+  const shapes = new Int32Array(walls.length), stack = [];
+  let number = 0;
+  for (let start = 0; start < walls.length; start++) {
+    if (walls[start] || shapes[start]) continue;
+    shapes[start] = ++number;
+    stack.push(start);
+    while (stack.length) {
+      const i = stack.pop(), x = i % width;
+      const next = [i - width, i + width];
+      if (x > 0) next.push(i - 1);
+      if (x < width - 1) next.push(i + 1);
+      for (const j of next) {
+        if (j < 0 || j >= walls.length || walls[j] || shapes[j]) continue;
+        shapes[j] = number;
+        stack.push(j);
+      }
+    }
+  }
+  return { shapes, number };
+}
+
+// The median color of every shape, 3 numbers each; of an even count the mean of the middle two.
+function medians(data, shapes, number) {
+  const counts = new Uint32Array((number + 1) * 3 * 256), sizes = new Uint32Array(number + 1);
+  for (let i = 0; i < shapes.length; i++) {
+    sizes[shapes[i]]++;
+    for (let c = 0; c < 3; c++) counts[(3 * shapes[i] + c) * 256 + data[3 * i + c]]++;
+  }
+  const median = new Float32Array(3 * (number + 1));
+  for (let at = 0; at < median.length; at++) {
+    const size = sizes[Math.trunc(at / 3)];
+    const value = (rank) => {
+      let level = -1;
+      for (let seen = 0; seen <= rank && level < 255; ) seen += counts[at * 256 + ++level];
+      return level;
+    };
+    median[at] = (value((size - 1) >> 1) + value(size >> 1)) / 2;
+  }
+  return median;
+}
+
+// Of every pixel the shape that is nearest: the distance transform of Felzenszwalb and
+// Huttenlocher, columns before rows.
+function nearestShape(shapes, width, height) {
+  const far = width + height, row = new Int32Array(shapes.length).fill(-far);
+  for (let x = 0; x < width; x++) {
+    for (let y = 0, last = -far; y < height; y++) {
+      if (shapes[y * width + x]) last = y;
+      row[y * width + x] = last;
+    }
+    for (let y = height - 1, last = 2 * far + height; y >= 0; y--) {
+      const at = y * width + x;
+      if (shapes[at]) last = y;
+      if (last - y < y - row[at]) row[at] = last;
+    }
+  }
+  const found = new Int32Array(shapes.length);
+  const parabolas = new Int32Array(width), starts = new Float64Array(width + 1);
+  for (let y = 0; y < height; y++) {
+    const high = (x) => (row[y * width + x] - y) ** 2;
+    let top = -1;
+    for (let x = 0; x < width; x++) {
+      if (Math.abs(row[y * width + x] - y) >= far) continue; // a column that is wall all along
+      let meet = -Infinity;
+      while (top >= 0) {
+        const p = parabolas[top];
+        meet = (high(x) + x * x - high(p) - p * p) / (2 * (x - p));
+        if (meet > starts[top]) break;
+        top--;
+        meet = -Infinity;
+      }
+      parabolas[++top] = x;
+      starts[top] = meet;
+    }
+    for (let x = 0, at = 0; x < width; x++) {
+      while (at < top && starts[at + 1] < x) at++;
+      const p = parabolas[at];
+      found[y * width + x] = shapes[row[y * width + p] * width + p];
+    }
+  }
+  return found;
+}
