@@ -13,11 +13,10 @@ import numpy as np
 from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.export.browser_runtime import runtime_files
 from imgtrans_jax.export.files import onnx_model, with_precision
-from imgtrans_jax.export.graph import Precision
+from imgtrans_jax.inference.generator_file import Precision, flatten_arrays
 from imgtrans_jax.export.network import Exported, exported
 from imgtrans_jax.export.write import write_card
 from imgtrans_jax.inference import shelf
-from imgtrans_jax.inference.generator_file import flatten_arrays
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images, json_files
 from imgtrans_jax.io.files import make_folder, whole
@@ -44,7 +43,7 @@ class Shown:
     takes: str
     factor: int
     looks: tuple[str, ...]
-    size: int | None
+    best_size: int | None
     samples: tuple[str, ...]
 
 
