@@ -30,9 +30,7 @@ RUNTIME = FLAGS.path(
 PORT = FLAGS.whole("port", 8000, "Of the server, on this machine alone; 0 for any.")
 SERVE = FLAGS.choice("serve", "on", ["on", "off"], "off: writes the folder and ends.")
 DIRECTION = FLAGS.choice("direction", "a2b", ["a2b", "b2a"], "Which generator of a CycleGAN.")
-TRUST_CODE = FLAGS.switch(
-    "trust_code", "Run code that a run's config names outside imgtrans_jax."
-)
+TRUST_CODE = FLAGS.switch("trust_code", "Run code that a run's config names outside imgtrans_jax.")
 POSITIONAL = (SRC,)
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from imgtrans_jax.data import sample_pictures
 from imgtrans_jax.export.browser_runtime import runtime_files
 from imgtrans_jax.export.files import onnx_model, with_precision
-from imgtrans_jax.inference.generator_file import Precision, flatten_arrays
 from imgtrans_jax.export.network import Exported, exported
-from imgtrans_jax.export.write import write_card
+from imgtrans_jax.export.write import samples, write_card
 from imgtrans_jax.inference import shelf
+from imgtrans_jax.inference.generator_file import Precision, flatten_arrays
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images, json_files
 from imgtrans_jax.io.files import make_folder, whole
@@ -29,6 +31,8 @@ MARK = "imgtrans_demo.json"
 
 _PAGE = Path(__file__).parent / "page"
 _SIDE = 512  # pixels of a drawing; of the sample photograph's longer side
+_SMALL = 128  # the same of a photograph that is to be enlarged
+_TILE = (128, 192)  # of a look's example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Shown:
     makes: str
     file: str
     card: str
-    megabytes: float
     takes: str
+    channels: int
     factor: int
-    looks: tuple[str, ...]
+    looks: list[dict[str, str]]
     best_size: int | None
-    samples: tuple[str, ...]
+    sample: str
 
 
 def write_demo(
@@ -82,7 +86,7 @@ def write_demo(
         _write(out / "runtime" / name, content)
     shown = [_shown(out, *named) for named in networks]
     data = Html(json_files.embedded([dataclasses.asdict(one) for one in shown]))
-    for name in ("demo.js", "worker.js", "pictures.js"):
+    for name in ("demo.js", "sheet.js", "worker.js", "pictures.js"):
         _write(out / name, (_PAGE / name).read_bytes())
     style = file("style.css") + (_PAGE / "demo.css").read_text("utf-8")
     _write(out / "demo.css", style.encode())
@@ -102,10 +106,11 @@ def _networks(
         network = exported(load_generator(path, trust_code), direction, of_shelf)
         if network.from_latents:
             raise UserError(f"{source} makes pictures from nothing, and the page is to draw on.")
-        if network.channels != 3 or network.module.channels not in (1, 3):
+        channels = network.channels, network.module.channels
+        if any(count not in (1, 3) for count in channels):
             raise UserError(
-                f"{source} has {network.channels} channels in and {network.module.channels} out; "
-                "the page takes colored pictures, and shows colored or gray ones."
+                f"{source} takes {channels[0]} channels and gives {channels[1]}; the page is for "
+                "pictures in color or gray."
             )
         stem = re.sub(r"[^\w-]", "_", path.stem) or "network"
         name = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 99))) if n not in taken)
@@ -119,7 +124,8 @@ def _shown(out: Path, name: str, network: Exported) -> Shown:
     precision = lossless_precision(network)
     told = network.told() | {"precision": precision}
     _write(target, onnx_model(network, precision, told).SerializeToString())
-    card = write_card(target, network, told)
+    shown = samples(network)
+    card = write_card(target, told, shown)
     kind = shelf.card(network.name).sample if network.name else "photograph"
     if network.line_drawings:
         kind = "drawing"
@@ -128,24 +134,36 @@ def _shown(out: Path, name: str, network: Exported) -> Shown:
         told.get("makes", ""),
         f"networks/{target.name}",
         f"networks/{card.name}",
-        round(target.stat().st_size / 1e6, 1),
         kind,
+        network.channels,
         network.factor,
-        network.looks,
+        list(_looks(out, name, shown[1:])) if network.looks else [],
         network.best_size,
-        (_sample(out, kind),),
+        _sample(out, kind, _SMALL if network.factor > 1 else _SIDE),
     )
 
 
-def _sample(out: Path, kind: str) -> str:
+def _looks(
+    out: Path, network: str, shown: Sequence[tuple[str, np.ndarray]]
+) -> Iterator[dict[str, str]]:
+    """Name and path of an example of each, which is written."""
+    for number, (look, picture) in enumerate(shown):
+        place = f"samples/{network}_{number}.jpg"
+        buffer = io.BytesIO()
+        Image.fromarray(images.resize(picture, *_TILE)).save(buffer, "JPEG", quality=85)
+        _write(out / place, buffer.getvalue())
+        yield {"name": look, "sample": place}
+
+
+def _sample(out: Path, kind: str, side: int) -> str:
     """The path within the folder of a sample picture of a kind, which is written."""
     if kind == "photograph":
         picture = sample_pictures.photograph()
-        scale = _SIDE / max(picture.shape[:2])
-        picture = images.resize(picture, *(round(scale * side) for side in picture.shape[:2]))
+        scale = side / max(picture.shape[:2])
+        picture = images.resize(picture, *(round(scale * n) for n in picture.shape[:2]))
     else:
-        picture = sample_pictures.drawing(sketch=kind == "drawing", size=_SIDE)
-    place = f"samples/{kind.replace(' ', '_')}.png"
+        picture = sample_pictures.drawing(sketch=kind == "drawing", size=side)
+    place = f"samples/{kind.replace(' ', '_')}_{side}.png"
     images.write_picture(out / place, picture)
     return place
 

@@ -64,7 +64,10 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if host not in (HOST, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
-        path = Path(os.path.realpath(self.translate_path(self.path)))
+        try:
+            path = Path(os.path.realpath(self.translate_path(self.path)))
+        except ValueError:  # a NUL
+            path = Path(os.sep)
         if not path.is_relative_to(self.server.folder):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None

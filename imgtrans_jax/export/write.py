@@ -4,7 +4,7 @@ and this folder."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +90,19 @@ def export(
         _write(target, files.stablehlo(network))
     else:
         save_generator(loaded, target, precision)
-    write_card(target, network, told)
+    write_card(target, told, samples(network))
     return written
 
 
-def write_card(target: Path, network: Exported, told: Mapping[str, str]) -> Path:
+def write_card(
+    target: Path, told: Mapping[str, str], shown: Sequence[tuple[str, np.ndarray]]
+) -> Path:
     """Writes the page about an exported network.
 
     Args:
         target: Its file, beside which the page will be.
-        network: The network.
         told: What there is to say of it.
+        shown: Its `samples`.
 
     Returns:
         The page.
@@ -108,7 +110,7 @@ def write_card(target: Path, network: Exported, told: Mapping[str, str]) -> Path
     told = {**told, "file": f"{target.name}, {target.stat().st_size / 1e6:.1f} MB"}
     page = target.with_suffix(".html")
     with whole(page) as partial:
-        partial.write_text(card_page(target.stem, told, _samples(network)), "utf-8")
+        partial.write_text(card_page(target.stem, told, shown), "utf-8")
     return page
 
 
@@ -169,8 +171,10 @@ def sample(network: Exported) -> np.ndarray:
     return signed.transpose(2, 0, 1)[None]
 
 
-def _samples(network: Exported) -> list[tuple[str, np.ndarray]]:
-    """Pictures for the page: (caption, uint8 (H, W, C))."""
+def samples(network: Exported) -> list[tuple[str, np.ndarray]]:
+    """Pictures for the page about it: (caption, uint8 (H, W, C)); a sample that it takes, then its
+    results, one for each look.
+    """
 
     def drawn(x: Any) -> np.ndarray:
         return images.to_uint8(np.asarray(x)[0].transpose(1, 2, 0))

@@ -5,7 +5,6 @@ answers.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import CHROMIUM, Browser
 from PIL import Image
 
 from imgtrans_jax.evaluation import human_study
@@ -21,84 +21,6 @@ from imgtrans_jax.evaluation.human_study import FORMAT, Plan
 from imgtrans_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
-
-
-class Browser:
-    """Headless Chromium, driven over its debugging pipe."""
-
-    def __init__(self, folder: Path) -> None:
-        commands, self.out = os.pipe()
-        self.input, answers = os.pipe()
-        flags = (
-            "--headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run "
-            "--window-size=1000,800"
-        )
-        pipes = f"3<&{commands} 4>&{answers}"
-        profile = f'--user-data-dir="{folder}/profile"'
-        shell = f'exec "{CHROMIUM}" {flags} {profile} about:blank {pipes}'
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(
-            ["bash", "-c", shell], pass_fds=(commands, answers), **quiet
-        )
-        os.close(commands)
-        os.close(answers)
-        self.number, self.session, self.buffer = 0, None, b""
-
-    def __enter__(self) -> Browser:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self.out)
-        os.close(self.input)
-
-    def send(self, method: str, **params: object) -> dict:
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.out, json.dumps(message).encode() + b"\0")
-        while True:
-            while b"\0" not in self.buffer:
-                self.buffer += os.read(self.input, 65536)
-            text, _, self.buffer = self.buffer.partition(b"\0")
-            answer = json.loads(text)
-            if answer.get("id") == self.number:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def open(self, page: Path, downloads: Path) -> None:
-        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
-        target = self.send("Target.createTarget", url=page.as_uri())["targetId"]
-        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
-        self.until("document.URL.startsWith('file:') && document.readyState === 'complete'")
-
-    def ask(self, expression: str):
-        result = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in result, result
-        return result["result"].get("value")
-
-    def until(self, expression: str, seconds: float = 20) -> None:
-        end = time.monotonic() + seconds
-        while not self.ask(expression):
-            assert time.monotonic() < end, f"{expression}: {self.ask('document.body.innerText')}"
-            time.sleep(0.005)
-
-    def click(self, element: str) -> None:
-        place = (
-            "(r => [r.x + r.width / 2, r.y + r.height / "
-            f"2])(document.getElementById('{element}').getBoundingClientRect())"
-        )
-        x, y = self.ask(place)
-        for kind in ("mousePressed", "mouseReleased"):
-            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
 
 @pytest.fixture
@@ -164,7 +86,7 @@ def test_ten_and_forty_in_a_browser(folders, seconds):
     assert "3 pictures for 50 trials" in said
     (folders / "answers").mkdir()
     with Browser(folders) as browser:
-        browser.open(page, folders / "answers")
+        browser.open(page.as_uri(), folders / "answers")
         shortest = run_through(browser, 10, 40)
         file = saved(browser, folders / "answers")
         assert "You took 10 of 40" in browser.ask("document.body.innerText")
@@ -191,7 +113,7 @@ def test_mixed_without_practice_shows_all_methods_alike(folders):
     )
     (folders / "answers").mkdir()
     with Browser(folders) as browser:
-        browser.open(page, folders / "answers")
+        browser.open(page.as_uri(), folders / "answers")
         run_through(browser, 0, 6)
         session = json.loads(saved(browser, folders / "answers").read_text())
     methods = [t["method"] for t in session["trials"]]

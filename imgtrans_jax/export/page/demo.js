@@ -1,56 +1,57 @@
-// The page: drawing, opening, choosing, and showing what the worker makes of it.
+// The page: which network, which looks, and what the worker makes of the sheet.
+
+import * as sheet from "./sheet.js";
 
 const networks = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const SIDE = 512; // pixels of a sheet
-const LARGEST = 2048; // of an opened picture's longer side
-const input = $("input"), result = $("result"), before = $("before");
-const pen = input.getContext("2d", { willReadFrequently: true });
-const state = { network: networks[0], tool: "brush", weights: [], undo: [], redo: [], stroke: null };
-const sheets = new Map(); // the picture of every kind of network, so that a tab finds its own again
+const DRAFT = 256; // pixels of a photograph's shorter side while it changes
+const QUIET = 350; // milliseconds without a change, after which it is worked at the size chosen
+const state = { network: networks[0], weights: [], own: 0 };
 
 // ------------------------------------------------------------------------------------------ running
 
 const worker = new Worker("worker.js", { type: "module" });
-let asked = 0, running = false, waiting = false;
+let asked = 0, running = false, waiting = "", quiet;
 
-function ask() {
-  if (running) {
-    waiting = true; // the newest drawing is worked when this one is done, those between are not
-    return;
-  }
+// The newest picture is worked when the one before is done, those between are not. `how`: "draft"
+// while one draws, then "fine".
+function ask(how = "draft") {
+  clearTimeout(quiet);
+  $("result").ariaBusy = "true";
+  waiting = how;
+  if (!running) next();
+}
+
+function next() {
+  const { network, weights } = state, { width, height, data } = sheet.picture();
+  offerSizes(Math.min(width, height));
+  const chosen = Number($("size").value), fine = waiting === "fine" || chosen <= DRAFT;
+  waiting = "";
   running = true;
   say(asked ? "Working …" : "Loading the network …");
-  const { network, weights } = state;
-  const picture = pen.getImageData(0, 0, input.width, input.height);
-  const { width, height, data } = picture;
   worker.postMessage({
-    id: ++asked,
-    network,
-    weights,
-    size: Number($("size").value) || null,
+    id: ++asked, network, weights, fine,
+    size: fine ? chosen : DRAFT,
     picture: { width, height, data },
   });
 }
 
 worker.onmessage = ({ data }) => {
   running = false;
-  if (waiting) {
-    waiting = false;
-    ask();
-  }
+  if (waiting) next();
+  else if (!data.fine && !data.error) quiet = setTimeout(ask, QUIET, "fine");
+  if (data.name !== state.network.name) return;
+  if (!running && (data.fine || data.error)) $("result").ariaBusy = "false";
   if (data.error) {
     say(`That did not work: ${data.error}`, true);
     return;
   }
-  if (data.id !== asked && running === false) return;
   show(data.made);
-  const { width, height } = data.seen, plural = data.threads > 1 ? "s" : "";
-  say(
-    `${width} × ${height} in ${Math.round(1000 * data.all)} ms ` +
-      `(network ${Math.round(1000 * data.seconds)}, ${data.threads} thread${plural})`,
-  );
-  document.body.dataset.done = data.id;
+  const { width, height } = data.seen;
+  if (!running) say(`Worked at ${width} × ${height}, in ${data.all.toFixed(2)} s`);
+  $("status").title =
+    `${Math.round(1000 * data.seconds)} ms in the network, ` +
+    `${data.threads} thread${data.threads > 1 ? "s" : ""}`;
 };
 worker.onerror = (event) => say(`The page cannot start: ${event.message ?? "no worker"}`, true);
 
@@ -60,272 +61,24 @@ function say(text, wrong = false) {
 }
 
 function show({ width, height, data }) {
-  const picture = new ImageData(width, height);
+  for (const one of [$("result"), $("before")]) one.classList.remove("old");
+  const made = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    picture.data.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
-    picture.data[4 * i + 3] = 255;
+    for (let c = 0; c < 3; c++) made.data[4 * i + c] = data[3 * i + c];
+    made.data[4 * i + 3] = 255;
   }
-  fit(result, width, height).putImageData(picture, 0, 0);
-  const over = fit(before, width, height);
+  sheet.fit($("result"), width, height).putImageData(made, 0, 0);
+  const over = sheet.fit($("before"), width, height);
   over.imageSmoothingQuality = "high";
-  over.drawImage(input, 0, 0, width, height);
+  over.drawImage($("input"), 0, 0, width, height);
 }
 
-// Gives a canvas a size, and its place on the stage; returns what draws on it.
-function fit(canvas, width, height) {
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
-  }
-  canvas.style.setProperty("--wide", `${100 * Math.min(1, width / height)}%`);
-  return canvas.getContext("2d");
-}
-
-// ------------------------------------------------------------------------------------------ drawing
-
-const draws = () => state.network.takes === "drawing";
-
-function remember() {
-  state.undo.push(snapshot());
-  if (state.undo.length > 40) state.undo.shift();
-  state.redo = [];
-  buttons();
-}
-
-function snapshot() {
-  return pen.getImageData(0, 0, input.width, input.height);
-}
-
-function restore(picture) {
-  fit(input, picture.width, picture.height);
-  pen.putImageData(picture, 0, 0);
-  buttons();
-  ask();
-}
-
-function step(from, to) {
-  if (!from.length) return;
-  to.push(snapshot());
-  restore(from.pop());
-}
-
-function buttons() {
-  $("undo").disabled = !state.undo.length;
-  $("redo").disabled = !state.redo.length;
-}
-
-function line(from, to) {
-  pen.lineCap = pen.lineJoin = "round";
-  const erasing = state.tool === "eraser";
-  pen.strokeStyle = erasing ? "#ffffff" : $("ink").value;
-  pen.lineWidth = Number($("width").value) * (erasing ? 3 : 1);
-  pen.beginPath();
-  pen.moveTo(...from);
-  pen.lineTo(...to);
-  pen.stroke();
-}
-
-function place(event) {
-  const box = input.getBoundingClientRect();
-  return [
-    ((event.clientX - box.left) * input.width) / box.width,
-    ((event.clientY - box.top) * input.height) / box.height,
-  ];
-}
-
-input.addEventListener("pointerdown", (event) => {
-  if (!draws() || event.button > 0) return;
-  input.setPointerCapture(event.pointerId);
-  remember();
-  state.stroke = place(event);
-  line(state.stroke, state.stroke);
-});
-input.addEventListener("pointermove", (event) => {
-  if (!state.stroke) return;
-  const all = event.getCoalescedEvents?.() ?? [];
-  for (const one of all.length ? all : [event]) {
-    const to = place(one);
-    line(state.stroke, to);
-    state.stroke = to;
-  }
-  ask();
-});
-for (const end of ["pointerup", "pointercancel"]) {
-  input.addEventListener(end, () => {
-    if (!state.stroke) return;
-    state.stroke = null;
-    ask();
-  });
-}
-
-// By keys: a pen that the arrows move.
-const key = { at: [SIDE / 2, SIDE / 2], down: false };
-
-function showPen() {
-  const box = input.getBoundingClientRect(), stage = $("drop").getBoundingClientRect();
-  $("cursor").hidden = document.activeElement !== input || !draws();
-  $("cursor").classList.toggle("down", key.down);
-  $("cursor").style.left = `${box.left - stage.left + (key.at[0] / input.width) * box.width}px`;
-  $("cursor").style.top = `${box.top - stage.top + (key.at[1] / input.height) * box.height}px`;
-}
-
-input.addEventListener("keydown", (event) => {
-  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const way = ways[event.key];
-  if (!draws() || (!way && event.key !== " ")) return;
-  event.preventDefault();
-  if (event.key === " ") {
-    key.down = !key.down;
-    if (key.down) remember();
-    say(key.down ? "Pen down" : "Pen up");
-  } else {
-    const far = event.shiftKey ? 2 : 12;
-    const clamp = (value, most) => Math.min(Math.max(value, 0), most);
-    const to = [
-      clamp(key.at[0] + far * way[0], input.width),
-      clamp(key.at[1] + far * way[1], input.height),
-    ];
-    if (key.down) {
-      line(key.at, to);
-      ask();
-    }
-    key.at = to;
-  }
-  showPen();
-});
-input.addEventListener("focus", showPen);
-input.addEventListener("blur", () => {
-  key.down = false;
-  showPen();
-});
-
-function choose(tool) {
-  state.tool = tool;
-  for (const name of ["brush", "eraser"]) $(name).setAttribute("aria-pressed", name === tool);
-}
-
-$("brush").onclick = () => choose("brush");
-$("eraser").onclick = () => choose("eraser");
-$("undo").onclick = () => step(state.undo, state.redo);
-$("redo").onclick = () => step(state.redo, state.undo);
-$("clear").onclick = () => {
-  remember();
-  empty();
-  ask();
-};
-
-function empty() {
-  fit(input, SIDE, SIDE);
-  pen.fillStyle = "#ffffff";
-  pen.fillRect(0, 0, SIDE, SIDE);
-}
-
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select") || event.altKey) return;
-  const command = event.ctrlKey || event.metaKey, letter = event.key.toLowerCase();
-  const width = $("width");
-  if (command && letter === "z" && !event.shiftKey) step(state.undo, state.redo);
-  else if (command && (letter === "y" || letter === "z")) step(state.redo, state.undo);
-  else if (command) return;
-  else if (letter === "b") choose("brush");
-  else if (letter === "e") choose("eraser");
-  else if (letter === "[") width.value = Number(width.value) - 2;
-  else if (letter === "]") width.value = Number(width.value) + 2;
-  else if (letter === "s") save();
-  else return;
-  event.preventDefault();
-});
-
-// ----------------------------------------------------------------------------------------- pictures
-
-async function open(blob) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(blob);
-  } catch {
-    say("That is no picture that the browser can read.", true);
-    return;
-  }
-  remember();
-  lay(bitmap, bitmap.width, bitmap.height);
-  ask();
-}
-
-// A picture on the sheet: white under what is transparent, and no larger than fits.
-function lay(source, width, height) {
-  const scale = Math.min(1, LARGEST / Math.max(width, height));
-  const wide = Math.max(8, Math.round(width * scale));
-  const high = Math.max(8, Math.round(height * scale));
-  fit(input, wide, high);
-  pen.fillStyle = "#ffffff";
-  pen.fillRect(0, 0, wide, high);
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(source, 0, 0, wide, high);
-}
-
-$("file").onchange = (event) => event.target.files[0] && open(event.target.files[0]);
-$("sample").onclick = () => sample(true);
-for (const name of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(name, (event) => {
-    event.preventDefault();
-    $("drop").classList.toggle("over", name === "dragover");
-    if (name === "drop" && event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
-  });
-}
-document.addEventListener("paste", (event) => {
-  const item = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
-  if (item) open(item);
-});
-
-async function sample(asked) {
-  try {
-    const answer = await fetch(state.network.samples[0]);
-    const bitmap = await createImageBitmap(await answer.blob());
-    if (asked) remember();
-    lay(bitmap, bitmap.width, bitmap.height);
-    ask();
-  } catch (error) {
-    say(`The sample cannot be opened: ${error.message}`, true);
-  }
-}
-
-let stream = null;
-
-function closeCamera() {
-  stream?.getTracks().forEach((track) => track.stop());
-  stream = null;
-  $("camera").hidden = $("shoot").hidden = true;
-  input.hidden = false;
-  $("open-camera").textContent = "Camera";
-}
-
-$("open-camera").onclick = async () => {
-  if (stream) {
-    closeCamera();
-    return;
-  }
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  } catch (error) {
-    say(`There is no camera for this page (${error.message}).`, true);
-    return;
-  }
-  $("camera").srcObject = stream;
-  await $("camera").play();
-  $("camera").hidden = $("shoot").hidden = false;
-  input.hidden = true;
-  $("open-camera").textContent = "Close the camera";
-};
-$("shoot").onclick = () => {
-  const { videoWidth, videoHeight } = $("camera");
-  remember();
-  lay($("camera"), videoWidth, videoHeight);
-  closeCamera();
-  ask();
+$("compare").oninput = (event) => {
+  $("before").style.setProperty("--shown", `${100 - event.target.value}%`);
 };
 
 function save() {
-  result.toBlob((blob) => {
+  $("result").toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `${state.network.name}.png`;
@@ -335,9 +88,6 @@ function save() {
 }
 
 $("save").onclick = save;
-$("compare").oninput = (event) => {
-  before.style.setProperty("--shown", `${100 - event.target.value}%`);
-};
 
 // ------------------------------------------------------------------------------------------ choices
 
@@ -345,6 +95,7 @@ function networkButtons() {
   const made = networks.map((network, i) => {
     const button = document.createElement("button");
     button.textContent = network.name;
+    button.title = network.makes;
     button.setAttribute("role", "radio");
     button.onclick = () => use(network);
     button.onkeydown = (event) => {
@@ -361,75 +112,87 @@ function networkButtons() {
 }
 
 function use(network) {
-  if (input.width) sheets.set(state.network.takes, snapshot());
-  closeCamera();
-  Object.assign(state, { network, undo: [], redo: [], weights: network.looks.map((_, i) => +!i) });
+  Object.assign(state, { network, own: 0, weights: network.looks.map((_, i) => +!i) });
   [...$("networks").children].forEach((button, i) => {
     button.setAttribute("aria-checked", networks[i] === network);
     button.tabIndex = networks[i] === network ? 0 : -1;
   });
-  document.body.classList.toggle("draws", draws());
-  $("left-title").textContent = draws() ? "Your drawing" : "Your picture";
+  for (const one of [$("result"), $("before")]) one.classList.add("old");
   $("makes").textContent = network.makes;
   $("card").href = network.card;
-  sizes(network);
   looks(network);
-  buttons();
-  const kept = sheets.get(network.takes);
-  if (kept) restore(kept);
-  else {
-    empty();
-    sample(false);
-  }
+  sheet.use(network.takes, network.sample);
 }
 
-// Photographs may be worked at several sizes; a drawing has the one that its network is best at.
-function sizes(network) {
-  const most = network.best_size ?? 512;
-  const offered = draws() ? [network.best_size ?? 0] : [128, 256, 384, 512, 768, 1024];
-  const usable = offered.filter((size) => draws() || size <= Math.max(most, 256));
-  $("size").replaceChildren(...usable.map((size) => new Option(`${size} pixels`, size)));
-  $("size").value = String(draws() ? usable[0] : network.factor > 1 ? 128 : Math.min(most, 256));
-  $("choices").hidden = draws();
-  $("choices").querySelector("h2").hidden = !network.looks.length;
+// A photograph may be worked at its own size or smaller; a drawing is at the size that its network
+// is best at.
+function offerSizes(own) {
+  if (own === state.own) return;
+  state.own = own;
+  const { takes, best_size, factor } = state.network;
+  const most = best_size ?? (factor > 1 ? 256 : 512);
+  const fixed = takes === "drawing" && best_size && own > 1.25 * best_size;
+  const smaller = [128, 256, 384, 512, 768, 1024].filter((size) => size < own);
+  const all = fixed ? [best_size] : [...smaller, own];
+  $("size").replaceChildren(...all.map((size) => new Option(`${size} pixels`, size)));
+  $("size").value = String(all.findLast((size) => size <= Math.min(most, 512)) ?? all[0]);
+  $("size-label").hidden = all.length < 2;
 }
 
 function looks(network) {
-  const rows = network.looks.map((name, i) => {
-    const label = document.createElement("label"), button = document.createElement("button");
-    const slider = Object.assign(document.createElement("input"), {
-      type: "range", min: 0, max: 100, value: 100 * state.weights[i],
-    });
-    button.textContent = name.replaceAll("_", " ");
-    button.title = `${button.textContent} alone`;
-    slider.setAttribute("aria-label", button.textContent);
+  const rows = network.looks.map((look, i) => {
+    const one = document.createElement("div"), button = document.createElement("button");
+    const slider = Object.assign(document.createElement("input"), { type: "range", max: 100 });
+    const name = look.name.replaceAll("_", " ");
+    const example = Object.assign(document.createElement("img"), { src: look.sample, alt: "" });
+    button.append(example, name);
+    button.title = `${name} alone`;
+    slider.setAttribute("aria-label", `How much of ${name}`);
     slider.oninput = () => {
       state.weights[i] = slider.value / 100;
       if (!state.weights.some((weight) => weight > 0)) state.weights[i] = 0.01;
-      mark();
+      markLooks();
       ask();
     };
-    button.onclick = (event) => {
-      event.preventDefault();
+    button.onclick = () => {
       state.weights = state.weights.map((_, j) => +(i === j));
-      mark(true);
+      markLooks();
       ask();
     };
-    label.append(button, slider);
-    return label;
+    one.append(button, slider);
+    return one;
   });
   $("looks").replaceChildren(...rows);
-  mark();
+  $("choices").hidden = !rows.length;
+  markLooks();
 }
 
-function mark(move = false) {
-  [...$("looks").children].forEach((label, i) => {
-    label.classList.toggle("used", state.weights[i] > 0);
-    if (move) label.querySelector("input").value = 100 * state.weights[i];
+function markLooks() {
+  [...$("looks").children].forEach((one, i) => {
+    one.classList.toggle("used", state.weights[i] > 0);
+    one.firstChild.setAttribute("aria-current", state.weights[i] > 0);
+    one.lastChild.value = Math.round(100 * state.weights[i]);
   });
 }
 
-$("size").onchange = ask;
-input.width = 0;
+$("size").onchange = () => ask("fine");
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, select") || event.altKey) return;
+  const command = event.ctrlKey || event.metaKey, letter = event.key.toLowerCase();
+  const width = $("width");
+  if (command && letter === "z" && !event.shiftKey) sheet.step("undo", "redo");
+  else if (command && (letter === "y" || letter === "z")) sheet.step("redo", "undo");
+  else if (command) return;
+  else if (letter === "b") sheet.choose("brush");
+  else if (letter === "e") sheet.choose("eraser");
+  else if (letter === "[") width.value = Number(width.value) - 2;
+  else if (letter === "]") width.value = Number(width.value) + 2;
+  else if (letter === "s") save();
+  else return;
+  event.preventDefault();
+});
+
+sheet.listen({ changed: () => ask(), say });
 networkButtons();
 use(networks[0]);

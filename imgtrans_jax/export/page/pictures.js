@@ -1,6 +1,6 @@
 // What imgtrans_jax does to pictures before and behind a network, to the same grey levels:
 // io/images.py (Pillow's bicubic filter) and inference/drawings.py. Pictures are
-// {width, height, data}, data of 3 bytes a pixel.
+// {width, height, data}, data of 3 bytes a pixel, or 3 floats in [0, 1].
 
 const BITS = 22; // of a weight, as Pillow has them for bytes
 
@@ -11,7 +11,7 @@ function bicubic(x) {
 }
 
 // For every pixel of the result: the first pixel that it is made of, and their weights.
-function taps(before, after) {
+function taps(before, after, bytes) {
   const scale = before / after, wide = Math.max(scale, 1), reach = 2 * wide;
   return Array.from({ length: after }, (_, at) => {
     const center = (at + 0.5) * scale;
@@ -20,29 +20,35 @@ function taps(before, after) {
     const weights = [];
     for (let i = first; i < end; i++) weights.push(bicubic((i - center + 0.5) / wide));
     const sum = weights.reduce((a, b) => a + b, 0);
-    return [first, weights.map((w) => Math.trunc((w / sum) * 2 ** BITS + (w < 0 ? -0.5 : 0.5)))];
+    const shares = weights.map((weight) => weight / sum);
+    if (!bytes) return [first, shares];
+    return [first, shares.map((w) => Math.trunc(w * 2 ** BITS + (w < 0 ? -0.5 : 0.5)))];
   });
 }
 
+// Of bytes, rounded as Pillow rounds them; or of floats in [0, 1].
 export function resize(picture, width, height) {
   if (width !== picture.width) picture = resizedAlong(picture, width, picture.height, true);
-  return height === picture.height ? picture : resizedAlong(picture, width, height, false);
+  if (height !== picture.height) picture = resizedAlong(picture, width, height, false);
+  return picture;
 }
 
 function resizedAlong(picture, width, height, across) {
-  const data = new Uint8ClampedArray(3 * width * height);
-  const all = across ? taps(picture.width, width) : taps(picture.height, height);
+  const bytes = !(picture.data instanceof Float32Array);
+  const data = new picture.data.constructor(3 * width * height);
+  const all = across ? taps(picture.width, width, bytes) : taps(picture.height, height, bytes);
   const step = across ? 3 : 3 * picture.width;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [first, weights] = all[across ? x : y];
       const from = across ? 3 * (y * picture.width + first) : 3 * (first * picture.width + x);
+      const to = 3 * (y * width + x);
       for (let c = 0; c < 3; c++) {
-        let sum = 2 ** (BITS - 1);
+        let sum = bytes ? 2 ** (BITS - 1) : 0;
         for (let i = 0; i < weights.length; i++) {
           sum += picture.data[from + c + i * step] * weights[i];
         }
-        data[3 * (y * width + x) + c] = sum >> BITS;
+        data[to + c] = bytes ? sum >> BITS : sum;
       }
     }
   }
@@ -52,37 +58,109 @@ function resizedAlong(picture, width, height, across) {
 // Lines made broader by a minimum over size x size pixels, as scipy.ndimage.minimum_filter has it.
 export function broadened(picture, size) {
   if (size < 2) return picture;
-  const { width, height } = picture, before = Math.trunc(size / 2);
-  const along = (data, length, lines, step, across) => {
-    const made = new Uint8ClampedArray(data.length);
+  const mirror = (i, n) => (i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i); // the edge itself twice
+  return filtered(picture, Math.trunc(size / 2), size, mirror, minimum);
+}
+
+const minimum = (values, first, last) => {
+  let least = values[first];
+  for (let i = first + 1; i < last; i++) if (values[i] < least) least = values[i];
+  return least;
+};
+const maximum = (values, first, last) => {
+  let most = values[first];
+  for (let i = first + 1; i < last; i++) if (values[i] > most) most = values[i];
+  return most;
+};
+
+// What `reduce` makes of `size` neighbours of every pixel, from `before` of them on: along rows,
+// then along columns. `beyond` gives the place that stands for one beyond the edge.
+function filtered({ width, height, data }, before, size, beyond, reduce) {
+  const along = (from, length, lines, step, across) => {
+    const made = new from.constructor(from.length), values = new Float64Array(length + size);
     for (let line = 0; line < lines; line++) {
-      for (let at = 0; at < length; at++) {
-        for (let c = 0; c < 3; c++) {
-          let least = 255;
-          for (let i = at - before; i < at - before + size; i++) {
-            // mirrored at the edge, the edge itself twice
-            const place = i < 0 ? -1 - i : i >= length ? 2 * length - 1 - i : i;
-            least = Math.min(least, data[line * across + place * step + c]);
-          }
-          made[line * across + at * step + c] = least;
+      for (let c = 0; c < 3; c++) {
+        const origin = line * across + c;
+        for (let i = 0; i < values.length; i++) {
+          values[i] = from[origin + step * beyond(i - before, length)];
+        }
+        for (let at = 0; at < length; at++) {
+          made[origin + at * step] = reduce(values, at, at + size);
         }
       }
     }
     return made;
   };
-  const rows = along(picture.data, width, height, 3, 3 * width);
+  const rows = along(data, width, height, 3, 3 * width);
   return { width, height, data: along(rows, height, width, 3 * width, 3) };
 }
 
 function brightness({ data }) {
-  const made = new Float32Array(data.length / 3);
+  const made = new Float32Array(data.length / 3), most = data instanceof Float32Array ? 1 : 255;
   for (let i = 0; i < made.length; i++) {
-    made[i] = (0.299 * data[3 * i] + 0.587 * data[3 * i + 1] + 0.114 * data[3 * i + 2]) / 255;
+    made[i] = (0.299 * data[3 * i] + 0.587 * data[3 * i + 1] + 0.114 * data[3 * i + 2]) / most;
   }
   return made;
 }
 
-const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.35; // as in drawings.py
+// ------------------------------------------------------------------------------------- drawings.py
+
+const SMALL = 192, WINDOW = 21, WHITE = 0.97, MOSTLY = 0.4, DARK = 0.3, PAPER = 0.86, INK = 0.02;
+
+export function hasWhitePaper(drawing) {
+  const tone = brightness(drawing);
+  return tone.reduce((count, t) => count + (t > WHITE), 0) > MOSTLY * tone.length;
+}
+
+// A photographed or scanned drawing on white: divided by the light of its paper.
+export function withCleanPaper(drawing) {
+  const { width, height } = drawing;
+  let unit = { width, height, data: Float32Array.from(drawing.data, (level) => level / 255) };
+  if (quantile(brightness(unit), 0.5) < DARK) unit = { ...unit, data: unit.data.map((x) => 1 - x) };
+  const light = lightOf(unit);
+  const flat = unit.data.map((x, i) => Math.min(x / Math.max(light.data[i], 1e-3), 1));
+  const tone = brightness({ data: flat }), ink = tone.filter((t) => t < 0.7 * PAPER);
+  const black = ink.length > 1e-4 * tone.length ? quantile(ink, INK) : 0;
+  const data = new Uint8ClampedArray(flat.length); // which rounds, and cuts
+  for (let i = 0; i < data.length; i++) data[i] = (255 * (flat[i] - black)) / (PAPER - black);
+  return { width, height, data };
+}
+
+// Of the paper: what stays of a small copy when all that is dark and narrow is gone, smoothed.
+function lightOf(unit) {
+  const { width, height } = unit, scale = Math.min(1, SMALL / Math.min(width, height));
+  const sides = [width, height].map((side) => Math.max(1, rounded(side * scale)));
+  const near = (i, n) => Math.min(Math.max(i, 0), n - 1), half = (WINDOW - 1) / 2;
+  let light = cut(resize(unit, ...sides));
+  for (const reduce of [maximum, minimum]) light = filtered(light, half, WINDOW, near, reduce);
+  const sigma = WINDOW / 6, reach = Math.trunc(4 * sigma + 0.5);
+  const bell = Array.from({ length: 2 * reach + 1 }, (_, i) =>
+    Math.exp(-0.5 * ((i - reach) / sigma) ** 2),
+  );
+  const sum = bell.reduce((a, b) => a + b, 0);
+  const mean = (values, first) =>
+    bell.reduce((total, weight, i) => total + weight * values[first + i], 0) / sum;
+  light = filtered(light, reach, bell.length, near, mean);
+  return cut(resize(light, width, height));
+}
+
+function cut(picture) {
+  return { ...picture, data: picture.data.map((x) => Math.min(Math.max(x, 0), 1)) };
+}
+
+function quantile(values, share) {
+  const sorted = Float32Array.from(values).sort(), at = share * (sorted.length - 1);
+  const low = Math.floor(at), high = Math.ceil(at);
+  return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
+}
+
+// To the nearest whole number, halves to the even one, as Python's round.
+export function rounded(x) {
+  const low = Math.floor(x);
+  return x - low === 0.5 ? low + (low % 2) : Math.round(x);
+}
+
+const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.35;
 
 // The result with the drawing's own lines over it.
 export function withInk(result, drawing) {
@@ -107,25 +185,26 @@ export function withFlatFills(result, drawing) {
   const nearest = nearestShape(shapes, width, height);
   const inside = new Uint8Array(number + 1).fill(1);
   const sizes = new Float64Array(number + 1), agreeing = new Float64Array(number + 1);
-  const apart = new Float32Array(count);
+  const apart = new Float32Array(count), near = Math.fround(NEAR); // in floats of 32 bits, as there
   for (let i = 0; i < count; i++) {
     const shape = nearest[i], x = i % width, y = (i - x) / width;
     for (let c = 0; c < 3; c++) {
-      const off = Math.abs(result.data[3 * i + c] - median[3 * shape + c]) / 255;
-      apart[i] = Math.max(apart[i], off);
+      const off = Math.fround(result.data[3 * i + c] / 255) - median[3 * shape + c];
+      apart[i] = Math.max(apart[i], Math.abs(Math.fround(off)));
     }
     if (shapes[i]) {
       sizes[shapes[i]]++;
-      agreeing[shapes[i]] += apart[i] < NEAR;
+      agreeing[shapes[i]] += apart[i] < near;
       if (!x || !y || x === width - 1 || y === height - 1) inside[shapes[i]] = 0;
     }
   }
   const data = Uint8ClampedArray.from(result.data);
   for (let i = 0; i < count; i++) {
     const shape = nearest[i], color = median.subarray(3 * shape, 3 * shape + 3);
-    const white = Math.min(...color) > 0.9 * 255;
-    const filled = inside[shape] || apart[i] < NEAR || (white && apart[i] < 2 * NEAR);
-    if (agreeing[shape] >= AGREE * sizes[shape] && filled) data.set(color, 3 * i);
+    const white = Math.min(...color) > Math.fround(0.9);
+    const filled = inside[shape] || apart[i] < near || (white && apart[i] < 2 * near);
+    if (agreeing[shape] < AGREE * sizes[shape] || !filled) continue;
+    for (let c = 0; c < 3; c++) data[3 * i + c] = 255 * color[c];
   }
   return { ...result, data };
 }
@@ -172,7 +251,8 @@ function labelled(walls, width, height) {
   return { shapes, number };
 }
 
-// The median color of every shape, 3 numbers each; of an even count the mean of the middle two.
+// The median color of every shape, 3 numbers in [0, 1] each; of an even count the mean of the
+// middle two.
 function medians(data, shapes, number) {
   const counts = new Uint32Array((number + 1) * 3 * 256), sizes = new Uint32Array(number + 1);
   for (let i = 0; i < shapes.length; i++) {
@@ -187,7 +267,7 @@ function medians(data, shapes, number) {
       for (let seen = 0; seen <= rank && level < 255; ) seen += counts[at * 256 + ++level];
       return level;
     };
-    median[at] = (value((size - 1) >> 1) + value(size >> 1)) / 2;
+    median[at] = (value((size - 1) >> 1) + value(size >> 1)) / 2 / 255;
   }
   return median;
 }
