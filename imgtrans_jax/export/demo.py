@@ -180,7 +180,10 @@ def lossless_precision(network: Exported) -> Precision:
         return all(np.allclose(narrow[name], x, rtol=1e-6, atol=0) for name, x in exact.items())
 
     kinds: tuple[Precision, ...] = ("int8", "float16")
-    return next((kind for kind in kinds if keeps(kind)), "float32")
+    for kind in kinds:
+        if keeps(kind):
+            return kind
+    return "float32"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -50,10 +50,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    server: Server
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | _TYPES
 
     def __init__(self, request: Any, client: Any, server: Server) -> None:
+        self.folder = server.folder
         super().__init__(request, client, server, directory=str(server.folder))
 
     def send_head(self) -> Any:
@@ -68,7 +68,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             path = Path(os.path.realpath(self.translate_path(self.path)))
         except ValueError:  # a NUL
             path = Path(os.sep)
-        if not path.is_relative_to(self.server.folder):
+        if not path.is_relative_to(self.folder):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()

@@ -8,7 +8,7 @@ const DRAFT = 256; // pixels of a photograph's shorter side while it changes
 const QUIET = 350; // milliseconds without a change, after which it is worked at the size chosen
 const state = { network: networks[0], weights: [], own: 0 };
 
-// ------------------------------------------------------------------------------------------ running
+// ----------------------------------------------------------------------------------------- running
 
 const worker = new Worker("worker.js", { type: "module" });
 let asked = 0, running = false, waiting = "", quiet;
@@ -25,6 +25,8 @@ function ask(how = "draft") {
 function next() {
   const { network, weights } = state, { width, height, data } = sheet.picture();
   offerSizes(Math.min(width, height));
+  const shape = Math.min(Math.max(width / height, 1), 1.6);
+  document.body.style.setProperty("--shape", shape);
   const chosen = Number($("size").value), fine = waiting === "fine" || chosen <= DRAFT;
   waiting = "";
   running = true;
@@ -89,7 +91,7 @@ function save() {
 
 $("save").onclick = save;
 
-// ------------------------------------------------------------------------------------------ choices
+// ----------------------------------------------------------------------------------------- choices
 
 function networkButtons() {
   const made = networks.map((network, i) => {

@@ -160,6 +160,7 @@ export function rounded(x) {
   return x - low === 0.5 ? low + (low % 2) : Math.round(x);
 }
 
+const UNIT = Float32Array.from({ length: 256 }, (_, level) => level / 255);
 const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.35;
 
 // The result with the drawing's own lines over it.
@@ -187,24 +188,30 @@ export function withFlatFills(result, drawing) {
   const sizes = new Float64Array(number + 1), agreeing = new Float64Array(number + 1);
   const apart = new Float32Array(count), near = Math.fround(NEAR); // in floats of 32 bits, as there
   for (let i = 0; i < count; i++) {
-    const shape = nearest[i], x = i % width, y = (i - x) / width;
+    let most = 0;
     for (let c = 0; c < 3; c++) {
-      const off = Math.fround(result.data[3 * i + c] / 255) - median[3 * shape + c];
-      apart[i] = Math.max(apart[i], Math.abs(Math.fround(off)));
+      const off = UNIT[result.data[3 * i + c]] - median[3 * nearest[i] + c];
+      most = Math.max(most, Math.abs(Math.fround(off)));
     }
-    if (shapes[i]) {
-      sizes[shapes[i]]++;
-      agreeing[shapes[i]] += apart[i] < near;
-      if (!x || !y || x === width - 1 || y === height - 1) inside[shapes[i]] = 0;
-    }
+    apart[i] = most;
+    if (!shapes[i]) continue;
+    sizes[shapes[i]]++;
+    agreeing[shapes[i]] += most < near;
+    const x = i % width;
+    if (x === 0 || x === width - 1 || i < width || i >= count - width) inside[shapes[i]] = 0;
   }
+  // how far from its shape's color a pixel may be to get it
+  const reach = Float32Array.from(sizes, (size, shape) => {
+    if (agreeing[shape] < AGREE * size) return 0;
+    if (inside[shape]) return Infinity;
+    return Math.min(...median.subarray(3 * shape, 3 * shape + 3)) > Math.fround(0.9)
+      ? 2 * near : near;
+  });
   const data = Uint8ClampedArray.from(result.data);
   for (let i = 0; i < count; i++) {
-    const shape = nearest[i], color = median.subarray(3 * shape, 3 * shape + 3);
-    const white = Math.min(...color) > Math.fround(0.9);
-    const filled = inside[shape] || apart[i] < near || (white && apart[i] < 2 * near);
-    if (agreeing[shape] < AGREE * sizes[shape] || !filled) continue;
-    for (let c = 0; c < 3; c++) data[3 * i + c] = 255 * color[c];
+    const shape = nearest[i];
+    if (apart[i] >= reach[shape]) continue;
+    for (let c = 0; c < 3; c++) data[3 * i + c] = 255 * median[3 * shape + c];
   }
   return { ...result, data };
 }
@@ -214,14 +221,13 @@ function dilated(tone, width, height) {
   let walls = Uint8Array.from(tone, (t) => t < LINE);
   const turns = Math.max(1, Math.trunc(Math.min(width, height) / (2 * GAP)));
   for (let turn = 0; turn < turns; turn++) {
-    const wider = Uint8Array.from(walls);
-    for (let i = 0; i < walls.length; i++) {
-      if (!walls[i]) continue;
-      const x = i % width;
-      if (x > 0) wider[i - 1] = 1;
-      if (x < width - 1) wider[i + 1] = 1;
-      if (i >= width) wider[i - width] = 1;
-      if (i < walls.length - width) wider[i + width] = 1;
+    const wider = new Uint8Array(walls.length);
+    for (let y = 0, i = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, i++) {
+        wider[i] =
+          walls[i] || (x && walls[i - 1]) || (x < width - 1 && walls[i + 1]) ||
+          (y && walls[i - width]) || (y < height - 1 && walls[i + width]);
+      }
     }
     walls = wider;
   }
