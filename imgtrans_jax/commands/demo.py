@@ -14,6 +14,7 @@ here does, the page computes with several threads.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import cast
 
@@ -43,20 +44,18 @@ def main(overrides: app.Overrides) -> int:
     out, port = Path(OUT.value), PORT.value
     if not 0 <= port < 2**16:
         raise UserError(f"--port={port} is no port; give 0 to 65535.")
-    page = write_demo(
-        SRC.value,
-        out,
-        RUNTIME.value,
-        cast("Direction", DIRECTION.value),
-        TRUST_CODE.value,
-    )
-    print(f"Wrote {page}")
-    if SERVE.value == "off":
-        return 0
-    with Server(out, port) as server:
+    # first, for a port that is taken is known before there is any work
+    with contextlib.nullcontext() if SERVE.value == "off" else Server(out, port) as server:
+        direction = cast("Direction", DIRECTION.value)
+        page = write_demo(SRC.value, out, RUNTIME.value, direction, TRUST_CODE.value)
+        print(f"Wrote {page}")
+        if server is None:
+            return 0
         print(f"Open {server.address} in a browser; Ctrl-C ends it.", flush=True)
         try:
             server.serve_forever()
+        except app.Terminated:
+            raise
         except KeyboardInterrupt:
             print()
     return 0

@@ -60,7 +60,7 @@ def runtime_files(folder: str | Path | None = None) -> dict[str, bytes]:
 
 def _given(folder: Path) -> dict[str, bytes]:
     for place in (folder, folder / "dist", folder / "package" / "dist"):
-        if all((place / name).is_file() for name in FILES):
+        if all((place / name).is_file() and (place / name).stat().st_size for name in FILES):
             found = {name: (place / name).read_bytes() for name in FILES}
             if not _as_pinned(found):
                 print(

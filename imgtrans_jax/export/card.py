@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -59,7 +61,7 @@ def card_page(name: str, told: Mapping[str, str], samples: Sequence[tuple[str, n
         )
         for caption, picture in samples
     ]
-    runs = told.get("file", "").partition(",")[0]
+    runs = told.get("file", "").rpartition(",")[0]
     return page(
         "card.html", name, rows=joined(rows), figures=joined(figures), code=_code(runs, told)
     )
@@ -77,7 +79,7 @@ def _code(name: str, told: Mapping[str, str]) -> Html:
         more = ', "looks": looks' if "looks_input" in told else ""
         more = more or (', "classes": classes' if "classes_input" in told else "")
         text = (
-            f'session = onnxruntime.InferenceSession("{name}")\n'
+            f"session = onnxruntime.InferenceSession({json.dumps(name)})\n"
             f'(result,) = session.run(None, {{"{first}": {first}{more}}})'
         )
     elif name.endswith(".stablehlo"):
@@ -85,9 +87,9 @@ def _code(name: str, told: Mapping[str, str]) -> Html:
         more = more or (", classes" if "classes_input" in told else "")
         first = "latent" if told["input"].startswith("latent") else "image"
         text = (
-            f'network = jax.export.deserialize(open("{name}", "rb").read())\n'
+            f'network = jax.export.deserialize(open({json.dumps(name)}, "rb").read())\n'
             f"result = network.call({first}{more})"
         )
     else:
-        text = f"imgtrans translate {name} PICTURE"
+        text = f"imgtrans translate {shlex.quote(name)} PICTURE"
     return markup("$text", text=text)

@@ -27,7 +27,7 @@ from imgtrans_jax.types import Direction, UserError
 
 DEFAULT = ("sketch2color", "painters", "color2sketch", "enlarge4")
 MARK = "imgtrans_demo.json"
-"""A folder with this file is a page of ours, which is made anew."""
+"""A folder with this file is a page of ours, which is made anew; its old networks go."""
 
 _PAGE = Path(__file__).parent / "page"
 _SIDE = 512  # pixels of a drawing; of the sample photograph's longer side
@@ -52,7 +52,7 @@ class Shown:
 
 
 def write_demo(
-    sources: Sequence[str],
+    sources: Sequence[str | Path],
     out: Path,
     runtime: str | Path | None = None,
     direction: Direction = "a2b",
@@ -75,13 +75,10 @@ def write_demo(
         UserError: If a source makes no pictures of colored pictures, or something cannot be read or
             written.
     """
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file()):
-        raise UserError(f"{out} is there already and is no page of this kind; give another folder.")
+    _check(out)
     networks = list(_networks(sources or DEFAULT, direction, trust_code))
     code = runtime_files(runtime)
-    for folder in ("networks", "samples", "runtime"):
-        make_folder(out / folder, "`out`")
-    _write(out / MARK, b"{}\n")
+    _begin(out)
     for name, content in code.items():
         _write(out / "runtime" / name, content)
     shown = [_shown(out, *named) for named in networks]
@@ -95,15 +92,36 @@ def write_demo(
     return out / "index.html"
 
 
+_FOLDERS = ("networks", "samples", "runtime")
+
+
+def _check(out: Path) -> None:
+    """Raises UserError for a place where a page cannot be."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file()):
+        raise UserError(f"{out} is there already and is no page of this kind; give another folder.")
+    if links := [name for name in _FOLDERS if (out / name).is_symlink()]:
+        raise UserError(f"{out / links[0]} is a link, which leads elsewhere; give another folder.")
+
+
+def _begin(out: Path) -> None:
+    """Makes the folders, and takes away the networks of a page that was there."""
+    for name in _FOLDERS:
+        make_folder(out / name, "`out`")
+    for name in ("networks", "samples"):
+        for path in (out / name).iterdir():
+            if path.suffix in (".onnx", ".html", ".png", ".jpg"):
+                path.unlink()
+    _write(out / MARK, b"{}\n")
+
+
 def _networks(
-    sources: Sequence[str], direction: Direction, trust_code: bool
+    sources: Sequence[str | Path], direction: Direction, trust_code: bool
 ) -> Iterator[tuple[str, Exported]]:
     """(name, network) each, all names different."""
     taken: set[str] = set()
     for source in sources:
         path = shelf.found(source)
-        of_shelf = source if path.parent == shelf.FOLDER else ""
-        network = exported(load_generator(path, trust_code), direction, of_shelf)
+        network = exported(load_generator(path, trust_code), direction, shelf.name_of(path))
         if network.from_latents:
             raise UserError(f"{source} makes pictures from nothing, and the page is to draw on.")
         channels = network.channels, network.module.channels
@@ -113,7 +131,11 @@ def _networks(
                 "pictures in color or gray."
             )
         stem = re.sub(r"[^\w-]", "_", path.stem) or "network"
-        name = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 99))) if n not in taken)
+        name = next(
+            n
+            for n in (stem, *map(f"{stem}_{{}}".format, range(2, len(sources) + 2)))
+            if n not in taken
+        )
         taken.add(name)
         yield name, network
 

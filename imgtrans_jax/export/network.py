@@ -22,7 +22,8 @@ from imgtrans_jax.methods.fast_style import FastStyle
 from imgtrans_jax.types import Direction, Params
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # so that it can be jitted
+# A value of its own, so that it can be jitted; what jit calls it by is not all of its weights.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Exported:
     """A network from pictures to pictures, or from latents to pictures.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ class Server(http.server.ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             raise UserError(f"`port={port}` cannot be had ({error}); give another.") from None
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing where a browser has gone away in the middle; else a traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         return f"http://{HOST}:{self.server_address[1]}/"
@@ -60,8 +66,8 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Refuses what is not asked for by this machine's name: a page elsewhere could let its own
         name stand for this machine. And what lies outside the folder, behind a link.
         """
-        host = (self.headers.get("Host") or "").rpartition(":")[0]
-        if host not in (HOST, "localhost"):
+        host = (self.headers.get("Host") or "").partition(":")[0]
+        if host.lower() not in (HOST, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
         try:

@@ -71,6 +71,8 @@ def export(
         raise UserError(f"Features are exported to ONNX alone: {target.with_suffix('.onnx')}.")
     if layers and not of_features:
         raise UserError("`layers` are a VGG's; leave them out.")
+    if of_features and direction != "a2b":
+        raise UserError("`direction` is a CycleGAN's; leave it out.")
     page = target.with_suffix(".html")
     written = [target] if of_features else [target, page]
     found = Path(source) if of_features else shelf.found(source)
@@ -81,8 +83,7 @@ def export(
         _write(target, _features(source, layers, precision))
         return written
     loaded = load_generator(found, trust_code)
-    name = source if found.parent == shelf.FOLDER else ""
-    network = exported(loaded, direction, name)
+    network = exported(loaded, direction, shelf.name_of(found))
     told = network.told() | _precision(network, precision)
     if target.suffix == ".onnx":
         _write(target, files.onnx_model(network, precision, told).SerializeToString())

@@ -4,6 +4,7 @@ it makes, of what it learned, and how it was trained.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 from pathlib import Path
@@ -49,6 +50,14 @@ def card(name: str) -> Card:
     told: Any = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
     lines: Any = {label: " ".join(text.split()) for label, text in told.items()}
     return Card(**lines)
+
+
+def name_of(path: Path) -> str:
+    """Of a network that comes with the package, by its path; '' for another."""
+    with contextlib.suppress(OSError):
+        if path.resolve().parent == FOLDER.resolve() and path.stem in names():
+            return path.stem
+    return ""
 
 
 def found(source: str | Path) -> Path:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -200,6 +201,17 @@ def test_drawn_by_mouse_and_keys_and_photographed(demo, tmp_path):
         result = canvas(browser, "result")
         assert apart(result, in_terminal("sketch2color", drawn)) <= 1
 
+        browser.click("clear")
+        assert browser.ask("document.getElementById('save').disabled")  # until it is worked
+        browser.click("undo")
+        np.testing.assert_array_equal(canvas(browser, "input"), drawn)
+        browser.ask("document.getElementById('networks').children[1].click()")
+        settle(browser)
+        browser.ask("document.getElementById('networks').children[0].click()")
+        settle(browser)
+        np.testing.assert_array_equal(canvas(browser, "input"), drawn)
+        assert not browser.ask("document.getElementById('undo').disabled")
+
         browser.ask("document.getElementById('input').focus()")
         for key in (" ", *["ArrowRight"] * 6, "ArrowDown", " "):
             browser.key(key)
@@ -221,6 +233,17 @@ def test_drawn_by_mouse_and_keys_and_photographed(demo, tmp_path):
         shot = canvas(browser, "input")
         assert not drawings.has_white_paper(shot)
         assert apart(canvas(browser, "result"), in_terminal("sketch2color", shot)) <= 1
+
+        browser.ask(
+            "window.createImageBitmap = (original => async blob => { await new Promise(done => "
+            "setTimeout(done, 500)); return original(blob); })(createImageBitmap)"
+        )
+        browser.click("clear")
+        browser.click("sample")  # which comes after the next stroke, and is not wanted any more
+        browser.drag([(left + x * side, top + y * side) for x, y in corners])
+        drawn = canvas(browser, "input")
+        time.sleep(1)
+        np.testing.assert_array_equal(canvas(browser, "input"), drawn)
 
         here = browser.ask("performance.getEntriesByType('resource').map(one => one.name)")
         assert here
@@ -271,7 +294,7 @@ def test_a_page_is_made_anew_and_nothing_else_is(tmp_path):
     runtime = tmp_path / "runtime"
     runtime.mkdir()
     for name in FILES:
-        (runtime / name).write_bytes(b"")
+        (runtime / name).write_bytes(b"other")
     page = write_demo(["color2sketch"], tmp_path / "new", runtime)
     assert page == tmp_path / "new" / "index.html"
     assert (tmp_path / "new" / MARK).is_file()
@@ -279,7 +302,14 @@ def test_a_page_is_made_anew_and_nothing_else_is(tmp_path):
     (network,) = json.loads(data.partition(">")[2].partition("</script>")[0])
     for name in (network["file"], network["card"], network["sample"]):
         assert (tmp_path / "new" / name).is_file()
-    write_demo(["color2sketch"], tmp_path / "new", runtime)
+    (tmp_path / "new" / "networks" / "old.onnx").write_bytes(b"")
+    write_demo([shelf.FOLDER / "color2sketch.safetensors", "color2sketch"], page.parent, runtime)
+    found = {path.name for path in (page.parent / "networks").iterdir()}
+    assert found == {f"color2sketch{n}.{kind}" for n in ("", "_2") for kind in ("onnx", "html")}
+    (page.parent / "samples").rename(tmp_path / "elsewhere")
+    (page.parent / "samples").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="is a link"):
+        write_demo(["color2sketch"], page.parent, runtime)
 
 
 # ------------------------------------------------------------------------------------------- server
@@ -312,7 +342,8 @@ def test_the_page_is_served_with_what_threads_need(small):
     assert (status, body) == (200, b"the page")
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
-    assert asked(small, "/", f"localhost:{small.server_address[1]}")[0] == 200
+    for host in (f"localhost:{small.server_address[1]}", "LOCALHOST", "127.0.0.1"):
+        assert asked(small, "/", host)[0] == 200
     assert small.server_address[0] == "127.0.0.1"
 
 
@@ -339,6 +370,19 @@ def test_nothing_outside_the_folder_is_served(small, path, method):
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith((b"HTTP/1.0 40", b"HTTP/1.0 414"))
     assert b"secret" not in answer.partition(b"\r\n\r\n")[2]
+
+
+def test_a_browser_that_goes_away_is_nothing(small, capfd):
+    (small.folder / "large").write_bytes(b"0" * 20_000_000)
+    port = small.server_address[1]
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(f"GET /large HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    connection.recv(1000)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()  # by a reset
+    assert asked(small, "/")[0] == 200
+    small.shutdown()
+    assert capfd.readouterr().err == ""
 
 
 def test_other_hosts_and_methods_are_refused(small):

@@ -10,15 +10,26 @@ const state = { network: networks[0], weights: [], own: 0 };
 
 // ----------------------------------------------------------------------------------------- running
 
-const worker = new Worker("worker.js", { type: "module" });
-let asked = 0, running = false, waiting = "", quiet;
+const LONG = 5000; // milliseconds after which work that is not wanted any more is broken off
+let worker, asked = 0, running = 0, waiting = "", quiet;
+
+function start() {
+  worker?.terminate();
+  worker = new Worker("worker.js", { type: "module" });
+  worker.onmessage = answered;
+  worker.onerror = (event) => say(`The page cannot start: ${event.message ?? "no worker"}`, true);
+}
 
 // The newest picture is worked when the one before is done, those between are not. `how`: "draft"
 // while one draws, then "fine".
 function ask(how = "draft") {
   clearTimeout(quiet);
-  $("result").ariaBusy = "true";
+  busy(true);
   waiting = how;
+  if (running && performance.now() - running > LONG) {
+    running = 0;
+    start();
+  }
   if (!running) next();
 }
 
@@ -29,7 +40,7 @@ function next() {
   document.body.style.setProperty("--shape", shape);
   const chosen = Number($("size").value), fine = waiting === "fine" || chosen <= DRAFT;
   waiting = "";
-  running = true;
+  running = performance.now();
   say(asked ? "Working …" : "Loading the network …");
   worker.postMessage({
     id: ++asked, network, weights, fine,
@@ -38,24 +49,30 @@ function next() {
   });
 }
 
-worker.onmessage = ({ data }) => {
-  running = false;
+function answered({ data }) {
+  running = 0;
   if (waiting) next();
   else if (!data.fine && !data.error) quiet = setTimeout(ask, QUIET, "fine");
   if (data.name !== state.network.name) return;
-  if (!running && (data.fine || data.error)) $("result").ariaBusy = "false";
+  if (!running && (data.fine || data.error)) busy(false, data.error);
   if (data.error) {
-    say(`That did not work: ${data.error}`, true);
+    const smaller = $("size-label").hidden ? "" : " A smaller size may.";
+    say(`That did not work: ${data.error}.${smaller}`, true);
     return;
   }
   show(data.made);
   const { width, height } = data.seen;
-  if (!running) say(`Worked at ${width} × ${height}, in ${data.all.toFixed(2)} s`);
+  if (!running) say(`Worked at ${width} × ${height}, in ${data.all.toFixed(2)} s. ${sheet.note()}`);
   $("status").title =
     `${Math.round(1000 * data.seconds)} ms in the network, ` +
     `${data.threads} thread${data.threads > 1 ? "s" : ""}`;
-};
-worker.onerror = (event) => say(`The page cannot start: ${event.message ?? "no worker"}`, true);
+}
+
+// While the result is not that of what is seen, it cannot be saved.
+function busy(still, failed = false) {
+  $("result").ariaBusy = String(still);
+  $("save").disabled = Boolean(still || failed);
+}
 
 function say(text, wrong = false) {
   $("status").textContent = text;
@@ -80,6 +97,7 @@ $("compare").oninput = (event) => {
 };
 
 function save() {
+  if ($("save").disabled) return;
   $("result").toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -123,7 +141,7 @@ function use(network) {
   $("makes").textContent = network.makes;
   $("card").href = network.card;
   looks(network);
-  sheet.use(network.takes, network.sample);
+  sheet.use(network.takes, network.sample, network.factor);
 }
 
 // A photograph may be worked at its own size or smaller; a drawing is at the size that its network
@@ -132,12 +150,12 @@ function offerSizes(own) {
   if (own === state.own) return;
   state.own = own;
   const { takes, best_size, factor } = state.network;
-  const most = best_size ?? (factor > 1 ? 256 : 512);
   const fixed = takes === "drawing" && best_size && own > 1.25 * best_size;
   const smaller = [128, 256, 384, 512, 768, 1024].filter((size) => size < own);
   const all = fixed ? [best_size] : [...smaller, own];
   $("size").replaceChildren(...all.map((size) => new Option(`${size} pixels`, size)));
-  $("size").value = String(all.findLast((size) => size <= Math.min(most, 512)) ?? all[0]);
+  const usual = factor > 1 ? own : Math.min(best_size ?? 512, 512);
+  $("size").value = String(all.findLast((size) => size <= usual) ?? all[0]);
   $("size-label").hidden = all.length < 2;
 }
 
@@ -180,7 +198,7 @@ function markLooks() {
 $("size").onchange = () => ask("fine");
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select") || event.altKey) return;
+  if (event.target.matches("select") || event.altKey) return;
   const command = event.ctrlKey || event.metaKey, letter = event.key.toLowerCase();
   const width = $("width");
   if (command && letter === "z" && !event.shiftKey) sheet.step("undo", "redo");
@@ -196,5 +214,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 sheet.listen({ changed: () => ask(), say });
+start();
 networkButtons();
 use(networks[0]);

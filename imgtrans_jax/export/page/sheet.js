@@ -2,13 +2,18 @@
 
 const $ = (id) => document.getElementById(id);
 const SIDE = 512; // pixels of an empty sheet
-const LARGEST = 2048; // of an opened picture's longer side
-const STEPS = 40; // that can be undone
+const LARGEST = 4096; // of the longer side of a picture and of what is made of it
+const STEPS = 40; // that can be undone, fewer of large pictures:
+const MOST = 64 * 512 * 512; // pixels that are kept for it
 const canvas = $("input");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
-const under = document.createElement("canvas"); // what the eraser brings back
+let under = document.createElement("canvas"); // what the eraser brings back; never drawn on again
 const sheets = new Map(); // by their first picture, so that each network finds its own again
-const state = { kind: "", first: "", tool: "brush", undo: [], redo: [], from: null };
+const state = {
+  kind: "", first: "", factor: 1, reduced: "", tool: "brush", undo: [], redo: [],
+  from: null, pointer: null, // where a stroke is, and whose
+  version: 0, // of what is on the sheet
+};
 let tell = { changed() {}, say() {} };
 
 // Sets whom to tell that the picture has changed, and what to say to the user.
@@ -27,17 +32,27 @@ export function fit(one, width, height) {
 }
 
 // Takes the sheet that begins with a sample of a kind of picture, as it was left.
-export function use(kind, first) {
-  if (state.first) sheets.set(state.first, snapshot());
+export function use(kind, first, factor) {
   closeCamera();
-  Object.assign(state, { kind, first, undo: [], redo: [] });
+  lift();
+  if (state.first) {
+    sheets.set(state.first, { now: snapshot(), undo: state.undo, redo: state.redo });
+  }
+  const { now, undo, redo } = sheets.get(first) ?? { now: null, undo: [], redo: [] };
+  Object.assign(state, { kind, first, factor, undo, redo, reduced: "" });
   $("ink-label").hidden = onWhite();
-  if (sheets.has(first)) restore(sheets.get(first));
+  if (now) restore(now);
   else {
-    empty();
-    sample();
+    lay(null, SIDE, SIDE);
+    sample(false);
   }
   mark();
+}
+
+// For what comes later: what to do if until then nobody has drawn or opened another.
+function unlessChanged() {
+  const { version } = state;
+  return (action) => version === state.version && action();
 }
 
 const onWhite = () => state.kind === "drawing"; // black lines, whatever lies under them
@@ -45,14 +60,13 @@ const onWhite = () => state.kind === "drawing"; // black lines, whatever lies un
 // -------------------------------------------------------------------------------------------- undo
 
 function snapshot() {
-  const base = document.createElement("canvas");
-  fit(base, under.width, under.height).drawImage(under, 0, 0);
-  return { ink: picture(), base };
+  return { ink: picture(), base: under };
 }
 
 function remember() {
   state.undo.push(snapshot());
-  if (state.undo.length > STEPS) state.undo.shift();
+  const most = Math.max(2, Math.min(STEPS, MOST / (canvas.width * canvas.height)));
+  while (state.undo.length > most) state.undo.shift();
   state.redo = [];
   mark();
 }
@@ -60,11 +74,17 @@ function remember() {
 function restore({ ink, base }) {
   fit(canvas, ink.width, ink.height);
   pen.putImageData(ink, 0, 0);
-  fit(under, base.width, base.height).drawImage(base, 0, 0);
+  under = base;
+  changed();
+}
+
+function changed() {
+  state.version++;
   tell.changed();
 }
 
 export function step(from, to) {
+  lift();
   if (!state[from].length) return;
   state[to].push(snapshot());
   restore(state[from].pop());
@@ -118,28 +138,34 @@ function place(event) {
 const pressure = (event) => (event.pointerType === "pen" ? event.pressure : 0.5);
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button > 0) return;
+  if (event.button > 0 || !event.isPrimary) return;
   canvas.setPointerCapture(event.pointerId);
   remember();
-  state.from = place(event);
+  Object.assign(state, { from: place(event), pointer: event.pointerId });
   line(state.from, state.from, pressure(event));
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!state.from) return;
+  if (!state.from || event.pointerId !== state.pointer) return;
   const all = event.getCoalescedEvents?.() ?? [];
   for (const one of all.length ? all : [event]) {
     const to = place(one);
     line(state.from, to, pressure(one));
     state.from = to;
   }
-  tell.changed();
+  changed();
 });
 for (const end of ["pointerup", "pointercancel"]) {
-  canvas.addEventListener(end, () => {
-    if (!state.from) return;
+  canvas.addEventListener(end, (event) => {
+    if (!state.from || event.pointerId !== state.pointer) return;
     state.from = null;
-    tell.changed();
+    changed();
   });
+}
+
+// Ends a stroke, of the mouse or of the keys.
+function lift() {
+  state.from = null;
+  key.down = false;
 }
 
 // By keys: a pen that the arrows move.
@@ -163,7 +189,7 @@ canvas.addEventListener("keydown", (event) => {
     const to = key.at.map((x, i) => Math.min(Math.max(x + far * way[i], 0), sides[i]));
     if (key.down) {
       line(key.at, to);
-      tell.changed();
+      changed();
     }
     key.at = to;
   } else {
@@ -181,14 +207,12 @@ canvas.addEventListener("blur", () => {
 
 // ---------------------------------------------------------------------------------------- pictures
 
-function empty() {
-  lay(null, SIDE, SIDE);
-}
-
 // A picture on the sheet: white under what is transparent, and no larger than fits.
 function lay(source, width, height) {
-  const scale = Math.min(1, LARGEST / Math.max(width, height));
-  const [wide, high] = [width, height].map((side) => Math.max(8, Math.round(side * scale)));
+  lift();
+  const scale = Math.min(1, LARGEST / state.factor / Math.max(width, height));
+  const [wide, high] = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
+  under = document.createElement("canvas");
   for (const one of [under, canvas]) {
     const paint = fit(one, wide, high);
     paint.fillStyle = "#ffffff";
@@ -196,9 +220,19 @@ function lay(source, width, height) {
     paint.imageSmoothingQuality = "high";
     if (source) paint.drawImage(source, 0, 0, wide, high);
   }
+  const reduced = `Your picture was reduced from ${width} × ${height} to ${wide} × ${high}.`;
+  state.reduced = scale < 1 ? reduced : "";
+  changed();
+}
+
+// What there is to say of the sheet.
+export function note() {
+  return state.reduced;
 }
 
 async function open(blob) {
+  state.version++; // what was asked for before and is not there yet is not wanted any more
+  const then = unlessChanged();
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob);
@@ -206,33 +240,31 @@ async function open(blob) {
     tell.say("That is no picture that the browser can read.", true);
     return;
   }
-  remember();
-  lay(bitmap, bitmap.width, bitmap.height);
-  tell.changed();
+  then(() => {
+    remember();
+    lay(bitmap, bitmap.width, bitmap.height);
+  });
 }
 
 // Lays the sample on the sheet, which until then stays as it is.
-async function sample() {
-  const { first } = state;
+async function sample(asked) {
+  const then = unlessChanged();
   try {
-    const answer = await fetch(first);
+    const answer = await fetch(state.first);
     const bitmap = await createImageBitmap(await answer.blob());
-    if (first !== state.first) return;
-    lay(bitmap, bitmap.width, bitmap.height);
-    tell.changed();
+    then(() => {
+      if (asked) remember();
+      lay(bitmap, bitmap.width, bitmap.height);
+    });
   } catch (error) {
     tell.say(`The sample cannot be opened: ${error.message}`, true);
   }
 }
 
-$("sample").onclick = () => {
-  remember();
-  sample();
-};
+$("sample").onclick = () => sample(true);
 $("clear").onclick = () => {
   remember();
-  empty();
-  tell.changed();
+  lay(null, SIDE, SIDE);
 };
 $("file").onchange = (event) => {
   if (event.target.files[0]) open(event.target.files[0]);
@@ -252,9 +284,10 @@ document.addEventListener("paste", (event) => {
 
 // ------------------------------------------------------------------------------------------ camera
 
-let stream = null;
+let stream = null, opened = 0;
 
 function closeCamera() {
+  opened++; // one that was asked for and is not there yet is not wanted any more
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   $("camera").hidden = $("shoot").hidden = true;
@@ -263,16 +296,20 @@ function closeCamera() {
 }
 
 $("open-camera").onclick = async () => {
-  if (stream) {
-    closeCamera();
-    return;
-  }
+  const close = stream;
+  closeCamera();
+  if (close) return;
+  const number = opened;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    const given = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment" },
+    });
+    if (number === opened) stream = given;
+    else given.getTracks().forEach((track) => track.stop());
   } catch (error) {
     tell.say(`There is no camera for this page (${error.message}).`, true);
-    return;
   }
+  if (!stream || number !== opened) return;
   $("camera").srcObject = stream;
   await $("camera").play();
   $("camera").hidden = $("shoot").hidden = false;
@@ -284,5 +321,4 @@ $("shoot").onclick = () => {
   remember();
   lay($("camera"), videoWidth, videoHeight);
   closeCamera();
-  tell.changed();
 };
