@@ -1,4 +1,5 @@
-"""Which form of convolution is wanted: set by hand, or by the platform. Imports types alone."""
+"""Which form of convolution is wanted: set by hand, or by the platform. Imports
+runtime."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 import jax
 
+from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import UserError
 
 Form: TypeAlias = Literal["auto", "direct", "plain"]
@@ -34,10 +36,10 @@ def check_form() -> Form:
 
 
 def current_form() -> Form | Literal["gpu"]:
-    chosen, platform = check_form(), jax.default_backend()
-    if chosen == "auto" and platform == "gpu":
+    chosen, wanted = check_form(), platform()
+    if chosen == "auto" and wanted == "gpu":
         return "gpu"
-    return chosen if platform == "cpu" else "plain"
+    return chosen if wanted == "cpu" else "plain"
 
 
 @functools.cache

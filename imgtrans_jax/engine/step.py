@@ -23,6 +23,7 @@ from imgtrans_jax.optim.adam import (
     tree_where,
     update,
 )
+from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import BatchStats, Frozen, Named, Params, RandomKey, Scalar, Terms
 
 Carry = TypeVar("Carry")
@@ -385,7 +386,7 @@ def _over_parts(
 
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
     # whose convolutions are several times slower in a loop
-    unrolled = jax.default_backend() == "cpu"
+    unrolled = platform() == "cpu"
     (carry, sums), _ = lax.scan(
         one, (carry, zeros), (jnp.arange(count), parts), unroll=count if unrolled else 1
     )

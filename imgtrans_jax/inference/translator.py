@@ -24,6 +24,7 @@ from imgtrans_jax.io import images
 from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.models.style_network import with_register
 from imgtrans_jax.runtime import memory
+from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import Direction, UserError
 
 TestMode = Literal["paper", "eval"]
@@ -267,7 +268,7 @@ class Translation:
         Returns:
             1 or more.
         """
-        pixels = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
+        pixels = _BATCH.get(platform(), _BATCH_ELSEWHERE)
         return max(
             1, min(pixels // (height * width), int(self._memory_takes(height, width, channels)))
         )
@@ -277,7 +278,7 @@ class Translation:
         side = max(self.multiple, 64)
         largest = self._largest(side, channels) * (height * width) / side**2
         free = memory.free() or 2 * WHOLE_AT_MOST
-        allowed = min(WHOLE_AT_MOST, free // 2) if jax.default_backend() == "cpu" else free // 2
+        allowed = min(WHOLE_AT_MOST, free // 2) if platform() == "cpu" else free // 2
         return allowed / (_MAPS * largest)
 
     @functools.cache  # noqa: B019  (there is one of it in a program)

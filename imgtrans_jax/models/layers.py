@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from imgtrans_jax.convolution.dispatch import convolve, convolve_transposed
+from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import Dtype, Maps, RandomKey
 
 NormKind: TypeAlias = Literal["instance", "batch", "none"]
@@ -301,7 +302,7 @@ def moments(x: Maps, axes: tuple[int, ...]) -> tuple[Statistic, Statistic]:
 
 def _mean(x: Maps, axes: tuple[int, ...]) -> Statistic:
     """Over some axes of (N, H, W, C), which are kept with length 1."""
-    if jax.default_backend() != "gpu" or 2 not in axes:
+    if platform() != "gpu" or 2 not in axes:
         return jnp.mean(x, axis=axes, keepdims=True)
     # First along the rows: XLA:GPU would give a channel's whole sum to one of some 64 blocks, which
     # leaves most of a GPU idle.

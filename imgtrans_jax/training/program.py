@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -26,8 +27,21 @@ from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.methods.base import Recipe, Sheets, new_game
 from imgtrans_jax.optim.adam import Optimizer, Transformations
 from imgtrans_jax.runtime import memory
+from imgtrans_jax.runtime.target import target
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.vgg import load_vgg
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A third of tracing would be the garbage collector's walks through what is traced."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _networks(recipe: Recipe) -> list[Any]:
@@ -85,9 +99,7 @@ class Program:
         )
         # On a CPU the many random draws take 14 s to optimise and 20 ms to run; unoptimised it is 3
         # s in all.
-        options = (
-            {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else None
-        )
+        options = {"xla_backend_optimization_level": "0"} if self.platform == "cpu" else None
         self._initialize = jax.jit(
             lambda: initialize(jax.random.key(experiment.seed)),
             out_shardings=self.shardings,
@@ -227,9 +239,11 @@ class Program:
         """
         frozen = jax.device_put(self.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
-        compiled = self._compiled(frozen)
+        lowered = self.lowered(frozen)
+        with _without_collecting():
+            compiled = lowered.compile()
         # one memory
-        sharing = len(self.mesh.local_devices) if jax.default_backend() == "cpu" else 1
+        sharing = len(self.mesh.local_devices) if self.platform == "cpu" else 1
         needed, free = sharing * memory.needed(compiled), memory.free()
         taken = sharing * memory.held((self.like, frozen))
         text = (
@@ -245,29 +259,39 @@ class Program:
         text += "." if free is None else f", {memory.text(free)} are free."
         return lambda state, batch: compiled(state, batch, frozen), time.monotonic() - began, text
 
-    def _compiled(self, frozen: Any) -> jax.stages.Compiled:
+    @property
+    def platform(self) -> str:
+        """`cpu`, `gpu` or `tpu`, of the mesh's devices, which need not be there."""
+        return self.mesh.devices.flat[0].platform
+
+    def lowered(self, frozen: Any) -> jax.stages.Lowered:
+        """The step, ready to be compiled.
+
+        Args:
+            frozen: What `frozen` gives, or its shapes.
+
+        Returns:
+            (state, batch, frozen) -> (state, metrics).
+
+        Raises:
+            UserError: If it does not fit together.
+        """
         # XLA:CPU drops barriers before it merges what is computed twice, and with them all that
         # remat saves; other platforms, and versions without such a pass, do not mind.
-        options = (
-            {"xla_disable_hlo_passes": "cse_barrier_expander"}
-            if jax.default_backend() == "cpu"
-            else None
-        )
+        kept = {"xla_disable_hlo_passes": "cse_barrier_expander"}
         shardings = self.shardings, sharding.replicated(self.mesh)
         jitted = jax.jit(
-            self.step, donate_argnums=0, out_shardings=shardings, compiler_options=options
+            self.step,
+            donate_argnums=0,
+            out_shardings=shardings,
+            compiler_options=kept if self.platform == "cpu" else None,
         )
-        collecting = gc.isenabled()
-        # a third of tracing would be the garbage collector's walks through what is traced
-        gc.disable()
+        precision = jax.default_matmul_precision(self.experiment.matmul_precision)
         try:
-            with jax.default_matmul_precision(self.experiment.matmul_precision):
-                return jitted.lower(self.like, self.batch, frozen).compile()
+            with _without_collecting(), target(self.platform), precision:
+                return jitted.lower(self.like, self.batch, frozen)
         except ValueError as error:  # shapes that a loss refuses
             raise UserError(str(error)) from None
-        finally:
-            if collecting:
-                gc.enable()
 
     def sheets(
         self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]

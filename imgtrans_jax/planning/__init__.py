@@ -1,0 +1,1 @@
+"""What a training will need on a machine that is not there: memory, seconds, hours."""
