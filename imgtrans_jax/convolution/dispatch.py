@@ -10,6 +10,7 @@ from imgtrans_jax.convolution.direct import direct, direct_transposed
 from imgtrans_jax.convolution.forms import current_form, has_wide_vectors
 from imgtrans_jax.convolution.patches import by_patches, by_patches_transposed
 from imgtrans_jax.convolution.plain import Border, pad, plain, plain_transposed
+from imgtrans_jax.convolution.tpu import BLOCK, by_blocks, pad_by_products
 from imgtrans_jax.convolution.winograd import FILTERS, winograd
 
 
@@ -38,9 +39,13 @@ def convolve(
     by_winograd = fits and _suits_winograd(x, kernel, stride, padding)
     if by_winograd and (not has_wide_vectors() or _pays_with_wide_vectors(kernel)):
         return winograd(x, kernel, padding, border)
+    if fits and _suits_blocks(x, kernel, stride, padding):
+        return by_blocks(x, kernel, padding, border)
     if border == "reflect":
-        x, padding = pad(x, padding, "reflect"), 0
-    if current_form() in ("plain", "gpu") or kernel.shape[0] == 1:
+        on_tpu = current_form() == "tpu"
+        x = pad_by_products(x, padding) if on_tpu else pad(x, padding, border)
+        padding = 0
+    if current_form() in ("plain", "gpu", "tpu") or kernel.shape[0] == 1:
         return plain(x, kernel, stride, ((padding, padding),) * 2)
     return direct(x, kernel, stride, padding, by_winograd)
 
@@ -82,6 +87,22 @@ def _pays_with_wide_vectors(kernel: jax.Array) -> bool:
     return min(i, o) >= 128 and max(i, o) >= 256
 
 
+def _suits_blocks(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
+    """Whether a TPU's columns would be empty: of large kernels from or to as few channels as
+    pictures have.
+    """
+    side, _, i, o = kernel.shape
+    return (
+        current_form() == "tpu"
+        and stride == 1
+        and side >= 5
+        and side % 2 == 1
+        and padding == side // 2
+        and min(i, o) <= 4
+        and all(length % BLOCK == 0 for length in x.shape[1:3])
+    )
+
+
 # --------------------------------------------------------------------------------------- transposed
 
 
@@ -101,5 +122,7 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     if _suits_patches(x, kernel):
         return by_patches_transposed(x, kernel)
     return (
-        plain_transposed(x, kernel) if current_form() == "plain" else direct_transposed(x, kernel)
+        direct_transposed(x, kernel)
+        if current_form() in ("auto", "direct", "gpu")
+        else plain_transposed(x, kernel)
     )

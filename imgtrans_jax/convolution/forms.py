@@ -19,7 +19,7 @@ form = jax.make_user_context("")
 """`with form("plain"):` sets how convolutions are computed in programs that are traced inside; the
 environment variable IMGTRANS_CONVOLUTIONS, as it is then, sets it for all others. plain: lax's own.
 direct: lax's convolutions in shapes that are fast, whose programs tell how far a pixel sees. auto:
-the fastest that is known for the platform, which on a TPU is plain.
+the fastest that is known for the platform.
 """
 
 
@@ -35,11 +35,12 @@ def check_form() -> Form:
     return cast("Form", wanted)
 
 
-def current_form() -> Form | Literal["gpu"]:
+def current_form() -> Form | Literal["gpu", "tpu"]:
+    """What `form` and the platform make of it together."""
     chosen, wanted = check_form(), platform()
-    if chosen == "auto" and wanted == "gpu":
-        return "gpu"
-    return chosen if wanted == "cpu" else "plain"
+    if wanted == "cpu":
+        return chosen
+    return cast("Literal['gpu', 'tpu']", wanted) if chosen == "auto" else "plain"
 
 
 @functools.cache

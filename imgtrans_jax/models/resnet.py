@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -25,6 +26,7 @@ from imgtrans_jax.models.layers import (
     check_batch,
     with_remat,
 )
+from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import Dtype, Maps, SignedImages
 
 
@@ -133,8 +135,7 @@ class ResNetGenerator(Generator):
                 Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name
             )
             y = blur_pool(y) if self.downsample == "blurred" else y
-        for block in range(self.blocks):
-            y = ResidualBlock(self.norm, self.dropout, **common, name=f"block_{block}")(y, train)
+        y = self._blocks(y, train, common)
         for level in range(2):
             name = f"up_{level}"
             y = normed(
@@ -142,3 +143,19 @@ class ResNetGenerator(Generator):
             )
         y = Conv(self.channels, 7, padding=3, reflect=True, **common, name="tail")(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
+
+    def _blocks(self, y: Maps, train: bool, common: dict[str, Any]) -> Maps:
+        simple = self.norm != "batch" and not self.dropout  # neither state nor random numbers
+        if platform() != "tpu" or not simple or not train or self.is_initializing():
+            for block in range(self.blocks):
+                name = f"block_{block}"
+                y = ResidualBlock(self.norm, self.dropout, **common, name=name)(y, train)
+            return y
+        # One program for all of them: TPU's is large, and compiled for minutes.
+        params = [self.variables["params"][f"block_{block}"] for block in range(self.blocks)]
+        block = ResidualBlock(self.norm, self.dropout, **common, parent=None)
+
+        def one(y: Maps, params: Any) -> tuple[Maps, None]:
+            return block.apply({"params": params}, y, train), None  # type: ignore[return-value]
+
+        return jax.lax.scan(one, y, jax.tree.map(lambda *x: jnp.stack(x), *params))[0]
