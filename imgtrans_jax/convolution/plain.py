@@ -84,13 +84,19 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
     Raises:
         ValueError: For a map too small to be mirrored.
     """
-    if border == "reflect" and any(side <= size for side in x.shape[1:3]):
+    if border == "reflect":
+        check_mirrored(x, size)
+    width = ((0, 0), (size, size), (size, size), (0, 0))
+    return jnp.pad(x, width, mode="reflect" if border == "reflect" else "constant")
+
+
+def check_mirrored(x: jax.Array, size: int) -> None:
+    """Raises ValueError for a map (N, H, W, C) too small for a mirrored border of so many pixels."""
+    if any(side <= size for side in x.shape[1:3]):
         raise ValueError(
             f"Reflection padding of {size} needs more than {size} pixels a side; the map is "
             f"{x.shape[1:3]}."
         )
-    width = ((0, 0), (size, size), (size, size), (0, 0))
-    return jnp.pad(x, width, mode="reflect" if border == "reflect" else "constant")
 
 
 def fold(x: jax.Array, size: int, border: Border) -> jax.Array:
