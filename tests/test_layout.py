@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "evaluation": "inference config metrics report data weights io runtime",
     "training": "evaluation inference config methods engine metrics weights losses data models "
     "convolution report optim io runtime",
+    "planning": "training config engine methods data runtime",
     "commands": "*",
 }
 

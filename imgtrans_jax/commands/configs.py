@@ -42,10 +42,10 @@ def main(overrides: app.Overrides) -> int:
     app.no_overrides(overrides)
     if NAME.value:
         path = config.found(NAME.value)
-        print(_header(path) or "It begins with no description.")
+        print(header(path) or "It begins with no description.")
         print(f"\nThe file, to copy and change: {path}")
         return 0
-    headers = {name: _header(path) for name, path in config.shipped().items()}
+    headers = {name: header(path) for name, path in config.shipped().items()}
     methods: dict[str, list[str]] = {method: [] for method in METHODS}
     for name in headers:
         methods[next(m for m, begin in METHODS.items() if re.match(begin, name))].append(name)
@@ -56,7 +56,7 @@ def main(overrides: app.Overrides) -> int:
     return 0
 
 
-def _header(path: Path) -> str:
+def header(path: Path) -> str:
     """A config's description: the text that it begins with. Raises UserError for a file that is no
     text.
     """

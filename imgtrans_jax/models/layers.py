@@ -436,6 +436,9 @@ class Norm(nn.Module):
         raise ValueError(f"There is no norm {self.kind!r}; use one of instance, batch, none.")
 
 
+SAVED = jax.checkpoint_policies.save_only_these_names("convolution", "moments")
+"""What the backward pass of a network is left, where the rest is computed again."""
+
 remat = jax.make_user_context(True)
 """`with remat(False):` networks that are applied inside keep everything: for reading what is
 between their layers.
@@ -451,8 +454,7 @@ def with_remat(
     """
     if not remat.value:
         return layers
-    policy = jax.checkpoint_policies.save_only_these_names("convolution", "moments")
-    return nn.remat(layers, policy=policy, static_argnums=(2,))
+    return nn.remat(layers, policy=SAVED, static_argnums=(2,))
 
 
 def bias_before(norm: NormKind) -> Bias:

@@ -21,9 +21,11 @@ from imgtrans_jax.models.layers import (
     NormKind,
     Upsample,
     Upsampling,
+    SAVED,
     bias_before,
     blur_pool,
     check_batch,
+    remat,
     with_remat,
 )
 from imgtrans_jax.runtime.target import platform
@@ -115,47 +117,60 @@ class ResNetGenerator(Generator):
                 "The ResNet generator takes sizes that are multiples of 4, from 8; this is "
                 f"{height}x{width}."
             )
-        layers = (
-            with_remat(ResNetGenerator._layers) if train and self.remat else ResNetGenerator._layers
-        )
-        return layers(self, x, train)
+        kept = with_remat if train and self.remat else lambda layers: layers
+        if self._scans(train):
+            y = self._scanned(kept(ResNetGenerator._before)(self, x, train), train)
+            return kept(ResNetGenerator._after)(self, y, train)
+        return kept(ResNetGenerator._layers)(self, x, train)
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"kernel_init": self.kernel_init, "dtype": self.dtype}
 
     def _layers(self, x: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:
-        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
+        y = self._before(x, train)
+        for block in range(self.blocks):
+            name = f"block_{block}"
+            y = ResidualBlock(self.norm, self.dropout, **self._common, name=name)(y, train)
+        return self._after(y, train)
 
-        def normed(y: Maps, name: str) -> Maps:
-            return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
+    def _normed(self, y: Maps, name: str, train: bool) -> Maps:
+        return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
 
-        y = normed(Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x), "head")
+    def _before(self, x: Maps, train: bool) -> Maps:
+        inner: dict[str, Any] = self._common | {"bias": bias_before(self.norm)}
+        y = Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x)
+        y = self._normed(y, "head", train)
         for level in range(2):
             name = f"down_{level}"
             stride = 2 if self.downsample == "strided" else 1
-            y = normed(
-                Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y), name
-            )
+            y = Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y)
+            y = self._normed(y, name, train)
             y = blur_pool(y) if self.downsample == "blurred" else y
-        y = self._blocks(y, train, common)
+        return y
+
+    def _after(self, y: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:
+        inner: dict[str, Any] = self._common | {"bias": bias_before(self.norm)}
         for level in range(2):
             name = f"up_{level}"
-            y = normed(
-                Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y), name
-            )
-        y = Conv(self.channels, 7, padding=3, reflect=True, **common, name="tail")(y)
+            y = Upsample(self.width * 2 ** (1 - level), self.upsample, **inner, name=name)(y)
+            y = self._normed(y, name, train)
+        y = Conv(self.channels, 7, padding=3, reflect=True, **self._common, name="tail")(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
 
-    def _blocks(self, y: Maps, train: bool, common: dict[str, Any]) -> Maps:
-        simple = self.norm != "batch" and not self.dropout  # neither state nor random numbers
-        if platform() != "tpu" or not simple or not train or self.is_initializing():
-            for block in range(self.blocks):
-                name = f"block_{block}"
-                y = ResidualBlock(self.norm, self.dropout, **common, name=name)(y, train)
-            return y
-        # One program for all of them: TPU's is large, and compiled for minutes.
+    def _scans(self, train: bool) -> bool:
+        """Whether the blocks are one program in a loop: those of a TPU are large, and compiled for
+        minutes. Blocks with state or random numbers are not.
+        """
+        simple = self.norm != "batch" and not self.dropout
+        return platform() == "tpu" and train and simple and not self.is_initializing()
+
+    def _scanned(self, y: Maps, train: bool) -> Maps:
         params = [self.variables["params"][f"block_{block}"] for block in range(self.blocks)]
-        block = ResidualBlock(self.norm, self.dropout, **common, parent=None)
+        block = ResidualBlock(self.norm, self.dropout, **self._common, parent=None)
 
         def one(y: Maps, params: Any) -> tuple[Maps, None]:
             return block.apply({"params": params}, y, train), None  # type: ignore[return-value]
 
-        return jax.lax.scan(one, y, jax.tree.map(lambda *x: jnp.stack(x), *params))[0]
+        body = jax.checkpoint(one, policy=SAVED) if self.remat and remat.value else one
+        return jax.lax.scan(body, y, jax.tree.map(lambda *x: jnp.stack(x), *params))[0]

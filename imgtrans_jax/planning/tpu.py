@@ -201,7 +201,7 @@ def _turns(rest: str, condition: list[str]) -> int:
     """Of a loop, from what the compiler notes, or from its condition: below which number, from 0, it
     goes on.
     """
-    if noted := re.search(r'known_trip_count\W+n\W+(\d+)', rest):
+    if noted := re.search(r"known_trip_count\W+n\W+(\d+)", rest):
         return int(noted.group(1))
     limits = [re.search(r"= s32\[\]\S* constant\((\d+)\)", line) for line in condition]
     numbers = [int(limit.group(1)) for limit in limits if limit]

@@ -239,9 +239,9 @@ class Program:
         """
         frozen = jax.device_put(self.frozen(), sharding.replicated(self.mesh))
         began = time.monotonic()
-        lowered = self.lowered(frozen)
+        traced = self.traced(frozen)
         with _without_collecting():
-            compiled = lowered.compile()
+            compiled = traced.lower().compile()
         # one memory
         sharing = len(self.mesh.local_devices) if self.platform == "cpu" else 1
         needed, free = sharing * memory.needed(compiled), memory.free()
@@ -264,11 +264,12 @@ class Program:
         """`cpu`, `gpu` or `tpu`, of the mesh's devices, which need not be there."""
         return self.mesh.devices.flat[0].platform
 
-    def lowered(self, frozen: Any) -> jax.stages.Lowered:
-        """The step, ready to be compiled.
+    def traced(self, frozen: Any, platform: str = "") -> jax.stages.Traced:
+        """The step, ready to be lowered and compiled.
 
         Args:
             frozen: What `frozen` gives, or its shapes.
+            platform: Whose forms it takes; '' for that of the mesh.
 
         Returns:
             (state, batch, frozen) -> (state, metrics).
@@ -288,8 +289,8 @@ class Program:
         )
         precision = jax.default_matmul_precision(self.experiment.matmul_precision)
         try:
-            with _without_collecting(), target(self.platform), precision:
-                return jitted.lower(self.like, self.batch, frozen)
+            with _without_collecting(), target(platform or self.platform), precision:
+                return jitted.trace(self.like, self.batch, frozen)
         except ValueError as error:  # shapes that a loss refuses
             raise UserError(str(error)) from None
 

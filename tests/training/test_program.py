@@ -37,7 +37,7 @@ def test_a_step_with_remat_takes_less_memory():
         )
         program = Program(Experiment(recipe=recipe), device_mesh((0, 1), 1), batch, per_epoch=100)
         with form("plain"):
-            found = program.lowered({}).compile().memory_analysis()
+            found = program.traced({}).lower().compile().memory_analysis()
         assert found is not None
         return found.temp_size_in_bytes
 

@@ -1,0 +1,343 @@
+"""What a training needs on a machine: seconds, hours, memory, and what would make it faster.
+Imports training, config, data, engine, runtime and this folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.overrides import override
+from imgtrans_jax.data.pairs import PairSource
+from imgtrans_jax.data.sources import Source
+from imgtrans_jax.engine import sharding
+from imgtrans_jax.planning import tpu
+from imgtrans_jax.planning.work import Product, products, total
+from imgtrans_jax.runtime import memory
+from imgtrans_jax.runtime.console import duration
+from imgtrans_jax.training.program import Program
+from imgtrans_jax.types import UserError
+
+LEAST_SHARE = 0.5  # of a chip's products, under which there is something to be said
+MOST_A_CHIP = 64  # pictures, where the largest batch is looked for
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """A GPU by its maker's data sheet.
+
+    Attributes:
+        rate: Multiplications and additions a second in tf32.
+        bandwidth: Bytes a second of its memory.
+        memory: Bytes.
+    """
+
+    rate: float
+    bandwidth: float
+    memory: float
+
+
+CARDS = {
+    "h100": Card(378e12, 3.35e12, 80e9),
+    "a100": Card(156e12, 2.0e12, 80e9),
+    "l4": Card(60e12, 0.3e12, 24e9),
+    "rtx4090": Card(82e12, 1.0e12, 24e9),
+    "rtx3090": Card(36e12, 0.94e12, 24e9),
+}
+# Measured on one H100 at 256 px and batch 1: CycleGAN 28.8 ms, of 1,875 GFLOP and 6.5 GB that its
+# products read and write, and pix2pix 4.46 ms, of 84 GFLOP and 1.9 GB; so many times what the data
+# sheet would have.
+_PRODUCTS_TAKE, _BYTES_TAKE = 3.2, 6.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Blank(Source, PairSource):
+    """Pictures for their shapes alone, where the real ones are not at hand."""
+
+    def open(self, *wanted: Any) -> Any:
+        """One picture, or, without a side, one pair."""
+        *side, size, channels = wanted
+        picture = np.random.default_rng(0).integers(0, 256, (size, size, channels), np.uint8)
+        one = [picture] if side else [(picture, picture)]
+        return one, one
+
+
+@dataclasses.dataclass(frozen=True)
+class Length:
+    """How long a training is.
+
+    Attributes:
+        steps: In all, of `batch` pictures each; None where that is not known.
+        batch: Of the config.
+        per_epoch: Steps of an epoch.
+    """
+
+    steps: int | None
+    batch: int
+    per_epoch: int
+
+    def of(self, batch: int) -> int | None:
+        """Steps of another batch, for as many pictures."""
+        return None if self.steps is None else max(1, round(self.steps * self.batch / batch))
+
+
+def plan(
+    experiment: Experiment, on: str, batch: int | None, largest: bool, told: int | None
+) -> list[str]:
+    """Says what a training needs.
+
+    Args:
+        experiment: What is trained.
+        on: `tpu:GENERATION:FORM`, `gpu`, `gpu:NAME` or `cpu`.
+        batch: Pictures a device; None for one on a TPU, else the config's.
+        largest: Looks for the largest batch that fits into a TPU.
+        told: How many steps its description says that it takes; None for none.
+
+    Returns:
+        Lines.
+
+    Raises:
+        UserError: If there is no such machine, or the experiment does not fit together.
+    """
+    where, _, name = on.partition(":")
+    if where not in ("tpu", "gpu", "cpu") or (where == "cpu" and name):
+        raise UserError(f"There is no machine {on}; use tpu:v5e:2x2, gpu, gpu:a100 or cpu.")
+    if where == "gpu" and name and name not in CARDS:
+        raise UserError(f"No figures of a {name} are known; use one of {', '.join(CARDS)}.")
+    if largest and where != "tpu":
+        raise UserError("--largest is for a TPU, whose compiler says what fits.")
+    example, length = _example(experiment, told)
+    if where == "tpu":
+        return _on_tpu(experiment, name or "v5e:2x2", example, length, batch, largest)
+    experiment = _with_batch(experiment, batch or experiment.batch_size, 1)
+    if where == "gpu":
+        return _on_gpu(experiment, name or "a100", example, length)
+    return _on_cpu(experiment, example, length)
+
+
+def _example(experiment: Experiment, told: int | None) -> tuple[dict[str, Any], Length]:
+    """The shapes of one row, from the pictures themselves or from stand-ins, and the length."""
+    steps, batch = experiment.steps or told, experiment.batch_size
+    try:
+        opened = experiment.data.open()
+        per_epoch = opened.steps_per_epoch(batch)
+        if experiment.steps is None:
+            epochs = experiment.optimizer.schedule.epochs
+            by_steps = experiment.optimizer.by_steps
+            steps = (epochs if by_steps else epochs * per_epoch) if epochs else told
+    except UserError:
+        fields = {field.name for field in dataclasses.fields(experiment.data)}
+        blank = {name: Blank() for name in ("pictures", "pairs") if name in fields}
+        if "pairs" not in fields:
+            blank |= {name: Blank() for name in ("a", "b") if name in fields}
+        elif "a" in fields:
+            blank |= {"a": "", "b": ""}
+        opened = dataclasses.replace(experiment.data, **blank).open()
+        per_epoch = 1000
+    rows: dict[str, Any] = {}
+    for stream in opened.streams:
+        rows |= stream.prepare(stream.train[0], None)
+    return rows, Length(steps, batch, per_epoch)
+
+
+def _with_batch(experiment: Experiment, batch: int, groups: int) -> Experiment:
+    experiment = dataclasses.replace(experiment, batch_size=batch, accumulate=1, mesh=(0, 1))
+    if getattr(experiment.recipe, "pool_size", 0):
+        experiment = override(experiment, "recipe.pool_groups", str(groups))
+    return experiment
+
+
+def _program(
+    experiment: Experiment, devices: list[Any], example: Mapping[str, Any], length: Length
+) -> Program:
+    mesh = Mesh(np.array(devices).reshape(-1, 1), ("data", "height"))
+    count = experiment.batch_size
+    shapes = {
+        side: jax.ShapeDtypeStruct((count, *np.shape(x)), np.asarray(x).dtype)
+        for side, x in example.items()
+    }
+    return Program(experiment, mesh, shapes, length.per_epoch)
+
+
+def _frozen_shapes(program: Program) -> Any:
+    whole = sharding.replicated(program.mesh)
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=whole), program.frozen()
+    )
+
+
+def _hours(seconds: float, length: Length, batch: int) -> str:
+    steps = length.of(batch)
+    if steps is None:
+        return "how many steps it takes is not said"
+    return f"{duration(steps * seconds)} for its {steps:,} steps of {batch}"
+
+
+# ---------------------------------------------------------------------------------------------- TPU
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What a TPU's compiler says of a step."""
+
+    operations: list[tpu.Operation]
+    products: list[Product]
+    code: int
+    needed: int
+    seconds: float
+
+    @property
+    def cycles(self) -> int:
+        return tpu.cycles(self.operations)
+
+
+def _on_tpu(
+    experiment: Experiment,
+    topology: str,
+    example: Mapping[str, Any],
+    length: Length,
+    each: int | None,
+    largest: bool,
+) -> list[str]:
+    devices = tpu.devices(topology)
+    generation = tpu.GENERATIONS[topology.partition(":")[0]]
+    each = each or 1
+
+    def compiled(each: int) -> Compiled | None:
+        changed = _with_batch(experiment, each * len(devices), len(devices))
+        return _compiled(_program(changed, devices, example, length), generation)
+
+    found, tried = compiled(each), each
+    while largest and found and 2 * tried <= MOST_A_CHIP:
+        tried *= 2
+        more = compiled(tried)
+        if more is None:
+            break
+        found, each = more, tried
+    lines = [f"On {len(devices)} chips of a TPU {topology}, {each} a chip (compiled, not run):"]
+    if largest and found:
+        lines.append(f"The largest batch that fits: {each} a chip, of 1, 2, 4, … {MOST_A_CHIP}.")
+    if found is None:
+        return [*lines, f"It does not fit into {generation.memory / 1e9:.0f} GB a chip."]
+    return lines + _told_of_tpu(experiment, found, generation, len(devices), each, length)
+
+
+def _compiled(program: Program, generation: tpu.Generation) -> Compiled | None:
+    """None if it does not fit."""
+    frozen = _frozen_shapes(program)
+    traced = program.traced(frozen)
+    work, lowered = list(products(traced.jaxpr.jaxpr)), traced.lower()
+    began = time.monotonic()
+    try:
+        compiled = lowered.compile()
+    except Exception as error:  # jax has no narrower type for it
+        if "RESOURCE_EXHAUSTED" in str(error):
+            return None
+        raise
+    seconds = time.monotonic() - began
+    needed = memory.needed(compiled)
+    analysis = compiled.memory_analysis()
+    code = analysis.generated_code_size_in_bytes if analysis else 0
+    if needed > generation.memory:
+        return None
+    return Compiled(tpu.operations(compiled.as_text()), work, code, needed, seconds)
+
+
+def _told_of_tpu(
+    experiment: Experiment,
+    found: Compiled,
+    generation: tpu.Generation,
+    chips: int,
+    each: int,
+    length: Length,
+) -> list[str]:
+    moved = [one for one in found.operations if one.moved]
+    volume = sum(one.moved * one.times for one in moved)
+    # around a ring each chip sends twice what there is, less its own part
+    links = 2 * volume * (chips - 1) / chips / generation.links
+    seconds = found.cycles / generation.hertz + links
+    products_alone = total(found.products) / chips / 2 / generation.products
+    share = products_alone / found.cycles
+    kinds = sorted({one.kind.removesuffix("-start") for one in moved})
+    lines = [
+        f"  memory       {memory.text(found.needed)} of {generation.memory / 1e9:.0f} GB: it fits",
+        f"  code         {found.code >> 20} MB, compiled in {duration(found.seconds)} here",
+        f"  cycles       {found.cycles / each / 1e6:.1f} million cycles a picture; its products "
+        f"alone {products_alone / each / 1e6:.1f}: {share:.0%} of the chip",
+        f"  collectives  {len(moved)} ({', '.join(kinds) or 'none'}), {memory.text(volume)}: "
+        f"{1e3 * links:.1f} ms on the links",
+        f"  a step       {1e3 * seconds:.1f} ms; {_hours(seconds, length, each * chips)}",
+        "  most of it   " + ", ".join(f"{name} {part:.0%}" for name, part in _dearest(found)),
+    ]
+    advice = []
+    dtype = getattr(experiment.recipe.generator, "dtype", "")
+    if share < LEAST_SHARE and dtype == "float32":
+        advice.append(
+            "--config.recipe.generator.dtype=bfloat16 --config.recipe.critic.dtype=bfloat16"
+        )
+    if share < LEAST_SHARE and each < 8:
+        advice.append("a larger batch, --batch=8")
+    return lines + ([f"  try          {'; '.join(advice)}"] if advice else [])
+
+
+def _dearest(found: Compiled) -> list[tuple[str, float]]:
+    """The five layers that cost most, and which share."""
+
+    def layer(one: tpu.Operation) -> str:
+        names = re.findall(r"\b(?:[a-z]+_\d+|head|tail|scan|while)\b", one.source)
+        return names[0].replace("while", "blocks") if names else "the rest"
+
+    return [
+        (name, cycles / found.cycles) for name, cycles in tpu.dearest(found.operations, layer)[:5]
+    ]
+
+
+# -------------------------------------------------------------------------------------- GPU and CPU
+
+
+def _on_gpu(
+    experiment: Experiment, name: str, example: Mapping[str, Any], length: Length
+) -> list[str]:
+    card, batch = CARDS[name], experiment.batch_size
+    program = _program(experiment, jax.devices()[:1], example, length)
+    work = list(products(program.traced(_frozen_shapes(program), "gpu").jaxpr.jaxpr))
+    moved = sum(one.bytes * one.times for one in work)
+    seconds = _PRODUCTS_TAKE * total(work) / card.rate + _BYTES_TAKE * moved / card.bandwidth
+    needed = memory.held(program.like) + moved / 3
+    fits = "it fits" if needed < card.memory else "it does not fit"
+    return [
+        f"On one {name}, {batch} at a time (an estimate from {total(work) / 1e9:,.0f} GFLOP and "
+        f"{moved / 1e9:.1f} GB that the products read and write, fitted to two steps that were "
+        "measured on an h100):",
+        f"  memory       some {needed / 1e9:.1f} of {card.memory / 1e9:.0f} GB: {fits}",
+        f"  a step       {1e3 * seconds:.1f} ms in tf32; {_hours(seconds, length, batch)}",
+    ]
+
+
+def _on_cpu(experiment: Experiment, example: Mapping[str, Any], length: Length) -> list[str]:
+    batch = experiment.batch_size
+    program = _program(experiment, jax.devices()[:1], example, length)
+    update, compiling, needs = program.compile()
+    count = batch * program.game.minibatches
+    rows = {side: np.stack([np.asarray(x)] * count) for side, x in example.items()}
+    given = sharding.to_devices(rows, program.mesh)
+    state, taken = program.initial_state(), []
+    for _ in range(3):  # the first finds its memory
+        began = time.monotonic()
+        state, metrics = update(state, given)
+        jax.block_until_ready((state, metrics))
+        taken.append(time.monotonic() - began)
+    seconds = min(taken[1:])
+    return [
+        f"On the machine at hand, {batch} at a time (two steps measured):",
+        f"  memory       {needs}",
+        f"  code         compiled in {duration(compiling)}",
+        f"  a step       {seconds:.2f} s; {_hours(seconds, length, batch)}",
+    ]
