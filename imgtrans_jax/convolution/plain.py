@@ -91,7 +91,7 @@ def pad(x: jax.Array, size: int, border: Border = "zero") -> jax.Array:
 
 
 def check_mirrored(x: jax.Array, size: int) -> None:
-    """Raises ValueError for a map (N, H, W, C) too small for a mirrored border of so many pixels."""
+    """Raises ValueError for a map (N, H, W, C) too small for so many mirrored pixels around it."""
     if any(side <= size for side in x.shape[1:3]):
         raise ValueError(
             f"Reflection padding of {size} needs more than {size} pixels a side; the map is "

@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
+    SAVED,
     Conv,
     Downsampling,
     Generator,
@@ -21,7 +22,6 @@ from imgtrans_jax.models.layers import (
     NormKind,
     Upsample,
     Upsampling,
-    SAVED,
     bias_before,
     blur_pool,
     check_batch,

@@ -15,8 +15,9 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
+from imgtrans_jax.data.datasets import OneDomain, SelfPaired
 from imgtrans_jax.data.pairs import PairSource
-from imgtrans_jax.data.sources import Source
+from imgtrans_jax.data.sources import Side, Source
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.planning import tpu
 from imgtrans_jax.planning.work import Product, products, total
@@ -52,21 +53,25 @@ CARDS = {
     "rtx3090": Card(36e12, 0.94e12, 24e9),
 }
 # Measured on one H100 at 256 px and batch 1: CycleGAN 28.8 ms, of 1,875 GFLOP and 6.5 GB that its
-# products read and write, and pix2pix 4.46 ms, of 84 GFLOP and 1.9 GB; so many times what the data
-# sheet would have.
-_PRODUCTS_TAKE, _BYTES_TAKE = 3.2, 6.5
+# 736 products read and write, and pix2pix 4.46 ms, of 84 GFLOP, 1.9 GB and 197: so many times what
+# the data sheet would have, and so many seconds for each product with what is around it.
+_RATE_TAKES, _BYTES_TAKE, _CALL = 3.2, 5.5, 3e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class Blank(Source, PairSource):
-    """Pictures for their shapes alone, where the real ones are not at hand."""
+class Blank(Source):
+    """A picture for its shape alone, where the real ones are not at hand."""
 
-    def open(self, *wanted: Any) -> Any:
-        """One picture, or, without a side, one pair."""
-        *side, size, channels = wanted
-        picture = np.random.default_rng(0).integers(0, 256, (size, size, channels), np.uint8)
-        one = [picture] if side else [(picture, picture)]
-        return one, one
+    def open(self, side: Side, size: int, channels: int) -> Any:
+        return ([np.zeros((size, size, channels), np.uint8)],) * 2
+
+
+@dataclasses.dataclass(frozen=True)
+class BlankPair(PairSource):
+    """The same for pairs."""
+
+    def open(self, size: int, channels: int) -> Any:
+        return ([(np.zeros((size, size, channels), np.uint8),) * 2],) * 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,28 +128,29 @@ def plan(
 
 
 def _example(experiment: Experiment, told: int | None) -> tuple[dict[str, Any], Length]:
-    """The shapes of one row, from the pictures themselves or from stand-ins, and the length."""
-    steps, batch = experiment.steps or told, experiment.batch_size
-    try:
-        opened = experiment.data.open()
+    """One row, of a folder's pictures or of a stand-in, for nothing is fetched; and the length."""
+    data, batch, steps = experiment.data, experiment.batch_size, experiment.steps
+    schedule = experiment.optimizer.schedule.epochs
+    if steps is None and experiment.optimizer.by_steps:
+        steps = schedule
+    fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
+    sources = [fields[name] for name in ("a", "b", "pairs", "pictures") if fields.get(name)]
+    if any(isinstance(source, str) for source in sources) or told is None:
+        opened = data.open()
         per_epoch = opened.steps_per_epoch(batch)
-        if experiment.steps is None:
-            epochs = experiment.optimizer.schedule.epochs
-            by_steps = experiment.optimizer.by_steps
-            steps = (epochs if by_steps else epochs * per_epoch) if epochs else told
-    except UserError:
-        fields = {field.name for field in dataclasses.fields(experiment.data)}
-        blank = {name: Blank() for name in ("pictures", "pairs") if name in fields}
-        if "pairs" not in fields:
-            blank |= {name: Blank() for name in ("a", "b") if name in fields}
-        elif "a" in fields:
-            blank |= {"a": "", "b": ""}
-        opened = dataclasses.replace(experiment.data, **blank).open()
-        per_epoch = 1000
+        if steps is None and schedule:
+            steps = schedule * per_epoch
+    else:
+        blank: dict[str, Any] = {name: Blank() for name in ("a", "b") if name in fields}
+        if "pairs" in fields:
+            blank = {"pairs": BlankPair(), "a": "", "b": ""}
+        elif isinstance(data, (OneDomain, SelfPaired)):
+            blank = {"pictures": Blank()}
+        opened, per_epoch = dataclasses.replace(data, **blank).open(), 1000
     rows: dict[str, Any] = {}
     for stream in opened.streams:
         rows |= stream.prepare(stream.train[0], None)
-    return rows, Length(steps, batch, per_epoch)
+    return rows, Length(steps or told, batch, per_epoch)
 
 
 def _with_batch(experiment: Experiment, batch: int, groups: int) -> Experiment:
@@ -247,7 +253,7 @@ def _compiled(program: Program, generation: tpu.Generation) -> Compiled | None:
     code = analysis.generated_code_size_in_bytes if analysis else 0
     if needed > generation.memory:
         return None
-    return Compiled(tpu.operations(compiled.as_text()), work, code, needed, seconds)
+    return Compiled(tpu.operations(compiled.as_text() or ""), work, code, needed, seconds)
 
 
 def _told_of_tpu(
@@ -309,7 +315,8 @@ def _on_gpu(
     program = _program(experiment, jax.devices()[:1], example, length)
     work = list(products(program.traced(_frozen_shapes(program), "gpu").jaxpr.jaxpr))
     moved = sum(one.bytes * one.times for one in work)
-    seconds = _PRODUCTS_TAKE * total(work) / card.rate + _BYTES_TAKE * moved / card.bandwidth
+    seconds = _RATE_TAKES * total(work) / card.rate + _BYTES_TAKE * moved / card.bandwidth
+    seconds += _CALL * sum(one.times for one in work)
     needed = memory.held(program.like) + moved / 3
     fits = "it fits" if needed < card.memory else "it does not fit"
     return [

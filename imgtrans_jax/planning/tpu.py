@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 
 from imgtrans_jax.types import UserError
@@ -198,8 +197,8 @@ def _branches(rest: str) -> list[str]:
 
 
 def _turns(rest: str, condition: list[str]) -> int:
-    """Of a loop, from what the compiler notes, or from its condition: below which number, from 0, it
-    goes on.
+    """Of a loop, from what the compiler notes, or from its condition: it counts from 0, and goes on
+    below a number.
     """
     if noted := re.search(r"known_trip_count\W+n\W+(\d+)", rest):
         return int(noted.group(1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 
 target = jax.make_user_context("")
-"""`with target("tpu"):` programs that are traced inside take the forms that suit that platform, `cpu`,
-`gpu` or `tpu`, wherever they are compiled; else those that suit the devices at hand.
+"""`with target("tpu"):` programs that are traced inside take the forms that suit that platform,
+`cpu`, `gpu` or `tpu`, wherever they are compiled; else those that suit the devices at hand.
 """
 
 
