@@ -157,3 +157,10 @@ def test_the_tree_of_the_architecture_page_is_this_one():
         assert named, folder
         modules = {p.stem for p in (PACKAGE / folder).glob("*.py") if p.stem != "__init__"}
         assert {*re.findall(r"\w+(?=[, \n])", named[1])} >= modules, folder
+
+
+def test_programs_are_for_the_platform_that_they_are_compiled_for():
+    """Not for the one at hand: `imgtrans plan` compiles for others."""
+    for path in FILES:
+        if path.relative_to(PACKAGE).as_posix() != "runtime/target.py":
+            assert "default_backend" not in path.read_text(), path

@@ -70,10 +70,7 @@ class Generators(nn.Module):
             samples["idt_a"] = self.g_ba(a, train)
         return samples
 
-
-    def _in_three(
-        self, a: SignedImages, b: SignedImages, train: bool
-    ) -> dict[str, SignedImages]:
+    def _in_three(self, a: SignedImages, b: SignedImages, train: bool) -> dict[str, SignedImages]:
         """Three applications in the place of six: a TPU has room for more rows at once."""
         samples = _at_once(self.g_ab, {"fake_b": a} | ({"idt_b": b} if self.idt_b else {}), train)
         more = {"rec_a": samples["fake_b"]} if self.rec_a else {}

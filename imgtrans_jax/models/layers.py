@@ -296,19 +296,8 @@ def moments(x: Maps, axes: tuple[int, ...]) -> tuple[Statistic, Statistic]:
         Mean and variance (divided by the count), in at least float32.
     """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    if platform() == "tpu":
-        return checkpoint_name(_moments_at_once(wide, axes), "moments")
     mean = _mean(wide, axes)
     return checkpoint_name((mean, _mean(jnp.square(wide - mean), axes)), "moments")
-
-
-def _moments_at_once(x: Maps, axes: tuple[int, ...]) -> tuple[Statistic, Statistic]:
-    """In one pass over memory, which is what a TPU waits for. Less one of its own values first, so
-    that no digit is lost where the mean is large.
-    """
-    first = x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
-    mean, square = _mean(x - first, axes), _mean(jnp.square(x - first), axes)
-    return first + mean, jnp.maximum(square - jnp.square(mean), 0)
 
 
 def _mean(x: Maps, axes: tuple[int, ...]) -> Statistic:

@@ -137,7 +137,7 @@ class ResNetGenerator(Generator):
     def _normed(self, y: Maps, name: str, train: bool) -> Maps:
         return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
 
-    def _before(self, x: Maps, train: bool) -> Maps:
+    def _before(self, x: Maps, train: bool) -> Float[Array, "n _ _ _"]:
         inner: dict[str, Any] = self._common | {"bias": bias_before(self.norm)}
         y = Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x)
         y = self._normed(y, "head", train)
@@ -149,7 +149,7 @@ class ResNetGenerator(Generator):
             y = blur_pool(y) if self.downsample == "blurred" else y
         return y
 
-    def _after(self, y: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:
+    def _after(self, y: Maps, train: bool) -> Float[Array, "n _ _ {self.channels}"]:
         inner: dict[str, Any] = self._common | {"bias": bias_before(self.norm)}
         for level in range(2):
             name = f"up_{level}"
