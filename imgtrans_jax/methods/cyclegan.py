@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -23,7 +22,6 @@ from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
-from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
 PerDirection = float | tuple[float, float]
@@ -55,8 +53,6 @@ class Generators(nn.Module):
 
     def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
         a, b = batch["a"], batch["b"]
-        if platform() == "tpu" and a.shape == b.shape and _rows_apart(self.g_ab):
-            return self._in_three(a, b, train)
         # In the order of the authors' code, on which batch norm's running statistics depend.
         samples = {"fake_b": self.g_ab(a, train)}
         if self.rec_a:
@@ -69,30 +65,6 @@ class Generators(nn.Module):
         if self.idt_a:
             samples["idt_a"] = self.g_ba(a, train)
         return samples
-
-    def _in_three(self, a: SignedImages, b: SignedImages, train: bool) -> dict[str, SignedImages]:
-        """Three applications in the place of six: a TPU has room for more rows at once."""
-        samples = _at_once(self.g_ab, {"fake_b": a} | ({"idt_b": b} if self.idt_b else {}), train)
-        more = {"rec_a": samples["fake_b"]} if self.rec_a else {}
-        more |= {"idt_a": a} if self.idt_a else {}
-        samples |= _at_once(self.g_ba, {"fake_a": b} | more, train)
-        if self.rec_b:
-            samples["rec_b"] = self.g_ab(samples["fake_a"], train)
-        return samples
-
-
-def _rows_apart(network: nn.Module) -> bool:
-    """Whether each picture's result is its own, and no chance is in it."""
-    norm, dropout = getattr(network, "norm", "batch"), getattr(network, "dropout", 0)
-    return norm in ("instance", "none") and not dropout
-
-
-def _at_once(network: nn.Module, images: Named, train: bool) -> dict[str, SignedImages]:
-    """The results of several batches. Their rows alternate, so that none leaves its device."""
-    rows = jnp.stack(list(images.values()), axis=1)
-    made: Any = network(rows.reshape(-1, *rows.shape[2:]), train)
-    made = made.reshape(*rows.shape[:2], *made.shape[1:])
-    return {name: made[:, i] for i, name in enumerate(images)}
 
 
 class Critics(nn.Module):

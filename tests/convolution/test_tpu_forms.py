@@ -55,7 +55,7 @@ def test_blocks_of_pixels_as_channels(border, side, channels):
 @pytest.mark.parametrize("identity", [0.5, 0.0])
 @pytest.mark.parametrize("remat", [True, False])
 def test_a_step_of_cyclegan_is_the_same_in_a_tpus_forms(identity, remat):
-    """Blocks in a loop, three applications in the place of six, blocks of pixels, products."""
+    """Residual blocks in a loop, blocks of pixels as channels, borders as products."""
     rng = np.random.default_rng(0)
     batch = {side: rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for side in "ab"}
     generator = ResNetGenerator(width=4, blocks=2, remat=remat)
