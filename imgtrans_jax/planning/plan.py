@@ -27,6 +27,7 @@ from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
 LEAST_SHARE = 0.5  # of a chip's products, under which there is something to be said
+MANY = 8  # pictures a chip, from which its products are well filled
 MOST_A_CHIP = 64  # pictures, where the largest batch is looked for
 
 
@@ -277,20 +278,20 @@ def _told_of_tpu(
         f"  code         {found.code >> 20} MB, compiled in {duration(found.seconds)} here",
         f"  cycles       {found.cycles / each / 1e6:.1f} million cycles a picture; its products "
         f"alone {products_alone / each / 1e6:.1f}: {share:.0%} of the chip",
-        f"  collectives  {len(moved)} ({', '.join(kinds) or 'none'}), {memory.text(volume)}: "
-        f"{1e3 * links:.1f} ms on the links",
+        f"  collectives  {sum(one.times for one in moved)} ({', '.join(kinds) or 'none'}), "
+        f"{memory.text(volume)}: {1e3 * links:.1f} ms on the links",
         f"  a step       {1e3 * seconds:.1f} ms; {_hours(seconds, length, each * chips)}",
         "  most of it   " + ", ".join(f"{name} {part:.0%}" for name, part in _dearest(found)),
     ]
-    advice = []
-    dtype = getattr(experiment.recipe.generator, "dtype", "")
-    if share < LEAST_SHARE and dtype == "float32":
-        advice.append(
-            "--config.recipe.generator.dtype=bfloat16 --config.recipe.critic.dtype=bfloat16"
-        )
-    if share < LEAST_SHARE and each < 8:
-        advice.append("a larger batch, --batch=8")
-    return lines + ([f"  try          {'; '.join(advice)}"] if advice else [])
+    if share >= LEAST_SHARE:
+        return lines
+    if each < MANY:  # by the compiler, bfloat16 is no faster for a picture alone
+        return [*lines, f"  try          a larger batch: --batch={MANY}, then config.batch_size"]
+    if getattr(experiment.recipe.generator, "dtype", "") == "float32":
+        names = ("generator", "critic")
+        flags = " ".join(f"--config.recipe.{name}.dtype=bfloat16" for name in names)
+        lines.append(f"  try          {flags}")
+    return lines
 
 
 def _dearest(found: Compiled) -> list[tuple[str, float]]:

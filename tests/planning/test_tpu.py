@@ -1,6 +1,7 @@
 """What is read of a TPU compiler's text; and, where it is installed, the compiler itself."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -108,3 +109,26 @@ def test_nine_blocks_cost_the_same_in_a_loop_and_unrolled():
     looped, unrolled = ([float(x) for x in line.split()] for line in done.stdout.splitlines())
     assert looped[0] == pytest.approx(unrolled[0], rel=0.1)
     assert looped[1] == unrolled[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("libtpu") is None, reason='needs pip install ".[tpu]", 200 MB'
+)
+@pytest.mark.parametrize(
+    ("config", "most_cycles", "most_code"),
+    [("quickstart", 9.0, 90), ("wgan_gp_digits", 1.5, 10), ("cyclegan_horse2zebra", 105, 350)],
+)
+def test_a_step_for_a_tpu_grows_no_dearer(config, most_cycles, most_code):
+    """By libtpu 0.0.42.1 with jax 0.10.2: 8.4, 1.4, 100 million cycles a picture."""
+    command = [sys.executable, "-m", "imgtrans_jax", "plan", config, "--on=tpu:v5e:2x2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cycles = re.search(r"([\d.]+) million cycles a picture", done.stdout)
+    code = re.search(r"code +(\d+) MB", done.stdout)
+    assert cycles
+    assert code
+    assert float(cycles[1]) <= most_cycles
+    assert int(code[1]) <= most_code
+    assert "(all-reduce)" in done.stdout
+    assert "it fits" in done.stdout
