@@ -52,21 +52,20 @@ def test_blocks_of_pixels_as_channels(border, side, channels):
             np.testing.assert_allclose(one, other, atol=1e-4 * float(jnp.abs(other).max()))
 
 
-@pytest.mark.parametrize("identity", [0.5, 0.0])
 @pytest.mark.parametrize("remat", [True, False])
-def test_a_step_of_cyclegan_is_the_same_in_a_tpus_forms(identity, remat):
+def test_a_step_of_cyclegan_is_the_same_in_a_tpus_forms(remat):
     """Residual blocks in a loop, blocks of pixels as channels, borders as products."""
     rng = np.random.default_rng(0)
-    batch = {side: rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for side in "ab"}
+    batch = {side: rng.uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32) for side in "ab"}
     generator = ResNetGenerator(width=4, blocks=2, remat=remat)
-    recipe = CycleGAN(generator, PatchGAN(width=4, layers=1), pool_size=0, identity=identity)
+    recipe = CycleGAN(generator, PatchGAN(width=4, layers=1), pool_size=0, identity=0)
     program = Program(Experiment(recipe=recipe, batch_size=2), device_mesh((1, 1), 2), batch, 10)
     state, found = program.initial_state(), {}
     for platform in ("cpu", "tpu"):
         step = program.traced(None, platform).lower().compile()
         found[platform] = step(jax.tree.map(jnp.copy, state), batch, None)
     text = str(program.traced(None, "tpu").jaxpr)
-    assert text.count("scan[") >= 6  # the loops are there, forwards and backwards
+    assert text.count("scan[") >= 4  # the loops are there, forwards and backwards
     for one, other in zip(*map(jax.tree.leaves, found.values()), strict=True):
         if jnp.issubdtype(one.dtype, jnp.floating):
             np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-4)
