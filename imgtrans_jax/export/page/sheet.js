@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const SIDE = 512; // pixels of an empty sheet
 const LARGEST = 4096; // of the longer side of a picture and of what is made of it
+const DRAWING = 1024; // the same of a drawing, whose paper and fills are worked at each stroke
 const STEPS = 40; // that can be undone, fewer of large pictures:
 const MOST = 64 * 512 * 512; // pixels that are kept for it
 const canvas = $("input");
@@ -210,7 +211,8 @@ canvas.addEventListener("blur", () => {
 // A picture on the sheet: white under what is transparent, and no larger than fits.
 function lay(source, width, height) {
   lift();
-  const scale = Math.min(1, LARGEST / state.factor / Math.max(width, height));
+  const largest = onWhite() ? DRAWING : LARGEST / state.factor;
+  const scale = Math.min(1, largest / Math.max(width, height));
   const [wide, high] = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
   under = document.createElement("canvas");
   for (const one of [under, canvas]) {
