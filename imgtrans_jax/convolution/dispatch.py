@@ -121,8 +121,5 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     if _suits_patches(x, kernel):
         return by_patches_transposed(x, kernel)
-    return (
-        direct_transposed(x, kernel)
-        if current_form() in ("auto", "direct", "gpu")
-        else plain_transposed(x, kernel)
-    )
+    by_lax = current_form() in ("plain", "tpu")
+    return plain_transposed(x, kernel) if by_lax else direct_transposed(x, kernel)

@@ -72,12 +72,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             return None
         try:
             path = Path(os.path.realpath(self.translate_path(self.path)))
+            if path.is_relative_to(self.folder):
+                return super().send_head()
         except ValueError:  # a NUL
-            path = Path(os.sep)
-        if not path.is_relative_to(self.folder):
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
+            pass
+        self.send_error(HTTPStatus.NOT_FOUND)
+        return None
 
     def list_directory(self, path: Any) -> Any:
         self.send_error(HTTPStatus.NOT_FOUND)

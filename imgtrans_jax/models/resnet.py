@@ -160,9 +160,9 @@ class ResNetGenerator(Generator):
 
     def _scans(self, train: bool) -> bool:
         """Whether the blocks are one program in a loop: those of a TPU are large, and compiled for
-        minutes. Blocks with state or random numbers are not.
+        minutes. Blocks with state or random numbers are not, nor those that are looked into.
         """
-        simple = self.norm != "batch" and not self.dropout
+        simple = self.norm != "batch" and not self.dropout and self.blocks > 1 and remat.value
         return platform() == "tpu" and train and simple and not self.is_initializing()
 
     def _scanned(self, y: Maps, train: bool) -> Maps:
@@ -172,5 +172,5 @@ class ResNetGenerator(Generator):
         def one(y: Maps, params: Any) -> tuple[Maps, None]:
             return block.apply({"params": params}, y, train), None  # type: ignore[return-value]
 
-        body = jax.checkpoint(one, policy=SAVED) if self.remat and remat.value else one
+        body = jax.checkpoint(one, policy=SAVED) if self.remat else one
         return jax.lax.scan(body, y, jax.tree.map(lambda *x: jnp.stack(x), *params))[0]

@@ -15,20 +15,22 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
-from imgtrans_jax.data.datasets import OneDomain, SelfPaired
-from imgtrans_jax.data.pairs import PairSource
-from imgtrans_jax.data.sources import Side, Source
+from imgtrans_jax.data.datasets import Data, OneDomain, OpenedDataset, SelfPaired
+from imgtrans_jax.data.labelled import Digits, OpenMojiGroups
+from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource
+from imgtrans_jax.data.sources import OpenMoji, Side, Source
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.planning import tpu
-from imgtrans_jax.planning.work import Product, products, total
+from imgtrans_jax.planning.arithmetic import Product, products, total
 from imgtrans_jax.runtime import memory
-from imgtrans_jax.runtime.console import duration
+from imgtrans_jax.runtime.console import duration, say_here
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
 
 LEAST_SHARE = 0.5  # of a chip's products, under which there is something to be said
 MANY = 8  # pictures a chip, from which its products are well filled
 MOST_A_CHIP = 64  # pictures, where the largest batch is looked for
+AT_HAND = (OpenMoji, OpenMojiPairs, OpenMojiGroups, Digits)  # sources that nothing is fetched for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,52 +124,64 @@ def plan(
     example, length = _example(experiment, told)
     if where == "tpu":
         return _on_tpu(experiment, name or "v5e:2x2", example, length, batch, largest)
-    experiment = _with_batch(experiment, batch or experiment.batch_size, 1)
+    experiment = _with_batch(experiment, batch, 1 if batch else None)
     if where == "gpu":
         return _on_gpu(experiment, name or "a100", example, length)
     return _on_cpu(experiment, example, length)
 
 
 def _example(experiment: Experiment, told: int | None) -> tuple[dict[str, Any], Length]:
-    """One row, of a folder's pictures or of a stand-in, for nothing is fetched; and the length."""
+    """One row, and the length: of the pictures, where they are the user's own or nothing else says
+    how many there are; else of a stand-in, for nothing is to be fetched.
+    """
     data, batch, steps = experiment.data, experiment.batch_size, experiment.steps
     schedule = experiment.optimizer.schedule.epochs
     if steps is None and experiment.optimizer.by_steps:
         steps = schedule
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
     sources = [fields[name] for name in ("a", "b", "pairs", "pictures") if fields.get(name)]
-    if any(isinstance(source, str) for source in sources) or told is None:
-        opened = data.open()
-        per_epoch = opened.steps_per_epoch(batch)
-        if steps is None and schedule:
-            steps = schedule * per_epoch
-    else:
-        blank: dict[str, Any] = {name: Blank() for name in ("a", "b") if name in fields}
-        if "pairs" in fields:
-            blank = {"pairs": BlankPair(), "a": "", "b": ""}
-        elif isinstance(data, (OneDomain, SelfPaired)):
-            blank = {"pictures": Blank()}
-        opened, per_epoch = dataclasses.replace(data, **blank).open(), 1000
+    own = any(isinstance(source, str) for source in sources)
+    opened, per_epoch = None, 1000
+    if own or (told is None and isinstance(sources[0], AT_HAND)):
+        try:
+            opened = data.open()
+            per_epoch = opened.steps_per_epoch(batch)
+            steps = steps or (schedule and schedule * per_epoch)
+        except UserError as error:
+            say_here(f"{error} Its pictures are taken to be of the config's size.")
+    opened = opened or _blank(data, fields)
     rows: dict[str, Any] = {}
     for stream in opened.streams:
         rows |= stream.prepare(stream.train[0], None)
     return rows, Length(steps or told, batch, per_epoch)
 
 
-def _with_batch(experiment: Experiment, batch: int, groups: int) -> Experiment:
-    experiment = dataclasses.replace(experiment, batch_size=batch, accumulate=1, mesh=(0, 1))
-    if getattr(experiment.recipe, "pool_size", 0):
-        experiment = override(experiment, "recipe.pool_groups", str(groups))
-    return experiment
+def _blank(data: Data, fields: Mapping[str, Any]) -> OpenedDataset:
+    """Stand-ins for the pictures; labelled ones, of which there may be any number of kinds, are
+    opened as they are.
+    """
+    blank: dict[str, Any] = {name: Blank() for name in ("a", "b") if name in fields}
+    if "pairs" in fields:
+        blank = {"pairs": BlankPair(), "a": "", "b": ""}
+    elif isinstance(data, (OneDomain, SelfPaired)):
+        blank = {"pictures": Blank()}
+    return dataclasses.replace(data, **blank).open()
+
+
+def _with_batch(experiment: Experiment, batch: int | None, groups: int | None) -> Experiment:
+    """With another batch, and so many groups of the pool; None for the experiment's own."""
+    changed = dataclasses.replace(experiment, batch_size=batch or experiment.batch_size)
+    if groups and getattr(experiment.recipe, "pool_size", 0):
+        changed = override(changed, "recipe.pool_groups", str(groups))
+    return changed
 
 
 def _program(
     experiment: Experiment, devices: list[Any], example: Mapping[str, Any], length: Length
 ) -> Program:
     mesh = Mesh(np.array(devices).reshape(-1, 1), ("data", "height"))
-    count = experiment.batch_size
     shapes = {
-        side: jax.ShapeDtypeStruct((count, *np.shape(x)), np.asarray(x).dtype)
+        side: jax.ShapeDtypeStruct((1, *np.shape(x)), np.asarray(x).dtype)
         for side, x in example.items()
     }
     return Program(experiment, mesh, shapes, length.per_epoch)

@@ -11,9 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
+)
+
+# In CI, which installs one, a missing browser is a failure.
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None and "CI" not in os.environ, reason="needs Chromium"
 )
 
 

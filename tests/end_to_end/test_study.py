@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import Browser, needs_browser
 from PIL import Image
 
 from imgtrans_jax.evaluation import human_study
@@ -76,7 +76,7 @@ def saved(browser: Browser, downloads: Path) -> Path:
     return file
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_browser
 @pytest.mark.parametrize("seconds", [0.01, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_ten_and_forty_in_a_browser(folders, seconds):
     page = folders / "study.html"
@@ -102,7 +102,7 @@ def test_ten_and_forty_in_a_browser(folders, seconds):
     assert 0.08 < low < 0.2 < 0.3 < high < 0.45
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_browser
 def test_mixed_without_practice_shows_all_methods_alike(folders):
     page = folders / "study.html"
     human_study.make(

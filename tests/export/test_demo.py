@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import Browser, needs_browser
 from PIL import Image
 
 from imgtrans_jax.data import sample_pictures
@@ -34,10 +34,6 @@ from imgtrans_jax.types import UserError
 
 PAGE = Path(browser_runtime.__file__).parent / "page"
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ, reason="needs Chromium"
-)
 
 
 def served(folder: Path) -> Server:

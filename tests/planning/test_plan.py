@@ -48,6 +48,21 @@ def test_every_kind_of_data_has_a_stand_in(name):
     assert milliseconds(plan(load(name), "gpu", None, False, 1000)) > 0
 
 
+def test_pictures_that_are_not_there_are_said(capsys):
+    lines = plan(override(load("quickstart"), "data.a", "/nowhere"), "gpu", None, False, 1125)
+    assert "/nowhere does not exist" in capsys.readouterr().out
+    assert "1,125 steps of 4" in lines[-1]
+    plan(override(load("quickstart"), "data.a", "/nowhere"), "gpu", 2, False, None)
+
+
+def test_a_batch_in_parts_is_planned_as_it_is():
+    whole, parts = (
+        plan(override(load("quickstart"), "accumulate", parts), "gpu:h100", None, False, 1125)
+        for parts in ("1", "4")
+    )
+    assert milliseconds(parts) > milliseconds(whole)  # four times the calls
+
+
 @pytest.mark.parametrize(
     ("on", "largest", "said"),
     [

@@ -76,7 +76,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from imgtrans_jax.planning import tpu
-from imgtrans_jax.planning.work import products, total
+from imgtrans_jax.planning.arithmetic import products, total
 
 mesh = Mesh(np.array(tpu.devices("v5e:2x2")[:1]), ("x",))
 here = NamedSharding(mesh, PartitionSpec())

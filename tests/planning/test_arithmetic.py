@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from imgtrans_jax.planning.work import products, total
+from imgtrans_jax.planning.arithmetic import products, total
 
 
 def counted(f, *shapes) -> float:
