@@ -19,21 +19,20 @@ from imgtrans_jax.losses.adversarial import (
     wgan,
 )
 from imgtrans_jax.losses.compose import join, plus, total
+from imgtrans_jax.losses.gaussians import gaussian, rooted, style_moments, style_wasserstein
 from imgtrans_jax.losses.pixel import l1, l1_sum, l2
 from imgtrans_jax.losses.style import (
     content_half,
     content_mean,
     content_relative,
     content_sum,
-    gaussian,
     gram,
+    laplacian,
     mean_variation,
-    rooted,
     style_mean,
     style_normalized,
     style_raw,
     style_relative,
-    style_wasserstein,
     total_variation,
 )
 
@@ -53,6 +52,7 @@ __all__ = [
     "l1",
     "l1_sum",
     "l2",
+    "laplacian",
     "log_fake",
     "log_real",
     "lsgan",
@@ -66,6 +66,7 @@ __all__ = [
     "squared_to_one",
     "squared_to_zero",
     "style_mean",
+    "style_moments",
     "style_normalized",
     "style_raw",
     "style_relative",

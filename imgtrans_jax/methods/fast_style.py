@@ -16,15 +16,9 @@ from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.compose import plus
+from imgtrans_jax.losses.gaussians import statistic, style_wasserstein
 from imgtrans_jax.losses.perceptual import features_of
-from imgtrans_jax.losses.style import (
-    StyleLoss,
-    content_relative,
-    mean_variation,
-    positions,
-    statistic,
-    style_wasserstein,
-)
+from imgtrans_jax.losses.style import StyleLoss, content_relative, mean_variation, positions
 from imgtrans_jax.methods.base import ReadPicture, Recipe, Sheets
 from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.types import (

@@ -14,14 +14,13 @@ from typing import Annotated, Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from imgtrans_jax.losses.gaussians import statistic, style_moments
 from imgtrans_jax.losses.style import (
     StyleLoss,
     content_relative,
     laplacian,
     mean_variation,
     positions,
-    statistic,
-    style_moments,
 )
 from imgtrans_jax.models.vgg import VGG, Depth, Pooling, VGGBorder, check_layers
 from imgtrans_jax.optim.pixels import LBFGS, PixelOptimizer

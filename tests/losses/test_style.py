@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, signal
 
-from imgtrans_jax.losses import style
+from imgtrans_jax.losses import gaussians, style
 from imgtrans_jax.style.gatys import by_depth, equal
 
 RNG = np.random.default_rng(0)
@@ -72,23 +72,27 @@ def scipy_wasserstein(f: np.ndarray, g: np.ndarray) -> float:
 def test_the_wasserstein_distance_is_scipy_s():
     several = np.maximum(RNG.normal(size=(3, 7, 8, 4)) @ RNG.normal(size=(4, 4)), 0)
     with jax.enable_x64(True):
-        value = style.style_wasserstein(
-            style.gaussian(jnp.asarray(several)), style.rooted(style.gaussian(jnp.asarray(P))), M
+        value = gaussians.style_wasserstein(
+            gaussians.gaussian(jnp.asarray(several)),
+            gaussians.rooted(gaussians.gaussian(jnp.asarray(P))),
+            M,
         )
         expected = np.mean([scipy_wasserstein(f, P) for f in several])
         np.testing.assert_allclose(value, expected, rtol=1e-6)
-        same = style.style_wasserstein(
-            style.gaussian(jnp.asarray(P)), 9 * style.rooted(style.gaussian(jnp.asarray(P))), M
+        same = gaussians.style_wasserstein(
+            gaussians.gaussian(jnp.asarray(P)),
+            9 * gaussians.rooted(gaussians.gaussian(jnp.asarray(P))),
+            M,
         )
         np.testing.assert_allclose(same, 0, atol=1e-9)
 
 
 def test_the_gradient_of_the_wasserstein_distance_is_its_difference():
     with jax.enable_x64(True):
-        wanted = style.rooted(style.gaussian(jnp.asarray(P)))
+        wanted = gaussians.rooted(gaussians.gaussian(jnp.asarray(P)))
 
         def loss(f):
-            return style.style_wasserstein(style.gaussian(f), wanted, M)
+            return gaussians.style_wasserstein(gaussians.gaussian(f), wanted, M)
 
         along, tiny = RNG.normal(size=F.shape), 1e-5
         slope = np.sum(jax.grad(loss)(jnp.asarray(F)) * along)
@@ -102,8 +106,10 @@ def test_features_of_very_unequal_strength_are_as_far_apart_as_scipy_says():
     several = [np.abs(RNG.normal(size=(1, 16, 16, 48))) @ decaying for _ in range(2)]
     several[1] *= 1.3
     for f, g in (several, several[::-1], [several[0]] * 2):
-        of, wanted = (style.gaussian(jnp.asarray(x, jnp.float32)) for x in (f, g))
-        value, gradient = jax.value_and_grad(style.style_wasserstein)(of, style.rooted(wanted), 1)
+        of, wanted = (gaussians.gaussian(jnp.asarray(x, jnp.float32)) for x in (f, g))
+        value, gradient = jax.value_and_grad(gaussians.style_wasserstein)(
+            of, gaussians.rooted(wanted), 1
+        )
         np.testing.assert_allclose(value, scipy_wasserstein(f, g), rtol=0.02, atol=1e-3)
         if f is g:
             assert np.abs(gradient).max() < 0.02
@@ -113,10 +119,10 @@ def test_features_of_very_unequal_strength_are_as_far_apart_as_scipy_says():
 def test_flat_features_have_a_finite_distance_and_gradient(noise):
     """Whose covariance is rounding alone: as a difference of products it came out negative."""
     flat = 100 * np.abs(RNG.normal(size=(1, 1, 1, 64))) + noise * RNG.normal(size=(1, 16, 16, 64))
-    wanted = style.gaussian(jnp.asarray(np.abs(RNG.normal(size=(1, 16, 16, 64))), jnp.float32))
-    wanted = style.rooted(wanted)
+    wanted = gaussians.gaussian(jnp.asarray(np.abs(RNG.normal(size=(1, 16, 16, 64))), jnp.float32))
+    wanted = gaussians.rooted(wanted)
     value, gradient = jax.value_and_grad(
-        lambda f: style.style_wasserstein(style.gaussian(f), wanted, 1)
+        lambda f: gaussians.style_wasserstein(gaussians.gaussian(f), wanted, 1)
     )(jnp.asarray(np.broadcast_to(flat, (1, 16, 16, 64)), jnp.float32))
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
@@ -126,7 +132,7 @@ def test_a_gaussian_is_summed_and_masked_as_a_gram_matrix_is():
     """Two halves of a picture, weighted by a mask, and its mean and covariance by NumPy."""
     mask = np.zeros((5, 6, 1))
     mask[:3] = 1
-    found = style.gaussian(*single(F, mask))[0]
+    found = gaussians.gaussian(*single(F, mask))[0]
     inside = F[0, :3].reshape(-1, 4)
     np.testing.assert_allclose(found[-1, -1], 18)
     np.testing.assert_allclose(found[-1, :-1] / 18, inside.mean(0), rtol=1e-4, atol=1e-6)
@@ -139,7 +145,7 @@ def test_the_trace_of_a_root_and_its_gradient_are_scipy_s():
     a = RNG.normal(size=(2, 6, 9))
     a = a @ a.transpose(0, 2, 1)
     with jax.enable_x64(True):
-        traces, pull = jax.vjp(style.trace_of_root, jnp.asarray(a))
+        traces, pull = jax.vjp(gaussians.trace_of_root, jnp.asarray(a))
         (gradient,) = pull(jnp.array([1.0, 3.0]))
     for matrix, trace, found, weight in zip(a, traces, gradient, (1, 3), strict=True):
         root = linalg.sqrtm(matrix)
@@ -148,14 +154,14 @@ def test_the_trace_of_a_root_and_its_gradient_are_scipy_s():
 
 
 def test_moments_are_the_distance_and_the_grams_and_with_few_positions_the_grams_alone():
-    of, wanted = style.gaussian(jnp.asarray(F)), style.gaussian(jnp.asarray(P))
-    target = style.rooted(wanted)
+    of, wanted = gaussians.gaussian(jnp.asarray(F)), gaussians.gaussian(jnp.asarray(P))
+    target = gaussians.rooted(wanted)
     grams = style.style_relative(style.gram(jnp.asarray(F)), style.gram(jnp.asarray(P)), M)
-    distance = style.style_wasserstein(of, target, M)
+    distance = gaussians.style_wasserstein(of, target, M)
     np.testing.assert_allclose(
-        style.style_moments(of, target, M), distance + grams, rtol=5e-3, atol=1e-4
+        gaussians.style_moments(of, target, M), distance + grams, rtol=5e-3, atol=1e-4
     )
-    np.testing.assert_allclose(style.style_moments(of, target, 3), grams, rtol=5e-3)
+    np.testing.assert_allclose(gaussians.style_moments(of, target, 3), grams, rtol=5e-3)
 
 
 def test_lines_are_compared_by_their_laplacians():

@@ -15,7 +15,7 @@ from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.translator import Translation
-from imgtrans_jax.losses import style
+from imgtrans_jax.losses import gaussians, style
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.models.style_network import StyleNetwork
@@ -41,7 +41,7 @@ def features(network, signed):
     return VGG(16, SHALLOW.style_layers).apply(network, (signed + 1) / 2)
 
 
-@pytest.mark.parametrize("loss", [style.style_relative, style.style_wasserstein])
+@pytest.mark.parametrize("loss", [style.style_relative, gaussians.style_wasserstein])
 def test_a_picture_s_terms_are_those_of_its_look(network, loss):
     recipe = dataclasses.replace(SHALLOW, style_loss=loss, content=0.5, style=2.0, variation=0.1)
     frozen = recipe.frozen(network, read_look)
@@ -49,7 +49,7 @@ def test_a_picture_s_terms_are_those_of_its_look(network, loss):
     made = jax.random.uniform(jax.random.key(2), PICTURES.shape, minval=-1, maxval=1)
     samples = {"fake_b": made, "looks": looks}
     terms = recipe.game().g_objective({"a": PICTURES}, samples, {}, frozen)
-    of, target = style.statistic(loss)
+    of, target = gaussians.statistic(loss)
     expected = []
     for number, look in enumerate((0, 1, 1)):
         wanted = features(network, 2 * jnp.asarray(read_look("", recipe.looks[look].name, 32)) - 1)
