@@ -24,7 +24,7 @@ def get_config() -> Experiment:
         data=OneDomain(cut=Preprocess(load_size=288, crop_size=256, resize="none")),
         recipe=FastStyle(
             (Look("mosaic"),),
-            StyleNetwork(width=32, register=0.125),
+            StyleNetwork(width=32, register=0.125, grain=0.02),
             style_loss=style_relative,
             content=0.04,
             variation=1e-3,

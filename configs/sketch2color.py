@@ -17,7 +17,7 @@ from imgtrans_jax.data.pairs import OpenMojiPairs
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.optim import Adam, Constant
+from imgtrans_jax.optim import Adam, Constant, Cosine
 
 
 def get_config() -> Experiment:
@@ -26,14 +26,14 @@ def get_config() -> Experiment:
         recipe=Pix2Pix(
             generator=UNet(width=24, levels=6, norm="instance", upsample="bilinear", dropout=0.0),
             critic=PatchGAN(width=32, layers=2),
-            pixel=50.0,
+            pixel=20.0,
+            content=5.0,
             test_mode="eval",
             ema=0.999,
         ),
-        optimizer=Adam(Constant(3e-4)),
-        critic_optimizer=Adam(Constant(1e-4)),
+        optimizer=Adam(Cosine(3e-4, length=24_000, unit="steps")),
+        critic_optimizer=Adam(Constant(2e-4)),
         batch_size=16,
-        steps=24_000,
         log_every=200,
         sample_every=2000,
         save_every=2000,

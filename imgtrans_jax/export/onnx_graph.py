@@ -170,6 +170,11 @@ class Graph:
         """How long an axis is, int64 of rank 1."""
         return self.op("Gather", self.op("Shape", x), self.ints(axis))
 
+    def range(self, length: str) -> str:
+        """0, 1, … up to a length that `size` gave."""
+        zero, one = self.constant(0, np.int64), self.constant(1, np.int64)
+        return self.op("Range", zero, self.op("Squeeze", length, self.ints(0)), one)
+
     def mirrored(self, x: str, axis: int, length: str, repeat_edge: bool) -> str:
         """An axis made `length` long by mirroring it at its end, as often as that needs.
 
@@ -177,9 +182,7 @@ class Graph:
         repeats no edge.
         """
         old = self.size(x, axis)
-        squeezed = self.op("Squeeze", length, self.ints(0))
-        zero, one = self.constant(0, np.int64), self.constant(1, np.int64)
-        places = self.op("Range", zero, squeezed, one)
+        places = self.range(length)
         last = self.op("Sub", self.op("Mul", old, self.ints(2)), self.ints(1 if repeat_edge else 2))
         if repeat_edge:
             places = self.op("Mod", places, self.op("Mul", old, self.ints(2)))

@@ -19,7 +19,7 @@ from imgtrans_jax.models import (
     UNet,
 )
 from imgtrans_jax.models.layers import NormKind
-from imgtrans_jax.models.style_network import MIRRORED, register_part
+from imgtrans_jax.models.style_network import GRAIN, MIRRORED, register_part
 from imgtrans_jax.models.vgg import layer_names
 
 Write = Callable[[Graph, Any, str], str]
@@ -147,7 +147,8 @@ def style_network(g: Graph, net: StyleNetwork, x: str) -> str:
         return conditional(g.convolution(y, name, stride, padding, "reflect"), name)
 
     height = g.size(x, 2)
-    y = registered(g, x, net.register) if net.register else x
+    y = grained(g, x, net.grain) if net.grain else x
+    y = registered(g, y, net.register) if net.register else y
     y = g.op("Relu", inner(y, "head", 1, 4))
     for level in range(2):
         y = g.op("Relu", inner(y, f"down_{level}", 2))
@@ -159,6 +160,15 @@ def style_network(g: Graph, net: StyleNetwork, x: str) -> str:
         y = g.op("Relu", conditional(upsampled(g, y, name, net.upsample, False), name))
     y = inner(y, "tail", 1, 4)
     return g.op("Tanh", g.cut(y, [(2, height)]) if net.register else y)
+
+
+def grained(g: Graph, x: str, strength: float) -> str:
+    """models.style_network.with_grain."""
+    grain = g.constant(strength * GRAIN)
+    for axis in (0, 1):
+        places = g.op("Mod", g.range(g.size(x, axis + 2)), g.ints(len(GRAIN)))
+        grain = g.op("Gather", grain, places, axis=axis)
+    return g.op("Add", x, grain)
 
 
 def registered(g: Graph, x: str, share: float) -> str:

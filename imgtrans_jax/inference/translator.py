@@ -22,7 +22,7 @@ from imgtrans_jax.inference.receptive_field import NotLocalError, largest_map
 from imgtrans_jax.inference.tiling import TiledNetwork
 from imgtrans_jax.io import images
 from imgtrans_jax.methods.base import new_game
-from imgtrans_jax.models.style_network import with_register
+from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.target import platform
 from imgtrans_jax.types import Direction, UserError
@@ -110,11 +110,12 @@ class Translation:
         self.function = lambda weights, x: recipe.translate(
             weights["params"], weights["stats"], x, direction
         )
-        # in tiles a register is a part of the picture, and none of every tile's
-        self.register: float = getattr(network, "register", 0.0)
-        local = recipe
-        if self.register:
-            local = dataclasses.replace(recipe, generator=network.clone(register=0.0))
+        # in tiles grain and register are parts of the picture, and none of every tile's
+        self.prepared, local = np.asarray, recipe
+        if isinstance(network, StyleNetwork):
+            self.prepared = network.prepared
+            plain = network.clone(register=0.0, grain=0.0)
+            local = dataclasses.replace(recipe, generator=plain)
         self.local = lambda weights, x: local.translate(
             weights["params"], weights["stats"], x, direction
         )
@@ -231,7 +232,7 @@ class Translation:
             UserError: For a network that has no tiles.
         """
         height = x.shape[1]
-        x = np.asarray(with_register(jnp.asarray(x), self.register)) if self.register else x
+        x = np.asarray(self.prepared(jnp.asarray(x)))
         if self._plan[:2] != (x.shape, tile):
             try:
                 self._plan = (
@@ -242,7 +243,8 @@ class Translation:
             except NotLocalError as error:
                 raise UserError(f"{error} Leave `tile` out, or use a smaller `size`.") from None
         made = self._plan[2](self.weights, x, progress, folder)
-        return made[:, :height] if self.register else made
+        # without what was below
+        return made[:, : made.shape[1] // x.shape[1] * height]
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
         """The tile that a picture needs here.

@@ -11,11 +11,11 @@ import jax
 
 from imgtrans_jax.losses.style import content_mean
 from imgtrans_jax.models.vgg import VGG, stands_in
-from imgtrans_jax.types import Scalar, SignedImages, UnitImages, Variables
+from imgtrans_jax.types import Dtype, Scalar, SignedImages, UnitImages, Variables
 
 
 def features_of(
-    network: Variables, images: UnitImages, layers: Sequence[str]
+    network: Variables, images: UnitImages, layers: Sequence[str], dtype: Dtype = "float32"
 ) -> dict[str, jax.Array]:
     """The features of pictures.
 
@@ -25,6 +25,7 @@ def features_of(
         images: (N, H, W, 3) in [0, 1].
         layers: The names of layers, such as relu4_2. Where VGG-16 lacks one the deepest of its
             block stands in.
+        dtype: The type that convolutions are computed in.
 
     Returns:
         {layer: (N, h, w, C)}, by the names asked for.
@@ -34,7 +35,7 @@ def features_of(
     """
     depth = 19 if "conv3_4" in network["params"] else 16
     names = {layer: stands_in(layer, depth) for layer in layers}
-    found = VGG(depth, tuple(dict.fromkeys(names.values()))).apply(network, images)
+    found = VGG(depth, tuple(dict.fromkeys(names.values())), dtype=dtype).apply(network, images)
     return {layer: cast("dict[str, jax.Array]", found)[name] for layer, name in names.items()}
 
 

@@ -14,11 +14,21 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, vanilla
 from imgtrans_jax.losses.compose import plus
+from imgtrans_jax.losses.perceptual import features_of
 from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.losses.style import content_relative
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN
 from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
+from imgtrans_jax.types import (
+    Direction,
+    Named,
+    Objective,
+    Params,
+    SignedImages,
+    Terms,
+    Weights,
+)
 
 
 class Translator(nn.Module):
@@ -48,6 +58,11 @@ class Pix2Pix(Recipe):
         adversarial: Its weight.
         pixel: The weight of `distance` between G(a) and b, the paper's lambda (equation 4).
         distance: (images, images) -> (); l1 by default.
+        content: Weight of how far G(a) is from b in the features of a network (Johnson et al. 2016,
+            equation 2; as pix2pixHD adds them, Wang et al. 2018, section 3.2): the mean of
+            `content_relative` over `content_layers`.
+        content_layers: By name.
+        weights: That network, see `load_vgg`.
         conditional: Whether the critic sees a beside b (equation 1) or b alone (equation 2).
         halve_critic: The critic's loss times 1/2, the paper's section 3.3.
         test_mode: How the trained generator is used. `paper`: as in training, with dropout as noise
@@ -58,9 +73,10 @@ class Pix2Pix(Recipe):
     """
 
     notes: ClassVar[str] = (
-        "All terms carry their weights. pixel: how far translations are from the truth. gan: how "
-        "little they convince the critic. d_real, d_fake: the critic on true pairs and on "
-        "translations; with vanilla it guesses where both are near 0.35."
+        "All terms carry their weights. pixel: how far translations are from the truth; content: "
+        "the same in a network's features, if asked for. gan: how little they convince the critic. "
+        "d_real, d_fake: the critic on true pairs and on translations; with vanilla it guesses "
+        "where both are near 0.35."
     )
 
     generator: nn.Module = UNet()
@@ -69,6 +85,9 @@ class Pix2Pix(Recipe):
     adversarial: float = 1.0
     pixel: float = 100.0
     distance: Callable[[jax.Array, jax.Array], jax.Array] = l1
+    content: float = 0.0
+    content_layers: tuple[str, ...] = ("relu2_2", "relu3_3", "relu4_3")
+    weights: Weights = "embedded"
     conditional: bool = True
     halve_critic: bool = True
     test_mode: Literal["paper", "eval"] = "paper"
@@ -81,20 +100,27 @@ class Pix2Pix(Recipe):
         Raises:
             ValueError: For a negative weight, or if none is left.
         """
-        if min(self.adversarial, self.pixel) < 0 or max(self.adversarial, self.pixel) == 0:
+        weights = self.adversarial, self.pixel, self.content
+        if min(weights) < 0 or max(weights) == 0:
             raise ValueError(
-                "The weights adversarial and pixel must not be negative, nor both be 0."
+                "The weights adversarial, pixel and content must not be negative, nor all be 0."
             )
+        if self.content and not self.content_layers:
+            raise ValueError("There must be a content layer.")
         return Game(
             generator=Translator(self.generator.clone()),
             critic=ImageCritic(self.critic.clone()) if self.adversarial else None,
             fakes=lambda batch, samples: self._view(batch, samples["fake_b"]),
             reals=lambda batch: self._view(batch, batch["b"]),
-            g_objective=plus(self._fool, self._near, *self.extra),
+            g_objective=plus(self._fool, self._near, self._alike, *self.extra),
             d_objective=self._judge,
             order="critics_first",
             ema=self.ema,
         )
+
+    @property
+    def frozen_network(self) -> str:
+        return self.weights if self.content else ""
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         # Each picture by itself, as a user's is: in the mode `paper` a picture's statistics are its
@@ -134,6 +160,16 @@ class Pix2Pix(Recipe):
             if self.pixel
             else {}
         )
+
+    def _alike(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        if not self.content:
+            return {}
+        made, true = (
+            features_of(frozen, (images + 1) / 2, self.content_layers)
+            for images in (samples["fake_b"], batch["b"])
+        )
+        apart = sum(content_relative(made[layer], true[layer]) for layer in self.content_layers)
+        return {"content": self.content * apart / len(self.content_layers)}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax.core import min_dim
 from jaxtyping import Array, Float
@@ -28,6 +29,11 @@ from imgtrans_jax.types import Dtype, Maps, SignedImages
 
 MIRRORED = 16
 """Rows between a picture and its register, at most."""
+
+GRAIN = np.random.RandomState(0).standard_normal((64, 64)).astype(np.float32)
+"""Laid on a picture again and again, from its first pixel on: the same in every version of numpy
+and on every device.
+"""
 
 
 def register_part(share: float) -> Fraction:
@@ -56,6 +62,23 @@ def with_register(x: Maps, share: float) -> Float[Array, "n _ w c"]:
     below = jax.lax.slice_in_dim(x, height - 1 - mirrored, height - 1, axis=1)
     x = jnp.concatenate([x, jax.lax.rev(below, (1,))], axis=1)
     return jnp.concatenate([x, jnp.full((n, rows, width, channels), -1, x.dtype)], axis=1)
+
+
+def with_grain(x: Maps, strength: float) -> Maps:
+    """Pictures with a fixed noise, the same in all channels.
+
+    Args:
+        x: (N, H, W, C).
+        strength: Its standard deviation in their range; 0 for none.
+
+    Returns:
+        The same shape.
+    """
+    if not strength:
+        return x
+    rows, columns = (jnp.arange(side) % len(GRAIN) for side in x.shape[1:3])
+    grain = jnp.asarray(strength * GRAIN, x.dtype)[rows][:, columns]
+    return x + grain[..., None]
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -95,6 +118,8 @@ class StyleNetwork(Generator):
             others, and draw a black spot there; this is a place for it. (For transformers, which do
             the same, Darcet et al. 2024 add tokens and call them registers.) Nor is the gradient
             for a picture of one colour, which has no variance, out of all bounds with it.
+        grain: A faint noise on the picture, see `with_grain`. Without it a place of pure black or
+            white gets one colour and no strokes: nothing there says where one would begin.
         kernel_init: Any (key, shape, dtype) -> array; He et al. 2015 by default.
         dtype: As for `ResNetGenerator`.
 
@@ -107,6 +132,7 @@ class StyleNetwork(Generator):
     looks: int = 1
     upsample: Upsampling = "nearest"
     register: float = 0.0
+    grain: float = 0.0
     kernel_init: Initializer = Kaiming()
     dtype: Dtype = "float32"
 
@@ -127,10 +153,12 @@ class StyleNetwork(Generator):
         Returns:
             (N, H, W, 3) in (-1, 1).
         """
-        if self.width < 1 or self.blocks < 0 or self.looks < 1 or not 0 <= self.register <= 1:
+        counts = self.width < 1 or self.blocks < 0 or self.looks < 1
+        if counts or not (0 <= self.register <= 1 and 0 <= self.grain <= 1):
             raise ValueError(
-                f"A network of width={self.width}, blocks={self.blocks}, looks={self.looks} and "
-                f"register={self.register} cannot be built; use 1, 0, 1 or more, and 0 to 1."
+                f"A network of width={self.width}, blocks={self.blocks}, looks={self.looks}, "
+                f"register={self.register} and grain={self.grain} cannot be built; use 1, 0, 1 or "
+                "more, and 0 to 1."
             )
         check_batch(x, (3,))
         height, width = x.shape[1:3]
@@ -141,8 +169,12 @@ class StyleNetwork(Generator):
             )
         if weights is None:
             weights = jax.nn.one_hot(jnp.zeros(x.shape[0], int), self.looks)
-        y = self._layers(with_register(x, self.register), weights)[:, :height]
+        y = self._layers(self.prepared(x), weights)[:, :height]
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
+
+    def prepared(self, x: SignedImages) -> Float[Array, "n _ w 3"]:
+        """Pictures as the first layer gets them: with the grain, and the register below."""
+        return with_register(with_grain(x, self.grain), self.register)
 
     def _layers(self, x: Maps, weights: Float[Array, "n looks"]) -> Maps:
         # An affine norm follows every convolution: a bias before it would be without effect.

@@ -95,7 +95,7 @@ RECIPES = {name: Pix2Pix(net, CRITIC) for name, net in NETWORKS.items()} | {
     "srresnet_skip": SRGAN(SRResNet(8, 2, norm="none", skip=True), CRITIC),
     "one_look": FastStyle(generator=StyleNetwork(8, 1), looks=(Look("mosaic"),)),
     "three_looks": FastStyle(
-        generator=StyleNetwork(8, 2, looks=3, register=0.125, upsample="transposed"),
+        generator=StyleNetwork(8, 2, looks=3, register=0.125, grain=0.02, upsample="transposed"),
         looks=(Look("mosaic"), Look("chalk"), Look("woodcut")),
     ),
 }

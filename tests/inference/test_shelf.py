@@ -154,8 +154,9 @@ def test_a_look_that_is_none_is_refused(empty, capsys, look, words):
     assert words in capsys.readouterr().err
 
 
-def test_a_register_is_the_same_in_tiles():
-    recipe = FastStyle((Look("a"), Look("b")), StyleNetwork(2, 1, 2, register=0.125), look="b")
+def test_register_and_grain_are_the_same_in_tiles():
+    network = StyleNetwork(2, 1, 2, register=0.125, grain=0.1)
+    recipe = FastStyle((Look("a"), Look("b")), network, look="b")
     x = np.random.default_rng(0).uniform(-1, 1, (1, 96, 64, 3)).astype(np.float32)
     init = jax.jit(recipe.game().generator.init, static_argnums=2)
     params = init({"params": jax.random.key(0), "latent": jax.random.key(1)}, {"a": x}, False)

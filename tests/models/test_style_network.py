@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imgtrans_jax.models.style_network import ConditionalInstanceNorm, StyleNetwork
+from imgtrans_jax.models.style_network import GRAIN, ConditionalInstanceNorm, StyleNetwork
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 5, 6, 3))
@@ -66,6 +66,20 @@ def test_a_register_lies_below_and_is_cut_off_again(shape):
     assert float(jnp.abs(by_hand - applied(x)).max()) > 1e-3
 
 
+def test_grain_is_laid_on_the_picture_again_and_again():
+    x = jnp.asarray(RNG.uniform(-1, 1, (2, 72, 136, 3)), jnp.float32)
+    network = StyleNetwork(width=2, blocks=0, grain=0.02)
+    grain = np.asarray(network.prepared(x) - x, np.float64)
+    assert 0.019 < grain.std() < 0.021
+    assert abs(grain.mean()) < 1e-3
+    np.testing.assert_allclose(grain[0, :64, :64, 0], 0.02 * GRAIN, atol=1e-6)
+    np.testing.assert_allclose(grain[1, :8, 128:, 2], grain[0, 64:, :8, 1], atol=1e-6)
+    params = jax.jit(network.init, static_argnums=2)(jax.random.key(0), x, False)
+    applied = jax.jit(lambda net, x: net.apply(params, x, False), static_argnums=0)
+    by_hand = applied(network.clone(grain=0.0), x + grain.astype(np.float32))
+    np.testing.assert_allclose(applied(network, x), by_hand, atol=1e-5)
+
+
 def test_a_white_picture_can_be_learned_from_with_a_register():
     network = StyleNetwork(width=2, blocks=2, register=0.125)
     white = jnp.ones((1, 32, 32, 3))
@@ -86,6 +100,7 @@ def test_a_white_picture_can_be_learned_from_with_a_register():
         (StyleNetwork(width=0), (1, 16, 16, 3), "width=0"),
         (StyleNetwork(looks=0), (1, 16, 16, 3), "looks=0"),
         (StyleNetwork(register=1.5), (1, 16, 16, 3), "register=1.5"),
+        (StyleNetwork(grain=-0.1), (1, 16, 16, 3), "grain=-0.1"),
         (StyleNetwork(), (1, 18, 16, 3), "16x18|18x16"),
         (StyleNetwork(), (1, 16, 16, 1), "channels"),
     ],
