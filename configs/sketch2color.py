@@ -1,12 +1,12 @@
 """Line drawings in colour, at 128 pixels: the network sketch2color that comes along.
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004): a U-Net of width 24 and 6 levels, bilinear
-          upsampling, instance norm; a critic of a third of the generator's rate.
+          upsampling, instance norm; beside the pixels the features of VGG (Johnson et al. 2016).
 Command:  imgtrans train sketch2color
 Data:     the embedded OpenMoji drawings, 1,735 pairs and 190 held out: no download.
 Expected: closed shapes are filled to the line; skin, hair and clothes are told apart; patches in
-          large plain shapes.
-Needs:    24,000 steps of 16. An H100 made 73 a second (measured, another training beside): 6
+          large plain shapes. How the network that comes along was made: docs/networks.md.
+Needs:    24,000 steps of 16. An H200 made 77 a second (measured, another training beside): 5
           minutes on such a GPU.
 """
 

@@ -13,6 +13,9 @@ from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
 RUN = FLAGS.path("run", "runs/quickstart", "The folder of the run.")
+FINISHED = FLAGS.switch(
+    "finished", "Score what `translate` gives, with its lines and fills, not the network alone."
+)
 
 
 def main(_: app.Overrides) -> int:
@@ -25,7 +28,11 @@ def main(_: app.Overrides) -> int:
     drawings = load_openmoji(experiment.data.cut.crop_size)
     held_out = drawings["split"] == TEST
     sketches, coloured = (to_signed(drawings[kind][held_out]) for kind in ("sketch", "colour"))
-    translated = np.concatenate([np.asarray(apply(sketch[None])) for sketch in sketches])
+    if FINISHED.value:
+        pictures = drawings["sketch"][held_out]
+        translated = to_signed(np.concatenate([apply.of_pixels(one[None]) for one in pictures]))
+    else:
+        translated = np.concatenate([np.asarray(apply(sketch[None])) for sketch in sketches])
     score = score_coloring(sketches, translated, coloured)
     print(
         f"kernel distance to real drawings, of the sketches' own  {score.distance_ratio:.3f}  (at "

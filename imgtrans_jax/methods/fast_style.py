@@ -30,6 +30,7 @@ from imgtrans_jax.types import (
     PathText,
     SignedImages,
     Terms,
+    UnitImages,
     Weights,
 )
 
@@ -207,12 +208,18 @@ class FastStyle(Recipe):
         (K, C, C); 0 for looks that are not learned.
         """
         learned = self.learned or tuple(look.name for look in self.looks)
-        features = jax.jit(lambda picture: features_of(network, picture, self.style_layers))
         of, target = statistic(self.style_loss)
 
+        @jax.jit  # compiled for every shape of a picture
+        def means(network: Params, picture: UnitImages) -> dict[str, jax.Array]:
+            found = features_of(network, picture, self.style_layers)
+            return {name: of(f) / positions(f) for name, f in found.items()}
+
+        compiled = jax.jit(target)  # for every layer
+
         def wanted(look: Look) -> dict[str, jax.Array]:
-            found = features(jnp.asarray(read(look.picture, look.name, look.size)))
-            return {name: target(of(f) / positions(f))[0] for name, f in found.items()}
+            found = means(network, jnp.asarray(read(look.picture, look.name, look.size)))
+            return {name: compiled(mean)[0] for name, mean in found.items()}
 
         # of looks that are not learned the pictures need not be there
         known = {look.name: wanted(look) for look in self.looks if look.name in learned}

@@ -168,8 +168,8 @@ class Pix2Pix(Recipe):
             features_of(frozen, (images + 1) / 2, self.content_layers)
             for images in (samples["fake_b"], batch["b"])
         )
-        apart = sum(content_relative(made[layer], true[layer]) for layer in self.content_layers)
-        return {"content": self.content * apart / len(self.content_layers)}
+        apart = [content_relative(made[layer], true[layer]) for layer in self.content_layers]
+        return {"content": self.content * sum(apart[1:], start=apart[0]) / len(apart)}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0

@@ -216,6 +216,7 @@ HARMLESS |= {
     "FastStyle.learned",
     "FastStyle.look",
     "FastStyle.style_layers",
+    "Pix2Pix.content_layers",
     "Look.name",
 }
 """Texts that are compared with what there is, and never opened."""

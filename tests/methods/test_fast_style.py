@@ -69,6 +69,21 @@ def test_a_picture_s_terms_are_those_of_its_look(network, loss):
     np.testing.assert_allclose(terms["variation"], 0.1 * rough, rtol=1e-5)
 
 
+def test_features_in_bfloat16_give_nearly_the_same_terms(network):
+    looks = jax.nn.one_hot(jnp.array([0, 1, 1]), 2)
+    samples = {"fake_b": PICTURES[::-1], "looks": looks}
+    frozen = SHALLOW.frozen(network, read_look)
+    exact, rounded = (
+        dataclasses.replace(SHALLOW, feature_dtype=kind)
+        .game()
+        .g_objective({"a": PICTURES}, samples, {}, frozen)
+        for kind in ("float32", "bfloat16")
+    )
+    for name, term in exact.items():
+        assert rounded[name].dtype == jnp.float32
+        assert 0 < abs(float(rounded[name] - term)) < 0.02 * float(term)
+
+
 def test_a_network_learns_its_looks_and_tells_them_apart(network):
     recipe = dataclasses.replace(SHALLOW, content=0.0, style_layers=("relu1_1",))
     frozen = recipe.frozen(network, read_look)

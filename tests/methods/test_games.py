@@ -123,6 +123,25 @@ def test_pix2pix_is_the_update_written_by_hand(gan, conditional):
     assert_close(after.g.params, moved(before.g.params, jax.jit(jax.grad(fool))(before.g.params)))
 
 
+def test_pix2pix_is_near_in_features_too():
+    layers = ("relu1_1", "relu2_1")
+    recipe = dataclasses.replace(PIX2PIX, content=2.0, content_layers=layers)
+    assert (PIX2PIX.frozen_network, recipe.frozen_network) == ("", "embedded")
+    network, batch = VGG(16, layers).init(jax.random.key(0), jnp.zeros((1, 16, 16, 3))), pairs()
+    made = pairs(1)["b"]
+    objective = recipe.game().g_objective
+    terms = objective(batch, {"fake_b": made}, {"d": jnp.zeros((2, 2, 2, 1))}, network)
+    apart = []
+    for layer in layers:
+        found, true = (
+            np.asarray(VGG(16, (layer,)).apply(network, (x + 1) / 2)[layer], np.float64)
+            for x in (made, batch["b"])
+        )
+        apart.append(np.mean(((found - true) ** 2).sum((1, 2, 3)) / (true**2).sum((1, 2, 3))))
+    np.testing.assert_allclose(terms["content"], 2 * np.mean(apart), rtol=1e-5)
+    assert set(terms) == {"gan", "pixel", "content"}
+
+
 @pytest.mark.parametrize(
     ("changes", "terms"),
     [
@@ -371,12 +390,14 @@ def test_simgan_keeps_translations_near_their_inputs(layer):
     [
         dataclasses.replace(PIX2PIX, adversarial=0.0, pixel=0.0),
         dataclasses.replace(PIX2PIX, pixel=-1.0),
+        dataclasses.replace(PIX2PIX, content=-1.0),
+        dataclasses.replace(PIX2PIX, content=1.0, content_layers=()),
         dataclasses.replace(SIM, adversarial=0.0),
         SRGAN(pixel=0.0),
     ],
 )
 def test_weights_that_make_no_game_are_refused(recipe):
-    with pytest.raises(ValueError, match=r"must not be negative|must be above 0"):
+    with pytest.raises(ValueError, match=r"must not be negative|must be above 0|must be a"):
         recipe.game()
 
 
