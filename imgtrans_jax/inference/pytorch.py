@@ -4,6 +4,7 @@ junyanz/pytorch-CycleGAN-and-pix2pix writes.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +15,10 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.inference.generator import TrainedGenerator
+from imgtrans_jax.methods.cut import CUT
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.models.patch_heads import PatchHeads
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.types import UserError
@@ -24,12 +27,20 @@ from imgtrans_jax.weights.pytorch_layouts import Network, check_exportable, desc
 from imgtrans_jax.weights.pytorch_recognition import recognized
 from imgtrans_jax.weights.tensors import read_tensors
 
-OURS = {"G": "g", "G_A": "g_ab", "G_B": "g_ba", "D": "d", "D_A": "d_b", "D_B": "d_a"}
-"""The names of networks in junyanz/pytorch-CycleGAN-and-pix2pix and ours, which name a critic by
-the domain that it judges.
+OURS = {
+    "G": "g",
+    "G_A": "g_ab",
+    "G_B": "g_ba",
+    "D": "d",
+    "D_A": "d_b",
+    "D_B": "d_a",
+    "F": "heads",
+}
+"""The names of networks in junyanz/pytorch-CycleGAN-and-pix2pix and CUT, and ours, which name a
+critic by the domain that it judges.
 """
 
-_FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B)\.pth")
+_FILE = re.compile(r"(?P<epoch>\w+)_net_(?P<name>G|G_A|G_B|D|D_A|D_B|F)\.pth")
 
 
 def is_folder_of_pth(path: Path) -> bool:
@@ -82,7 +93,8 @@ def imported_file(network: Network, source: str) -> TrainedGenerator:
         UserError: If it is a critic.
     """
     if not network.is_generator:
-        raise UserError(f"{source} is a critic; a generator is needed here.")
+        what = "the heads of CUT" if isinstance(network.module, PatchHeads) else "a critic"
+        raise UserError(f"{source} is {what}; a generator is needed here.")
     return _generator({"g": network}, source)
 
 
@@ -109,7 +121,11 @@ def networks_of(generator: TrainedGenerator) -> dict[str, Network]:
         players.append((recipe.critic, critics.params, critics.stats))
     for module, params, stats in players:
         found |= {
-            theirs[name]: Network(module, params[name], stats.get(name, {}))
+            theirs[name]: Network(
+                recipe.heads if isinstance(recipe, CUT) and name == "heads" else module,
+                params[name],
+                stats.get(name, {}),
+            )
             for name in params
             if name in theirs
         }
@@ -144,7 +160,11 @@ def write_network(network: Network, path: Path) -> None:
 
 def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     generators = {name: network for name, network in networks.items() if network.is_generator}
-    if len(generators) == 1:
+    heads = networks.get("heads")
+    if len(generators) == 1 and heads:
+        ((_, g),) = generators.items()
+        recipe = _cut(g, networks.get("d"), heads, source)
+    elif len(generators) == 1:
         ((name, g),) = generators.items()
         d = networks.get({"g": "d", "g_ab": "d_b", "g_ba": "d_a"}[name])
         networks = {"g": g} | ({"d": d} if d else {})
@@ -164,8 +184,8 @@ def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     made: Any = g.module
     batch = {"a": [1, side, side, g.channels], "b": [1, side, side, made.channels]}
     players = [
-        _player({n: x for n, x in networks.items() if x.is_generator is kind})
-        for kind in (True, False)
+        _player({n: x for n, x in networks.items() if isinstance(x.module, PatchGAN) is kind})
+        for kind in (False, True)
     ]
     critics = (
         players[1]
@@ -175,6 +195,22 @@ def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     return TrainedGenerator(
         Experiment(data=data, recipe=recipe), players[0].params, players[0].stats, batch, critics
     )
+
+
+def _cut(g: Network, d: Network | None, heads: Network, source: str) -> CUT:
+    """With the authors' maps, of which the heads must be."""
+    recipe = CUT(generator=g.module, heads=heads.module)
+    if d is not None:
+        recipe = dataclasses.replace(recipe, critic=d.module)
+    width = getattr(g.module, "width", 0)
+    wanted = [g.channels, 2 * width, 4 * width, 4 * width, 4 * width]
+    given = [heads.params[f"mlp_{i}_0"]["kernel"].shape[0] for i in range(len(heads.params) // 2)]
+    if given != wanted or getattr(g.module, "blocks", 0) < 5:
+        raise UserError(
+            f"The heads in {source} are for maps of {', '.join(map(str, given))} channels; those "
+            f"of its generator have {', '.join(map(str, wanted))}, or it has too few blocks."
+        )
+    return recipe
 
 
 def _pix2pix(g: Network, d: Network | None, source: str) -> Pix2Pix:

@@ -19,8 +19,9 @@ from imgtrans_jax.losses.adversarial import (
     wgan,
 )
 from imgtrans_jax.losses.compose import join, plus, total
+from imgtrans_jax.losses.contrastive import patch_nce
 from imgtrans_jax.losses.gaussians import gaussian, rooted, style_moments, style_wasserstein
-from imgtrans_jax.losses.pixel import l1, l1_sum, l2
+from imgtrans_jax.losses.pixel import l1, l1_sum, l2, pyramid_l1
 from imgtrans_jax.losses.style import (
     content_half,
     content_mean,
@@ -60,7 +61,9 @@ __all__ = [
     "mean_variation",
     "minus_log_fake",
     "minus_mean",
+    "patch_nce",
     "plus",
+    "pyramid_l1",
     "rooted",
     "saturating",
     "squared_to_one",

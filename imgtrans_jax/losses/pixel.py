@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from imgtrans_jax.types import Maps, Scalar
@@ -63,3 +64,50 @@ def l2(x: Maps, y: Maps) -> Scalar:
         ValueError: For two shapes.
     """
     return jnp.mean(jnp.square(_difference(x, y)))
+
+
+PYRAMID = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Of the levels from the images' own size on: those of Li et al.'s code for pairs that do not fit
+pixel on pixel."""
+
+
+def pyramid_l1(x: Maps, y: Maps, weights: tuple[float, ...] = PYRAMID) -> Scalar:
+    """Mean absolute differences of two Gaussian pyramids (Burt and Adelson 1983), for pairs that
+    are moved against each other: where the images are small they fit (Li et al. 2023, arXiv
+    2303.06193, equation 4).
+
+    Each level is smoothed by (1, 4, 6, 4, 1) / 16 both ways over mirrored borders, compared, and
+    halved; the last is what is left.
+
+    Args:
+        x: (N, H, W, C).
+        y: Of the same shape.
+        weights: Of the levels; images with a side under 3 pixels are not halved any more.
+
+    Returns:
+        () from 0, the mean over the levels, float32 or wider.
+
+    Raises:
+        ValueError: For two shapes.
+    """
+    difference, terms = _difference(x, y), []  # smoothing is linear
+    for weight in weights[:-1]:
+        if min(difference.shape[1:3]) < 3:
+            break
+        difference = _smoothed(difference)
+        terms.append(weight * jnp.mean(jnp.abs(difference)))
+        difference = difference[:, ::2, ::2]
+    terms.append(weights[-1] * jnp.mean(jnp.abs(difference)))
+    return jnp.mean(jnp.stack(terms))
+
+
+def _smoothed(x: Maps) -> Maps:
+    taps = (1, 4, 6, 4, 1)
+    for axis in (1, 2):
+        border = [(2, 2) if a == axis else (0, 0) for a in range(4)]
+        wide, length = jnp.pad(x, border, mode="reflect"), x.shape[axis]
+        parts = [
+            tap * jax.lax.slice_in_dim(wide, i, i + length, axis=axis) for i, tap in enumerate(taps)
+        ]
+        x = sum(parts[1:], start=parts[0]) / 16
+    return x

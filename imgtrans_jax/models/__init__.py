@@ -19,6 +19,7 @@ from imgtrans_jax.models.layers import (
     Upsample,
     Xavier,
 )
+from imgtrans_jax.models.patch_heads import PatchHeads
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN, StrideOneCritic
 from imgtrans_jax.models.resnet import ResidualBlock, ResNetGenerator
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
@@ -45,6 +46,7 @@ __all__ = [
     "Normal",
     "Orthogonal",
     "PatchGAN",
+    "PatchHeads",
     "ResNetGenerator",
     "ResidualBlock",
     "SRGANCritic",

@@ -103,8 +103,30 @@ class ResNetGenerator(Generator):
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """The names of the maps that `__call__` gives, from shallow to deep."""
+        return "input", "down_0", "down_1", *(f"block_{i}" for i in range(self.blocks))
+
     @nn.compact
-    def __call__(self, x: SignedImages, train: bool) -> Float[Array, "n h w {self.channels}"]:
+    def __call__(self, x: SignedImages, train: bool, taps: tuple[str, ...] = ()) -> Any:
+        """Images, or maps on the way to them.
+
+        Args:
+            x: (N, H, W, C) in [-1, 1].
+            train: Whether it is trained.
+            taps: Names out of `map_names`: instead of images these maps are given, and no layer
+                behind them is computed: `input`, the picture with its mirrored border; `down_0`
+                and `down_1`, the convolutions before their norms; `block_0` and on, the blocks.
+
+        Returns:
+            (N, H, W, channels) in (-1, 1), or the maps by their names, each (N, h, w, C').
+        """
+        if unknown := set(taps) - set(self.map_names):
+            raise ValueError(
+                f"The ResNet generator has no layer {min(unknown)!r}; it has "
+                f"{', '.join(self.map_names)}."
+            )
         if self.width < 1 or self.blocks < 0:
             raise ValueError(
                 f"A generator of width={self.width} and blocks={self.blocks} cannot be built; use "
@@ -117,7 +139,9 @@ class ResNetGenerator(Generator):
                 "The ResNet generator takes sizes that are multiples of 4, from 8; this is "
                 f"{height}x{width}."
             )
-        kept = with_remat if train and self.remat else lambda layers: layers
+        kept: Any = with_remat if train and self.remat else lambda layers: layers
+        if taps:
+            return kept(lambda net, x, train: net._tapped(x, train, taps))(self, x, train)
         if self._scans(train):
             y = self._scanned(kept(ResNetGenerator._before)(self, x, train), train)
             return kept(ResNetGenerator._after)(self, y, train)
@@ -126,6 +150,20 @@ class ResNetGenerator(Generator):
     @property
     def _common(self) -> dict[str, Any]:
         return {"kernel_init": self.kernel_init, "dtype": self.dtype}
+
+    def _tapped(self, x: Maps, train: bool, taps: tuple[str, ...]) -> dict[str, jax.Array]:
+        border = ((0, 0), (3, 3), (3, 3), (0, 0))
+        maps: dict[str, jax.Array] = {
+            "input": jnp.pad(x, border, mode="reflect") if "input" in taps else x
+        }
+        y = self._before(x, train, maps)
+        for block in range(self.blocks):
+            if set(taps) <= maps.keys():
+                break
+            name = f"block_{block}"
+            y = ResidualBlock(self.norm, self.dropout, **self._common, name=name)(y, train)
+            maps[name] = y
+        return {name: maps[name] for name in taps}
 
     def _layers(self, x: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:
         y = self._before(x, train)
@@ -137,7 +175,10 @@ class ResNetGenerator(Generator):
     def _normed(self, y: Maps, name: str, train: bool) -> Maps:
         return nn.relu(Norm(self.norm, name=f"{name}_norm")(y, train))
 
-    def _before(self, x: Maps, train: bool) -> Float[Array, "n _ _ _"]:
+    def _before(
+        self, x: Maps, train: bool, maps: dict[str, jax.Array] | None = None
+    ) -> Float[Array, "n _ _ _"]:
+        """The layers before the blocks. maps: Gets their maps by name, if wanted."""
         inner: dict[str, Any] = self._common | {"bias": bias_before(self.norm)}
         y = Conv(self.width, 7, padding=3, reflect=True, **inner, name="head")(x)
         y = self._normed(y, "head", train)
@@ -145,6 +186,10 @@ class ResNetGenerator(Generator):
             name = f"down_{level}"
             stride = 2 if self.downsample == "strided" else 1
             y = Conv(self.width * 2 ** (level + 1), 3, stride, 1, **inner, name=name)(y)
+            if maps is not None:
+                maps[name] = y
+                if inner["bias"] == "idle":  # before the norm it is there to be seen
+                    maps[name] += self.variables["params"][name]["bias"].astype(y.dtype)
             y = self._normed(y, name, train)
             y = blur_pool(y) if self.downsample == "blurred" else y
         return y

@@ -18,6 +18,7 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
+from imgtrans_jax.models.patch_heads import PatchHeads
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
@@ -31,7 +32,7 @@ class Network:
     """A network with its weights.
 
     Attributes:
-        module: A ResNetGenerator, UNet or PatchGAN.
+        module: A ResNetGenerator, UNet, PatchGAN or PatchHeads.
         params: Its parameters.
         stats: Its batch statistics, {} without.
     """
@@ -47,7 +48,7 @@ class Network:
 
     @property
     def is_generator(self) -> bool:
-        return not isinstance(self.module, PatchGAN)
+        return not isinstance(self.module, (PatchGAN, PatchHeads))
 
 
 NORM = (
@@ -93,6 +94,8 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
         UserError: For a network that it has not got.
     """
     check_exportable(network.module)
+    if isinstance(network.module, PatchHeads):
+        return _tensors_of_heads(network.params)
     params, stats = flat(network.params), flat(network.stats)
     found: dict[str, np.ndarray] = {}
     for layer in layout(network.module):
@@ -116,8 +119,21 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
     return found | blur_filters(network.module)
 
 
+def _tensors_of_heads(params: Params) -> dict[str, np.ndarray]:
+    """CUT's networks F: mlp_0.0.weight, mlp_0.0.bias, mlp_0.2.weight, …"""
+    found = {}
+    for number in range(len(params) // 2):
+        for layer in (0, 1):
+            ours, theirs = params[f"mlp_{number}_{layer}"], f"mlp_{number}.{2 * layer}"
+            found[f"{theirs}.weight"] = _float32(ours["kernel"]).T
+            found[f"{theirs}.bias"] = _float32(ours["bias"])
+    return found
+
+
 def check_exportable(module: nn.Module) -> None:
     """Raises UserError for a network that junyanz/pytorch-CycleGAN-and-pix2pix has not got."""
+    if isinstance(module, PatchHeads):
+        return
     upsample = getattr(module, "upsample", "transposed")
     allowed = {
         ResNetGenerator: ("transposed", "blurred"),
@@ -268,6 +284,9 @@ def described(network: Network) -> str:
     """The network in words: what was recognised, and what a file cannot say."""
     net: Any = network.module
     count = sum(x.size for x in jax.tree.leaves(network.params))
+    if isinstance(net, PatchHeads):
+        maps = len(network.params) // 2
+        return f"CUT's heads for {maps} maps, of width {net.width}; {count:,} parameters"
     parts = [f"{network.channels} channels"]
     if network.is_generator:
         parts = [f"{network.channels} to {net.channels} channels"]

@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 
+from imgtrans_jax.models.patch_heads import PatchHeads
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
@@ -49,6 +50,8 @@ def recognized(tensors: Tensors, source: str) -> Network:
         UserError: Naming `source` and what is wrong, for any other network or shape, or values that
             are not finite.
     """
+    if tensors and all(_HEAD.fullmatch(name) for name in tensors):
+        return _heads({name.removeprefix("module."): x for name, x in tensors.items()}, source)
     tensors = _of_one_network(tensors, source)
     module, channels = _module(tensors, source)
     shapes = jax.eval_shape(lambda: _initial(module, channels))
@@ -83,6 +86,29 @@ def recognized(tensors: Tensors, source: str) -> Network:
             f"{source} is {named(module)} but has {', '.join(left[:3])} too, which that has not."
         )
     return Network(module, unflatten_dict(params, sep="/"), unflatten_dict(stats, sep="/"))
+
+
+_HEAD = re.compile(r"(module\.)?mlp_\d+\.[02]\.(weight|bias)")
+
+
+def _heads(tensors: Tensors, source: str) -> Network:
+    """CUT's networks F, of as many maps as there are."""
+    width = tensors["mlp_0.0.weight"].shape[0] if "mlp_0.0.weight" in tensors else 0
+    take, params = _Taker(tensors, source, "the heads of CUT"), {}
+    for number in range(sum(name.endswith(".0.weight") for name in tensors)):
+        given = tensors.get(f"mlp_{number}.0.weight", np.zeros((0, 0)))
+        for layer, inputs in ((0, given.shape[-1]), (1, width)):
+            name = f"mlp_{number}.{2 * layer}"
+            kernel = take(f"{name}.weight", (width, inputs)).T
+            params[f"mlp_{number}_{layer}"] = {
+                "kernel": kernel,
+                "bias": take(f"{name}.bias", (width,)),
+            }
+    if left := sorted(tensors.keys() - take.used):
+        raise UserError(
+            f"{source} is the heads of CUT but has {', '.join(left[:3])} too, which these have not."
+        )
+    return Network(PatchHeads(width), params, {})
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""Twenty steps of CycleGAN and of pix2pix against PyTorch's, term by term
+"""Twenty steps of CycleGAN, of pix2pix and of CUT against PyTorch's, term by term
 (tests/golden/make_with_torch.py).
 """
 
@@ -16,8 +16,10 @@ import pytest
 from imgtrans_jax.engine import pool
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
+from imgtrans_jax.inference.pytorch import OURS
 from imgtrans_jax.losses.adversarial import lsgan
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cut import CUT, Contrast
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.optim import Adam, LinearDecay
@@ -29,7 +31,7 @@ GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "trajectories.npz", allo
 STEPS, EPOCH, SIDE = 20, 4, 32
 ADAM = Adam(LinearDecay(2e-4, constant_epochs=2, decay_epochs=3)).transformation(EPOCH)
 TX = Transformations(ADAM, ADAM)
-PLACES = {"G_A": "g_ab", "G_B": "g_ba", "D_A": "d_b", "D_B": "d_a", "G": "g", "D": "d"}
+PLACES = OURS
 
 
 def networks(method: str) -> dict[str, Any]:
@@ -76,8 +78,14 @@ def trained(
 
     @jax.jit
     def step(state, batch, draws):
-        # The pools ask in the order of the critics' names: for a, then for b.
-        with mock.patch.object(pool, "draw", side_effect=draws):
+        # The pools ask in the order of the critics' names: for a, then for b. CUT asks whether
+        # pictures are mirrored, and for the places in every map of a, then of b.
+        mirrored, places = draws if len(draws) == 2 else (None, ())
+        with (
+            mock.patch.object(pool, "draw", side_effect=draws),
+            mock.patch.object(Contrast, "_mirrored", lambda self: mirrored),
+            mock.patch.object(Contrast, "_places", side_effect=list(places)),
+        ):
             return gan_step(game, TX, state, batch, None, jax.random.key(0))
 
     for chosen in draws:
@@ -116,18 +124,34 @@ def pix2pix() -> tuple[Any, ...]:
     return recipe, nets, a, b, [[]] * STEPS
 
 
-LONG = [(cyclegan, True), (cyclegan, False), (pix2pix, False)]
+def cut() -> tuple[Any, ...]:
+    nets, (a, b) = networks("cut"), batches(7, 2)
+    taps = "input", "down_0", "down_1", "block_0", "block_1"
+    recipe = CUT(
+        generator=nets["g"].module,
+        critic=nets["d"].module,
+        heads=nets["heads"].module,
+        taps=taps,
+        patches=20,
+        equivariant=True,
+    )
+    mirrored, places = GOLDEN["cut/mirrored"] > 0, GOLDEN["cut/places"].astype(np.int32)
+    draws = [(mirrored[i], places[i].reshape(-1, 20)) for i in range(STEPS)]
+    return recipe, nets, a, b, draws
+
+
+LONG = [(cyclegan, True), (cyclegan, False), (pix2pix, False), (cut, False)]
 SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in LONG]  # a minute and a half
 
 
-@pytest.mark.parametrize(("method", "double"), [(pix2pix, True), *SLOW])
+@pytest.mark.parametrize(("method", "double"), [(pix2pix, True), (cut, True), *SLOW])
 def test_every_term_of_every_step(method: Callable[[], tuple[Any, ...]], double: bool):
     name = method.__name__
     with jax.enable_x64(double):
         recipe, nets, a, b, draws = method()
         game, state = started(recipe, nets, {"a": jnp.asarray(a[0]), "b": jnp.asarray(b[0])})
         (state, terms), *others = trained(
-            game, state, a, b, [draws] + [[x[::-1] for x in draws[:8]]] * (draws[0] != [])
+            game, state, a, b, [draws] + [[x[::-1] for x in draws[:8]]] * (method is cyclegan)
         )
         last = recipe.translate(
             state.g.params, state.g.stats, jnp.asarray(a[-1], jnp.result_type(float)), "a2b"

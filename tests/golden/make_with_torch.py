@@ -1,6 +1,6 @@
 """Writes what PyTorch makes of the same numbers: parity.npz (layers, blocks, losses, Adam),
 networks.npz (the common code's networks, small, with gradients), full_size.npz (its networks as
-they are used), trajectories.npz (20 steps of CycleGAN and of pix2pix), and small .pth files as that
+they are used), trajectories.npz (20 steps of CycleGAN, of pix2pix and of CUT), and small .pth files as that
 code leaves them.
 
 Images are NCHW here and NHWC in the files; weights keep PyTorch's names and layouts, so that our
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch_networks import (
     Blur,
     PatchDiscriminator,
+    PatchHeads,
     PixelDiscriminator,
     ResnetBlock,
     ResnetGenerator,
@@ -401,12 +402,71 @@ def pix2pix(arrays: Arrays) -> None:
     arrays["pix2pix/last"] = nhwc(g.eval()(a))
 
 
+def patch_nce(queries, keys, pictures: int):
+    """The cross entropy of the right key against it and the other patches of its picture."""
+    own = (queries * keys).sum(1, keepdim=True)
+    q, k = (x.view(pictures, -1, x.shape[1]) for x in (queries, keys))
+    others = torch.bmm(q, k.transpose(2, 1))
+    others = others.masked_fill(torch.eye(q.shape[1], dtype=torch.bool)[None], -10.0)
+    logits = torch.cat([own, others.flatten(0, 1)], 1) / 0.07
+    return nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
+
+
+def cut(arrays: Arrays) -> None:
+    """CUT with FastCUT's mirroring: the critic first, then the generator and the heads, which have
+    an optimiser of their own.
+    """
+    g = initialised(ResnetGenerator(3, 3, 4, 2, down_blur=True, up_blur=True))
+    d = initialised(PatchDiscriminator(3, 4, 2))
+    f = PatchHeads((3, 8, 16, 16, 16), 16)
+    for layer in f.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, 0.5)
+            nn.init.normal_(layer.bias, 0.0, 0.1)
+            for parameter in (layer.weight, layer.bias):
+                parameter.data = parameter.data.float().double()
+    for name, net in (("G", g), ("D", d), ("F", f)):
+        arrays |= {f"cut/{name}/{key}": x.astype(np.float32) for key, x in tensors(net).items()}
+    (opt_g, opt_f, opt_d), schedulers = optimizers([g], [f], [d])
+    draw, layers = np.random.RandomState(6), (0, 4, 8, 12, 13)
+    sizes = [(SIDE + 6) ** 2, SIDE**2, SIDE**2 // 4, SIDE**2 // 16, SIDE**2 // 16]
+    mirrored = draw.uniform(size=STEPS) < 0.5
+    places = np.stack(  # of each step, for a and for b, in each layer
+        [[[draw.permutation(n)[:20] for n in sizes] for _ in range(2)] for _ in range(STEPS)]
+    )
+    mse, rows = nn.MSELoss(), []
+    for step, (a, b) in enumerate(zip(*batches(7, 2), strict=True)):
+        turned = (lambda x: torch.flip(x, [3])) if mirrored[step] else (lambda x: x)
+        fake, identity = g(turned(torch.cat([a, b]))).chunk(2)
+        log: dict[str, float] = {}
+        on_fake, on_real = d(fake.detach()), d(b)
+        ones, zeros = torch.ones_like(on_real), torch.zeros_like(on_real)
+        move(opt_d, {"d_fake": 0.5 * mse(on_fake, zeros), "d_real": 0.5 * mse(on_real, ones)}, log)
+        terms = {"gan": mse(d(fake), ones)}
+        for side, (name, made, source) in enumerate(
+            (("nce", fake, a), ("nce_identity", identity, b))
+        ):
+            chosen = [torch.tensor(x) for x in places[step, side]]
+            keys = f([x.detach() for x in g.maps(source, layers)], chosen)
+            queries = f([turned(x) for x in g.maps(made, layers)], chosen)
+            pairs = zip(queries, keys, strict=True)
+            terms[name] = 0.5 * sum(patch_nce(q, k.detach(), len(a)) for q, k in pairs) / 5
+        opt_f.zero_grad()
+        move(opt_g, terms, log)
+        opt_f.step()
+        rows.append(log)
+        if step % EPOCH == EPOCH - 1:
+            [scheduler.step() for scheduler in schedulers]
+    arrays |= {f"cut/terms/{name}": np.array([row[name] for row in rows]) for name in rows[0]}
+    arrays |= {"cut/mirrored": mirrored, "cut/places": places, "cut/last": nhwc(g(a))}
+
+
 def main() -> None:
     torch.set_default_dtype(torch.float64)
     for name, makers in {
         "parity": (layers, losses, adam),
         "networks": (small_networks,),
-        "trajectories": (cyclegan, pix2pix),
+        "trajectories": (cyclegan, pix2pix, cut),
     }.items():
         torch.manual_seed(0)
         arrays: Arrays = {}

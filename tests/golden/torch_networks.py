@@ -112,6 +112,35 @@ class ResnetGenerator(nn.Module):
     def forward(self, x):
         return self.model(x)
 
+    def maps(self, x, places):
+        """The results of the layers at these places of the Sequential."""
+        found = []
+        for place, layer in enumerate(self.model):
+            x = layer(x)
+            if place in places:
+                found.append(x)
+            if place == places[-1]:
+                return found
+        raise AssertionError(places)
+
+
+class PatchHeads(nn.Module):
+    """For every map Linear-ReLU-Linear over chosen places, and length 1."""
+
+    def __init__(self, channels, width=256) -> None:
+        super().__init__()
+        for number, count in enumerate(channels):
+            layers = nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width)
+            setattr(self, f"mlp_{number}", nn.Sequential(*layers))
+
+    def forward(self, maps, places):
+        found = []
+        for number, (x, chosen) in enumerate(zip(maps, places, strict=True)):
+            x = x.permute(0, 2, 3, 1).flatten(1, 2)[:, chosen].flatten(0, 1)
+            x = getattr(self, f"mlp_{number}")(x)
+            found.append(x / (x.pow(2).sum(1, keepdim=True).pow(0.5) + 1e-7))
+        return found
+
 
 class UnetLevel(nn.Module):
     """One level of the U-Net around the one inside; all but the outermost give back their input
