@@ -11,7 +11,7 @@ from imgtrans_jax.types import Scalar
 
 def patch_nce(
     queries: Float[Array, "n p d"],
-    keys: Float[Array, "n p d"],
+    keys: Float[Array, "n r d"],
     temperature: float = 0.07,
     adaptive: float = 0.0,
 ) -> Scalar:
@@ -21,8 +21,8 @@ def patch_nce(
         mean over patches s of w_s (-log exp(q_s . k_s / t) / sum over r of exp(q_s . k_r / t))
 
     Args:
-        queries: q, vectors of length 1 of each picture's patches.
-        keys: k, of the same patches in the picture that they are to be like. The authors let no
+        queries: q, (N, P, D): vectors of length 1 of each picture's patches.
+        keys: k, (N, P, D), of the same patches in what they are to be like. The authors let no
             gradient into them (`jax.lax.stop_gradient`).
         temperature: t, above 0.
         adaptive: How much w_s, which are 1 in the mean of a picture, follow the likeness that there

@@ -71,18 +71,17 @@ PYRAMID = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 pixel on pixel."""
 
 
-def pyramid_l1(x: Maps, y: Maps, weights: tuple[float, ...] = PYRAMID) -> Scalar:
+def pyramid_l1(x: Maps, y: Maps) -> Scalar:
     """Mean absolute differences of two Gaussian pyramids (Burt and Adelson 1983), for pairs that
     are moved against each other: where the images are small they fit (Li et al. 2023, arXiv
     2303.06193, equation 4).
 
-    Each level is smoothed by (1, 4, 6, 4, 1) / 16 both ways over mirrored borders, compared, and
-    halved; the last is what is left.
+    Each level is smoothed by (1, 4, 6, 4, 1) / 16 both ways over mirrored borders, compared, with
+    its weight of `PYRAMID`, and halved; the last is what is left. None of under 3 pixels is halved.
 
     Args:
         x: (N, H, W, C).
         y: Of the same shape.
-        weights: Of the levels; images with a side under 3 pixels are not halved any more.
 
     Returns:
         () from 0, the mean over the levels, float32 or wider.
@@ -91,13 +90,13 @@ def pyramid_l1(x: Maps, y: Maps, weights: tuple[float, ...] = PYRAMID) -> Scalar
         ValueError: For two shapes.
     """
     difference, terms = _difference(x, y), []  # smoothing is linear
-    for weight in weights[:-1]:
+    for weight in PYRAMID[:-1]:
         if min(difference.shape[1:3]) < 3:
             break
         difference = _smoothed(difference)
         terms.append(weight * jnp.mean(jnp.abs(difference)))
         difference = difference[:, ::2, ::2]
-    terms.append(weights[-1] * jnp.mean(jnp.abs(difference)))
+    terms.append(PYRAMID[-1] * jnp.mean(jnp.abs(difference)))
     return jnp.mean(jnp.stack(terms))
 
 

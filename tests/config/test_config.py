@@ -117,7 +117,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("optimizer.b1", "nan", "needs a float"),
         ("recipe.generator", "json:loads", "needs one of DnCNN"),
         ("recipe.generator", "json:nothing", "json:nothing cannot be used: AttributeError"),
-        ("recipe.distance", "content_mean", r"needs one of l1, l1_sum, l2 \(now l1\)"),
+        ("recipe.distance", "content_mean", r"needs one of l1, l1_sum, l2, pyramid_l1 \(now"),
         ("recipe.halve_critic", "maybe", "needs true or false"),
         ("recipe.cycle", "1,2,3", "needs a float or 2 numbers joined by commas"),
         ("matmul_precision", "fast", "needs one of default, high, highest"),
@@ -129,7 +129,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("optimizer.clip_norm", "-1", "optimizer.clip_norm cannot be -1: .*must not be negative"),
         ("data.cut.zoom", "2", "Its fields: load_size, crop_size, resize, flip"),
         ("recipe.generator.parent", "x", "has no field 'parent'"),
-        ("recipe", "x", "needs one of CycleGAN, FastStyle, GAN, Pix2Pix, SRGAN, SimGAN"),
+        ("recipe", "x", "needs one of CUT, CycleGAN, FastStyle, GAN, Pix2Pix, SRGAN, SimGAN"),
     ],
 )
 def test_mistakes_get_a_sentence(name, text, words):

@@ -216,6 +216,9 @@ HARMLESS |= {
     "FastStyle.learned",
     "FastStyle.look",
     "FastStyle.style_layers",
+    "CUT.taps",
+    "Contrast.of",
+    "Contrast.taps",
     "Pix2Pix.content_layers",
     "Look.name",
 }

@@ -1,7 +1,7 @@
 """Writes what PyTorch makes of the same numbers: parity.npz (layers, blocks, losses, Adam),
 networks.npz (the common code's networks, small, with gradients), full_size.npz (its networks as
-they are used), trajectories.npz (20 steps of CycleGAN, of pix2pix and of CUT), and small .pth files as that
-code leaves them.
+they are used), trajectories.npz (20 steps of CycleGAN, of pix2pix and of CUT), and small .pth files
+as that code leaves them.
 
 Images are NCHW here and NHWC in the files; weights keep PyTorch's names and layouts, so that our
 reading of them is tested as well. Needs PyTorch and NumPy alone; no test needs PyTorch. Run from

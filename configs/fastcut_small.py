@@ -1,0 +1,20 @@
+"""Line drawings in colour by FastCUT, small, without a single pair.
+
+Paper:    Park et al. 2020 (arXiv 2007.15651), as configs/cut_small.py.
+Command:  imgtrans train fastcut_small
+Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
+Expected: to be measured.
+Needs:    to be measured.
+"""
+
+import dataclasses
+
+from imgtrans_jax.configs.cut_small import get_config as cut
+
+from imgtrans_jax.config.experiment import Experiment
+
+
+def get_config() -> Experiment:
+    base = cut()
+    recipe = dataclasses.replace(base.recipe, nce=10.0, identity=False, equivariant=True)
+    return dataclasses.replace(base, recipe=recipe)
