@@ -1,7 +1,15 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Data, Labelled, OneDomain, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import (
+    Data,
+    Labelled,
+    Mixed,
+    OneDomain,
+    Paired,
+    SelfPaired,
+    Unpaired,
+)
 from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Gray, Inpaint, Lab
 from imgtrans_jax.data.labelled import (
     ClassFolders,
@@ -34,6 +42,7 @@ __all__ = [
     "Lab",
     "Labelled",
     "LabelledSource",
+    "Mixed",
     "OneDomain",
     "OneSide",
     "OpenMoji",

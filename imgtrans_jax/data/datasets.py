@@ -183,6 +183,10 @@ class Paired(Data):
 
     def open(self) -> OpenedDataset:
         self.cut.check()
+        return OpenedDataset((Stream(*self.sides(), self.prepare),))
+
+    def sides(self) -> tuple[Examples, Examples]:
+        """The pairs to train on and those to test on, as they are stored."""
         if bool(self.a) != bool(self.b):
             raise UserError(
                 "data.a and data.b are two folders whose pictures match by name; give both, or "
@@ -190,13 +194,12 @@ class Paired(Data):
             )
         pairs = TwoFolders(self.a, self.b) if self.a else self.pairs
         source = SideBySide(pairs) if isinstance(pairs, str) else pairs
-        return OpenedDataset(
-            (Stream(*source.open(self.cut.load_size, self.channels), self._prepare),)
-        )
+        return source.open(self.cut.load_size, self.channels)
 
-    def _prepare(
+    def prepare(
         self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None
     ) -> Batch:
+        """A pair cut alike: {"a": …, "b": …} in [-1, 1]."""
         a, b = pair if self.direction == "a2b" else pair[::-1]
         if a.shape[:2] != b.shape[:2]:
             a = images.resize(a, *b.shape[:2])
@@ -209,6 +212,106 @@ class Paired(Data):
 
     def takes_line_drawings(self, direction: Direction) -> bool:
         return isinstance(self.pairs, OpenMojiPairs) and not self.a and self.direction == "a2b"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed(Data):
+    """Two domains of which some pictures have partners; batches {"a": (N, h, w, channels), "b": …}
+    float32 in [-1, 1], and "paired" (N,): 1 where b is the true translation of a, 0 where the two
+    have nothing to do with each other. Test pictures are pairs.
+
+    Attributes:
+        pairs: As for `Paired`.
+        pairs_a: A folder instead of `pairs`, whose pictures match those of `pairs_b` by name; ''
+            for none.
+        pairs_b: The other folder.
+        a: As for `Unpaired`.
+        b: As for `Unpaired`.
+        share: How much of the rows are pairs, from 0 and under 1: they are repeated as often as
+            that takes.
+        count: Takes so many of the pairs, evenly spread; 0 for all.
+        cut: As for `Paired`.
+        channels: As for `Unpaired`.
+    """
+
+    pairs: PairSource | PathText = OpenMojiPairs()
+    pairs_a: PathText = ""
+    pairs_b: PathText = ""
+    a: Source | PathText = OpenMoji("sketch")
+    b: Source | PathText = OpenMoji("colour")
+    share: float = 0.25
+    count: int = 0
+    cut: Preprocess = Preprocess()
+    channels: int = 3
+
+    def open(self) -> OpenedDataset:
+        self.cut.check()
+        if not (0 <= self.share < 1 and self.count >= 0):
+            raise UserError(
+                f"data.share={self.share} must be from 0 and under 1, and data.count={self.count} "
+                "not be negative."
+            )
+        paired, test = Paired(
+            self.pairs, self.pairs_a, self.pairs_b, cut=self.cut, channels=self.channels
+        ).sides()
+        a, _ = _source(self.a).open("a", self.cut.load_size, self.channels)
+        b, _ = _source(self.b).open("b", self.cut.load_size, self.channels)
+        count = min(self.count or len(paired), len(paired))
+        chosen = np.linspace(0, len(paired) - 1, count).round().astype(int)
+        train = SomePaired(paired, chosen, a, b, self.share)
+        return OpenedDataset((Stream(train, test, self._prepare),))
+
+    def _prepare(self, example: Any, rng: np.random.Generator | None) -> Batch:
+        a, b = example
+        if isinstance(b, np.ndarray):
+            pair = Paired(cut=self.cut).prepare((a, b), rng)
+            return pair | {"paired": np.ones((), np.float32)}
+        other: np.ndarray = b(rng)
+        alone = {"a": self.cut.apply(a, rng), "b": self.cut.apply(other, rng)}
+        return alone | {"paired": np.zeros((), np.float32)}
+
+    @property
+    def input_channels(self) -> int:
+        return self.channels
+
+    def takes_line_drawings(self, direction: Direction) -> bool:
+        return Unpaired(self.a, self.b, channels=self.channels).takes_line_drawings(direction)
+
+
+@dataclasses.dataclass(frozen=True)
+class SomePaired:
+    """Random access to pairs, and behind them to pictures of a, each with what draws one of b.
+
+    Attributes:
+        pairs: (a, b) each.
+        chosen: The numbers of those that are taken.
+        a: Pictures without partners.
+        b: Likewise.
+        share: Of the examples that are pairs.
+    """
+
+    pairs: Examples
+    chosen: np.ndarray
+    a: Examples
+    b: Examples
+    share: float
+
+    @property
+    def _paired(self) -> int:
+        return round(self.share / (1 - self.share) * self._alone)
+
+    @property
+    def _alone(self) -> int:
+        return max(len(self.a), len(self.b))
+
+    def __len__(self) -> int:
+        return self._paired + self._alone
+
+    def __getitem__(self, index: int) -> Any:
+        if index < self._paired:
+            return self.pairs[int(self.chosen[index % len(self.chosen)])]
+        picture = self.a[(index - self._paired) % len(self.a)]
+        return picture, lambda rng: self.b[int(rng.integers(len(self.b)))]
 
 
 @dataclasses.dataclass(frozen=True)

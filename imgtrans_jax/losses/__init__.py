@@ -21,7 +21,7 @@ from imgtrans_jax.losses.adversarial import (
 from imgtrans_jax.losses.compose import join, plus, total
 from imgtrans_jax.losses.contrastive import patch_nce
 from imgtrans_jax.losses.gaussians import gaussian, rooted, style_moments, style_wasserstein
-from imgtrans_jax.losses.pixel import l1, l1_sum, l2, pyramid_l1
+from imgtrans_jax.losses.pixel import l1, l1_of_rows, l1_sum, l2, pyramid_l1
 from imgtrans_jax.losses.style import (
     content_half,
     content_mean,
@@ -51,6 +51,7 @@ __all__ = [
     "hinge_real",
     "join",
     "l1",
+    "l1_of_rows",
     "l1_sum",
     "l2",
     "laplacian",

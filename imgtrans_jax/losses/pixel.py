@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from imgtrans_jax.types import Maps, Scalar
 
@@ -64,6 +65,24 @@ def l2(x: Maps, y: Maps) -> Scalar:
         ValueError: For two shapes.
     """
     return jnp.mean(jnp.square(_difference(x, y)))
+
+
+def l1_of_rows(x: Maps, y: Maps, weights: Float[Array, " n"]) -> Scalar:
+    """The mean over the batch of weight times the row's mean absolute difference: of some rows
+    alone where the others' weights are 0.
+
+    Args:
+        x: (N, H, W, C).
+        y: Of the same shape.
+        weights: Of the rows, (N,).
+
+    Returns:
+        () from 0, float32 or wider.
+
+    Raises:
+        ValueError: For two shapes.
+    """
+    return jnp.mean(weights * jnp.mean(jnp.abs(_difference(x, y)), axis=(1, 2, 3)))
 
 
 PYRAMID = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)

@@ -18,7 +18,7 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, lsgan
 from imgtrans_jax.losses.compose import join, plus
-from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.losses.pixel import l1, l1_of_rows
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -100,6 +100,8 @@ class CycleGAN(Recipe):
             from paintings"): the weight is identity * cycle of that domain. One number, or a pair
             (a, b).
         distance: What ~ means: l1 (mean over pixels) or l1_sum.
+        paired: Of the mean absolute difference of translations from their partners, where there are
+            some (data.Mixed); one number, or a pair (a->b, b->a).
         halve_critic: The critics' losses times 1/2, the authors' "slow down D".
         pool_size: Generated images remembered for each critic, 0 for none.
         pool_groups: In how many independent parts of equal size, which must be a multiple of the
@@ -126,6 +128,7 @@ class CycleGAN(Recipe):
     cycle: PerDirection = 10.0
     identity: PerDirection = 0.5
     distance: Distance = l1
+    paired: PerDirection = 0.0
     halve_critic: bool = True
     pool_size: int = 50
     pool_groups: int = 1
@@ -138,8 +141,11 @@ class CycleGAN(Recipe):
         Raises:
             ValueError: For a negative weight.
         """
-        if min(*_pair(self.adversarial), *_pair(self.cycle), *_pair(self.identity)) < 0:
-            raise ValueError("The weights adversarial, cycle and identity must not be negative.")
+        weights = self.adversarial, self.cycle, self.identity, self.paired
+        if min(min(_pair(weight)) for weight in weights) < 0:
+            raise ValueError(
+                "The weights adversarial, cycle, identity and paired must not be negative."
+            )
         cycle_a, cycle_b = _pair(self.cycle)
         identity_a, identity_b = _pair(self.identity)
         generators = self._generators(
@@ -154,7 +160,7 @@ class CycleGAN(Recipe):
             critic=Critics(self.critic.clone(), self.critic.clone()) if against else None,
             fakes=_fakes,
             reals=_reals,
-            g_objective=plus(self._fool, self._cycle, self._identity, *self.extra),
+            g_objective=plus(self._fool, self._cycle, self._identity, self._partners, *self.extra),
             d_objective=self._judge,
             pool_size=self.pool_size,
             pool_groups=self.pool_groups,
@@ -243,6 +249,19 @@ class CycleGAN(Recipe):
             f"identity_{x}": i * c * self.distance(samples[f"idt_{x}"], batch[x])
             for x, i, c in pairs
             if i * c
+        }
+
+    def _partners(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        weights = dict(zip("ba", _pair(self.paired), strict=True))
+        if any(weights.values()) and "paired" not in batch:
+            raise ValueError(
+                "`config.recipe.paired` needs data that says which pictures have partners: "
+                "config.data must be Mixed."
+            )
+        return {
+            f"paired_{x}": w * l1_of_rows(samples[f"fake_{x}"], batch[x], batch["paired"])
+            for x, w in weights.items()
+            if w
         }
 
     def _judge(self, real: Named, fake: Named) -> Terms:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from imgtrans_jax.data import archives
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, Mixed, Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Downscale, Edges, Gray, Inpaint, Lab
 from imgtrans_jax.data.labelled import GROUPS, OpenMojiGroups
 from imgtrans_jax.data.pairs import (
@@ -71,6 +71,42 @@ def test_one_draw_cuts_both_pictures_of_a_pair(side_by_side, cut):
         np.testing.assert_allclose(batch["a"], -batch["b"], atol=0.02)
         seen |= {picture.tobytes() for picture in batch["a"]}
     assert len(seen) > (10 if cut.crop_size else 5)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.25, 0), (0.5, 2), (0.0, 0)])
+def test_some_rows_are_pairs_and_the_others_not(side_by_side, pictures, share, count):
+    data = Mixed(
+        str(side_by_side), a=str(pictures), b=str(pictures), share=share, count=count, cut=SMALL
+    )
+    opened = data.open()
+    assert len(opened.streams) == 1
+    alone = len(Unpaired(str(pictures), str(pictures)).open().streams[0].train)
+    pairs = round(share / (1 - share) * alone)
+    assert opened.largest() == alone + pairs
+    batches = opened.batches(4, seed=0)
+    rows = [
+        {name: x[i] for name, x in batches[n].items()}
+        for n in range(-(-(alone + pairs) // 4))
+        for i in range(4)
+    ][: alone + pairs]  # an epoch
+    assert sum(row["paired"] for row in rows) == pairs
+    for row in rows:
+        assert row["paired"].dtype == np.float32
+        fits = np.abs(row["a"] + row["b"]).max() < 0.02  # a pair's half is the other's negative
+        assert fits == bool(row["paired"])
+    held_out = opened.samples(2)
+    np.testing.assert_array_equal(held_out["paired"], [1, 1])
+    np.testing.assert_allclose(held_out["a"], -held_out["b"], atol=0.02)
+    again = data.open().batches(4, seed=0)[1]
+    np.testing.assert_array_equal(again["b"], batches[1]["b"])
+
+
+def test_of_few_pairs_those_are_taken_that_are_asked_for(side_by_side, pictures):
+    opened = Mixed(str(side_by_side), a=str(pictures), b=str(pictures), count=2, cut=SMALL).open()
+    np.testing.assert_array_equal(opened.streams[0].train.chosen, [0, 4])
+    for wrong in ({"share": 1.0}, {"share": -0.1}, {"count": -1}):
+        with pytest.raises(UserError, match="must be from 0"):
+            Mixed(str(side_by_side), a=str(pictures), b=str(pictures), **wrong).open()
 
 
 def test_side_by_side_finds_its_splits_and_directions(side_by_side):

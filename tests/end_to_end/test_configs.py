@@ -19,9 +19,10 @@ from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
-from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Labelled, Mixed, Paired, SelfPaired, Unpaired
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.methods.base import new_game
+from imgtrans_jax.methods.cut import CUT
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
 from imgtrans_jax.report.run_page import read_metrics
@@ -65,6 +66,8 @@ NAMED |= {
     "simgan_facades",
     "feature_gan_facades",
 }
+NAMED |= {"cut_horse2zebra", "fastcut_horse2zebra", "cut_cat2dog", "cut_small", "fastcut_small"}
+NAMED |= {"mixed_small"}
 NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
 NAMED |= {
     f"pix2pix_{name}"
@@ -115,12 +118,15 @@ def shrunk(path: Path, pictures: Path) -> Experiment:
     recipe = dataclasses.replace(
         recipe, generator=small_module(recipe.generator), critic=small_module(recipe.critic)
     )
+    if isinstance(recipe, CUT):
+        recipe = dataclasses.replace(recipe, taps=("input", "down_0", "block_0"), patches=4)
     if hasattr(recipe, "pool_size"):
         recipe = dataclasses.replace(recipe, pool_size=min(recipe.pool_size, 2))
     data, folder = experiment.data, str(pictures)
     own = {
         Unpaired: {"a": folder, "b": folder},
         Paired: {"pairs": folder},
+        Mixed: {"pairs": folder, "a": folder, "b": folder, "count": 2},
         SelfPaired: {"pictures": folder},
         Labelled: {},
     }

@@ -167,6 +167,21 @@ def test_terms_carry_their_weights_and_zero_leaves_images_out():
     np.testing.assert_allclose(summed["cycle_a"], plain["cycle_a"] * 16 * 16 * 3, rtol=1e-5)
 
 
+def test_partners_are_compared_where_there_are_some():
+    recipe = dataclasses.replace(LIGHT, paired=(4.0, 2.0))
+    batch = new_batch(1, n=3)
+    samples = {f"fake_{s}": new_batch(2, n=3)[s] for s in "ab"}
+    mask = jnp.array([1.0, 0.0, 1.0])
+    terms = recipe._partners(batch | {"paired": mask}, samples, {}, None)
+    for name, weight in {"b": 4.0, "a": 2.0}.items():
+        apart = np.abs(np.float64(samples[f"fake_{name}"]) - np.float64(batch[name]))
+        expected = weight * (apart[0].mean() + apart[2].mean()) / 3
+        np.testing.assert_allclose(terms[f"paired_{name}"], expected, rtol=1e-5)
+    assert LIGHT._partners(batch, samples, {}, None) == {}
+    with pytest.raises(ValueError, match="must be Mixed"):
+        recipe._partners(batch, samples, {}, None)
+
+
 @pytest.mark.parametrize(
     ("changes", "terms", "images"),
     [
