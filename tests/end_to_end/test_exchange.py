@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_commands import answer
@@ -22,12 +23,14 @@ from imgtrans_jax.inference import translator
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import example_shapes, save_generator
 from imgtrans_jax.inference.load import load_file, load_generator
-from imgtrans_jax.inference.pytorch import networks_of
+from imgtrans_jax.inference.pytorch import networks_of, write_network
 from imgtrans_jax.inference.translate import translate
 from imgtrans_jax.io import images
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cut import CUT
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.models.patch_heads import PatchHeads
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.models.unet import UNet
@@ -205,6 +208,48 @@ def test_a_folder_of_four_networks(folder, tmp_path):
         found = load_file(tmp_path / f"{direction}.pth")
         assert isinstance(found, Network)
         assert_equal(found, networks_of(loaded)[name])
+
+
+def test_cut_comes_with_its_heads_and_goes_back(tmp_path):
+    blurred = {"downsample": "blurred", "upsample": "blurred"}
+    nets = {
+        "G": (ResNetGenerator(width=2, blocks=5, **blurred), (jnp.zeros((1, 16, 16, 3)), False)),
+        "D": (PatchGAN(width=2, downsample="blurred"), (jnp.zeros((1, 32, 32, 3)), False)),
+        "F": (
+            PatchHeads(6),
+            ([jnp.zeros((1, 4, 4, c)) for c in (3, 4, 8, 8, 8)], [jnp.arange(2)] * 5),
+        ),
+    }
+    (tmp_path / "cut").mkdir()
+    for number, (name, (net, inputs)) in enumerate(nets.items()):
+        params = net.init(jax.random.key(number), *inputs)["params"]
+        write_network(Network(net, params, {}), tmp_path / "cut" / f"latest_net_{name}.pth")
+    first = {n: read_torch(tmp_path / "cut" / f"latest_net_{n}.pth") for n in nets}
+    parts = [f"mlp_0.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias")]
+    assert list(first["F"])[:4] == parts
+    assert first["F"]["mlp_1.0.weight"].shape == (6, 4)
+
+    converted(tmp_path / "cut", tmp_path / "run")
+    recipe = load_generator(tmp_path / "run").experiment.recipe
+    assert recipe == CUT(generator=nets["G"][0], critic=nets["D"][0], heads=PatchHeads(6))
+    converted(tmp_path / "run", tmp_path / "back")
+    for name, tensors in first.items():
+        back = read_torch(tmp_path / "back" / f"latest_net_{name}.pth")
+        assert back.keys() == tensors.keys()
+        assert all(np.array_equal(back[key], tensors[key]) for key in tensors)
+
+    for name, words in (("F", "is the heads of CUT"), ("D", "is a critic")):
+        with pytest.raises(UserError, match=words):
+            load_generator(tmp_path / "cut" / f"latest_net_{name}.pth")
+    less = {key: x for key, x in first["F"].items() if not key.startswith("mlp_4")}
+    write_torch(tmp_path / "cut" / "latest_net_F.pth", less)
+    with pytest.raises(UserError, match="are for maps of 3, 4, 8, 8 channels"):
+        load_generator(tmp_path / "cut")
+    write_torch(
+        tmp_path / "cut" / "latest_net_F.pth", less | {"mlp_4.0.bias": np.zeros(6, np.float32)}
+    )
+    with pytest.raises(UserError, match=r"has mlp_4\.0\.bias too"):
+        load_generator(tmp_path / "cut")
 
 
 @pytest.mark.parametrize(
