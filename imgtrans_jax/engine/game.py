@@ -27,7 +27,8 @@ class Game:
         critic: (views, train) -> logits under the views' names; None for a method without one.
         fakes: (batch, samples) -> generated views, by the critic's name; they pass through the
             pools.
-        reals: batch -> real views, by the critic's name.
+        reals: batch -> real views, by the critic's name; {} where all that the critics are to tell
+            apart is made (BiGAN).
         g_objective: (batch, samples, logits of the fakes, frozen) -> terms; `frozen` are weights
             that are never trained.
         d_objective: (real logits, fake logits) -> terms.

@@ -141,7 +141,7 @@ def init_state(game: Game, tx: Transformations, batch: Shapes, key: RandomKey) -
         ) from None
     fakes, reals = game.fakes(batch, samples), game.reals(batch)
     for name, fake in fakes.items():
-        if fake.shape != reals[name].shape:
+        if name in reals and fake.shape != reals[name].shape:
             made, real = ("x".join(map(str, x.shape[1:])) for x in (fake, reals[name]))
             raise ValueError(
                 f"The critic {name} would see {made} of the generator and {real} of the data: "

@@ -1,6 +1,7 @@
 """Methods as values: a frozen dataclass of hyper-parameters with one pure method, `game()`."""
 
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.bigan import ALI, BiGAN
 from imgtrans_jax.methods.cut import CUT
 from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.fast_style import FastStyle, Look
@@ -10,9 +11,11 @@ from imgtrans_jax.methods.simgan import SimGAN
 from imgtrans_jax.methods.srgan import SRGAN
 
 __all__ = [
+    "ALI",
     "CUT",
     "GAN",
     "SRGAN",
+    "BiGAN",
     "CycleGAN",
     "FastStyle",
     "Look",

@@ -3,6 +3,7 @@ own.
 """
 
 from imgtrans_jax.models.alexnet import AlexNet
+from imgtrans_jax.models.bigan import Encoder, JointCritic
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.models.dncnn import DnCNN
 from imgtrans_jax.models.inception import Inception
@@ -37,10 +38,12 @@ __all__ = [
     "DCGANCritic",
     "DCGANGenerator",
     "DnCNN",
+    "Encoder",
     "Generator",
     "ImageCritic",
     "Inception",
     "Initializer",
+    "JointCritic",
     "Kaiming",
     "Norm",
     "Normal",
