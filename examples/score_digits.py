@@ -6,8 +6,8 @@ gradients.
 A support vector machine (scikit-learn), trained on the real training digits, classifies 1000
 samples. Exit code 0 if every digit has 3 to 25 % of them and the median confidence is at least 0.8
 of that on the real test digits, 1 if not. For a WGAN-GP run the mean norm of the critic's gradients
-between real digits and samples is printed too; it should be near 1. Of a BiGAN it is printed how many test
-digits keep their class when they are coded and made again.
+between real digits and samples is printed too; it should be near 1. Of a BiGAN it is printed how
+many test digits keep their class when they are coded and made again.
 """
 
 import sys

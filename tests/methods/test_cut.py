@@ -1,6 +1,7 @@
 """CUT through the shared step; its trajectory against PyTorch's is in test_trajectories.py."""
 
 import dataclasses
+from typing import Any
 from unittest import mock
 
 import jax
@@ -49,11 +50,11 @@ def test_heads_are_two_layers_and_length_1():
     places = jnp.array([0, 7, 14])
     module = PatchHeads(6, Normal(0.5))
     params = module.init(jax.random.key(0), [jnp.float32(x)], [places])
-    (found,) = module.apply(params, [jnp.float32(x)], [places])
+    found: Any = module.apply(params, [jnp.float32(x)], [places])
     first, second = (jax.tree.map(np.float64, params["params"][f"mlp_0_{i}"]) for i in range(2))
     chosen = x.reshape(2, 15, 4)[:, [0, 7, 14]]
     y = np.maximum(chosen @ first["kernel"] + first["bias"], 0) @ second["kernel"] + second["bias"]
-    np.testing.assert_allclose(found, y / np.linalg.norm(y, axis=-1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(found[0], y / np.linalg.norm(y, axis=-1, keepdims=True), atol=1e-5)
     # nothing has no direction, and a gradient of 0
     nothing = jnp.zeros((1, 2, 2, 4))
     slope = jax.grad(lambda x: module.apply(params, [x], [jnp.arange(4)])[0].sum())(nothing)
