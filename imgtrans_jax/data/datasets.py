@@ -227,8 +227,7 @@ class Mixed(Data):
         pairs_b: The other folder.
         a: As for `Unpaired`.
         b: As for `Unpaired`.
-        share: How much of the rows are pairs, from 0 and under 1: they are repeated as often as
-            that takes.
+        share: How much of the rows are pairs, from 0 and under 1; which, is drawn each time.
         count: Takes so many of the pairs, evenly spread; 0 for all.
         cut: As for `Paired`.
         channels: As for `Unpaired`.
@@ -262,10 +261,10 @@ class Mixed(Data):
         return OpenedDataset((Stream(train, test, self._prepare),))
 
     def _prepare(self, example: Any, rng: np.random.Generator | None) -> Batch:
-        a, b = example
+        pair: Any = example(rng) if callable(example) else example
+        a, b = pair
         if isinstance(b, np.ndarray):
-            pair = Paired(cut=self.cut).prepare((a, b), rng)
-            return pair | {"paired": np.ones((), np.float32)}
+            return Paired(cut=self.cut).prepare((a, b), rng) | {"paired": np.ones((), np.float32)}
         other: np.ndarray = b(rng)
         alone = {"a": self.cut.apply(a, rng), "b": self.cut.apply(other, rng)}
         return alone | {"paired": np.zeros((), np.float32)}
@@ -280,7 +279,8 @@ class Mixed(Data):
 
 @dataclasses.dataclass(frozen=True)
 class SomePaired:
-    """Random access to pairs, and behind them to pictures of a, each with what draws one of b.
+    """Random access to what draws a pair, as often as there are to be some, and behind them to
+    pictures of a, each with what draws one of b.
 
     Attributes:
         pairs: (a, b) each.
@@ -309,7 +309,7 @@ class SomePaired:
 
     def __getitem__(self, index: int) -> Any:
         if index < self._paired:
-            return self.pairs[int(self.chosen[index % len(self.chosen)])]
+            return lambda rng: self.pairs[int(rng.choice(self.chosen))]
         picture = self.a[(index - self._paired) % len(self.a)]
         return picture, lambda rng: self.b[int(rng.integers(len(self.b)))]
 

@@ -72,7 +72,9 @@ def imported_folder(folder: Path) -> TrainedGenerator:
     )
     networks = {}
     for match, file in found.items():
-        if match["epoch"] == newest:
+        if match["epoch"] == newest and match["name"] == "F":
+            networks |= _heads_of(file)
+        elif match["epoch"] == newest:
             network = networks[OURS[match["name"]]] = read_network(file)
             if network.is_generator != match["name"].startswith("G"):
                 raise UserError(f"{file} is {described(network)}, which its name does not say.")
@@ -160,10 +162,12 @@ def write_network(network: Network, path: Path) -> None:
 
 def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     generators = {name: network for name, network in networks.items() if network.is_generator}
-    heads = networks.get("heads")
-    if len(generators) == 1 and heads:
-        ((_, g),) = generators.items()
-        recipe = _cut(g, networks.get("d"), heads, source)
+    heads = networks.pop("heads", None)
+    if heads and generators.keys() == {"g"} and _are_for(heads, generators["g"], source):
+        g, d = networks["g"], networks.get("d")
+        recipe = CUT(generator=g.module, heads=heads.module)
+        recipe = recipe if d is None else dataclasses.replace(recipe, critic=d.module)
+        networks["heads"] = heads
     elif len(generators) == 1:
         ((name, g),) = generators.items()
         d = networks.get({"g": "d", "g_ab": "d_b", "g_ba": "d_a"}[name])
@@ -197,20 +201,31 @@ def _generator(networks: dict[str, Network], source: str) -> TrainedGenerator:
     )
 
 
-def _cut(g: Network, d: Network | None, heads: Network, source: str) -> CUT:
-    """With the authors' maps, of which the heads must be."""
-    recipe = CUT(generator=g.module, heads=heads.module)
-    if d is not None:
-        recipe = dataclasses.replace(recipe, critic=d.module)
+def _heads_of(file: Path) -> dict[str, Network]:
+    """CUT's heads; none, which is printed, where the file holds none: some of its kinds have no
+    weights, and a generator is used without them.
+    """
+    try:
+        return {"heads": read_network(file)}
+    except UserError as error:
+        print(f"Without the heads of CUT: {error}", flush=True)
+        return {}
+
+
+def _are_for(heads: Network, g: Network, source: str) -> bool:
+    """Whether heads are those of the authors' maps of a generator; if not, that is printed."""
     width = getattr(g.module, "width", 0)
     wanted = [g.channels, 2 * width, 4 * width, 4 * width, 4 * width]
     given = [heads.params[f"mlp_{i}_0"]["kernel"].shape[0] for i in range(len(heads.params) // 2)]
-    if given != wanted or getattr(g.module, "blocks", 0) < 5:
-        raise UserError(
-            f"The heads in {source} are for maps of {', '.join(map(str, given))} channels; those "
-            f"of its generator have {', '.join(map(str, wanted))}, or it has too few blocks."
-        )
-    return recipe
+    as_theirs = getattr(g.module, "downsample", "") == "blurred"
+    if given == wanted and as_theirs and getattr(g.module, "blocks", 0) >= 5:
+        return True
+    print(
+        f"Without the heads in {source}: they are not for layers 0, 4, 8, 12 and 16 of an "
+        "anti-aliased ResNet, and a file does not say for which.",
+        flush=True,
+    )
+    return False
 
 
 def _pix2pix(g: Network, d: Network | None, source: str) -> Pix2Pix:

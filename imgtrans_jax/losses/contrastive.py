@@ -25,9 +25,10 @@ def patch_nce(
         keys: k, (N, P, D), of the same patches in what they are to be like. The authors let no
             gradient into them (`jax.lax.stop_gradient`).
         temperature: t, above 0.
-        adaptive: How much w_s, which are 1 in the mean of a picture, follow the likeness that there
-            is, in [0, 1]: w_s = 1 - adaptive + adaptive max(0, q_s . k_s). So pairs count less
-            where they do not fit (Li et al. 2023, arXiv 2303.06193, section 3.2).
+        adaptive: How much w_s, which are scaled to 1 in the mean of a picture, follow the likeness
+            that there is, in [0, 1]: w_s = 1 - adaptive + adaptive max(0, q_s . k_s). So pairs
+            count less where they do not fit. Li et al. 2023 (arXiv 2303.06193) let it grow from 0
+            in the second half of a training; here it is one number.
 
     Returns:
         () from 0.
@@ -47,4 +48,4 @@ def patch_nce(
     own = jax.lax.stop_gradient(jnp.diagonal(alike, axis1=1, axis2=2))
     weights = 1 - adaptive + adaptive * jnp.maximum(own, 0)
     mean = jnp.mean(weights, axis=1, keepdims=True)
-    return jnp.mean(lost * weights / jnp.maximum(mean, 1e-6))
+    return jnp.mean(lost * jnp.where(mean > 1e-6, weights / jnp.maximum(mean, 1e-6), 1))

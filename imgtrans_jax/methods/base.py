@@ -67,6 +67,11 @@ class Recipe(Protocol):
         return False
 
     @property
+    def needs_pairs(self) -> bool:
+        """Whether b is to be the true translation of a in all that it learns from."""
+        return False
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Its numbers and modes by name, such as the weights of its terms: what a score of its
         results is to be read with.

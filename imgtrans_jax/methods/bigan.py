@@ -28,6 +28,14 @@ from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages
 _SIDE = 8  # rows and columns of the sheets
 
 
+def _check_mirrored(gan: GanLoss) -> None:
+    if gan not in (lsgan, vanilla):
+        raise ValueError(
+            "`config.recipe.gan` must be lsgan or vanilla: both ways are to deceive alike, and by "
+            "other losses to be taken for real is not the same as to be taken for made."
+        )
+
+
 def _fool(gan: GanLoss, logits: Named) -> Terms:
     """Both ways change places in what they are to be taken for (BiGAN's section 3.4)."""
     first, second = sorted(logits)
@@ -67,7 +75,7 @@ class ALI(Recipe):
         generator: Any module (images, train) -> images, cloned once for each domain.
         critic: Any module (images, train) -> logits; it sees both pictures of a pair, one behind
             the other in channels.
-        gan: The adversarial loss by name.
+        gan: The adversarial loss by name: lsgan or vanilla.
         ema: As for CycleGAN.
         extra: See Recipe.
     """
@@ -86,6 +94,12 @@ class ALI(Recipe):
     extra: tuple[Objective, ...] = ()
 
     def game(self) -> Game:
+        """The game of these hyper-parameters.
+
+        Raises:
+            ValueError: For another loss than `gan` may be.
+        """
+        _check_mirrored(self.gan)
         return Game(
             generator=self._generators(),
             critic=PairsOfImages(self.critic.clone()),
@@ -128,7 +142,18 @@ class ALI(Recipe):
         return Generators(self.generator.clone(), self.generator.clone(), rec_a=False, rec_b=False)
 
 
+def _check_alike(made: jax.Array, real: jax.Array) -> None:
+    if made.shape != real.shape:
+        sizes = ("x".join(map(str, x.shape[1:])) for x in (made, real))
+        raise ValueError(
+            "The critic would tell pictures apart by their shapes: the generator makes {}, and the "
+            "data has {}: make config.recipe.generator (size, channels) and config.data (cut, "
+            "channels) agree.".format(*sizes)
+        )
+
+
 def _pairs_of_images(batch: Named, samples: Named) -> dict[str, jax.Array]:
+    _check_alike(samples["fake_b"], batch["b"])
     return {
         "ab": jnp.concatenate([batch["a"], samples["fake_b"]], axis=-1),
         "ba": jnp.concatenate([samples["fake_a"], batch["b"]], axis=-1),
@@ -157,6 +182,12 @@ class TwoWays(nn.Module):
         return {"fake": self.g(z, train), "z": z, "code": self.e(x, train)}
 
 
+def _pairs_with_latents(batch: Named, samples: Named) -> dict[str, jax.Array]:
+    _check_alike(samples["fake"], batch["x"])
+    made = {"z": samples["fake"], "z_code": samples["z"]}
+    return {"x": batch["x"], "x_code": samples["code"], **made}
+
+
 class PairsWithLatents(nn.Module):
     """{"x": pictures, "x_code": their latents, "z": pictures, "z_code": …} -> logits of x and z.
 
@@ -182,7 +213,7 @@ class BiGAN(Recipe):
         generator: G, (latents, train) -> images.
         encoder: E, (images, train) -> latents.
         critic: (images, latents, train) -> logits.
-        gan: The loss by name.
+        gan: The loss by name: vanilla or lsgan.
         latent: The length of z, and of what E makes.
         ema: As for CycleGAN.
         extra: See Recipe.
@@ -210,20 +241,18 @@ class BiGAN(Recipe):
         Raises:
             ValueError: For a length of z that is not the encoder's.
         """
+        _check_mirrored(self.gan)
         made = getattr(self.encoder, "latent", self.latent)
-        if self.latent < 1 or made != self.latent:
+        if self.latent < 1:
+            raise ValueError(f"`config.recipe.latent={self.latent}` must be 1 or more.")
+        if made != self.latent:
             raise ValueError(
                 f"`config.recipe.latent={self.latent}` must be that of the encoder, {made}."
             )
         return Game(
             generator=self._ways(),
             critic=PairsWithLatents(self.critic.clone()),
-            fakes=lambda batch, samples: {
-                "x": batch["x"],
-                "x_code": samples["code"],
-                "z": samples["fake"],
-                "z_code": samples["z"],
-            },
+            fakes=_pairs_with_latents,
             reals=lambda batch: {},
             g_objective=plus(
                 lambda batch, samples, logits, frozen: _fool(self.gan, logits), *self.extra

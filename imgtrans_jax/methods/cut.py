@@ -32,7 +32,8 @@ TAPS = "input", "down_0", "down_1", "block_0", "block_4"
 
 
 class Contrast(nn.Module):
-    """The generator with what the loss compares: {"a": images, "b": images} -> `fake_b` = G(a), and
+    """The generator with what the loss compares: {"a": images, "b": images} -> `fake_b` = G(a);
+    `aligned_b`, the same mirrored back where pictures were mirrored, so that it lies as a does; and
     features of patches, (N, patches, D) each: for every one of the `taps` the queries `q_a_0`,
     `q_a_1`, … of G(a), the keys `k_a_0`, … of the same places of a, and likewise `q_b` of G(b) and
     `k_b` of b, and `k_pair` of b at the places of `q_pair` of G(a), as far as they are wanted.
@@ -59,6 +60,7 @@ class Contrast(nn.Module):
         made = {"fake_b": self.g(self._turned(batch["a"], mirrored), train)}
         if "b" in self.of:
             made["idt_b"] = self.g(self._turned(batch["b"], mirrored), train)
+        made["aligned_b"] = self._turned(made["fake_b"], mirrored)
         sides = {"a": ("fake_b", "a"), "b": ("idt_b", "b"), "pair": ("fake_b", "b")}
         compared: dict[str, jax.Array] = {}
         for name in self.of:
@@ -119,7 +121,7 @@ class CUT(Recipe):
         pyramid: For the same: weight of `pyramid_l1` between the translation and b.
         halve_critic: As for CycleGAN.
         ema: As for CycleGAN.
-        extra: See Recipe.
+        extra: See Recipe. With `equivariant` they compare `aligned_b` with the batch.
     """
 
     notes: ClassVar[str] = (
@@ -156,7 +158,7 @@ class CUT(Recipe):
             ValueError: For negative weights or none, a share outside [0, 1], or nothing to compare.
         """
         weights = self.adversarial, self.nce, self.supervised, self.pyramid
-        if min(weights) < 0 or max(weights) == 0:
+        if not np.isfinite(weights).all() or min(weights) < 0 or max(weights) == 0:
             raise ValueError(
                 "The weights adversarial, nce, supervised and pyramid must not be negative, nor "
                 "all be 0."
@@ -193,6 +195,10 @@ class CUT(Recipe):
             order="critics_first",
             ema=self.ema,
         )
+
+    @property
+    def needs_pairs(self) -> bool:
+        return bool(self.supervised or self.pyramid)
 
     @property
     def _compared(self) -> tuple[str, ...]:
@@ -257,7 +263,7 @@ class CUT(Recipe):
     def _partner(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         if not self.pyramid:
             return {}
-        return {"pyramid": self.pyramid * pyramid_l1(samples["fake_b"], batch["b"])}
+        return {"pyramid": self.pyramid * pyramid_l1(samples["aligned_b"], batch["b"])}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0

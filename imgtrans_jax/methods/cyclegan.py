@@ -100,8 +100,9 @@ class CycleGAN(Recipe):
             from paintings"): the weight is identity * cycle of that domain. One number, or a pair
             (a, b).
         distance: What ~ means: l1 (mean over pixels) or l1_sum.
-        paired: Of the mean absolute difference of translations from their partners, where there are
-            some (data.Mixed); one number, or a pair (a->b, b->a).
+        paired: Weight of the mean absolute difference of translations from their partners, summed
+            over the rows that have one (data.Mixed) and divided by all; one number, or a pair
+            (a->b, b->a).
         halve_critic: The critics' losses times 1/2, the authors' "slow down D".
         pool_size: Generated images remembered for each critic, 0 for none.
         pool_groups: In how many independent parts of equal size, which must be a multiple of the

@@ -119,6 +119,10 @@ class Pix2Pix(Recipe):
         )
 
     @property
+    def needs_pairs(self) -> bool:
+        return True
+
+    @property
     def frozen_network(self) -> str:
         return self.weights if self.content else ""
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
-from imgtrans_jax.data.datasets import Data, OneDomain, OpenedDataset, SelfPaired
+from imgtrans_jax.data.datasets import Data, Mixed, OneDomain, OpenedDataset, SelfPaired
 from imgtrans_jax.data.labelled import Digits, OpenMojiGroups
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource
 from imgtrans_jax.data.sources import OpenMoji, Side, Source
@@ -161,7 +161,9 @@ def _blank(data: Data, fields: Mapping[str, Any]) -> OpenedDataset:
     opened as they are.
     """
     blank: dict[str, Any] = {name: Blank() for name in ("a", "b") if name in fields}
-    if "pairs" in fields:
+    if isinstance(data, Mixed):
+        blank |= {"pairs": BlankPair(), "pairs_a": "", "pairs_b": "", "count": 0}
+    elif "pairs" in fields:
         blank = {"pairs": BlankPair(), "a": "", "b": ""}
     elif isinstance(data, (OneDomain, SelfPaired)):
         blank = {"pictures": Blank()}

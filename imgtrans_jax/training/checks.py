@@ -10,7 +10,7 @@ import jax
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
-from imgtrans_jax.data.datasets import OpenedDataset
+from imgtrans_jax.data.datasets import Mixed, OneDomain, OpenedDataset, Unpaired
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.runtime.distributed import check_agreement
 from imgtrans_jax.training.hooks import evaluation_spec
@@ -66,6 +66,12 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
 def check_config(experiment: Experiment) -> None:
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
+    data, recipe = experiment.data, experiment.recipe
+    if recipe.needs_pairs and isinstance(data, (Unpaired, Mixed, OneDomain)):
+        raise UserError(
+            f"config.recipe ({type(recipe).__name__}) compares translations with their partners, "
+            f"and in config.data ({type(data).__name__}) not all pictures have one; take Paired."
+        )
     start = experiment.init_from
     if start and start not in shelf.names() and not Path(start).expanduser().exists():
         raise UserError(f"There is no {start} to start from (config.init_from); check the path.")

@@ -92,7 +92,8 @@ def _write_ours(
 ) -> None:
     if is_file:
         generator_file.save_generator(found, target, precision)
-        print(f"Wrote {target}: use it with imgtrans translate {shlex.quote(str(target))} …")
+        use = "translate" if found.experiment.recipe.directions else "generate"
+        print(f"Wrote {target}: use it with imgtrans {use} {shlex.quote(str(target))} …")
     elif is_run(source):
         _write_folder(found, target)
     else:

@@ -93,6 +93,8 @@ _HEAD = re.compile(r"(module\.)?mlp_\d+\.[02]\.(weight|bias)")
 
 def _heads(tensors: Tensors, source: str) -> Network:
     """CUT's networks F, of as many maps as there are."""
+    if any(x.ndim != 1 + name.endswith("weight") for name, x in tensors.items()):
+        raise UserError(f"{source} has CUT's heads, but not as matrices and their biases.")
     width = tensors["mlp_0.0.weight"].shape[0] if "mlp_0.0.weight" in tensors else 0
     take, params = _Taker(tensors, source, "the heads of CUT"), {}
     for number in range(sum(name.endswith(".0.weight") for name in tensors)):

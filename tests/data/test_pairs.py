@@ -99,6 +99,10 @@ def test_some_rows_are_pairs_and_the_others_not(side_by_side, pictures, share, c
     np.testing.assert_allclose(held_out["a"], -held_out["b"], atol=0.02)
     again = data.open().batches(4, seed=0)[1]
     np.testing.assert_array_equal(again["b"], batches[1]["b"])
+    if share:  # however few rows are pairs, each comes
+        train = opened.streams[0].train
+        drawn = [train[0](np.random.default_rng(i))[0].tobytes() for i in range(60)]
+        assert len(set(drawn)) == (count or 5)
 
 
 def test_of_few_pairs_those_are_taken_that_are_asked_for(side_by_side, pictures):

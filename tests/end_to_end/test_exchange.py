@@ -210,7 +210,7 @@ def test_a_folder_of_four_networks(folder, tmp_path):
         assert_equal(found, networks_of(loaded)[name])
 
 
-def test_cut_comes_with_its_heads_and_goes_back(tmp_path):
+def test_cut_comes_with_its_heads_and_goes_back(tmp_path, capsys):
     blurred = {"downsample": "blurred", "upsample": "blurred"}
     nets = {
         "G": (ResNetGenerator(width=2, blocks=5, **blurred), (jnp.zeros((1, 16, 16, 3)), False)),
@@ -242,14 +242,15 @@ def test_cut_comes_with_its_heads_and_goes_back(tmp_path):
         with pytest.raises(UserError, match=words):
             load_generator(tmp_path / "cut" / f"latest_net_{name}.pth")
     less = {key: x for key, x in first["F"].items() if not key.startswith("mlp_4")}
-    write_torch(tmp_path / "cut" / "latest_net_F.pth", less)
-    with pytest.raises(UserError, match="are for maps of 3, 4, 8, 8 channels"):
-        load_generator(tmp_path / "cut")
-    write_torch(
-        tmp_path / "cut" / "latest_net_F.pth", less | {"mlp_4.0.bias": np.zeros(6, np.float32)}
-    )
+    for other, words in ((less, "not for layers 0, 4, 8"), ({}, "Without the heads of CUT")):
+        write_torch(tmp_path / "cut" / "latest_net_F.pth", other)
+        capsys.readouterr()
+        assert isinstance(load_generator(tmp_path / "cut").experiment.recipe, Pix2Pix)
+        assert words in capsys.readouterr().out
     with pytest.raises(UserError, match=r"has mlp_4\.0\.bias too"):
-        load_generator(tmp_path / "cut")
+        recognized(less | {"mlp_4.0.bias": np.zeros(6, np.float32)}, "x")
+    with pytest.raises(UserError, match="not as matrices"):
+        recognized({"mlp_0.0.weight": np.float32(1).reshape(())}, "x")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,11 @@ def test_adaptive_weights_follow_the_likeness_and_are_1_in_the_mean():
     np.testing.assert_allclose(jax.grad(scaled)(1.0), slope, rtol=1e-3)
 
 
+def test_weights_of_patches_that_are_all_unlike_are_1():
+    k = jnp.float32(unit((2, 9, 5)))
+    np.testing.assert_allclose(patch_nce(-k, k, 0.07, 1.0), patch_nce(-k, k), rtol=1e-5)
+
+
 def test_patches_that_are_all_alike_cannot_be_told_apart():
     same = jnp.ones((2, 16, 4)) / 2
     np.testing.assert_allclose(patch_nce(same, same), np.log(16), rtol=1e-5)

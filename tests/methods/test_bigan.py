@@ -11,7 +11,7 @@ import pytest
 from imgtrans_jax.engine.game import apply
 from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
-from imgtrans_jax.losses.adversarial import lsgan, vanilla
+from imgtrans_jax.losses.adversarial import hinge, lsgan, vanilla
 from imgtrans_jax.methods.bigan import ALI, BiGAN
 from imgtrans_jax.models import (
     DCGANGenerator,
@@ -133,3 +133,23 @@ def test_pictures_are_coded_and_made_again_and_made_of_latents():
     assert len(sheets["samples"]) == 8
     with pytest.raises(ValueError, match="that of the encoder, 3"):
         dataclasses.replace(LATENTS, latent=5).game()
+    with pytest.raises(ValueError, match="1 or more"):
+        dataclasses.replace(LATENTS, latent=0).game()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch"),
+    [
+        (dataclasses.replace(IMAGES, generator=IMAGES.generator.clone(channels=1)), DOMAINS),
+        (dataclasses.replace(LATENTS, generator=LATENTS.generator.clone(size=16)), DIGITS),
+    ],
+)
+def test_a_critic_is_not_shown_what_its_shape_gives_away(recipe, batch):
+    with pytest.raises(ValueError, match="by their shapes: the generator makes 16x16x1"):
+        init_state(recipe.game(), TX, batch, jax.random.key(0))
+
+
+@pytest.mark.parametrize("recipe", [IMAGES, LATENTS])
+def test_losses_that_are_not_alike_for_both_ways_are_refused(recipe):
+    with pytest.raises(ValueError, match="lsgan or vanilla"):
+        dataclasses.replace(recipe, gan=hinge).game()

@@ -10,6 +10,8 @@ import numpy as np
 import optax
 import pytest
 
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.datasets import Mixed, Paired, Unpaired
 from imgtrans_jax.engine.game import apply
 from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
@@ -17,6 +19,8 @@ from imgtrans_jax.losses import patch_nce, pyramid_l1
 from imgtrans_jax.methods.cut import CUT, Contrast
 from imgtrans_jax.models import Normal, PatchGAN, PatchHeads, ResNetGenerator, UNet
 from imgtrans_jax.optim.adam import Transformations
+from imgtrans_jax.training.checks import check_config
+from imgtrans_jax.types import UserError
 
 TX = Transformations(optax.sgd(0.05), optax.sgd(0.05))
 SMALL = CUT(
@@ -105,6 +109,7 @@ def test_gradients_of_maps_are_alike_with_remat_and_without(remat):
         {},
         {"nce": 10.0, "identity": False, "equivariant": True},
         {"nce": 0.0, "supervised": 3.0, "adaptive": 0.5, "pyramid": 2.0},
+        {"nce": 0.0, "equivariant": True, "supervised": 3.0, "adaptive": 0.5, "pyramid": 2.0},
     ],
 )
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -146,7 +151,8 @@ def test_terms_are_those_of_the_maps(changes, mirrored):
         wanted["nce_identity"] = 0.5 * recipe.nce * compared(net(BATCH["b"]), BATCH["b"])
     if recipe.supervised:
         wanted["supervised"] = 3 * compared(fake, BATCH["b"], 0.5)
-        wanted["pyramid"] = 2 * pyramid_l1(fake, BATCH["b"])
+        # the partner is not mirrored
+        wanted["pyramid"] = 2 * pyramid_l1(turn(fake), BATCH["b"])
     assert terms.keys() == wanted.keys()
     for name, value in wanted.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
@@ -196,3 +202,13 @@ def test_places_are_the_same_for_all_pictures_and_others_in_every_map_and_step()
 def test_numbers_that_make_no_training_are_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         dataclasses.replace(SMALL, **changes).game()
+
+
+@pytest.mark.parametrize("data", [Unpaired(), Mixed()])
+@pytest.mark.parametrize("changes", [{"supervised": 1.0}, {"pyramid": 1.0}])
+def test_partners_are_not_compared_where_there_are_none(data, changes):
+    recipe = dataclasses.replace(SMALL, **changes)
+    with pytest.raises(UserError, match="not all pictures have one; take Paired"):
+        check_config(Experiment(data=data, recipe=recipe))
+    check_config(Experiment(data=Paired(), recipe=recipe))
+    check_config(Experiment(data=data, recipe=SMALL))
