@@ -20,10 +20,10 @@ POSITIONAL = (NAME,)
 
 OTHERS = "Others"
 METHODS = {
-    "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|feature_gan)"
-    "(?!_ablation)",
+    "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|"
+    "feature_gan|ali_|(fast)?cut_|mixed_)(?!_ablation)",
     "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch)(?!_ablation)",
-    "Pictures from noise": "c?gan_|wgan_",
+    "Pictures from noise": "c?gan_|wgan_|bigan_",
     "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",
     "Style transfer by a trained network": "painters|fast_style",

@@ -261,11 +261,12 @@ class Mixed(Data):
         return OpenedDataset((Stream(train, test, self._prepare),))
 
     def _prepare(self, example: Any, rng: np.random.Generator | None) -> Batch:
-        pair: Any = example(rng) if callable(example) else example
+        chance = rng or np.random.default_rng(0)  # which pictures; not how they are cut
+        pair: Any = example(chance) if callable(example) else example
         a, b = pair
         if isinstance(b, np.ndarray):
             return Paired(cut=self.cut).prepare((a, b), rng) | {"paired": np.ones((), np.float32)}
-        other: np.ndarray = b(rng)
+        other: np.ndarray = b(chance)
         alone = {"a": self.cut.apply(a, rng), "b": self.cut.apply(other, rng)}
         return alone | {"paired": np.zeros((), np.float32)}
 
