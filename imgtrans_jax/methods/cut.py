@@ -56,17 +56,19 @@ class Contrast(nn.Module):
     equivariant: bool
 
     def __call__(self, batch: Named, train: bool) -> dict[str, jax.Array]:
-        mirrored = self._mirrored()
-        made = {"fake_b": self.g(self._turned(batch["a"], mirrored), train)}
-        if "b" in self.of:
-            made["idt_b"] = self.g(self._turned(batch["b"], mirrored), train)
+        mirrored, known = self._mirrored(), {}
+        made = {}
+        for name, source in (("fake_b", "a"), ("idt_b", "b")):
+            if name == "fake_b" or "b" in self.of:
+                made[name], known[source] = self._made(batch[source], mirrored, train)
         made["aligned_b"] = self._turned(made["fake_b"], mirrored)
         sides = {"a": ("fake_b", "a"), "b": ("idt_b", "b"), "pair": ("fake_b", "b")}
         compared: dict[str, jax.Array] = {}
         for name in self.of:
             result, source = sides[name]
             # The keys are what the queries are to be like: nothing is learned through them.
-            keys = jax.lax.stop_gradient(self._maps(batch[source], train))
+            keys = known.get(source) or self._maps(batch[source], train)
+            keys = jax.lax.stop_gradient(keys)
             queries = [self._turned(x, mirrored) for x in self._maps(made[result], train)]
             places = [self._places(x) for x in keys]
             q, k = self.heads(queries, places), self.heads(keys, places)
@@ -79,6 +81,15 @@ class Contrast(nn.Module):
         if not self.equivariant:
             return jnp.zeros((), bool)
         return jax.random.bernoulli(self.make_rng("latent"))
+
+    def _made(
+        self, x: SignedImages, mirrored: jax.Array, train: bool
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        """G(x), and the maps of x where one pass gives both: without mirroring."""
+        if self.equivariant or not self.of:
+            return self.g(self._turned(x, mirrored), train), []
+        found = self.g(x, train, (*self.taps, "image"))
+        return found["image"], [found[name] for name in self.taps]
 
     def _maps(self, images: SignedImages, train: bool) -> list[jax.Array]:
         found = self.g(images, train, self.taps)
@@ -173,6 +184,7 @@ class CUT(Recipe):
                 f"CUT looks into its generator, and a {type(self.generator).__name__} has no "
                 "layers to tap; take a ResNetGenerator."
             )
+        layers = [name for name in layers if name != "image"]
         if unknown := sorted(set(self.taps) - set(layers)):
             raise ValueError(
                 f"`config.recipe.taps`: the generator has no layer {unknown[0]!r}; it has "

@@ -106,7 +106,7 @@ class ResNetGenerator(Generator):
     @property
     def map_names(self) -> tuple[str, ...]:
         """The names of the maps that `__call__` gives, from shallow to deep."""
-        return "input", "down_0", "down_1", *(f"block_{i}" for i in range(self.blocks))
+        return "input", "down_0", "down_1", *(f"block_{i}" for i in range(self.blocks)), "image"
 
     @nn.compact
     def __call__(self, x: SignedImages, train: bool, taps: tuple[str, ...] = ()) -> Any:
@@ -117,7 +117,8 @@ class ResNetGenerator(Generator):
             train: Whether it is trained.
             taps: Names out of `map_names`: instead of images these maps are given, and no layer
                 behind them is computed: `input`, the picture with its mirrored border; `down_0`
-                and `down_1`, the convolutions before their norms; `block_0` and on, the blocks.
+                and `down_1`, the convolutions before their norms; `block_0` and on, the blocks;
+                `image`, the result itself.
 
         Returns:
             (N, H, W, channels) in (-1, 1), or the maps by their names, each (N, h, w, C').
@@ -163,6 +164,8 @@ class ResNetGenerator(Generator):
             name = f"block_{block}"
             y = ResidualBlock(self.norm, self.dropout, **self._common, name=name)(y, train)
             maps[name] = y
+        if "image" in taps:
+            maps["image"] = self._after(y, train)
         return {name: maps[name] for name in taps}
 
     def _layers(self, x: Maps, train: bool) -> Float[Array, "n h w {self.channels}"]:

@@ -70,7 +70,9 @@ def test_maps_are_those_on_the_way_to_the_picture():
     params = net.init(jax.random.key(0), x, False)
     params["params"]["down_1"]["bias"] += 0.5
     maps = net.apply(params, x, False, net.map_names)
-    assert tuple(maps) == net.map_names == ("input", "down_0", "down_1", "block_0", "block_1")
+    names = "input", "down_0", "down_1", "block_0", "block_1", "image"
+    assert tuple(maps) == net.map_names == names
+    np.testing.assert_allclose(maps["image"], net.apply(params, x, False), atol=1e-6)
     np.testing.assert_array_equal(maps["input"][:, 3:-3, 3:-3], x)
     np.testing.assert_array_equal(maps["input"][:, 2], maps["input"][:, 4])
     assert [maps[n].shape for n in ("down_0", "down_1")] == [(2, 8, 8, 4), (2, 4, 4, 8)]
