@@ -5,8 +5,9 @@ Paper:    BiGAN, Donahue et al. 2017 (arXiv 1605.09782), section 4.1: fully conn
 Command:  imgtrans train bigan_digits
 Data:     as configs/gan_digits.py.
 Expected: digits from latents; 85 % of test digits are of their class when they are coded and made
-          again, by examples/score_digits.py (measured; 52 % with a batch norm in the critic, 76 %
-          after 8,000 steps of rate 3e-4). Of 1000 samples 6.4 to 14.5 % in every class.
+          again, by examples/score_digits.py (measured, one seed; 42 to 51 % with a batch norm in
+          the critic, 76 % after 8,000 steps of rate 3e-4). Of 1000 samples 6.4 to 14.5 % in every
+          class.
 Needs:    4,000 steps; 1 minute 35 seconds on two CPU cores (measured, another training beside).
 """
 

@@ -4,7 +4,7 @@ Paper:    Park et al. 2020 (arXiv 2007.15651), narrowed for a laptop: 64 px, wid
           blocks, 64 patches, without anti-aliasing.
 Command:  imgtrans train cut_small
 Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
-Expected: shapes filled in yellow, orange and some blue, softer than the quickstart's. Held out, by
+Expected: shapes with mottled fills of several hues, softer than the quickstart's. Held out, by
           examples/score_colouring.py (measured): kernel distance to real drawings 0.094 of the
           sketches' own, 4 groups of hues.
 Needs:    2,250 steps. 13 minutes on two CPU cores with two other trainings beside (measured); alone

@@ -3,8 +3,8 @@
 Paper:    Park et al. 2020 (arXiv 2007.15651), as configs/cut_small.py.
 Command:  imgtrans train fastcut_small
 Data:     the embedded OpenMoji drawings: sketches of one half, coloured drawings of the other half.
-Expected: shapes filled in yellow and orange. Held out, by examples/score_colouring.py (measured):
-          kernel distance to real drawings 0.163 of the sketches' own, 2 groups of hues.
+Expected: shapes with mottled brown and orange fills. Held out, by examples/score_colouring.py
+          (measured): kernel distance to real drawings 0.163 of the sketches' own, 2 groups of hues.
 Needs:    2,250 steps. 7 minutes on two CPU cores, other work beside (measured).
 """
 

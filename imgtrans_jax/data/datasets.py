@@ -261,14 +261,16 @@ class Mixed(Data):
         return OpenedDataset((Stream(train, test, self._prepare),))
 
     def _prepare(self, example: Any, rng: np.random.Generator | None) -> Batch:
-        chance = rng or np.random.default_rng(0)  # which pictures; not how they are cut
-        pair: Any = example(chance) if callable(example) else example
-        a, b = pair
-        if isinstance(b, np.ndarray):
-            return Paired(cut=self.cut).prepare((a, b), rng) | {"paired": np.ones((), np.float32)}
-        other: np.ndarray = b(chance)
-        alone = {"a": self.cut.apply(a, rng), "b": self.cut.apply(other, rng)}
-        return alone | {"paired": np.zeros((), np.float32)}
+        if isinstance(example, tuple):  # a pair to test on
+            a, b, paired = *example, True
+        else:  # without rng it is not left to chance how pictures are cut; which, always is
+            a, b, paired = example(rng or np.random.default_rng(0))
+        pictures = (
+            Paired(cut=self.cut).prepare((a, b), rng)
+            if paired
+            else {"a": self.cut.apply(a, rng), "b": self.cut.apply(b, rng)}
+        )
+        return pictures | {"paired": np.array(paired, np.float32)}
 
     @property
     def input_channels(self) -> int:
@@ -280,8 +282,8 @@ class Mixed(Data):
 
 @dataclasses.dataclass(frozen=True)
 class SomePaired:
-    """Random access to what draws a pair, as often as there are to be some, and behind them to
-    pictures of a, each with what draws one of b.
+    """Random access to functions, random numbers -> a, b and whether they are partners: as often as
+    there are to be pairs one of these, and behind them every picture of a with any of b.
 
     Attributes:
         pairs: (a, b) each.
@@ -308,11 +310,16 @@ class SomePaired:
     def __len__(self) -> int:
         return self._paired + self._alone
 
-    def __getitem__(self, index: int) -> Any:
-        if index < self._paired:
-            return lambda rng: self.pairs[int(rng.choice(self.chosen))]
-        picture = self.a[(index - self._paired) % len(self.a)]
-        return picture, lambda rng: self.b[int(rng.integers(len(self.b)))]
+    def __getitem__(
+        self, index: int
+    ) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray, bool]]:
+        def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, bool]:
+            if index < self._paired:
+                return *self.pairs[int(rng.choice(self.chosen))], True
+            a = self.a[(index - self._paired) % len(self.a)]
+            return a, self.b[int(rng.integers(len(self.b)))], False
+
+        return drawn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,9 +111,10 @@ class Translation:
             weights["params"], weights["stats"], x, direction
         )
         # in tiles grain and register are parts of the picture, and none of every tile's
-        self.prepared, local = np.asarray, recipe
+        self.prepared: Callable[[np.ndarray], np.ndarray] = lambda x: x
+        local = recipe
         if isinstance(network, StyleNetwork):
-            self.prepared = network.prepared
+            self.prepared = lambda x: np.asarray(network.prepared(jnp.asarray(x)))
             plain = network.clone(register=0.0, grain=0.0)
             local = dataclasses.replace(recipe, generator=plain)
         self.local = lambda weights, x: local.translate(
@@ -232,7 +233,7 @@ class Translation:
             UserError: For a network that has no tiles.
         """
         height = x.shape[1]
-        x = np.asarray(self.prepared(jnp.asarray(x)))
+        x = self.prepared(x)
         if self._plan[:2] != (x.shape, tile):
             try:
                 self._plan = (
@@ -243,8 +244,7 @@ class Translation:
             except NotLocalError as error:
                 raise UserError(f"{error} Leave `tile` out, or use a smaller `size`.") from None
         made = self._plan[2](self.weights, x, progress, folder)
-        # without what was below
-        return made[:, : made.shape[1] // x.shape[1] * height]
+        return made[:, : made.shape[1] // x.shape[1] * height]  # without the register
 
     def tile_for(self, height: int, width: int, channels: int) -> int | None:
         """The tile that a picture needs here.

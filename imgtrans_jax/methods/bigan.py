@@ -6,7 +6,7 @@ same: between pictures and latents, and, as a baseline of CycleGAN, between two 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -18,7 +18,7 @@ from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, lsgan, vanilla
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.methods.base import Recipe, Sheets
-from imgtrans_jax.methods.cyclegan import Generators
+from imgtrans_jax.methods.cyclegan import Generators, one_way
 from imgtrans_jax.models.bigan import Encoder, JointCritic
 from imgtrans_jax.models.dcgan import DCGANGenerator
 from imgtrans_jax.models.patchgan import PatchGAN
@@ -28,12 +28,29 @@ from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages
 _SIDE = 8  # rows and columns of the sheets
 
 
-def _check_mirrored(gan: GanLoss) -> None:
+def _game(
+    recipe: ALI | BiGAN,
+    generator: nn.Module,
+    critic: nn.Module,
+    pairs: Callable[[Named, Named], Named],
+) -> Game:
+    """The game of both. pairs: (batch, samples) -> the critic's views, all of which are made."""
+    gan = recipe.gan
     if gan not in (lsgan, vanilla):
         raise ValueError(
             "`config.recipe.gan` must be lsgan or vanilla: both ways are to deceive alike, and by "
             "other losses to be taken for real is not the same as to be taken for made."
         )
+    return Game(
+        generator=generator,
+        critic=critic,
+        fakes=pairs,
+        reals=lambda batch: {},
+        g_objective=plus(lambda batch, samples, logits, frozen: _fool(gan, logits), *recipe.extra),
+        d_objective=lambda real, fake: _judge(gan, fake),
+        order="critics_first",
+        ema=recipe.ema,
+    )
 
 
 def _fool(gan: GanLoss, logits: Named) -> Terms:
@@ -99,19 +116,8 @@ class ALI(Recipe):
         Raises:
             ValueError: For another loss than `gan` may be.
         """
-        _check_mirrored(self.gan)
-        return Game(
-            generator=self._generators(),
-            critic=PairsOfImages(self.critic.clone()),
-            fakes=_pairs_of_images,
-            reals=lambda batch: {},
-            g_objective=plus(
-                lambda batch, samples, logits, frozen: _fool(self.gan, logits), *self.extra
-            ),
-            d_objective=lambda real, fake: _judge(self.gan, fake),
-            order="critics_first",
-            ema=self.ema,
-        )
+        critic = PairsOfImages(self.critic.clone())
+        return _game(self, self._generators(), critic, _pairs_of_images)
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         return {
@@ -133,10 +139,7 @@ class ALI(Recipe):
     def translate(
         self, params: Params, stats: Any, images: SignedImages, direction: Direction
     ) -> SignedImages:
-        name = "g_ab" if direction == "a2b" else "g_ba"
-        return apply(
-            self.generator.clone(), params[name], stats.get(name, {}), images, None, train=False
-        )[0]
+        return one_way(self.generator, params, stats, images, direction)
 
     def _generators(self) -> Generators:
         return Generators(self.generator.clone(), self.generator.clone(), rec_a=False, rec_b=False)
@@ -241,7 +244,6 @@ class BiGAN(Recipe):
         Raises:
             ValueError: For a length of z that is not the encoder's.
         """
-        _check_mirrored(self.gan)
         made = getattr(self.encoder, "latent", self.latent)
         if self.latent < 1:
             raise ValueError(f"`config.recipe.latent={self.latent}` must be 1 or more.")
@@ -249,18 +251,8 @@ class BiGAN(Recipe):
             raise ValueError(
                 f"`config.recipe.latent={self.latent}` must be that of the encoder, {made}."
             )
-        return Game(
-            generator=self._ways(),
-            critic=PairsWithLatents(self.critic.clone()),
-            fakes=_pairs_with_latents,
-            reals=lambda batch: {},
-            g_objective=plus(
-                lambda batch, samples, logits, frozen: _fool(self.gan, logits), *self.extra
-            ),
-            d_objective=lambda real, fake: _judge(self.gan, fake),
-            order="critics_first",
-            ema=self.ema,
-        )
+        critic = PairsWithLatents(self.critic.clone())
+        return _game(self, self._ways(), critic, _pairs_with_latents)
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """Random pictures "samples" (64, H, W, C), and of test pictures "reconstruction" (N, …)."""

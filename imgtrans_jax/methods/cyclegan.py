@@ -67,6 +67,26 @@ class Generators(nn.Module):
         return samples
 
 
+def one_way(
+    generator: nn.Module, params: Params, stats: Any, images: SignedImages, direction: Direction
+) -> SignedImages:
+    """Pictures of one domain as ones of the other, by one of `Generators` alone.
+
+    Args:
+        generator: The module of both.
+        params: Of both.
+        stats: Their batch statistics.
+        images: (N, H, W, C) in [-1, 1].
+        direction: `a2b`, else b -> a.
+
+    Returns:
+        Images of the same shape.
+    """
+    name = "g_ab" if direction == "a2b" else "g_ba"
+    of_it = params[name], stats.get(name, {})
+    return apply(generator.clone(), *of_it, images, None, train=False)[0]
+
+
 class Critics(nn.Module):
     """{"d_a": images of domain a, "d_b": …} -> logits under the same names.
 
@@ -215,10 +235,7 @@ class CycleGAN(Recipe):
         Returns:
             Images of the same shape.
         """
-        name = "g_ab" if direction == "a2b" else "g_ba"
-        return apply(
-            self.generator.clone(), params[name], stats.get(name, {}), images, None, train=False
-        )[0]
+        return one_way(self.generator, params, stats, images, direction)
 
     def _generators(
         self, rec_a: bool = True, rec_b: bool = True, idt_a: bool = False, idt_b: bool = False

@@ -88,6 +88,10 @@ class SRGAN(Recipe):
         )
 
     @property
+    def needs_pairs(self) -> bool:
+        return True
+
+    @property
     def frozen_network(self) -> str:
         return self.weights if self.content else ""
 
