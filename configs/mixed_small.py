@@ -6,11 +6,11 @@ Command:  imgtrans train mixed_small
 Data:     the embedded OpenMoji drawings: 173 pairs, and sketches of one half and coloured drawings
           of the other half without partners. Of your own: --config.data.pairs_a=FOLDER and pairs_b
           (names that match), and --config.data.a and b.
-Expected: as the quickstart, better for the partners. Measured after 1,125 steps beside the same
-          without partners (share=0, paired=0): mean absolute error to the true drawings 0.064
-          and 0.069, kernel distance to real drawings 0.018 and 0.028 of the sketches', 4 and 3
-          groups of hues.
-Needs:    1,445 steps. 1,125 took 9 minutes on two CPU cores (measured, other trainings beside).
+Expected: as the quickstart, a little nearer to the truth. Measured after 1,125 steps beside the
+          same without partners (share=0, paired=0), one seed: mean absolute error to the true
+          drawings 0.064 and 0.069, kernel distance to real drawings 0.028 of the sketches' in
+          both.
+Needs:    1,445 steps. 1,125 took 9 minutes on two CPU cores (measured, other work beside).
 """
 
 import dataclasses
