@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "metrics": "models weights losses io",
     "style": "losses models optim weights io runtime",
     "engine": "losses.compose optim io runtime",
-    "methods": "engine models losses optim",
+    "methods": "engine models losses optim io.words",
     "config": "methods data optim models losses style io",
     "inference": "config methods engine data models convolution weights io runtime",
     "export": "inference config methods data models convolution weights report io runtime",

@@ -21,9 +21,9 @@ POSITIONAL = (NAME,)
 OTHERS = "Others"
 METHODS = {
     "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|"
-    "feature_gan|ali_|(fast)?cut_|mixed_)(?!_ablation)",
+    "feature_gan|ali_|cogan_|(fast)?cut_|mixed_)(?!_ablation)",
     "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch)(?!_ablation)",
-    "Pictures from noise": "c?gan_|wgan_|bigan_",
+    "Pictures from noise": "c?gan_|wgan_|bigan_|text_",
     "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",
     "Style transfer by a trained network": "painters|fast_style",

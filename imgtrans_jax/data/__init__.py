@@ -1,6 +1,12 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
 from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.captions import (
+    Captioned,
+    CaptionFolder,
+    CaptionSource,
+    OpenMojiCaptions,
+)
 from imgtrans_jax.data.datasets import (
     Data,
     Labelled,
@@ -11,6 +17,7 @@ from imgtrans_jax.data.datasets import (
     Unpaired,
 )
 from imgtrans_jax.data.derived import Derivation, Downscale, Edges, Gray, Inpaint, Lab
+from imgtrans_jax.data.digits import DigitStyle
 from imgtrans_jax.data.labelled import (
     ClassFolders,
     Digits,
@@ -30,9 +37,13 @@ from imgtrans_jax.data.pairs import (
 from imgtrans_jax.data.sources import Folder, OpenMoji, Source, Tfds
 
 __all__ = [
+    "CaptionFolder",
+    "CaptionSource",
+    "Captioned",
     "ClassFolders",
     "Data",
     "Derivation",
+    "DigitStyle",
     "Digits",
     "Downscale",
     "Edges",
@@ -46,6 +57,7 @@ __all__ = [
     "OneDomain",
     "OneSide",
     "OpenMoji",
+    "OpenMojiCaptions",
     "OpenMojiGroups",
     "OpenMojiPairs",
     "PairSource",

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from imgtrans_jax.data.digits import load_digits
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Tfds, given_folder
 from imgtrans_jax.io.listing import natural
@@ -51,16 +52,9 @@ class Digits(LabelledSource):
     """
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        from sklearn.datasets import load_digits
-
-        bunch: Any = load_digits()
-        pictures = (
-            np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None].repeat(channels, axis=3)
-        )
-        held_out = np.arange(len(pictures)) % 10 == 9
+        pictures, classes, held_out = load_digits(channels)
         train, test = (
-            Classified(pictures[rows], bunch.target[rows].tolist())
-            for rows in (~held_out, held_out)
+            Classified(pictures[rows], classes[rows].tolist()) for rows in (~held_out, held_out)
         )
         return train, test, tuple("0123456789")
 

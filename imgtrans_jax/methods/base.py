@@ -67,6 +67,11 @@ class Recipe(Protocol):
         return False
 
     @property
+    def reads_texts(self) -> bool:
+        """Whether `generate` makes pictures of texts, for which it then has `read`."""
+        return False
+
+    @property
     def needs_pairs(self) -> bool:
         """Whether b is to be the true translation of a in all that it learns from."""
         return False

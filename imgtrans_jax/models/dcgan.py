@@ -1,17 +1,21 @@
 """Generator and critic of DCGAN (Radford et al. 2016, section 3), with a condition on any vector
-(Mirza and Osindero 2014).
+(Mirza and Osindero 2014); and two of each of which only the layers next to the pictures differ
+(CoGAN, Liu and Tuzel 2016, arXiv 1606.07536, section 3).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
+    Critic,
+    Generator,
     Initializer,
     Norm,
     Normal,
@@ -20,12 +24,23 @@ from imgtrans_jax.models.layers import (
     bias_before,
     check_batch,
 )
-from imgtrans_jax.types import Dtype, SignedImages
+from imgtrans_jax.types import Dtype, Maps, Named, SignedImages
 
 _INNERMOST = 4  # the side of the first map
 
 
-def _levels(size: int) -> int:
+def levels_of(size: int) -> int:
+    """How often pictures of a size are halved down to the innermost map.
+
+    Args:
+        size: Pixels a side.
+
+    Returns:
+        1 or more.
+
+    Raises:
+        ValueError: For a size that is no power of two from 8.
+    """
     levels = (size // _INNERMOST).bit_length() - 1
     if levels < 1 or _INNERMOST * 2**levels != size:
         raise ValueError(
@@ -64,25 +79,52 @@ class DCGANGenerator(nn.Module):
     def __call__(
         self, z: Float[Array, "n length"], train: bool
     ) -> Float[Array, "n {self.size} {self.size} {self.channels}"]:
-        levels = _levels(self.size)
-        if z.ndim != 2:
-            raise ValueError(
-                f"DCGAN's generator takes latents (N, length); this has the shape {z.shape}."
-            )
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
-        features = self.width * 2 ** (levels - 1)
-        # A 1x1 convolution to 4x4 times the channels is the paper's projection.
-        y = Conv(_INNERMOST**2 * features, 1, **inner, name="project")(z[:, None, None, :])
-        y = y.reshape(z.shape[0], _INNERMOST, _INNERMOST, features)
-        for level in range(levels):
-            y = nn.relu(Norm(self.norm, name=f"norm_{level}")(y, train))
-            last = level == levels - 1
-            features = self.channels if last else features // 2
-            y = Upsample(
-                features, "transposed", 4, **(common if last else inner), name=f"up_{level}"
-            )(y)
+        y = _before_last(z, self.size, self.width, self.norm, common, train)
+        last = f"up_{levels_of(self.size) - 1}"
+        y = Upsample(self.channels, "transposed", 4, **common, name=last)(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
+
+
+def _before_last(
+    z: Float[Array, "n length"],
+    size: int,
+    width: int,
+    norm: NormKind,
+    common: dict[str, Any],
+    train: bool,
+) -> Float[Array, "n height width {width}"]:
+    """All layers of the generator but the last, in the module that calls this.
+
+    Args:
+        z: The latents.
+        size: As for `DCGANGenerator`.
+        width: Likewise.
+        norm: Likewise.
+        common: What all convolutions are made with: kernel_init and dtype.
+        train: Whether batch norm uses the batch's own statistics.
+
+    Returns:
+        What the last layer doubles in size.
+
+    Raises:
+        ValueError: As `DCGANGenerator`.
+    """
+    levels = levels_of(size)
+    if z.ndim != 2:
+        raise ValueError(
+            f"DCGAN's generator takes latents (N, length); this has the shape {z.shape}."
+        )
+    inner: dict[str, Any] = common | {"bias": bias_before(norm)}
+    features = width * 2 ** (levels - 1)
+    # A 1x1 convolution to 4x4 times the channels is the paper's projection.
+    y = Conv(_INNERMOST**2 * features, 1, **inner, name="project")(z[:, None, None, :])
+    y = y.reshape(z.shape[0], _INNERMOST, _INNERMOST, features)
+    for level in range(levels - 1):
+        y = nn.relu(Norm(norm, name=f"norm_{level}")(y, train))
+        features //= 2
+        y = Upsample(features, "transposed", 4, **inner, name=f"up_{level}")(y)
+    return nn.relu(Norm(norm, name=f"norm_{levels - 1}")(y, train))
 
 
 class DCGANCritic(nn.Module):
@@ -124,11 +166,120 @@ class DCGANCritic(nn.Module):
                 condition[:, None, None, :], (*x.shape[:3], condition.shape[-1])
             )
             x = jnp.concatenate([x, maps], axis=-1)
-        for level in range(_levels(x.shape[1])):
-            bias = level == 0 or bias_before(self.norm)
-            x = Conv(self.width * 2**level, 4, 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
-            if level:
-                x = Norm(self.norm, name=f"norm_{level}")(x, train)
-            x = nn.leaky_relu(x, 0.2)
-        x = Conv(1, _INNERMOST, **common, name="logit")(x)
-        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        levels = levels_of(x.shape[1])
+        x = nn.leaky_relu(Conv(self.width, 4, 2, 1, **common, name="conv_0")(x), 0.2)
+        return _after_first(x, levels, self.norm, common, train)
+
+
+def _after_first(
+    x: Maps, levels: int, norm: NormKind, common: dict[str, Any], train: bool
+) -> Float[Array, "n 1 1 1"]:
+    """All layers of the critic but the first, in the module that calls this.
+
+    Args:
+        x: What the first layer made, width maps of half of the pictures' size.
+        levels: How often the pictures' size is halved down to 4, the first layer's time included.
+        norm: As for `DCGANCritic`.
+        common: What all convolutions are made with: kernel_init and dtype.
+        train: Whether batch norm uses the batch's own statistics.
+
+    Returns:
+        Logits.
+    """
+    width = x.shape[-1]
+    for level in range(1, levels):
+        bias = bias_before(norm)
+        x = Conv(width * 2**level, 4, 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
+        x = nn.leaky_relu(Norm(norm, name=f"norm_{level}")(x, train), 0.2)
+    x = Conv(1, _INNERMOST, **common, name="logit")(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class CoupledGenerator(Generator):
+    """z -> a picture of each domain: DCGAN's generator, but for a last layer of each.
+
+    (N, latent) -> {"a": (N, size, size, channels) in (-1, 1), "b": …}.
+
+    Attributes:
+        size: Pixels a side of the pictures, a power of two from 8.
+        width: Channels before the last convolutions.
+        channels: Channels of the pictures.
+        norm: The norm after each layer but the last: `batch`, `instance` or `none`.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array.
+        dtype: The type that convolutions are computed in; parameters and outputs are float32.
+
+    Raises:
+        ValueError: For a size that is no power of two from 8, and for latents that are no matrix.
+    """
+
+    size: int = 64
+    width: int = 64
+    channels: int = 3
+    norm: NormKind = "batch"
+    kernel_init: Initializer = Normal()
+    dtype: Dtype = "float32"
+
+    @property
+    def multiple(self) -> int:
+        return self.size
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "n length"], train: bool) -> dict[str, SignedImages]:
+        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        y = _before_last(z, 2 * self.size, self.width, self.norm, common, train)
+        made = {
+            side: Conv(self.channels, 5, 1, 2, **common, name=f"last_{side}")(y) for side in "ab"
+        }
+        return {
+            side: jnp.tanh(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+            for side, x in made.items()
+        }
+
+
+class CoupledCritic(Critic):
+    """{"d_a": pictures of a, "d_b": …} -> logits (N, 1, 1, 1) under the same names: DCGAN's critic,
+    but for a first layer of each.
+
+    Attributes:
+        width: Channels after the first convolutions; each further one doubles them.
+        norm: `batch`, `instance` or `none`.
+        kernel_init: The first values of the kernels, any (key, shape, dtype) -> array.
+        dtype: The type that convolutions are computed in; parameters and logits are float32.
+
+    Raises:
+        ValueError: For pictures that are not square, or whose side is no power of two from 8.
+    """
+
+    width: int = 64
+    norm: NormKind = "batch"
+    kernel_init: Initializer = Normal()
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, views: Named, train: bool) -> dict[str, jax.Array]:
+        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        rest = _Rest(self.norm, self.kernel_init, self.dtype, name="shared")
+        logits = {}
+        for name in ("d_a", "d_b"):
+            x = views[name]
+            check_batch(x)
+            if x.shape[1] != x.shape[2]:
+                raise ValueError(
+                    f"CoGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}."
+                )
+            maps = Conv(self.width, 4, 2, 1, **common, name=f"first_{name[-1]}")(x)
+            logits[name] = rest(nn.leaky_relu(maps, 0.2), levels_of(x.shape[1]), train)
+        return logits
+
+
+class _Rest(nn.Module):
+    """The critic without its first layer, of either domain."""
+
+    norm: NormKind
+    kernel_init: Initializer
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, levels: int, train: bool) -> Float[Array, "n 1 1 1"]:
+        common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        return _after_first(x, levels, self.norm, common, train)

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
 from imgtrans_jax.data.datasets import Data, Mixed, OneDomain, OpenedDataset, SelfPaired
+from imgtrans_jax.data.digits import DigitStyle
 from imgtrans_jax.data.labelled import Digits, OpenMojiGroups
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource
 from imgtrans_jax.data.sources import OpenMoji, Side, Source
@@ -30,7 +31,13 @@ from imgtrans_jax.types import UserError
 LEAST_SHARE = 0.5  # of a chip's products, under which there is something to be said
 MANY = 8  # pictures a chip, from which its products are well filled
 MOST_A_CHIP = 64  # pictures, where the largest batch is looked for
-AT_HAND = (OpenMoji, OpenMojiPairs, OpenMojiGroups, Digits)  # sources that nothing is fetched for
+AT_HAND = (
+    OpenMoji,
+    OpenMojiPairs,
+    OpenMojiGroups,
+    Digits,
+    DigitStyle,
+)  # sources that nothing is fetched for
 
 
 @dataclasses.dataclass(frozen=True)

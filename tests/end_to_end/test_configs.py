@@ -67,7 +67,7 @@ NAMED |= {
     "feature_gan_facades",
 }
 NAMED |= {"cut_horse2zebra", "fastcut_horse2zebra", "cut_cat2dog", "cut_small", "fastcut_small"}
-NAMED |= {"mixed_small", "bigan_digits", "ali_facades"}
+NAMED |= {"mixed_small", "bigan_digits", "ali_facades", "cogan_digits", "cogan_facades"}
 NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
 NAMED |= {
     f"pix2pix_{name}"
