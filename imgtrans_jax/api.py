@@ -179,6 +179,7 @@ def generate(
     count: int = 1,
     *,
     label: int | None = None,
+    text: str | None = None,
     seed: int = 0,
     trust_code: bool = False,
 ) -> np.ndarray:
@@ -188,6 +189,7 @@ def generate(
         source: As for `load`.
         count: How many.
         label: Their class, from 0; None for all in turn.
+        text: What they show, for a run that learned from captions.
         seed: Another number makes other pictures.
         trust_code: As for `load`.
 
@@ -195,9 +197,10 @@ def generate(
         (count, H, W, C) uint8.
 
     Raises:
-        UserError: If the source cannot be used, or has no such class.
+        UserError: If the source cannot be used, has no such class, or needs a text.
     """
-    return images.to_uint8(sampled(load_generator(source, trust_code), count, label, seed))
+    loaded = load_generator(source, trust_code)
+    return images.to_uint8(sampled(loaded, count, label, seed, text))
 
 
 def evaluate(

@@ -2,6 +2,7 @@
 
 imgtrans generate runs/cgan_digits --count=64 --out=digits
 imgtrans generate digits.safetensors --count=64 --label=3 --seed=1
+imgtrans generate runs/text_openmoji --text="red heart"
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ RUN = FLAGS.path("run", None, "A GAN's run, or the .safetensors file of one.")
 OUT = FLAGS.path("out", "out", "A folder for the pictures and a sheet of them.")
 COUNT = FLAGS.whole("count", 16, "How many pictures.")
 LABEL = FLAGS.whole("label", None, "The class, from 0. Default: all in turn.")
+TEXT = FLAGS.text("text", None, "What they show, for a run that learned from captions.")
 SEED = FLAGS.whole("seed", 0, "Another number makes other pictures.", 0, 2**31 - 1)
 OVERWRITE = FLAGS.switch("overwrite", "Make results anew that are there already.")
 TRUST_CODE = FLAGS.switch(
@@ -29,5 +31,7 @@ def main(overrides: app.Overrides) -> int:
     source = app.required(RUN.value, "run")
     label, trusted, anew = LABEL.value, TRUST_CODE.value, OVERWRITE.value
     return app.wrote(
-        sample.generate(source, OUT.value, COUNT.value, label, SEED.value, trusted, anew)
+        sample.generate(
+            source, OUT.value, COUNT.value, label, SEED.value, trusted, anew, TEXT.value
+        )
     )

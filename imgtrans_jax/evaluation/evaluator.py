@@ -186,9 +186,14 @@ class GeneratorEvaluator:
 
     def _from_nothing(self, loaded: TrainedGenerator) -> tuple[MetricAccumulator, dict[str, float]]:
         ledger = self.judge.ledger()
+        given = []
         for batch in _said("real pictures", *self._batches(self.opened.streams[0])):
             ledger.set("reals", images.to_uint8(batch["x"]))
-        fakes = images.to_uint8(sampled(loaded, ledger.counts["reals"]))
+            given.append(batch["y"])
+        reads = loaded.experiment.recipe.reads_texts
+        conditions = np.concatenate(given) if reads else None
+        count = ledger.counts["reals"]
+        fakes = images.to_uint8(sampled(loaded, count, conditions=conditions))
         for start in range(0, len(fakes), _AT_ONCE):
             ledger.set("fakes", fakes[start : start + _AT_ONCE])
         return ledger, {}

@@ -18,8 +18,10 @@ from imgtrans_jax.inference import shelf
 from imgtrans_jax.inference.generator import TrainedGenerator
 from imgtrans_jax.inference.generator_file import flatten_arrays
 from imgtrans_jax.inference.translator import SMALLEST, Translation
+from imgtrans_jax.methods.cogan import CoGAN
 from imgtrans_jax.methods.fast_style import FastStyle
-from imgtrans_jax.types import Direction, Params
+from imgtrans_jax.methods.stackgan import StackGAN
+from imgtrans_jax.types import Direction, Params, UserError
 
 
 # A value of its own, so that it can be jitted; what jit calls it by is not all of its weights.
@@ -153,6 +155,11 @@ def exported(loaded: TrainedGenerator, direction: Direction = "a2b", name: str =
         UserError: For a direction that it has not got.
     """
     recipe = loaded.experiment.recipe
+    if isinstance(recipe, (CoGAN, StackGAN)):
+        raise UserError(
+            f"A {type(recipe).__name__} run is more than one network and cannot be exported; "
+            "imgtrans generate makes its pictures."
+        )
     if not recipe.directions:
         return _from_latents(loaded)
     translation = Translation(loaded, direction, test_mode="eval" if recipe.test_mode else None)

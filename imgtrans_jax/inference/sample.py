@@ -12,7 +12,10 @@ from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.io.listing import SAYS_SHEET, SHEET
+from imgtrans_jax.methods.stackgan import StackGAN
 from imgtrans_jax.types import UserError
+
+_AT_ONCE = 64  # pictures in one batch of the network
 
 
 def generate(
@@ -23,6 +26,7 @@ def generate(
     seed: int = 0,
     trust_code: bool = False,
     overwrite: bool = False,
+    text: str | None = None,
 ) -> list[Path]:
     """Makes pictures from nothing, and a sheet of them, which no listing of the folder takes for
     one.
@@ -35,6 +39,7 @@ def generate(
         seed: Of the noise.
         trust_code: Runs the code outside imgtrans_jax that the run names.
         overwrite: Replaces pictures that are there.
+        text: What they show, for a run that reads texts.
 
     Returns:
         The files: the sheet, then the pictures.
@@ -51,7 +56,7 @@ def generate(
     refuse_inputs([out / SHEET, *written], [Path(source)])
     refuse_existing(out / SHEET, *written, overwrite=overwrite)
     loaded = load_generator(source, trust_code)
-    pictures = images.to_uint8(sampled(loaded, count, label, seed))
+    pictures = images.to_uint8(sampled(loaded, count, label, seed, text))
     make_folder(out, "`out`")
     for path, picture in zip(written, pictures, strict=True):
         images.write_picture(path, picture)
@@ -63,7 +68,12 @@ def generate(
 
 
 def sampled(
-    loaded: TrainedGenerator, count: int, label: int | None = None, seed: int = 0, at_once: int = 64
+    loaded: TrainedGenerator,
+    count: int,
+    label: int | None = None,
+    seed: int = 0,
+    text: str | None = None,
+    conditions: np.ndarray | None = None,
 ) -> np.ndarray:
     """Pictures from nothing.
 
@@ -72,31 +82,49 @@ def sampled(
         count: How many, 1 or more.
         label: Their class, from 0; None for all in turn.
         seed: Of the noise.
-        at_once: Pictures in one batch of the network.
+        text: What they show, for a run that reads texts.
+        conditions: (count, d), what the network gets of classes or texts, instead of both.
 
     Returns:
         (count, H, W, C) in [-1, 1].
 
     Raises:
-        UserError: If `count` is under 1, there is no such class, or the run does not know its
-            classes.
+        UserError: If `count` is under 1, there is no such class, the run does not know its classes,
+            or a text is missing, or of no use.
     """
-    classes = loaded.batch["y"][1] if "y" in loaded.batch else 1
     if count < 1:
         raise UserError(f"`count={count}` pictures are none; give 1 or more.")
-    if label is not None and not 0 <= label < classes:
-        raise UserError(f"There is no class {label}; this run has 0 to {classes - 1}.")
-    recipe = loaded.experiment.recipe
+    y = _conditions(loaded, count, label, text) if conditions is None else conditions
+    make = jax.jit(loaded.experiment.recipe.generate)
+    parts = []
+    for number, start in enumerate(range(0, count, _AT_ONCE)):
+        rows = np.resize(y[start : start + _AT_ONCE], (_AT_ONCE, y.shape[1]))
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        parts.append(np.asarray(make(loaded.params, loaded.stats, key, rows)))
+    return np.concatenate(parts)[:count]
+
+
+def _conditions(
+    loaded: TrainedGenerator, count: int, label: int | None, text: str | None
+) -> np.ndarray:
+    recipe, length = loaded.experiment.recipe, loaded.batch["y"][1] if "y" in loaded.batch else 1
+    if isinstance(recipe, StackGAN):
+        if label is not None:
+            raise UserError("This run knows no classes: leave `label` out and give `text`.")
+        if text is None:
+            raise UserError(f"This run makes pictures of a text: give `text='{recipe.texts[0]}'`.")
+        row, unknown = recipe.read(loaded.params, text, length)
+        if unknown:
+            print(f"Left out, for this run never met them: {', '.join(unknown)}.", flush=True)
+        return np.tile(row, (count, 1))
+    if text is not None:
+        raise UserError("This run reads no texts; leave `text` out.")
+    if label is not None and not 0 <= label < length:
+        raise UserError(f"There is no class {label}; this run has 0 to {length - 1}.")
     if label is not None and not recipe.knows_classes:
         raise UserError(
             "This run was trained without its classes (config.recipe.conditional); leave `label` "
             "out."
         )
-    labels = np.arange(count) % classes if label is None else np.full(count, label)
-    make = jax.jit(recipe.generate)
-    parts = []
-    for number, start in enumerate(range(0, count, at_once)):
-        y = np.eye(classes, dtype=np.float32)[np.resize(labels[start : start + at_once], at_once)]
-        key = jax.random.fold_in(jax.random.key(seed), number)
-        parts.append(np.asarray(make(loaded.params, loaded.stats, key, y)))
-    return np.concatenate(parts)[:count]
+    labels = np.arange(count) % length if label is None else np.full(count, label)
+    return np.eye(length, dtype=np.float32)[labels]

@@ -181,7 +181,7 @@ class StackGAN(Recipe):
         Raises:
             UserError: If no word is known.
         """
-        known = np.any(np.asarray(params["conditioning"]["words"]["kernel"]), axis=1)
+        known = np.any(np.asarray(params["conditioning"]["words"]["each"]["kernel"]), axis=1)
         words = words_of(text)
         unknown = [word for word in words if not known[place_of(word, length)]]
         if len(unknown) == len(words):

@@ -25,8 +25,22 @@ from imgtrans_jax.models.layers import (
 from imgtrans_jax.models.resnet import ResidualBlock
 from imgtrans_jax.types import Dtype, Maps, SignedImages
 
-# A word that was never seen has no weight at all: so it can be told (section "words" of a run).
-_NOTHING = nn.initializers.zeros
+
+class Words(nn.Module):
+    """Bags of words, of length 1, to vectors: (N, words) -> (N, width). A word that training never
+    met has no weight at all, so that it can be told.
+
+    Attributes:
+        width: Of the vectors.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, words: Float[Array, "n words"]) -> Float[Array, "n {self.width}"]:
+        # Adam's steps are of one size, and each word is met in few batches: it gets larger ones.
+        y = nn.Dense(self.width, use_bias=False, kernel_init=nn.initializers.zeros, name="each")
+        return 16.0 * y(words)
 
 
 class Conditioning(nn.Module):
@@ -42,14 +56,13 @@ class Conditioning(nn.Module):
 
     length: int = 64
     width: int = 128
-    kernel_init: Initializer = Normal()
+    kernel_init: Initializer = Normal(0.1)
 
     @nn.compact
     def __call__(
         self, words: Float[Array, "n words"], train: bool
     ) -> tuple[Float[Array, "n {self.length}"], Float[Array, "n {self.length}"]]:
-        y = nn.Dense(self.width, use_bias=False, kernel_init=_NOTHING, name="words")(words)
-        y = nn.leaky_relu(y, 0.2)
+        y = nn.leaky_relu(Words(self.width, name="words")(words), 0.2)
         y = nn.Dense(2 * self.length, kernel_init=self.kernel_init, name="gaussian")(y)
         mean, log_variance = jnp.split(y, 2, axis=1)
         return mean, log_variance
@@ -79,7 +92,7 @@ class Refiner(nn.Module):
     @nn.compact
     def __call__(
         self, image: SignedImages, condition: Float[Array, "n length"], train: bool
-    ) -> SignedImages:
+    ) -> Float[Array, "n 2*h 2*w {self.channels}"]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         inner: dict[str, Any] = common | {"bias": bias_before(self.norm)}
         y = nn.relu(Conv(self.width, 3, 1, 1, **common, name="first")(image))
@@ -137,7 +150,7 @@ class TextCritic(nn.Module):
             if level:
                 x = Norm(self.norm, name=f"norm_{level}")(x, train)
             x = nn.leaky_relu(x, 0.2)
-        words = nn.Dense(self.length, use_bias=False, kernel_init=_NOTHING, name="words")
+        words = Words(self.length, name="words")
         join = Conv(x.shape[-1], 1, **common, name="join")
         logit = Conv(1, x.shape[1], **common, name="logit")
         logits = {}
@@ -148,7 +161,7 @@ class TextCritic(nn.Module):
         return logits
 
 
-def _beside(x: Maps, vector: jax.Array) -> Maps:
+def _beside(x: Maps, vector: Float[Array, "n length"]) -> Float[Array, "n h w both"]:
     """Maps with a vector at every place."""
     everywhere = jnp.broadcast_to(vector[:, None, None, :], (*x.shape[:3], vector.shape[-1]))
     return jnp.concatenate([x, everywhere.astype(x.dtype)], axis=-1)
