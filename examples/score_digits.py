@@ -7,7 +7,8 @@ A support vector machine (scikit-learn), trained on the real training digits, cl
 samples. Exit code 0 if every digit has 3 to 25 % of them and the median confidence is at least 0.8
 of that on the real test digits, 1 if not. For a WGAN-GP run the mean norm of the critic's gradients
 between real digits and samples is printed too; it should be near 1. Of a BiGAN it is printed how
-many test digits keep their class when they are coded and made again.
+many test digits keep their class when they are coded and made again; of a CoGAN, how many pairs are
+of one class, and there exit code 0 says that 90 % are.
 """
 
 import sys
@@ -26,15 +27,24 @@ def main(_: app.Overrides) -> int:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
-    from imgtrans_jax.data.datasets import Labelled
+    from imgtrans_jax.data.datasets import Labelled, Unpaired
+    from imgtrans_jax.data.digits import DigitStyle
     from imgtrans_jax.data.labelled import Digits
     from imgtrans_jax.inference.load import load_generator
     from imgtrans_jax.inference.sample import sampled
     from imgtrans_jax.methods.bigan import BiGAN
+    from imgtrans_jax.methods.cogan import CoGAN
     from imgtrans_jax.methods.gan import GAN
     from imgtrans_jax.types import UserError
 
     loaded = load_generator(RUN.value)
+    data = loaded.experiment.data
+    if (
+        isinstance(loaded.experiment.recipe, CoGAN)
+        and isinstance(data, Unpaired)
+        and isinstance(data.a, DigitStyle)
+    ):
+        return score_pairs(sampled(loaded, COUNT))
     if not isinstance(loaded.experiment.data, Labelled) or not isinstance(
         loaded.experiment.data.pictures, Digits
     ):
@@ -85,6 +95,41 @@ def main(_: app.Overrides) -> int:
     passed = shares.min() >= 0.03 and shares.max() <= 0.25 and confidence >= 0.8 * on_real
     print("passed" if passed else "failed")
     return 0 if passed else 1
+
+
+def score_pairs(pairs: np.ndarray) -> int:
+    """Classes of pairs (N, H, 2 W, 1) of a digit and its outline, by a classifier for each kind.
+
+    Args:
+        pairs: In [-1, 1].
+
+    Returns:
+        The exit code.
+    """
+    from sklearn.svm import SVC
+
+    from imgtrans_jax.data.digits import load_digits, outlines
+    from imgtrans_jax.io import images
+
+    small, labels, held_out = load_digits(1)
+    side = pairs.shape[1]
+    filled = np.stack([images.resize(one, side, side) for one in small])
+    told = []
+    kinds = {
+        "digits": (filled, pairs[:, :, :side]),
+        "outlines": (outlines(filled), pairs[:, :, side:]),
+    }
+    for name, (pictures, made) in kinds.items():
+        x = images.to_signed(pictures).reshape(len(pictures), -1)
+        classifier = SVC().fit(x[~held_out], labels[~held_out])
+        accuracy = classifier.score(x[held_out], labels[held_out])
+        print(f"accuracy of the classifier of {name:9} on real ones  {accuracy:.3f}")
+        told.append(classifier.predict(made.reshape(len(made), -1)))
+    shares = np.bincount(told[0], minlength=10) / len(pairs)
+    alike = float(np.mean(told[0] == told[1]))
+    print("share of the pairs in each class  " + "  ".join(f"{share:.1%}" for share in shares))
+    print(f"pairs of one class                {alike:.3f}")
+    return 0 if alike >= 0.9 else 1
 
 
 def gradient_norms(run: str, real: np.ndarray, made: np.ndarray) -> np.ndarray:

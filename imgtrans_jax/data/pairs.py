@@ -209,6 +209,51 @@ class OneSide(Source):
 
 
 @dataclasses.dataclass(frozen=True)
+class ShiftedPairs(PairSource):
+    """Pairs that fit only nearly, made of such that fit, to try methods for those: in each training
+    pair b is moved by a distance of its own, and its border is repeated. Test pairs stay.
+
+    Attributes:
+        pairs: A source, or the path of a folder whose files hold a pair side by side.
+        by: Pixels that b is moved at most, up or down and to a side, at the size that the source
+            draws or has.
+    """
+
+    pairs: PairSource | PathText = OpenMojiPairs()
+    by: int = 8
+
+    def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
+        if self.by < 0:
+            raise UserError(f"`by={self.by}` pixels must not be negative.")
+        source = SideBySide(self.pairs) if isinstance(self.pairs, str) else self.pairs
+        train, test = source.open(size, channels)
+        return Shifted(train, self.by), test
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifted:
+    """Pairs whose second pictures are moved, each always alike.
+
+    Attributes:
+        pairs: As they are.
+        by: Pixels at most.
+    """
+
+    pairs: Pairs
+    by: int
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Pair:
+        a, b = self.pairs[index]
+        down, right = np.random.default_rng(index).integers(0, 2 * self.by + 1, 2)
+        around = ((self.by, self.by), (self.by, self.by), (0, 0))
+        moved = np.pad(b, around, mode="edge")
+        return a, moved[down : down + b.shape[0], right : right + b.shape[1]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Zipped:
     """Pairs of two equally long sequences of pictures.
 

@@ -14,8 +14,6 @@ from jaxtyping import Array, Float
 
 from imgtrans_jax.models.layers import (
     Conv,
-    Critic,
-    Generator,
     Initializer,
     Norm,
     Normal,
@@ -195,7 +193,7 @@ def _after_first(
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-class CoupledGenerator(Generator):
+class CoupledGenerator(nn.Module):
     """z -> a picture of each domain: DCGAN's generator, but for a last layer of each.
 
     (N, latent) -> {"a": (N, size, size, channels) in (-1, 1), "b": …}.
@@ -219,10 +217,6 @@ class CoupledGenerator(Generator):
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
-    @property
-    def multiple(self) -> int:
-        return self.size
-
     @nn.compact
     def __call__(self, z: Float[Array, "n length"], train: bool) -> dict[str, SignedImages]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
@@ -236,7 +230,7 @@ class CoupledGenerator(Generator):
         }
 
 
-class CoupledCritic(Critic):
+class CoupledCritic(nn.Module):
     """{"d_a": pictures of a, "d_b": …} -> logits (N, 1, 1, 1) under the same names: DCGAN's critic,
     but for a first layer of each.
 

@@ -151,10 +151,12 @@ def test_what_a_file_names_does_not_command_the_terminal():
 
 EXAMPLES = (
     "compare_losses",
+    "compare_methods",
     "score_colouring",
     "score_digits",
     "score_enlarging",
     "score_pairs",
+    "score_text",
     "score_transfer",
 )
 ALIASES = {"translate": ("generator",), "generate": ("generator",), "visualize": ("input",)}

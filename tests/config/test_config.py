@@ -129,7 +129,7 @@ def test_overrides_are_read_by_the_fields_type(name, text, value):
         ("optimizer.clip_norm", "-1", "optimizer.clip_norm cannot be -1: .*must not be negative"),
         ("data.cut.zoom", "2", "Its fields: load_size, crop_size, resize, flip"),
         ("recipe.generator.parent", "x", "has no field 'parent'"),
-        ("recipe", "x", "needs one of ALI, BiGAN, CUT, CycleGAN, FastStyle, GAN, Pix2Pix"),
+        ("recipe", "x", "needs one of ALI, BiGAN, CUT, CoGAN, CycleGAN, FastStyle, GAN"),
     ],
 )
 def test_mistakes_get_a_sentence(name, text, words):

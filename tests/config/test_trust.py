@@ -16,7 +16,7 @@ from imgtrans_jax.config import trust
 from imgtrans_jax.config.experiment import Evaluation, Experiment
 from imgtrans_jax.config.overrides import override
 from imgtrans_jax.config.stored import from_json, named_outside, to_json
-from imgtrans_jax.data import datasets, derived, labelled, pairs, sources
+from imgtrans_jax.data import captions, datasets, derived, digits, labelled, pairs, sources
 from imgtrans_jax.data.datasets import Labelled, Paired, SelfPaired, Unpaired
 from imgtrans_jax.data.pairs import SideBySide, TfdsPairs, TwoFolders
 from imgtrans_jax.data.sources import Folder, Tfds
@@ -221,6 +221,8 @@ HARMLESS |= {
     "Contrast.taps",
     "Pix2Pix.content_layers",
     "Look.name",
+    "Described.captions",
+    "StackGAN.texts",
 }
 """Texts that are compared with what there is, and never opened."""
 
@@ -241,7 +243,7 @@ def test_the_folder_that_a_config_names_is_not_searched_for_the_package_s_own_mo
 
 
 def configurable() -> list[type]:
-    modules = [config, datasets, sources, pairs, labelled, derived]
+    modules = [config, datasets, sources, pairs, labelled, derived, captions, digits]
     modules += [
         sys.modules[name]
         for name in sorted(sys.modules)

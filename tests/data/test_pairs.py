@@ -21,6 +21,7 @@ from imgtrans_jax.data.pairs import (
     OneSide,
     OpenMojiPairs,
     Pix2PixPairs,
+    ShiftedPairs,
     SideBySide,
     TwoFolders,
     partners,
@@ -549,3 +550,29 @@ def test_a_folder_of_classes(tmp_path):
     Image.fromarray(noise(0, 20, 20, 3)).save(tmp_path / "test" / "bird" / "0.png")
     with pytest.raises(UserError, match=r"bird.* is in no class"):
         Labelled(str(tmp_path), SMALL, channels=3).open()
+
+
+def test_shifted_pairs_are_moved_each_always_alike_and_test_pairs_are_not():
+    plain, test = OpenMojiPairs().open(64, 3)
+    moved, moved_test = ShiftedPairs(by=8).open(64, 3)
+    assert len(moved) == len(plain)
+    np.testing.assert_array_equal(moved_test[3][1], test[3][1])
+    offsets = set()
+    for index in range(12):
+        (a, b), (same, shifted) = plain[index], moved[index]
+        np.testing.assert_array_equal(a, same)
+        np.testing.assert_array_equal(shifted, moved[index][1])
+        around = np.pad(b, ((8, 8), (8, 8), (0, 0)), mode="edge")
+        places = [
+            (y, x)
+            for y in range(17)
+            for x in range(17)
+            if np.array_equal(around[y : y + 64, x : x + 64], shifted)
+        ]
+        assert places
+        offsets.add(places[0])
+    assert len(offsets) > 8
+    unmoved, _ = ShiftedPairs(by=0).open(64, 3)
+    np.testing.assert_array_equal(unmoved[5][1], plain[5][1])
+    with pytest.raises(UserError, match="must not be negative"):
+        ShiftedPairs(by=-1).open(64, 3)

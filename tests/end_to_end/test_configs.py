@@ -19,10 +19,13 @@ from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
+from imgtrans_jax.data.captions import Captioned
 from imgtrans_jax.data.datasets import Labelled, Mixed, Paired, SelfPaired, Unpaired
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.methods.base import new_game
+from imgtrans_jax.methods.cogan import CoGAN
 from imgtrans_jax.methods.cut import CUT
+from imgtrans_jax.methods.stackgan import StackGAN
 from imgtrans_jax.models.vgg import VGG
 from imgtrans_jax.optim import GradientDescent, PixelAdam
 from imgtrans_jax.report.run_page import read_metrics
@@ -68,6 +71,7 @@ NAMED |= {
 }
 NAMED |= {"cut_horse2zebra", "fastcut_horse2zebra", "cut_cat2dog", "cut_small", "fastcut_small"}
 NAMED |= {"mixed_small", "bigan_digits", "ali_facades", "cogan_digits", "cogan_facades"}
+NAMED |= {"text_openmoji", "shifted_small", "cut_single"}
 NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
 NAMED |= {
     f"pix2pix_{name}"
@@ -120,6 +124,17 @@ def shrunk(path: Path, pictures: Path) -> Experiment:
     )
     if isinstance(recipe, CUT):
         recipe = dataclasses.replace(recipe, taps=("input", "down_0", "block_0"), patches=4)
+    if isinstance(recipe, CoGAN):
+        recipe = dataclasses.replace(
+            recipe, generator=recipe.generator.clone(size=16), search_steps=2
+        )
+    if isinstance(recipe, StackGAN):
+        recipe = dataclasses.replace(
+            recipe,
+            generator=recipe.generator.clone(size=8),
+            refiner=small_module(recipe.refiner),
+            conditioning=small_module(recipe.conditioning),
+        )
     if hasattr(recipe, "pool_size"):
         recipe = dataclasses.replace(recipe, pool_size=min(recipe.pool_size, 2))
     data, folder = experiment.data, str(pictures)
@@ -129,6 +144,7 @@ def shrunk(path: Path, pictures: Path) -> Experiment:
         Mixed: {"pairs": folder, "a": folder, "b": folder, "count": 2},
         SelfPaired: {"pictures": folder},
         Labelled: {},
+        Captioned: {"pictures": folder},
     }
     cut = (
         data.cut
@@ -222,6 +238,8 @@ def batch_shapes(data) -> dict[str, tuple[int, ...]]:
     match data:
         case Labelled():
             return {"x": (side, side, data.channels), "y": (10,)}
+        case Captioned():
+            return {"x": (side, side, data.channels), "y": (data.words,)}
         case SelfPaired():
             (a, b) = data.by.pair(np.zeros((side, side, 3), np.float32), np.random.default_rng(0))
             return {"a": a.shape, "b": b.shape}

@@ -16,9 +16,13 @@ from PIL import Image
 from imgtrans_jax.commands import app, convert, evaluate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.captions import Captioned
 from imgtrans_jax.data.datasets import Labelled, OneDomain, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Derivation, Downscale, Inpaint, Lab
 from imgtrans_jax.engine.game import Game
+from imgtrans_jax.evaluation.evaluator import GeneratorEvaluator
+from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
+from imgtrans_jax.export.network import exported
 from imgtrans_jax.inference import sample
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_generator
@@ -27,14 +31,22 @@ from imgtrans_jax.io.images import list_pictures, read_picture, resize
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.methods.base import Recipe
+from imgtrans_jax.methods.cogan import CoGAN
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.methods.gan import GAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.methods.srgan import SRGAN
-from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
-from imgtrans_jax.models.layers import Conv
+from imgtrans_jax.methods.stackgan import StackGAN
+from imgtrans_jax.models.dcgan import (
+    CoupledCritic,
+    CoupledGenerator,
+    DCGANCritic,
+    DCGANGenerator,
+)
+from imgtrans_jax.models.layers import Conv, Normal
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.srgan import SRGANCritic, SRResNet
+from imgtrans_jax.models.stackgan import Conditioning, Refiner, TextCritic
 from imgtrans_jax.models.style_network import StyleNetwork
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant
@@ -247,6 +259,77 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
         sample.generate(gan_run, tmp_path / "made.png", 2)
     with pytest.raises(UserError, match="imgtrans generate RUN does that"):
         translate(gan_run, gan_run / "samples", tmp_path / "made")
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory):
+    """A StackGAN of two steps, of four pictures whose names are their captions."""
+    folder = tmp_path_factory.mktemp("text")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for name in ("red ball", "blue ball", "red box", "blue box"):
+        Image.new("RGB", (16, 16), name.split()[0]).save(pictures / f"{name}.png")
+    recipe = StackGAN(
+        DCGANGenerator(size=8, width=2, norm="none", kernel_init=Normal(0.5)),
+        Refiner(width=2, blocks=1, norm="none", kernel_init=Normal(0.5)),
+        Conditioning(length=3, width=4),
+        TextCritic(width=2, length=3),
+        latent=3,
+        texts=("red ball", "blue box"),
+        ema=0.5,
+    )
+    data = Captioned(str(pictures), Preprocess(16, 16))
+    loop.train(Experiment(data, recipe, **SHORT | {"batch_size": 4}), folder / "run")
+    return folder / "run"
+
+
+def test_a_text_becomes_pictures(text_run, tmp_path, capsys):
+    row = read_metrics(text_run)[-1]
+    assert {"gan_small", "gan_large", "divergence", "d_large_wrong"} <= set(row)
+    for name in ("Small", "Large", "red ball, blue box"):
+        assert name in page(text_run)
+    written = sample.generate(text_run, tmp_path / "made", 3, text="Red ball of string")
+    assert [p.name for p in written] == ["sheet.png", "0.png", "1.png", "2.png"]
+    assert size(written[1]) == (16, 16)
+    assert "Left out, for this run never met them: string." in capsys.readouterr().out
+    loaded = load_generator(text_run)
+    red, blue = (sample.sampled(loaded, 2, text=text) for text in ("red ball", "blue box"))
+    assert np.abs(red - blue).max() > 0
+    np.testing.assert_array_equal(red, sample.sampled(loaded, 2, text="Ball, RED"))
+    for wrong, words in (
+        ({}, "give `text='red ball'`"),
+        ({"text": "zebra"}, "knows no word of 'zebra'"),
+        ({"text": "red", "label": 1}, "knows no classes"),
+    ):
+        with pytest.raises(UserError, match=words):
+            sample.generate(text_run, tmp_path / "other", 1, **wrong)
+    request = EvaluationSpec(metrics=("kid",))
+    opened = loaded.experiment.data.open()
+    (record,) = GeneratorEvaluator(loaded, opened, request)(loaded, 2, "")
+    assert record["counts"] == {"fakes": 4, "reals": 4}
+    with pytest.raises(UserError, match="StackGAN run is more than one network"):
+        exported(loaded)
+
+
+def test_a_run_without_texts_reads_none(gan_run, tmp_path):
+    with pytest.raises(UserError, match="reads no texts; leave `text` out"):
+        sample.generate(gan_run, tmp_path / "made", 1, text="red ball")
+
+
+def test_a_cogan_makes_pairs_and_translates_pictures_of_any_size(pictures, tmp_path):
+    recipe = CoGAN(
+        CoupledGenerator(size=16, width=2), CoupledCritic(width=2), latent=3, search_steps=2
+    )
+    data = Unpaired(str(pictures), str(pictures), CUT)
+    run = tmp_path / "run"
+    loop.train(Experiment(data, recipe, **SHORT), run)
+    assert "Pairs" in page(run)
+    written = sample.generate(run, tmp_path / "pairs", 2)
+    assert size(written[1]) == (32, 16)
+    (made,) = translate(run, pictures / "testA" / "0.png", tmp_path / "b.png", direction="b2a")
+    assert size(made) == (24, 20)
+    with pytest.raises(UserError, match="CoGAN run is more than one network"):
+        exported(load_generator(run))
 
 
 def test_what_does_not_go_together_gets_a_sentence(pictures, tmp_path, capsys, monkeypatch):
