@@ -46,7 +46,7 @@ FLAGS = app.Flags()
 DATA = FLAGS.choice(
     "data", "facades", ["facades", "drawings"], "Labels and photographs, or sketches in colour."
 )
-ONLY = FLAGS.texts("only", f"Which, joined by commas. Default: {','.join(CONFIGS)}.")
+ONLY = FLAGS.strings("only", f"Which, joined by commas. Default: {','.join(CONFIGS)}.")
 STEPS = FLAGS.whole("steps", 4000, "How long each is trained.", 2)
 SIZE = FLAGS.whole("size", 64, "Pixels a side, a power of two.", 32)
 OUT = FLAGS.path("out", None, "The folder. Default: runs/methods_DATA.")

@@ -46,10 +46,10 @@ class Flags(flags.FlagValues):
         serializer = flags.ArgumentSerializer()
         return flags.DEFINE_multi(FlagPath(), serializer, name, [], help, self)
 
-    def text(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
+    def string(self, name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
         return flags.DEFINE_string(name, default, help, self)
 
-    def texts(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
+    def strings(self, name: str, help: str) -> flags.FlagHolder[list[str]]:
         """Texts joined by commas."""
         return flags.DEFINE_list(name, [], help, self)
 

@@ -17,7 +17,7 @@ from typing import cast
 from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
-RUNS = FLAGS.texts("runs", "Trained runs or files of generators, joined by commas.")
+RUNS = FLAGS.strings("runs", "Trained runs or files of generators, joined by commas.")
 INPUT = FLAGS.path("input", None, "A picture or a folder. Default: test pictures of the first run.")
 OUT = FLAGS.path("out", None, "The page. Default: comparison.html beside the first run.")
 DIRECTION = FLAGS.choice(

@@ -15,14 +15,14 @@ from pathlib import Path
 from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
-NAME = FLAGS.text("name", None, "The config to read about.")
+NAME = FLAGS.string("name", None, "The config to read about.")
 POSITIONAL = (NAME,)
 
 OTHERS = "Others"
 METHODS = {
     "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|"
     "feature_gan|ali_|cogan_|(fast)?cut_|mixed_)(?!_ablation)",
-    "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch)(?!_ablation)",
+    "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch|shifted_)(?!_ablation)",
     "Pictures from noise": "c?gan_|wgan_|bigan_|text_",
     "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",

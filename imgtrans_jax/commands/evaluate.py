@@ -28,17 +28,17 @@ FAKE = FLAGS.path("fake", None, "Instead of --run: a folder of results.")
 REAL = FLAGS.path(
     "real", None, "With --fake: a folder of real pictures; those of one name belong together."
 )
-METRIC_NAMES = FLAGS.texts(
+METRIC_NAMES = FLAGS.strings(
     "metrics", "Which, joined by commas; module:NAME for one of your own. Default: all that apply."
 )
-FEATURES = FLAGS.text(
+FEATURES = FLAGS.string(
     "features",
     "vgg16",
     "For kid and fid: vgg16 (embedded), inception (fetched once), or the .pth of Inception's "
     "weights.",
 )
 COUNT = FLAGS.whole("count", 0, "Test pictures; 0 for all.", 0)
-COLORS = FLAGS.text(
+COLORS = FLAGS.string(
     "colors", "", "Of label maps: facades, cityscapes, or a JSON file of classes and colours."
 )
 SEGMENTER = FLAGS.path(

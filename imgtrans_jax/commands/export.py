@@ -36,7 +36,9 @@ PRECISION = FLAGS.choice(
     "Of the weights: float16 halves the file, int8 quarters it; what that changes is measured and "
     "said. Networks compute in float32.",
 )
-LAYERS = FLAGS.text("layers", "", "Of a VGG: those wanted, separated by commas. Default: relu4_2.")
+LAYERS = FLAGS.string(
+    "layers", "", "Of a VGG: those wanted, separated by commas. Default: relu4_2."
+)
 OVERWRITE = FLAGS.switch("overwrite", "Make files anew that are there already.")
 TRUST_CODE = FLAGS.switch(
     "trust_code", "Run code that the run's config names outside imgtrans_jax."

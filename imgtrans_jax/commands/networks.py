@@ -15,7 +15,7 @@ from typing import Any
 from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
-NAME = FLAGS.text("name", None, "The network to read about.")
+NAME = FLAGS.string("name", None, "The network to read about.")
 POSITIONAL = (NAME,)
 _WIDTH = 100
 

@@ -20,7 +20,7 @@ from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
 CONFIG = FLAGS.path("config", None, "The experiment: a Python file, or the name of a shipped one.")
-ON = FLAGS.text("on", "cpu", "cpu, gpu, gpu:NAME, or tpu:GENERATION:FORM, as tpu:v5e:2x2.")
+ON = FLAGS.string("on", "cpu", "cpu, gpu, gpu:NAME, or tpu:GENERATION:FORM, as tpu:v5e:2x2.")
 BATCH = FLAGS.whole("batch", None, "Pictures a device. Default: the config's, on a TPU 1.", 1)
 LARGEST = FLAGS.switch("largest", "Look for the largest batch that fits into a TPU.")
 POSITIONAL = (CONFIG,)

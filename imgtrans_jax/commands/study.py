@@ -21,7 +21,7 @@ from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
 REAL = FLAGS.path("real", None, "A folder of real pictures.")
-FAKE = FLAGS.texts(
+FAKE = FLAGS.strings(
     "fake", "A folder of results for each method, joined by commas; its name is the method's."
 )
 OUT = FLAGS.path("out", "study.html", "The page.")
@@ -31,7 +31,7 @@ PRACTICE = FLAGS.whole("practice", 10, "Trials with feedback.", 0)
 SCORED = FLAGS.whole("scored", 40, "Trials that count.", 1)
 MIXED = FLAGS.switch("mixed", "Every session shows all methods in turn.")
 OVERWRITE = FLAGS.switch("overwrite", "Make --out anew if it is there already.")
-RESULTS = FLAGS.texts(
+RESULTS = FLAGS.strings(
     "results", "Instead: files of answers, joined by commas, or a folder of them."
 )
 POSITIONAL = (REAL, FAKE)

@@ -39,7 +39,7 @@ DISTRIBUTED = FLAGS.switch(
     "distributed",
     "This is one of several processes that train together; the cluster says which, or:",
 )
-COORDINATOR = FLAGS.text(
+COORDINATOR = FLAGS.string(
     "coordinator", None, "With --distributed: HOST:PORT of process 0, the same for all."
 )
 PROCESSES = FLAGS.whole("processes", None, "With --distributed: how many there are.", 1)

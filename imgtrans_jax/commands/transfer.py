@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # what takes time to import waits for the flags, so that --he
 FLAGS = app.Flags()
 CONTENT = FLAGS.path("content", None, "The picture to change, or a folder of frames.")
 STYLE = FLAGS.paths("style", "A picture whose look is wanted; may be given several times.")
-STYLE_WEIGHTS = FLAGS.texts(
+STYLE_WEIGHTS = FLAGS.strings(
     "style_weights", "How much of each, such as 2,1. Default: equally much."
 )
 MASK = FLAGS.paths("mask", "A grey picture for each style, in its order: white where it goes.")

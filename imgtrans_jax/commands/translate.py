@@ -37,7 +37,7 @@ TEST_MODE = FLAGS.choice(
     "paper: dropout on, and the picture's own batch statistics, the default of pix2pix runs made "
     "here; eval: neither, the default of PyTorch's files.",
 )
-LOOK = FLAGS.text(
+LOOK = FLAGS.string(
     "look",
     None,
     "Of a network that knows several: a name, names with weights, or all, for a sheet of them. "

@@ -149,6 +149,13 @@ def test_what_a_file_names_does_not_command_the_terminal():
     assert len(app.printable("a" * 10**6)) < 10_010
 
 
+@pytest.mark.parametrize("name", app.commands())
+def test_no_flag_has_the_name_of_a_method(name):
+    """Its value would be the method."""
+    module = importlib.import_module(f"imgtrans_jax.commands.{name}")
+    assert not [flag for flag in module.FLAGS if hasattr(app.Flags, flag)]
+
+
 EXAMPLES = (
     "compare_losses",
     "compare_methods",

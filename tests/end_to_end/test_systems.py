@@ -13,7 +13,7 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from imgtrans_jax.commands import app, convert, evaluate
+from imgtrans_jax.commands import app, convert, evaluate, generate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.captions import Captioned
@@ -303,6 +303,8 @@ def test_a_text_becomes_pictures(text_run, tmp_path, capsys):
     ):
         with pytest.raises(UserError, match=words):
             sample.generate(text_run, tmp_path / "other", 1, **wrong)
+    assert app.run(generate, [str(text_run), "--text=red", f"--out={tmp_path / 'red'}"]) == 0
+    assert len(list_pictures(tmp_path / "red")) == 16
     request = EvaluationSpec(metrics=("kid",))
     opened = loaded.experiment.data.open()
     (record,) = GeneratorEvaluator(loaded, opened, request)(loaded, 2, "")
