@@ -24,7 +24,7 @@ def get_config() -> Experiment:
     return Experiment(
         data=Captioned(OpenMojiCaptions(), Preprocess(64, 64), recolor=True),
         recipe=StackGAN(
-            generator=DCGANGenerator(size=32, width=32),
+            generator=DCGANGenerator(size=32, width=32, upsample="nearest"),
             refiner=Refiner(width=16),
             conditioning=Conditioning(length=64),
             critic=TextCritic(width=16),

@@ -196,7 +196,8 @@ def dcgan(g: Graph, net: DCGANGenerator, z: str) -> str:
         y = g.op("Relu", normed(g, y, f"norm_{level}", net.norm, features))
         last = level == levels - 1
         features //= 2
-        y = g.transposed(y, f"up_{level}", bias=last or net.norm == "none")
+        bias = last or net.norm == "none"
+        y = upsampled(g, y, f"up_{level}", net.upsample, bias)
     return g.op("Tanh", y)
 
 

@@ -19,6 +19,7 @@ from imgtrans_jax.models.layers import (
     Normal,
     NormKind,
     Upsample,
+    Upsampling,
     bias_before,
     check_batch,
 )
@@ -58,6 +59,7 @@ class DCGANGenerator(nn.Module):
         width: Channels before the last convolution.
         channels: Channels of the pictures.
         norm: The norm after each layer but the last: `batch`, `instance` or `none`.
+        upsample: See `Upsample`; the paper's is `transposed`, and `nearest` is without its grid.
         kernel_init: The first values of the kernels, any (key, shape, dtype) -> array; N(0, 0.02)
             by default.
         dtype: The type that convolutions are computed in; parameters and the output are float32.
@@ -70,6 +72,7 @@ class DCGANGenerator(nn.Module):
     width: int = 64
     channels: int = 3
     norm: NormKind = "batch"
+    upsample: Upsampling = "transposed"
     kernel_init: Initializer = Normal()
     dtype: Dtype = "float32"
 
@@ -78,9 +81,9 @@ class DCGANGenerator(nn.Module):
         self, z: Float[Array, "n length"], train: bool
     ) -> Float[Array, "n {self.size} {self.size} {self.channels}"]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        y = _before_last(z, self.size, self.width, self.norm, common, train)
+        y = _before_last(z, self.size, self.width, self.norm, self.upsample, common, train)
         last = f"up_{levels_of(self.size) - 1}"
-        y = Upsample(self.channels, "transposed", 4, **common, name=last)(y)
+        y = Upsample(self.channels, self.upsample, 4, **common, name=last)(y)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
 
 
@@ -89,6 +92,7 @@ def _before_last(
     size: int,
     width: int,
     norm: NormKind,
+    upsample: Upsampling,
     common: dict[str, Any],
     train: bool,
 ) -> Float[Array, "n height width {width}"]:
@@ -99,6 +103,7 @@ def _before_last(
         size: As for `DCGANGenerator`.
         width: Likewise.
         norm: Likewise.
+        upsample: Likewise.
         common: What all convolutions are made with: kernel_init and dtype.
         train: Whether batch norm uses the batch's own statistics.
 
@@ -121,7 +126,7 @@ def _before_last(
     for level in range(levels - 1):
         y = nn.relu(Norm(norm, name=f"norm_{level}")(y, train))
         features //= 2
-        y = Upsample(features, "transposed", 4, **inner, name=f"up_{level}")(y)
+        y = Upsample(features, upsample, 4, **inner, name=f"up_{level}")(y)
     return nn.relu(Norm(norm, name=f"norm_{levels - 1}")(y, train))
 
 
@@ -220,7 +225,7 @@ class CoupledGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "n length"], train: bool) -> dict[str, SignedImages]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        y = _before_last(z, 2 * self.size, self.width, self.norm, common, train)
+        y = _before_last(z, 2 * self.size, self.width, self.norm, "transposed", common, train)
         made = {
             side: Conv(self.channels, 5, 1, 2, **common, name=f"last_{side}")(y) for side in "ab"
         }

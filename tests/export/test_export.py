@@ -167,9 +167,13 @@ def test_pictures_from_latents_and_classes():
         "x": jax.ShapeDtypeStruct((2, 16, 16, 1), np.float32),
         "y": jax.ShapeDtypeStruct((2, 5), np.float32),
     }
-    for norm, conditional in (("batch", True), ("instance", False), ("none", False)):
+    for norm, conditional, upsample in (
+        ("batch", True, "transposed"),
+        ("instance", False, "nearest"),
+        ("none", False, "bilinear"),
+    ):
         recipe = GAN(
-            DCGANGenerator(16, 4, 1, norm=norm),
+            DCGANGenerator(16, 4, 1, norm=norm, upsample=upsample),
             DCGANCritic(4),
             latent=7,
             conditional=conditional,
