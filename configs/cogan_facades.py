@@ -24,6 +24,6 @@ def get_config() -> Experiment:
     return dataclasses.replace(
         base,
         data=dataclasses.replace(base.data, cut=Preprocess(load_size=72, crop_size=64)),
-        recipe=CoGAN(CoupledGenerator(size=64), CoupledCritic(norm="instance")),
+        recipe=CoGAN(CoupledGenerator(size=64, width=32), CoupledCritic(norm="instance")),
         batch_size=16,
     )

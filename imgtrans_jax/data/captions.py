@@ -64,9 +64,9 @@ class CaptionSource(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OpenMojiCaptions(CaptionSource):
-    """The embedded coloured drawings with their names in Unicode, such as `smiling cat face open
-    mouth`, less the names of colours. The test pictures are a held-out tenth; drawings that Unicode
-    does not know are left out.
+    """The embedded coloured drawings with their names in Unicode, such as `smiling cat face with
+    open mouth`. The test pictures are a held-out tenth; drawings that Unicode does not know are
+    left out.
     """
 
     def open(self, size: int, channels: int) -> tuple[Captions, Captions]:
@@ -130,15 +130,17 @@ class Captioned(Data):
     Attributes:
         pictures: A source, or the path of a folder, see `CaptionFolder`.
         cut: How pictures are resized, cropped and flipped.
-        words: The length of y: several times as many as there are words, that few share a place.
+        words: The length of y, ten times as many as there are words or more: so that a word that
+            training never met is hardly ever taken for one that it did.
         recolor: Turns all hues of a training picture by chance, and lets every caption say the
-            colour that most of the picture has, so that the word for a colour means it.
+            colour that most of the picture has instead of those that it named, so that the word for
+            a colour means it.
         channels: As for `Unpaired`.
     """
 
     pictures: CaptionSource | PathText = OpenMojiCaptions()
     cut: Preprocess = Preprocess(64, 64)
-    words: int = 4096
+    words: int = 16384
     recolor: bool = False
     channels: int = 3
 
@@ -157,7 +159,8 @@ class Captioned(Data):
             picture = images.unit_to_uint8(picture) if picture.dtype != np.uint8 else picture
             if rng is not None:
                 picture = turned(picture, rng.random())
-            caption = f"{color_word(picture)} {caption}"
+            things = (word for word in words_of(caption) if word not in _COLORS)
+            caption = " ".join([color_word(picture), *things])
         return {"x": self.cut.apply(picture, rng), "y": encoded([caption], self.words)[0]}
 
     @property
@@ -201,10 +204,10 @@ def color_word(picture: np.ndarray) -> str:
 
 
 def _unicode_name(points: str) -> str:
-    """`1F63A` -> `smiling cat face open mouth`; '' without a name."""
+    """`1F63A` -> `smiling cat face with open mouth`; '' without a name."""
     names = (unicodedata.name(chr(int(point, 16)), "") for point in points.split("-"))
     parts = (n for n in names if n not in ("ZERO WIDTH JOINER", "VARIATION SELECTOR-16"))
-    return " ".join(word for word in words_of(" ".join(parts)) if word not in _COLORS)
+    return " ".join(parts).lower().strip()
 
 
 def _caption_of(path: Path) -> str:

@@ -211,7 +211,8 @@ class OneSide(Source):
 @dataclasses.dataclass(frozen=True)
 class ShiftedPairs(PairSource):
     """Pairs that fit only nearly, made of such that fit, to try methods for those: in each training
-    pair b is moved by a distance of its own, and its border is repeated. Test pairs stay.
+    pair b is moved by a distance of its own, and its border is repeated. Test pairs stay, where
+    there are others.
 
     Attributes:
         pairs: A source, or the path of a folder whose files hold a pair side by side.
@@ -227,7 +228,8 @@ class ShiftedPairs(PairSource):
             raise UserError(f"`by={self.by}` pixels must not be negative.")
         source = SideBySide(self.pairs) if isinstance(self.pairs, str) else self.pairs
         train, test = source.open(size, channels)
-        return Shifted(train, self.by), test
+        moved = Shifted(train, self.by)
+        return moved, moved if test is train else test
 
 
 @dataclasses.dataclass(frozen=True)

@@ -189,9 +189,9 @@ class GeneratorEvaluator:
         given = []
         for batch in _said("real pictures", *self._batches(self.opened.streams[0])):
             ledger.set("reals", images.to_uint8(batch["x"]))
-            given.append(batch["y"])
-        reads = loaded.experiment.recipe.reads_texts
-        conditions = np.concatenate(given) if reads else None
+            if loaded.experiment.recipe.reads_texts:
+                given.append(batch["y"])
+        conditions = np.concatenate(given) if given else None
         count = ledger.counts["reals"]
         fakes = images.to_uint8(sampled(loaded, count, conditions=conditions))
         for start in range(0, len(fakes), _AT_ONCE):

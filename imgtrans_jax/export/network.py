@@ -158,7 +158,7 @@ def exported(loaded: TrainedGenerator, direction: Direction = "a2b", name: str =
     if isinstance(recipe, (CoGAN, StackGAN)):
         raise UserError(
             f"A {type(recipe).__name__} run is more than one network and cannot be exported; "
-            "imgtrans generate makes its pictures."
+            "imgtrans convert makes one file of it, for imgtrans."
         )
     if not recipe.directions:
         return _from_latents(loaded)

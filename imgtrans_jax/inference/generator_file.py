@@ -206,8 +206,8 @@ def check_numbers(stored: Mapping[str, Any], arrays: Iterable[str], critics: boo
     shapes = [[int(side) for side in re.findall(r"\d+", text.partition("[")[2])] for text in arrays]
     largest = max([64, len(shapes), *(side for shape in shapes for side in shape)])
     recipe = stored["config"]["recipe"] if "config" in stored else {}
-    modules = [stored.get("network"), recipe.get("generator")]
-    modules += [recipe.get("critic")] if critics else []
+    parts = ("generator", "encoder", "refiner", "conditioning", *(["critic"] if critics else []))
+    modules = [stored.get("network"), *(recipe.get(name) for name in parts)]
     sizes = [side for shape in stored.get("batch", {}).values() for side in shape]
     depths = (n for name, n in _numbers(modules) if name in ("blocks", "layers", "levels"))
     if any(abs(n) > largest for _, n in _numbers(modules)) or any(n > len(shapes) for n in depths):

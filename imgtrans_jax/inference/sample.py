@@ -12,7 +12,6 @@ from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.io import images
 from imgtrans_jax.io.files import make_folder, refuse_existing, refuse_inputs
 from imgtrans_jax.io.listing import SAYS_SHEET, SHEET
-from imgtrans_jax.methods.stackgan import StackGAN
 from imgtrans_jax.types import UserError
 
 _AT_ONCE = 64  # pictures in one batch of the network
@@ -108,17 +107,20 @@ def _conditions(
     loaded: TrainedGenerator, count: int, label: int | None, text: str | None
 ) -> np.ndarray:
     recipe, length = loaded.experiment.recipe, loaded.batch["y"][1] if "y" in loaded.batch else 1
-    if isinstance(recipe, StackGAN):
-        if label is not None:
-            raise UserError("This run knows no classes: leave `label` out and give `text`.")
-        if text is None:
-            raise UserError(f"This run makes pictures of a text: give `text='{recipe.texts[0]}'`.")
+    if text is not None and not isinstance(text, str):
+        raise UserError(f"`text` is {text!r}; it must be a text.")
+    if recipe.reads_texts and label is not None:
+        raise UserError("This run knows no classes: leave `label` out and give `text`.")
+    if recipe.reads_texts and text is None:
+        raise UserError(
+            "This run makes pictures of a text: give `text`, in words of the captions that it "
+            "learned from."
+        )
+    if text is not None:
         row, unknown = recipe.read(loaded.params, text, length)
         if unknown:
             print(f"Left out, for this run never met them: {', '.join(unknown)}.", flush=True)
         return np.tile(row, (count, 1))
-    if text is not None:
-        raise UserError("This run reads no texts; leave `text` out.")
     if label is not None and not 0 <= label < length:
         raise UserError(f"There is no class {label}; this run has 0 to {length - 1}.")
     if label is not None and not recipe.knows_classes:

@@ -16,7 +16,6 @@ from imgtrans_jax.inference import shelf
 from imgtrans_jax.inference.drawings import Fills, Lines, Paper
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translator import (
-    SMALLEST,
     TestMode,
     Translation,
     check_memory,
@@ -209,7 +208,7 @@ class _Work:
         seen = images.to_signed(self.translation.drawings.resize(picture, *sides))
         multiple = self.translation.multiple
         padded = images.pad_to_multiple(
-            self.data.encode_input(seen)[None], multiple, max(multiple, SMALLEST)
+            self.data.encode_input(seen)[None], multiple, self.translation.smallest
         )
         # Where the network itself takes transparency in, as Inpaint does, the result has what it
         # made of it.

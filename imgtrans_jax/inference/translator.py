@@ -47,6 +47,8 @@ _MAPS = 2.5
 _BATCH = {"cpu": 2**19}
 _BATCH_ELSEWHERE = 2**23
 
+_OF_OWN_SIZE = 16  # pictures at once, where these are brought to a size that the method knows
+
 
 class Translation:
     """A trained generator in one direction: (N, H, W, C) inputs -> outputs in [-1, 1], each picture
@@ -106,6 +108,10 @@ class Translation:
         # one of the user's own that names no base: as most are
         known = network if isinstance(network, models.Generator) else models.Generator()
         self.multiple, self.channels = known.multiple, known.channels
+        self.smallest = max(self.multiple, SMALLEST)
+        self.has_own_size = recipe.has_own_size
+        if self.has_own_size:
+            self.multiple = self.smallest = 1
         self.weights = jax.device_put({"params": loaded.params, "stats": loaded.stats})
         self.function = lambda weights, x: recipe.translate(
             weights["params"], weights["stats"], x, direction
@@ -145,7 +151,7 @@ class Translation:
         Raises:
             UserError: As `in_tiles` does.
         """
-        wide = images.pad_to_multiple(x, self.multiple, max(self.multiple, SMALLEST))
+        wide = images.pad_to_multiple(x, self.multiple, self.smallest)
         tile = tile or self.tile_for(*wide.shape[1:])
         result = (
             np.asarray(self(wide))
@@ -232,6 +238,8 @@ class Translation:
         Raises:
             UserError: For a network that has no tiles.
         """
+        if self.has_own_size:
+            raise UserError("This run works at a size of its own, not in tiles; leave `tile` out.")
         height = x.shape[1]
         x = self.prepared(x)
         if self._plan[:2] != (x.shape, tile):
@@ -277,6 +285,8 @@ class Translation:
 
     def _memory_takes(self, height: int, width: int, channels: int) -> float:
         """How many pictures of this size the memory of the device takes at once."""
+        if self.has_own_size:
+            return _OF_OWN_SIZE
         side = max(self.multiple, 64)
         largest = self._largest(side, channels) * (height * width) / side**2
         free = memory.free() or 2 * WHOLE_AT_MOST

@@ -1,40 +1,48 @@
-"""Texts as vectors that need no vocabulary: each word has a place of its own, by its checksum."""
+"""Texts as vectors that need no vocabulary: each word has a few places of its own, by its
+checksums, so that hardly two words have all of them in common.
+"""
 
 from __future__ import annotations
 
-import re
-import zlib
+import hashlib
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
 
 _SAY_NOTHING = {"a", "an", "and", "at", "for", "in", "of", "on", "or", "the", "to", "with"}
+_PLACES = 3
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, each once, without those that say nothing.
+    """The words of a text, letters and digits in their compatibility form and without case; each
+    once, without those that say nothing.
 
     Args:
-        text: Any.
+        text: In any language.
 
     Returns:
         In their order.
     """
-    found = re.findall(r"[^\W_]+", text.lower())
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    # marks are parts of words: without them most scripts of India fall into single letters
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in plain)
+    found = [word for word in "".join(kept).split() if any(c.isalnum() for c in word)]
     return [word for word in dict.fromkeys(found) if word not in _SAY_NOTHING]
 
 
-def place_of(word: str, length: int) -> int:
-    """Where a word stands; two words may share a place.
+def places_of(word: str, length: int) -> list[int]:
+    """Where a word stands.
 
     Args:
-        word: In lower case.
+        word: As `words_of` gives it.
         length: Of the vectors.
 
     Returns:
-        From 0 and under `length`.
+        Three places from 0 and under `length`, which may be the same.
     """
-    return zlib.crc32(word.encode()) % length
+    digest = hashlib.blake2b(word.encode(), digest_size=4 * _PLACES).digest()
+    return [int(number) % length for number in np.frombuffer(digest, "<u4")]
 
 
 def encoded(texts: Iterable[str], length: int) -> np.ndarray:
@@ -51,6 +59,6 @@ def encoded(texts: Iterable[str], length: int) -> np.ndarray:
     for text in texts:
         row = np.zeros(length, np.float32)
         for word in words_of(text):
-            row[place_of(word, length)] = 1
+            np.add.at(row, places_of(word, length), 1)
         rows.append(row / max(float(np.linalg.norm(row)), 1.0))
     return np.stack(rows)

@@ -36,6 +36,7 @@ class Recipe(Protocol):
     Attributes:
         notes: What the method's terms mean, for the page.
         directions: Those that `translate` knows.
+        reads: The arrays of a batch that it cannot do without.
         generator: What `translate` or `generate` applies.
         critic: The module of its critics, for those methods that have such.
         gan: Their GanLoss, likewise.
@@ -50,6 +51,8 @@ class Recipe(Protocol):
     notes: ClassVar[str] = "All terms carry their weights."
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
+
+    reads: ClassVar[tuple[str, ...]] = ()
 
     generator: nn.Module
     critic: Any = None  # Any: or a method could not say that it always has one
@@ -68,7 +71,12 @@ class Recipe(Protocol):
 
     @property
     def reads_texts(self) -> bool:
-        """Whether `generate` makes pictures of texts, for which it then has `read`."""
+        """Whether `generate` makes pictures of texts, which `read` turns into conditions."""
+        return False
+
+    @property
+    def has_own_size(self) -> bool:
+        """Whether `translate` brings pictures to a size of its own, whatever they come in."""
         return False
 
     @property
@@ -173,6 +181,22 @@ class Recipe(Protocol):
             UserError: If the method translates nothing.
         """
         raise UserError(f"A {type(self).__name__} run translates nothing.")
+
+    def read(self, params: Params, text: str, length: int) -> tuple[np.ndarray, list[str]]:
+        """A text as a condition, and those of its words that the training never met.
+
+        Args:
+            params: The generator player's parameters.
+            text: Any.
+            length: Of y in training.
+
+        Returns:
+            (length,) float32, and the unknown words.
+
+        Raises:
+            UserError: If the method reads none, or knows no word of it.
+        """
+        raise UserError("This run reads no texts; leave `text` out.")
 
     def generate(self, params: Params, stats: Any, key: jax.Array, y: jax.Array) -> SignedImages:
         """Pictures from nothing but random numbers and conditions.

@@ -104,6 +104,8 @@ class ALI(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
+    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()
     gan: GanLoss = lsgan
@@ -229,6 +231,8 @@ class BiGAN(Recipe):
     )
 
     directions: ClassVar[tuple[Direction, ...]] = ()
+
+    reads: ClassVar[tuple[str, ...]] = ("x", "y")
 
     generator: nn.Module = DCGANGenerator()
     encoder: nn.Module = Encoder()

@@ -15,7 +15,7 @@ import optax
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
-from imgtrans_jax.losses.adversarial import GanLoss, vanilla
+from imgtrans_jax.losses.adversarial import GanLoss, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.dcgan import CoupledCritic, CoupledGenerator
@@ -74,13 +74,15 @@ class CoGAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
+    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+
     generator: nn.Module = CoupledGenerator()
     critic: nn.Module = CoupledCritic()
     gan: GanLoss = vanilla
     latent: int = 100
-    search_steps: int = 200
-    search_rate: float = 0.05
-    search_starts: int = 4
+    search_steps: int = 100
+    search_rate: float = 0.1
+    search_starts: int = 2
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
@@ -94,6 +96,8 @@ class CoGAN(Recipe):
             raise ValueError(
                 "latent, search_steps and search_starts must be 1 or more, search_rate above 0."
             )
+        if self.gan == wgan:
+            raise ValueError("The loss wgan needs a smooth critic, which there is none of here.")
         return Game(
             generator=self._sampler(),
             critic=self.critic.clone(),
@@ -104,6 +108,10 @@ class CoGAN(Recipe):
             order="critics_first",
             ema=self.ema,
         )
+
+    @property
+    def has_own_size(self) -> bool:
+        return True
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
         """Pairs of random z, "pair_a" and "pair_b" (8, H, W, C), and both translations."""

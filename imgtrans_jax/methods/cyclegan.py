@@ -142,6 +142,8 @@ class CycleGAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
+    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()
     gan: GanLoss = lsgan

@@ -136,6 +136,8 @@ class FastStyle(Recipe):
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
+    reads: ClassVar[tuple[str, ...]] = ("a",)
+
     generator: nn.Module = StyleNetwork(register=0.125)
     look: str = ""
     weights: Weights = "embedded"

@@ -93,6 +93,8 @@ class GAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ()
 
+    reads: ClassVar[tuple[str, ...]] = ("x", "y")
+
     generator: nn.Module = DCGANGenerator()
     critic: nn.Module = DCGANCritic()
     gan: GanLoss = vanilla

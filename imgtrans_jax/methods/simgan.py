@@ -53,6 +53,8 @@ class SimGAN(Recipe):
         "of b and on translations."
     )
 
+    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()
     gan: GanLoss = lsgan

@@ -14,8 +14,8 @@ import numpy as np
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game, apply
-from imgtrans_jax.io.words import encoded, place_of, words_of
-from imgtrans_jax.losses.adversarial import GanLoss, vanilla
+from imgtrans_jax.io.words import encoded, places_of, words_of
+from imgtrans_jax.losses.adversarial import GanLoss, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.methods.base import Recipe, Sheets
 from imgtrans_jax.models.dcgan import DCGANGenerator
@@ -80,8 +80,10 @@ class TextCritics(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class StackGAN(Recipe):
-    """Equations 3 to 6: a conditional GAN in each stage, whose critics also see pictures with texts
-    of others (Reed et al. 2016), and a divergence that keeps the Gaussians of texts near N(0, 1).
+    """A conditional GAN in each stage, whose critics also see pictures with texts of others (Reed
+    et al. 2016), and a divergence that keeps the Gaussians of texts near N(0, 1): equations 3 to 6,
+    but that one draw of a text's Gaussian serves both stages, which learn at once, and that trained
+    networks are used with its mean.
 
     Batches are {"x": (N, 2 H, 2 W, C) in [-1, 1], "y": (N, words)} of data.Captioned; H and W are
     the first stage's.
@@ -94,19 +96,21 @@ class StackGAN(Recipe):
         gan: The adversarial loss by name: vanilla, lsgan, hinge.
         latent: The length of z.
         divergence: Weight of the mean divergence.
-        texts: What the report shows, a column each.
+        texts: What the report shows, a column each; () for the captions of test pictures.
         ema: As for CycleGAN.
         extra: See Recipe.
     """
 
     notes: ClassVar[str] = (
         "All terms carry their weights. gan_small, gan_large: how little the pictures of either "
-        "stage convince its critic. d_…_right: the critic on real pictures with their texts, "
+        "stage convince its critic. d_…_real: the critic on real pictures with their texts, "
         "d_…_wrong: with texts of others, d_…_fake: on pictures that were made. divergence: how "
         "far texts are from saying nothing. Rows of a sheet have one z each."
     )
 
     directions: ClassVar[tuple[()]] = ()
+
+    reads: ClassVar[tuple[str, ...]] = ("x", "y")
 
     generator: nn.Module = DCGANGenerator(size=32)
     refiner: nn.Module = Refiner()
@@ -115,7 +119,7 @@ class StackGAN(Recipe):
     gan: GanLoss = vanilla
     latent: int = 64
     divergence: float = 2.0
-    texts: tuple[str, ...] = ("red heart", "blue heart")
+    texts: tuple[str, ...] = ()
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
 
@@ -125,11 +129,10 @@ class StackGAN(Recipe):
         Raises:
             ValueError: For numbers that make no game.
         """
-        if self.latent < 1 or self.divergence < 0 or not self.texts:
-            raise ValueError(
-                "latent must be 1 or more, divergence not negative, and there must be a text in "
-                "texts."
-            )
+        if self.latent < 1 or self.divergence < 0:
+            raise ValueError("latent must be 1 or more, and divergence not negative.")
+        if self.gan == wgan:
+            raise ValueError("The loss wgan needs a smooth critic, which there is none of here.")
         return Game(
             generator=self._sampler(),
             critic=TextCritics(self.critic.clone(), self.critic.clone()),
@@ -146,7 +149,13 @@ class StackGAN(Recipe):
         return True
 
     def samples(self, params: Params, stats: Any, batch: Named) -> dict[str, SignedImages]:
-        """Pictures of `texts` by both stages, eight of each text: "small" and "large"."""
+        """Pictures of `texts` by both stages, eight of each text, or one of each test picture's:
+        "small" and "large".
+        """
+        if not self.texts:
+            z = jax.random.normal(jax.random.key(0), (len(batch["y"]), self.latent))
+            made = self._from(params, stats, z, batch["y"])
+            return {name: made[name] for name in ("small", "large")}
         y = jnp.asarray(np.repeat(encoded(self.texts, batch["y"].shape[1]), _SIDE, axis=0))
         z = jax.random.normal(jax.random.key(0), (_SIDE, self.latent))
         made = self._from(params, stats, jnp.tile(z, (len(self.texts), 1)), y)
@@ -158,6 +167,9 @@ class StackGAN(Recipe):
         samples: Mapping[str, np.ndarray],
         classes: tuple[str, ...],
     ) -> Sheets:
+        if not self.texts:
+            columns = {"first stage": samples["small"], "output": samples["large"]}
+            return {"captions": columns | {"truth": batch["x"]}}
         return {
             name: {text: made[i * _SIDE : (i + 1) * _SIDE] for i, text in enumerate(self.texts)}
             for name, made in samples.items()
@@ -183,7 +195,7 @@ class StackGAN(Recipe):
         """
         known = np.any(np.asarray(params["conditioning"]["words"]["each"]["kernel"]), axis=1)
         words = words_of(text)
-        unknown = [word for word in words if not known[place_of(word, length)]]
+        unknown = [word for word in words if not known[places_of(word, length)].all()]
         if len(unknown) == len(words):
             raise UserError(f"This run knows no word of {text!r}; it learned from other captions.")
         return encoded([text], length)[0], unknown
@@ -201,7 +213,8 @@ class StackGAN(Recipe):
             raise ValueError(
                 f"The second stage makes pictures of {_size(samples['large'])} and the data has "
                 f"{_size(batch['x'])}: config.recipe.generator.size must be half of "
-                "config.data.cut.crop_size."
+                "config.data.cut.crop_size, and channels of generator and refiner as those of "
+                "config.data."
             )
         return {"small": samples["small"], "large": samples["large"], "right": batch["y"]}
 
@@ -209,8 +222,16 @@ class StackGAN(Recipe):
     def _reals(batch: Named) -> dict[str, jax.Array]:
         x, y = batch["x"], batch["y"]
         n, height, width, channels = x.shape
+        if n < 2:
+            raise ValueError(
+                "The critics compare with texts of others: config.batch_size must be at least "
+                "twice config.accumulate."
+            )
         small = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
-        return {"small": small, "large": x, "right": y, "wrong": jnp.roll(y, 1, axis=0)}
+        wrong = jnp.roll(y, 1, axis=0)
+        # the same text by chance is no wrong one; one without words is
+        wrong = jnp.where(jnp.all(wrong == y, axis=1, keepdims=True), 0, wrong)
+        return {"small": small, "large": x, "right": y, "wrong": wrong}
 
     def _fool(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         return {f"gan_{s}": self.gan.generator(logits[f"{s}_right"]) for s in ("small", "large")}
@@ -226,7 +247,7 @@ class StackGAN(Recipe):
     def _judge(self, real: Named, fake: Named) -> Terms:
         terms = {}
         for size in ("small", "large"):
-            terms[f"d_{size}_right"] = self.gan.real(real[f"{size}_right"])
+            terms[f"d_{size}_real"] = self.gan.real(real[f"{size}_right"])
             terms[f"d_{size}_wrong"] = 0.5 * self.gan.fake(real[f"{size}_wrong"])
             terms[f"d_{size}_fake"] = 0.5 * self.gan.fake(fake[f"{size}_right"])
         return terms

@@ -225,6 +225,7 @@ class CoupledGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "n length"], train: bool) -> dict[str, SignedImages]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        levels_of(self.size)  # which refuses sizes that there are not
         y = _before_last(z, 2 * self.size, self.width, self.norm, "transposed", common, train)
         made = {
             side: Conv(self.channels, 5, 1, 2, **common, name=f"last_{side}")(y) for side in "ab"

@@ -15,10 +15,11 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
+from imgtrans_jax.data.captions import Captioned, CaptionSource, OpenMojiCaptions
 from imgtrans_jax.data.datasets import Data, Mixed, OneDomain, OpenedDataset, SelfPaired
 from imgtrans_jax.data.digits import DigitStyle
 from imgtrans_jax.data.labelled import Digits, OpenMojiGroups
-from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource
+from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, ShiftedPairs
 from imgtrans_jax.data.sources import OpenMoji, Side, Source
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.planning import tpu
@@ -37,6 +38,8 @@ AT_HAND = (
     OpenMojiGroups,
     Digits,
     DigitStyle,
+    OpenMojiCaptions,
+    ShiftedPairs,
 )  # sources that nothing is fetched for
 
 
@@ -82,6 +85,14 @@ class BlankPair(PairSource):
 
     def open(self, size: int, channels: int) -> Any:
         return ([(np.zeros((size, size, channels), np.uint8),) * 2],) * 2
+
+
+@dataclasses.dataclass(frozen=True)
+class BlankCaption(CaptionSource):
+    """The same with a text."""
+
+    def open(self, size: int, channels: int) -> Any:
+        return ([(np.zeros((size, size, channels), np.uint8), "")],) * 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +183,8 @@ def _blank(data: Data, fields: Mapping[str, Any]) -> OpenedDataset:
         blank |= {"pairs": BlankPair(), "pairs_a": "", "pairs_b": "", "count": 0}
     elif "pairs" in fields:
         blank = {"pairs": BlankPair(), "a": "", "b": ""}
+    elif isinstance(data, Captioned):
+        blank = {"pictures": BlankCaption()}
     elif isinstance(data, (OneDomain, SelfPaired)):
         blank = {"pictures": Blank()}
     return dataclasses.replace(data, **blank).open()

@@ -10,12 +10,16 @@ import jax
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
+from imgtrans_jax.data.captions import Captioned
 from imgtrans_jax.data.datasets import Mixed, OneDomain, OpenedDataset, Unpaired
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.runtime.distributed import check_agreement
 from imgtrans_jax.training.hooks import evaluation_spec
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.types import UserError
+
+_FIT = {("a", "b"): "Unpaired or Paired", ("a",): "OneDomain or Unpaired", ("x", "y"): "Labelled"}
+"""Data that has these arrays."""
 
 
 def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
@@ -26,9 +30,19 @@ def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
         pictures: Its pictures, opened.
 
     Raises:
-        UserError: If the recipe knows classes and there is one alone.
+        UserError: If the recipe needs what they have not: a side, texts, or classes.
     """
-    if len(pictures.classes) == 1 and experiment.recipe.knows_classes:
+    recipe, data = experiment.recipe, experiment.data
+    has = {name for stream in pictures.streams for name in stream.prepare(stream.train[0], None)}
+    lacks_texts = recipe.reads_texts and not isinstance(data, Captioned)
+    if lacks_texts or not has.issuperset(recipe.reads):
+        needed = "pictures with texts" if recipe.reads_texts else " and ".join(recipe.reads)
+        fit = "Captioned" if recipe.reads_texts else _FIT.get(recipe.reads, "others")
+        raise UserError(
+            f"config.recipe ({type(recipe).__name__}) learns from {needed}, and config.data "
+            f"({type(data).__name__}) has none of that; take {fit}."
+        )
+    if len(pictures.classes) < 2 and recipe.knows_classes:
         raise UserError(
             "A conditional GAN needs classes: give a folder with a folder of pictures for each "
             "class."

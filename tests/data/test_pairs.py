@@ -576,3 +576,9 @@ def test_shifted_pairs_are_moved_each_always_alike_and_test_pairs_are_not():
     np.testing.assert_array_equal(unmoved[5][1], plain[5][1])
     with pytest.raises(UserError, match="must not be negative"):
         ShiftedPairs(by=-1).open(64, 3)
+
+
+def test_shifted_pairs_of_a_folder_without_test_pairs_hold_none_out(tmp_path):
+    Image.new("RGB", (32, 16), "red").save(tmp_path / "pair.png")
+    train, test = ShiftedPairs(str(tmp_path)).open(16, 3)
+    assert train is test

@@ -27,11 +27,13 @@ from imgtrans_jax.inference import sample
 from imgtrans_jax.inference.generator_file import save_generator
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.inference.translate import translate
+from imgtrans_jax.inference.translator import Translation
 from imgtrans_jax.io.images import list_pictures, read_picture, resize
 from imgtrans_jax.losses.adversarial import wgan
 from imgtrans_jax.losses.pixel import l1
 from imgtrans_jax.methods.base import Recipe
 from imgtrans_jax.methods.cogan import CoGAN
+from imgtrans_jax.methods.cyclegan import CycleGAN
 from imgtrans_jax.methods.fast_style import FastStyle, Look
 from imgtrans_jax.methods.gan import GAN
 from imgtrans_jax.methods.pix2pix import Pix2Pix
@@ -297,7 +299,8 @@ def test_a_text_becomes_pictures(text_run, tmp_path, capsys):
     assert np.abs(red - blue).max() > 0
     np.testing.assert_array_equal(red, sample.sampled(loaded, 2, text="Ball, RED"))
     for wrong, words in (
-        ({}, "give `text='red ball'`"),
+        ({}, "give `text`, in words of the captions"),
+        ({"text": 5}, "it must be a text"),
         ({"text": "zebra"}, "knows no word of 'zebra'"),
         ({"text": "red", "label": 1}, "knows no classes"),
     ):
@@ -318,6 +321,25 @@ def test_a_run_without_texts_reads_none(gan_run, tmp_path):
         sample.generate(gan_run, tmp_path / "made", 1, text="red ball")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "data", "words"),
+    [
+        (CoGAN(), OneDomain(), r"\(CoGAN\) learns from a and b, .* take Unpaired or Paired"),
+        (CoGAN(), Labelled(), r"\(CoGAN\) learns from a and b"),
+        (StackGAN(), Labelled(), r"\(StackGAN\) learns from pictures with texts, .*Captioned"),
+        (StackGAN(), Unpaired(), "pictures with texts"),
+        (CycleGAN(), Captioned(), r"\(CycleGAN\) learns from a and b"),
+        (GAN(), OneDomain(), r"\(GAN\) learns from x and y, .* take Labelled"),
+        (GAN(conditional=True), Captioned(), "needs classes"),
+    ],
+)
+def test_data_that_a_method_cannot_learn_from_is_refused(recipe, data, words, tmp_path):
+    cut = {"cut": Preprocess(16, 16)}
+    experiment = Experiment(dataclasses.replace(data, **cut), recipe, **SHORT)
+    with pytest.raises(UserError, match=words):
+        loop.train(experiment, tmp_path / "run")
+
+
 def test_a_cogan_makes_pairs_and_translates_pictures_of_any_size(pictures, tmp_path):
     recipe = CoGAN(
         CoupledGenerator(size=16, width=2), CoupledCritic(width=2), latent=3, search_steps=2
@@ -330,6 +352,14 @@ def test_a_cogan_makes_pairs_and_translates_pictures_of_any_size(pictures, tmp_p
     assert size(written[1]) == (32, 16)
     (made,) = translate(run, pictures / "testA" / "0.png", tmp_path / "b.png", direction="b2a")
     assert size(made) == (24, 20)
+    loaded = load_generator(run)
+    b2a = Translation(loaded, "b2a")
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 9, 7, 3)).astype(np.float32)
+    wanted = recipe.translate(loaded.params, loaded.stats, jnp.asarray(x), "b2a")
+    np.testing.assert_allclose(b2a.padded(x), wanted, atol=1e-5)  # as it is, not mirrored outwards
+    assert b2a.tile_for(5000, 5000, 3) is None
+    with pytest.raises(UserError, match="size of its own, not in tiles"):
+        b2a.padded(x, tile=16)
     with pytest.raises(UserError, match="CoGAN run is more than one network"):
         exported(load_generator(run))
 

@@ -11,7 +11,7 @@ import pytest
 from imgtrans_jax.data.digits import DigitStyle, load_digits, outlines
 from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
-from imgtrans_jax.losses.adversarial import lsgan, vanilla
+from imgtrans_jax.losses.adversarial import lsgan, vanilla, wgan
 from imgtrans_jax.methods.cogan import CoGAN
 from imgtrans_jax.models import CoupledCritic, CoupledGenerator, Normal
 from imgtrans_jax.optim.adam import Transformations
@@ -111,6 +111,13 @@ def test_pairs_are_made_side_by_side_and_shown(state):
 def test_numbers_that_make_no_game_are_refused(change):
     with pytest.raises(ValueError, match="1 or more"):
         dataclasses.replace(RECIPE, **change).game()
+    with pytest.raises(ValueError, match="needs a smooth critic"):
+        dataclasses.replace(RECIPE, gan=wgan).game()
+
+
+def test_a_size_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="24 is none of them"):
+        RECIPE.generator.clone(size=24).init(jax.random.key(0), jnp.zeros((1, 3)), True)
 
 
 def test_pictures_that_are_not_square_are_refused():
@@ -122,7 +129,7 @@ def test_pictures_that_are_not_square_are_refused():
 def test_digits_of_one_half_as_they_are_and_outlines_of_the_other():
     filled, test = DigitStyle("filled").open("a", 16, 1)
     outline, test_outline = DigitStyle("outline").open("b", 16, 1)
-    assert len(filled) + len(outline) == 1618
+    assert len(filled) == len(outline) == 809
     assert len(test) == len(test_outline) == 179
     np.testing.assert_array_equal(outlines(test), test_outline)
     whole, _ = DigitStyle("filled", whole=True).open("a", 16, 1)

@@ -7,19 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
-from imgtrans_jax.io.words import encoded, place_of
-from imgtrans_jax.losses.adversarial import lsgan, vanilla
-from imgtrans_jax.methods.stackgan import StackGAN
+from imgtrans_jax.io.words import encoded, places_of
+from imgtrans_jax.losses.adversarial import lsgan, vanilla, wgan
+from imgtrans_jax.methods.stackgan import StackGAN, TextSampler
 from imgtrans_jax.models import Conditioning, DCGANGenerator, Normal, Refiner, TextCritic
 from imgtrans_jax.optim.adam import Transformations
 from imgtrans_jax.types import UserError
 
 WIDE = Normal(0.3)
 TX = Transformations(optax.sgd(0.1), optax.sgd(0.1))
-WORDS = 32
+WORDS = 64
 RECIPE = StackGAN(
     DCGANGenerator(size=8, width=2, norm="none", kernel_init=WIDE),
     Refiner(width=2, blocks=1, norm="none", kernel_init=WIDE),
@@ -113,17 +114,28 @@ def test_texts_and_noise_decide_what_is_made(state):
     assert np.abs(red[0] - red[1]).max() > 1e-3
 
 
-def test_the_gaussian_of_a_text_is_drawn_from_in_training(state):
-    drawn = {name: x for name, x in BATCH.items() if name != "z"}
-    sampler = RECIPE.game().generator
+class Given(nn.Module):
+    """Instead of a stage: what it was given."""
 
-    def made(key):
-        rngs = {"latent": key, "dropout": key}
-        return sampler.apply({"params": state.g.params}, drawn, True, rngs=rngs)
+    @nn.compact
+    def __call__(self, first, *rest):
+        return first
 
-    one, other = made(jax.random.key(0)), made(jax.random.key(1))
-    np.testing.assert_array_equal(one["mean"], other["mean"])
-    assert np.abs(one["large"] - other["large"]).max() > 1e-3
+
+def test_the_gaussian_of_a_text_is_drawn_from_in_training_and_its_mean_is_used_later(state):
+    sampler = TextSampler(Given(), Given(), RECIPE.conditioning, RECIPE.latent)
+    many = {"y": jnp.tile(BATCH["y"][:1], (4000, 1))}
+    params = {"params": {"conditioning": state.g.params["conditioning"]}}
+    drawn = sampler.apply(params, many, True, rngs={"latent": jax.random.key(0)})
+    z, condition = jnp.split(drawn["small"], 2, axis=1)
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(z.std(0), 1, atol=0.05)
+    mean, deviation = drawn["mean"][0], jnp.exp(0.5 * drawn["log_variance"][0])
+    np.testing.assert_allclose(condition.mean(0), mean, atol=0.06)
+    np.testing.assert_allclose(condition.std(0), deviation, rtol=0.05)
+    assert abs(np.corrcoef(z[:, 0], condition[:, 0])[0, 1]) < 0.06
+    fixed = sampler.apply(params, {"y": many["y"][:4], "z": BATCH["z"]}, False)
+    np.testing.assert_array_equal(fixed["small"], jnp.concatenate([BATCH["z"], fixed["mean"]], 1))
 
 
 def test_sheets_show_the_texts_and_a_word_that_was_never_met_is_told():
@@ -131,7 +143,7 @@ def test_sheets_show_the_texts_and_a_word_that_was_never_met_is_told():
     with pytest.raises(UserError, match="knows no word of 'red heart'"):
         RECIPE.read(begun.g.params, "red heart", WORDS)
     kernel = begun.g.params["conditioning"]["words"]["each"]["kernel"]
-    learned = kernel.at[place_of("heart", WORDS)].set(1.0)
+    learned = kernel.at[jnp.array(places_of("heart", WORDS))].set(1.0)
     params = begun.g.params | {
         "conditioning": begun.g.params["conditioning"] | {"words": {"each": {"kernel": learned}}}
     }
@@ -145,10 +157,36 @@ def test_sheets_show_the_texts_and_a_word_that_was_never_met_is_told():
     assert sheets["large"]["blue cat"].shape == (8, 16, 16, 3)
 
 
-@pytest.mark.parametrize("change", [{"latent": 0}, {"divergence": -1.0}, {"texts": ()}])
-def test_numbers_that_make_no_game_are_refused(change):
-    with pytest.raises(ValueError, match="latent must be 1 or more"):
+def test_without_texts_the_captions_of_test_pictures_are_shown(state):
+    recipe = dataclasses.replace(RECIPE, texts=())
+    sheets = recipe.sheets(BATCH, recipe.samples(state.g.params, {}, BATCH), ())
+    assert {name: x.shape for name, x in sheets["captions"].items()} == {
+        "first stage": (4, 8, 8, 3),
+        "output": (4, 16, 16, 3),
+        "truth": (4, 16, 16, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"latent": 0}, "latent must be 1 or more"),
+        ({"divergence": -1.0}, "divergence not negative"),
+        ({"gan": wgan}, "needs a smooth critic"),
+    ],
+)
+def test_numbers_that_make_no_game_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
         dataclasses.replace(RECIPE, **change).game()
+
+
+def test_the_same_text_by_chance_is_no_wrong_one():
+    game = RECIPE.game()
+    y = jnp.asarray(encoded(["red cat", "red cat", "blue"], WORDS))
+    views = game.reals({"x": jnp.zeros((3, 16, 16, 3)), "y": y})
+    np.testing.assert_array_equal(views["wrong"], jnp.stack([y[2], jnp.zeros(WORDS), y[1]]))
+    with pytest.raises(ValueError, match="at least twice"):
+        game.reals({"x": jnp.zeros((1, 16, 16, 3)), "y": y[:1]})
 
 
 def test_stages_that_do_not_fit_the_data_are_refused():

@@ -43,7 +43,9 @@ def test_the_machine_at_hand_is_measured():
     assert re.search(r"a step +\d+\.\d\d s; .* for its [\d,]+ steps of 2", lines[-1])
 
 
-@pytest.mark.parametrize("name", ["cgan_digits", "srresnet_small", "simgan_facades", "mixed_small"])
+@pytest.mark.parametrize(
+    "name", ["cgan_digits", "srresnet_small", "simgan_facades", "mixed_small", "text_openmoji"]
+)
 def test_every_kind_of_data_has_a_stand_in(name):
     assert milliseconds(plan(load(name), "gpu", None, False, 1000)) > 0
 
