@@ -1,6 +1,6 @@
 """A baseline of CycleGAN: BiGAN/ALI, labels and photographs both ways, without pairs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and tables 1 to 3 (there on Cityscapes);
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1, tables 2 and 3 (there on Cityscapes);
           Donahue et al. 2017 (arXiv 1605.09782), Dumoulin et al. 2017 (arXiv 1606.00704).
 Command:  imgtrans train ali_facades
 Data:     cycle_gan/facades of tensorflow-datasets, as configs/simgan_facades.py.

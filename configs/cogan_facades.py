@@ -1,6 +1,6 @@
 """A baseline of CycleGAN: CoGAN, pairs of labels and photographs, learned without pairs.
 
-Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1 and tables 1 to 3 (there on Cityscapes);
+Paper:    Zhu et al. 2017 (arXiv 1703.10593), section 5.1.1, tables 2 and 3 (there on Cityscapes);
           Liu and Tuzel 2016 (arXiv 1606.07536).
 Command:  imgtrans train cogan_facades
 Data:     cycle_gan/facades of tensorflow-datasets, as configs/simgan_facades.py, at 64 px.

@@ -5,11 +5,11 @@ et al. 2017, section 5.1) on data at hand.
   python examples/compare_methods.py --data=drawings
 
 CoGAN, BiGAN/ALI, SimGAN, feature loss + GAN, CycleGAN, CUT, and as the upper bound pix2pix, which
-alone is shown pairs: for the same number of steps, with the same networks (CoGAN has its own), at
---size pixels. Those that learn one way are trained twice. Held-out pictures are translated both
-ways and scored by KID and LPIPS in VGG's features; of facades also by the FCN score: a network
-trained on true pairs reads the labels back from made photographs (the paper's table 2), and made
-label maps are compared with the true ones (table 3).
+alone is shown pairs: for the same number of steps, with the same networks, at --size pixels (CoGAN
+has networks and a batch of its own). Those that learn one way are trained twice. Held-out pictures
+are translated both ways and scored by KID and LPIPS in VGG's features; of facades also by the FCN
+score: a network trained on true pairs reads the labels back from made photographs (the paper's
+table 2), and made label maps are compared with the true ones (table 3).
 
 Runs, the sheets a2b.png and b2a.png and scores.json go to --out; what is trained already is not
 trained again, so that a stopped comparison goes on by the same command.
@@ -55,7 +55,6 @@ OVERWRITE = FLAGS.switch("overwrite", "Replace sheets that are there already.")
 
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax.io.files import refuse_existing
-    from imgtrans_jax.training import loop
     from imgtrans_jax.types import UserError
 
     app.no_overrides(overrides)
@@ -65,18 +64,35 @@ def main(overrides: app.Overrides) -> int:
     out = Path(OUT.value or f"runs/methods_{DATA.value}")
     for direction in ("a2b", "b2a"):
         refuse_existing(out / f"{direction}.png", overwrite=OVERWRITE.value)
+    if SIZE.value & (SIZE.value - 1):
+        raise UserError(f"--size={SIZE.value} is no power of two, such as 64.")
     if DATA.value == "facades":
-        loop.train(segmenter(), out / SEGMENTER)
+        train(segmenter(), out / SEGMENTER)
     for name in names:
         for direction, folder in runs_of(name, out).items():
             print(f"\n{folder.name}", flush=True)
-            started = time.monotonic()
-            trained = not (folder / "index.html").exists()
-            loop.train(experiment(name, direction), folder)
-            if trained:
-                (folder / "seconds.txt").write_text(f"{time.monotonic() - started:.0f}\n")
+            train(experiment(name, direction), folder)
     report(names, out)
     return 0
+
+
+def train(wanted: "Experiment", folder: Path) -> None:
+    """Trains, unless it was done already, and keeps how long it took from the first step on.
+
+    Raises:
+        UserError: If what is there was trained otherwise.
+    """
+    from imgtrans_jax.config.stored import differences, to_json
+    from imgtrans_jax.training import loop
+    from imgtrans_jax.types import UserError
+
+    config, started = folder / "config.json", time.monotonic()
+    begun = config.exists()
+    if begun and (found := differences(json.loads(config.read_text()), to_json(wanted))):
+        raise UserError(f"{folder} was trained otherwise ({found[0]}); give another --out.")
+    loop.train(wanted, folder)
+    if not begun:
+        (folder / "seconds.txt").write_text(f"{time.monotonic() - started:.0f}\n")
 
 
 # -------------------------------------------------------------------------------------- experiments
@@ -100,7 +116,8 @@ def experiment(name: str, direction: "Direction") -> "Experiment":
     width = 32 if facades else 16
     resampled: dict[str, Any] = {} if name == "cut" else {"upsample": "nearest"}
     if name == "cogan":
-        networks: dict[str, Any] = {"generator": base.recipe.generator.clone(size=SIZE.value)}
+        generator = base.recipe.generator.clone(size=SIZE.value, width=width // 2)
+        networks: dict[str, Any] = {"generator": generator}
     else:
         generator = ResNetGenerator() if name == "pix2pix" else base.recipe.generator
         networks = {

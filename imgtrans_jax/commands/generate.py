@@ -1,4 +1,5 @@
-"""Makes pictures from nothing with a trained GAN.
+"""Makes pictures from nothing with a trained GAN, or of a text; a CoGAN's are pairs, a left and b
+right.
 
 imgtrans generate runs/cgan_digits --count=64 --out=digits
 imgtrans generate digits.safetensors --count=64 --label=3 --seed=1

@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from imgtrans_jax.engine.game import Game
+from imgtrans_jax.losses.pixel import l1_of_rows
 from imgtrans_jax.types import (
     Direction,
     Named,
@@ -224,6 +225,28 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(map(_is_plain, value))
     return isinstance(value, (bool, int, float, str))
+
+
+def near_partners(made: SignedImages, true: SignedImages, batch: Named) -> jax.Array:
+    """How far translations are from their partners, over the rows that have one.
+
+    Args:
+        made: (N, H, W, C).
+        true: What they are to be where they have a partner, likewise.
+        batch: Whose "paired" (N,) says which, as that of data.Mixed does.
+
+    Returns:
+        ().
+
+    Raises:
+        ValueError: If the batch does not say.
+    """
+    if "paired" not in batch:
+        raise ValueError(
+            "`config.recipe.paired` needs data that says which pictures have partners: config.data "
+            "must be Mixed."
+        )
+    return l1_of_rows(made, true, batch["paired"])
 
 
 def new_game(recipe: Recipe) -> Game:

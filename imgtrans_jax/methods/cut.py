@@ -19,7 +19,7 @@ from imgtrans_jax.losses.adversarial import GanLoss, lsgan
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.losses.contrastive import patch_nce
 from imgtrans_jax.losses.pixel import pyramid_l1
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, near_partners
 from imgtrans_jax.methods.pix2pix import Translator
 from imgtrans_jax.models.layers import Xavier
 from imgtrans_jax.models.patch_heads import PatchHeads
@@ -130,6 +130,7 @@ class CUT(Recipe):
             and b, the partner (lambda_SP).
         adaptive: Of that loss, see `patch_nce`.
         pyramid: For the same: weight of `pyramid_l1` between the translation and b.
+        paired: As for CycleGAN.
         halve_critic: As for CycleGAN.
         ema: As for CycleGAN.
         extra: See Recipe. With `equivariant` they compare `aligned_b` with the batch.
@@ -160,6 +161,7 @@ class CUT(Recipe):
     supervised: float = 0.0
     adaptive: float = 0.0
     pyramid: float = 0.0
+    paired: float = 0.0
     halve_critic: bool = True
     ema: float = 0.0
     extra: tuple[Objective, ...] = ()
@@ -170,11 +172,11 @@ class CUT(Recipe):
         Raises:
             ValueError: For negative weights or none, a share outside [0, 1], or nothing to compare.
         """
-        weights = self.adversarial, self.nce, self.supervised, self.pyramid
+        weights = self.adversarial, self.nce, self.supervised, self.pyramid, self.paired
         if not np.isfinite(weights).all() or min(weights) < 0 or max(weights) == 0:
             raise ValueError(
-                "The weights adversarial, nce, supervised and pyramid must not be negative, nor "
-                "all be 0."
+                "The weights adversarial, nce, supervised, pyramid and paired must not be "
+                "negative, nor all be 0."
             )
         if not (self.temperature > 0 and 0 <= self.adaptive <= 1):
             raise ValueError("temperature must be above 0, and adaptive from 0 to 1.")
@@ -275,9 +277,12 @@ class CUT(Recipe):
         )
 
     def _partner(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
-        if not self.pyramid:
-            return {}
-        return {"pyramid": self.pyramid * pyramid_l1(samples["aligned_b"], batch["b"])}
+        terms: Terms = {}
+        if self.pyramid:
+            terms["pyramid"] = self.pyramid * pyramid_l1(samples["aligned_b"], batch["b"])
+        if self.paired:
+            terms["paired"] = self.paired * near_partners(samples["aligned_b"], batch["b"], batch)
+        return terms
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0

@@ -18,8 +18,8 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, lsgan
 from imgtrans_jax.losses.compose import join, plus
-from imgtrans_jax.losses.pixel import l1, l1_of_rows
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.losses.pixel import l1
+from imgtrans_jax.methods.base import Recipe, Sheets, near_partners
 from imgtrans_jax.models.patchgan import PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
@@ -273,13 +273,8 @@ class CycleGAN(Recipe):
 
     def _partners(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
         weights = dict(zip("ba", _pair(self.paired), strict=True))
-        if any(weights.values()) and "paired" not in batch:
-            raise ValueError(
-                "`config.recipe.paired` needs data that says which pictures have partners: "
-                "config.data must be Mixed."
-            )
         return {
-            f"paired_{x}": w * l1_of_rows(samples[f"fake_{x}"], batch[x], batch["paired"])
+            f"paired_{x}": w * near_partners(samples[f"fake_{x}"], batch[x], batch)
             for x, w in weights.items()
             if w
         }

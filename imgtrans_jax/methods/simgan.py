@@ -17,7 +17,7 @@ from imgtrans_jax.losses.adversarial import GanLoss, lsgan
 from imgtrans_jax.losses.compose import plus
 from imgtrans_jax.losses.perceptual import feature_distance
 from imgtrans_jax.losses.pixel import l1
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, near_partners
 from imgtrans_jax.methods.pix2pix import Translator
 from imgtrans_jax.models.patchgan import ImageCritic, PatchGAN
 from imgtrans_jax.models.resnet import ResNetGenerator
@@ -40,6 +40,7 @@ class SimGAN(Recipe):
             difference of these VGG features ("feature loss + GAN").
         layer: The name of a VGG layer, such as relu4_2; '' for the pixels themselves.
         weights: The VGG network, see `load_vgg`.
+        paired: As for CycleGAN.
         halve_critic: As for CycleGAN.
         pool_size: As for CycleGAN.
         pool_groups: As for CycleGAN.
@@ -62,6 +63,7 @@ class SimGAN(Recipe):
     similarity: float = 10.0
     layer: str = ""
     weights: Weights = "embedded"
+    paired: float = 0.0
     halve_critic: bool = True
     pool_size: int = 50
     pool_groups: int = 1
@@ -74,14 +76,16 @@ class SimGAN(Recipe):
         Raises:
             ValueError: For a negative weight, or for no adversarial loss.
         """
-        if self.similarity < 0 or self.adversarial <= 0:
-            raise ValueError("The weight adversarial must be above 0, and similarity not negative.")
+        if min(self.similarity, self.paired) < 0 or self.adversarial <= 0:
+            raise ValueError(
+                "The weight adversarial must be above 0, similarity and paired not negative."
+            )
         return Game(
             generator=Translator(self.generator.clone()),
             critic=ImageCritic(self.critic.clone()),
             fakes=lambda batch, samples: {"d": samples["fake_b"]},
             reals=lambda batch: {"d": batch["b"]},
-            g_objective=plus(self._fool, self._alike, *self.extra),
+            g_objective=plus(self._fool, self._alike, self._partner, *self.extra),
             d_objective=self._judge,
             pool_size=self.pool_size,
             pool_groups=self.pool_groups,
@@ -121,6 +125,11 @@ class SimGAN(Recipe):
             feature_distance(frozen, fake, a, self.layer) if self.layer else l1(fake, a)
         )
         return {"similarity": self.similarity * distance}
+
+    def _partner(self, batch: Named, samples: Named, logits: Named, frozen: Any) -> Terms:
+        if not self.paired:
+            return {}
+        return {"paired": self.paired * near_partners(samples["fake_b"], batch["b"], batch)}
 
     def _judge(self, real: Named, fake: Named) -> Terms:
         scale = 0.5 if self.halve_critic else 1.0

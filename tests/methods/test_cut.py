@@ -17,6 +17,7 @@ from imgtrans_jax.engine.state import init_state
 from imgtrans_jax.engine.step import gan_step
 from imgtrans_jax.losses import patch_nce, pyramid_l1
 from imgtrans_jax.methods.cut import CUT, Contrast
+from imgtrans_jax.methods.simgan import SimGAN
 from imgtrans_jax.models import Normal, PatchGAN, PatchHeads, ResNetGenerator, UNet
 from imgtrans_jax.optim.adam import Transformations
 from imgtrans_jax.training.checks import check_config
@@ -214,3 +215,20 @@ def test_partners_are_not_compared_where_there_are_none(data, changes):
         check_config(Experiment(data=data, recipe=recipe))
     check_config(Experiment(data=Paired(), recipe=recipe))
     check_config(Experiment(data=data, recipe=SMALL))
+
+
+@pytest.mark.parametrize("recipe", [SMALL, SimGAN(SMALL.generator, SMALL.critic)])
+def test_some_rows_are_compared_with_their_partners(recipe):
+    weighted = dataclasses.replace(recipe, paired=3.0)
+    b, made = (
+        jax.random.normal(key, (2, 16, 16, 3)) for key in jax.random.split(jax.random.key(7))
+    )
+    batch, samples = {"a": b, "b": b}, {"fake_b": made, "aligned_b": made}
+    some = batch | {"paired": jnp.array([0.0, 1.0])}
+    found = weighted._partner(some, samples, {}, None)["paired"]
+    np.testing.assert_allclose(found, 3 * np.abs(made[1] - b[1]).mean() / 2, rtol=1e-5)
+    assert recipe._partner(batch, samples, {}, None) == {}
+    with pytest.raises(ValueError, match=r"config\.data must be Mixed"):
+        weighted._partner(batch, samples, {}, None)
+    with pytest.raises(ValueError, match="negative"):
+        dataclasses.replace(recipe, paired=-1.0).game()
