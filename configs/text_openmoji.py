@@ -6,9 +6,14 @@ Command:  imgtrans train text_openmoji
           imgtrans generate runs/text_openmoji --text="red heart"
 Data:     the embedded OpenMoji drawings with their names in Unicode, and the name of the colour
           that most of a drawing has: hues are turned by chance. Pictures of your own with captions:
-          --config.data.pictures=DIR (cat.txt beside cat.png, or else the name says it).
-Expected: TODO
-Needs:    TODO
+          --config.data.pictures=DIR (cat.txt beside cat.png, or else the name says it), and
+          --config.recipe.texts="red cat,blue cat" for the report.
+Expected: shapes with outlines in the colour that was asked for; a face is a disc, few things are
+          more than that. Measured by examples/score_text.py (one seed): 82 % have the colour (by
+          chance 14 %), 60 % are told to be the thing (by chance 17 %; the judge is right on 67 % of
+          real drawings). One text gives nearly one picture. The first stage alone is noise with the
+          right colour in 41 %: the second does most of the work.
+Needs:    4,000 steps; 27 minutes on two CPU cores with two other trainings beside (measured).
 """
 
 from imgtrans_jax.config.experiment import Experiment
