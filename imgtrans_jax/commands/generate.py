@@ -1,5 +1,4 @@
-"""Makes pictures from nothing with a trained GAN, or of a text; a CoGAN's are pairs, a left and b
-right.
+"""Makes pictures from nothing or of a text with a trained GAN.
 
 imgtrans generate runs/cgan_digits --count=64 --out=digits
 imgtrans generate digits.safetensors --count=64 --label=3 --seed=1
@@ -11,7 +10,11 @@ from __future__ import annotations
 from imgtrans_jax.commands import app
 
 FLAGS = app.Flags()
-RUN = FLAGS.path("run", None, "A GAN's run, or the .safetensors file of one.")
+RUN = FLAGS.path(
+    "run",
+    None,
+    "A GAN's run, or the .safetensors file of one; a CoGAN makes pairs, a left, b right.",
+)
 OUT = FLAGS.path("out", "out", "A folder for the pictures and a sheet of them.")
 COUNT = FLAGS.whole("count", 16, "How many pictures.")
 LABEL = FLAGS.whole("label", None, "The class, from 0. Default: all in turn.")

@@ -252,6 +252,7 @@ def test_a_gan_makes_pictures_of_a_class(gan_run, tmp_path):
     for wrong, words in (
         ({"count": 0}, "`count=0` pictures are none"),
         ({"count": 1, "label": 10}, "has 0 to 9"),
+        ({"count": 1, "text": "red ball"}, "reads no texts; leave `text` out"),
     ):
         with pytest.raises(UserError, match=words):
             sample.generate(gan_run, tmp_path / "made", **wrong, overwrite=True)
@@ -314,11 +315,6 @@ def test_a_text_becomes_pictures(text_run, tmp_path, capsys):
     assert record["counts"] == {"fakes": 4, "reals": 4}
     with pytest.raises(UserError, match="StackGAN run is more than one network"):
         exported(loaded)
-
-
-def test_a_run_without_texts_reads_none(gan_run, tmp_path):
-    with pytest.raises(UserError, match="reads no texts; leave `text` out"):
-        sample.generate(gan_run, tmp_path / "made", 1, text="red ball")
 
 
 @pytest.mark.parametrize(
