@@ -40,7 +40,7 @@ def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
         fit = "Captioned" if recipe.reads_texts else _FIT.get(recipe.reads, "others")
         raise UserError(
             f"config.recipe ({type(recipe).__name__}) learns from {needed}, and config.data "
-            f"({type(data).__name__}) has none of that; take {fit}."
+            f"({type(data).__name__}) does not have that; take {fit}."
         )
     if len(pictures.classes) < 2 and recipe.knows_classes:
         raise UserError(
