@@ -6,9 +6,10 @@ Command:  imgtrans train cogan_digits
 Data:     handwritten digits of scikit-learn, enlarged to 16 px, and their outlines, each in an
           order of its own: no pair is ever shown.
 Expected: digits and outlines of one another. By examples/score_digits.py (measured, one seed): of
-          test digits 96 % keep their class as outlines, and of outlines 94 % as digits; of 1000 pairs of random latents, some of which are no digits, 85 % are of one
-          class. How well pairs fit is partly luck: with a generator twice as wide and a latent of 8
-          it was 25 %, with halves of the data 81 to 85 %.
+          test digits 96 % keep their class as outlines, and of outlines 94 % as digits; of 1000
+          pairs of random latents, some of which are no digits, 85 % are of one class. How well
+          pairs fit is partly luck: with a generator twice as wide and a latent of 8 it was 25 %,
+          with halves of the data 81 to 85 %.
 Needs:    4,000 steps; 5 minutes 30 seconds on two CPU cores with two other trainings beside
           (measured).
 """

@@ -13,7 +13,6 @@ translated; exit code 0 says that 90 % do either way, and that every digit has i
 """
 
 import sys
-
 from typing import TYPE_CHECKING
 
 import jax
