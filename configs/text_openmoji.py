@@ -18,7 +18,8 @@ Needs:    4,000 steps; 27 minutes on two CPU cores with two other trainings besi
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.captions import Captioned, OpenMojiCaptions
+from imgtrans_jax.data.captions import OpenMojiCaptions
+from imgtrans_jax.data.datasets import Captioned
 from imgtrans_jax.methods.stackgan import StackGAN
 from imgtrans_jax.models.dcgan import DCGANGenerator
 from imgtrans_jax.models.stackgan import Conditioning, Refiner, TextCritic

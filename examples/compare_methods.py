@@ -207,8 +207,8 @@ def cut() -> Any:
 def report(names: list[str], out: Path) -> None:
     """Translates the held-out pictures, writes the sheets and the scores, and prints the tables."""
     found: dict[str, dict[str, dict[str, float]]] = {}
+    test = paired("a2b").open().samples(10_000)
     for direction, what in titles().items():
-        test = paired("a2b").open().samples(10_000)
         given, true = (test[side] for side in (direction[0], direction[-1]))
         columns = {name: translated(name, direction, given, out) for name in names}
         found[direction] = scores(columns | {"truth": true}, given, direction, out)

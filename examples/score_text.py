@@ -6,8 +6,7 @@ Texts are a colour and a thing, of which each pair is made eight times. The colo
 most of the coloured pixels have its hue. The thing is told by a support vector machine
 (scikit-learn) by the dark lines alone, which learned from the drawings that have one of these
 words; how often it is right on drawings left out of that, the mean over the things, is printed
-beside. With --stage=small it is
-the first stage's pictures that are judged.
+beside. With --stage=small it is the first stage's pictures that are judged.
 """
 
 import sys
@@ -30,7 +29,8 @@ EACH = 8
 def main(_: app.Overrides) -> int:
     import jax
 
-    from imgtrans_jax.data.captions import HUES, Captioned, color_word
+    from imgtrans_jax.data.captions import HUES, color_word
+    from imgtrans_jax.data.datasets import Captioned
     from imgtrans_jax.engine.game import apply
     from imgtrans_jax.inference.load import load_generator
     from imgtrans_jax.io.images import to_uint8

@@ -1,13 +1,9 @@
 """Where pictures come from, how they are cut, and the deterministic stream of batches."""
 
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.captions import (
-    Captioned,
-    CaptionFolder,
-    CaptionSource,
-    OpenMojiCaptions,
-)
+from imgtrans_jax.data.captions import CaptionFolder, CaptionSource, OpenMojiCaptions
 from imgtrans_jax.data.datasets import (
+    Captioned,
     Data,
     Labelled,
     Mixed,

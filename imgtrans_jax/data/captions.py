@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
-from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Data, OpenedDataset, Stream
 from imgtrans_jax.data.openmoji import TEST, load_openmoji
-from imgtrans_jax.data.pipeline import Batch
+from imgtrans_jax.data.pairs import Zipped
 from imgtrans_jax.data.sources import FilePictures, Folder
-from imgtrans_jax.io import images
-from imgtrans_jax.io.words import encoded, words_of
+from imgtrans_jax.io.images import unit_to_uint8
+from imgtrans_jax.io.words import words_of
 from imgtrans_jax.types import PathText, UserError
 
 HUES = {
@@ -70,19 +67,14 @@ class OpenMojiCaptions(CaptionSource):
     """
 
     def open(self, size: int, channels: int) -> tuple[Captions, Captions]:
-        if channels != 3:
-            raise UserError(
-                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
-                "own."
-            )
-        drawings = load_openmoji(size)
+        drawings = load_openmoji(size, channels)
         names = [_unicode_name(str(name)) for name in drawings["name"]]
         held_out, named = drawings["split"] == TEST, np.array([bool(name) for name in names])
         train, test = (np.flatnonzero(named & rows) for rows in (~held_out, held_out))
         pictures = drawings["colour"]
         return (
-            Described(pictures[train], [names[i] for i in train]),
-            Described(pictures[test], [names[i] for i in test]),
+            Zipped(pictures[train], [names[i] for i in train]),
+            Zipped(pictures[test], [names[i] for i in test]),
         )
 
 
@@ -98,74 +90,9 @@ class CaptionFolder(CaptionSource):
         train, test = Folder(self.path).open("a", size, channels)
         assert isinstance(train, FilePictures)
         assert isinstance(test, FilePictures)
-        first = Described(train, [_caption_of(path) for path in train.paths])
+        first = Zipped(train, [_caption_of(path) for path in train.paths])
         same = test is train
-        return first, first if same else Described(test, [_caption_of(p) for p in test.paths])
-
-
-@dataclasses.dataclass(frozen=True)
-class Described:
-    """Pictures and their captions.
-
-    Attributes:
-        pictures: A sequence of (H, W, C).
-        captions: One for each.
-    """
-
-    pictures: Any
-    captions: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.captions)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        return self.pictures[index], self.captions[index]
-
-
-@dataclasses.dataclass(frozen=True)
-class Captioned(Data):
-    """Pictures with a text each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, words) as
-    `encoded` makes it}.
-
-    Attributes:
-        pictures: A source, or the path of a folder, see `CaptionFolder`.
-        cut: How pictures are resized, cropped and flipped.
-        words: The length of y, ten times as many as there are words or more: so that a word that
-            training never met is hardly ever taken for one that it did.
-        recolor: Turns all hues of a training picture by chance, and lets every caption say the
-            colour that most of the picture has instead of those that it named, so that the word for
-            a colour means it.
-        channels: As for `Unpaired`.
-    """
-
-    pictures: CaptionSource | PathText = OpenMojiCaptions()
-    cut: Preprocess = Preprocess(64, 64)
-    words: int = 16384
-    recolor: bool = False
-    channels: int = 3
-
-    def open(self) -> OpenedDataset:
-        self.cut.check()
-        if self.words < 1 or (self.recolor and self.channels != 3):
-            raise UserError("data.words must be 1 or more, and data.recolor needs 3 channels.")
-        source = CaptionFolder(self.pictures) if isinstance(self.pictures, str) else self.pictures
-        return OpenedDataset(
-            (Stream(*source.open(self.cut.load_size, self.channels), self._prepare),)
-        )
-
-    def _prepare(self, example: tuple[np.ndarray, str], rng: np.random.Generator | None) -> Batch:
-        picture, caption = example
-        if self.recolor:
-            picture = images.unit_to_uint8(picture) if picture.dtype != np.uint8 else picture
-            if rng is not None:
-                picture = turned(picture, rng.random())
-            things = (word for word in words_of(caption) if word not in _COLORS)
-            caption = " ".join([color_word(picture), *things])
-        return {"x": self.cut.apply(picture, rng), "y": encoded([caption], self.words)[0]}
-
-    @property
-    def input_channels(self) -> int:
-        return self.channels
+        return first, first if same else Zipped(test, [_caption_of(p) for p in test.paths])
 
 
 def turned(picture: np.ndarray, by: float) -> np.ndarray:
@@ -180,7 +107,29 @@ def turned(picture: np.ndarray, by: float) -> np.ndarray:
     """
     hsv = np.array(Image.fromarray(picture).convert("HSV"))
     hsv[..., 0] += np.uint8(round(255 * by))  # round the circle, which 256 is
-    return np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))
+    # the form with a mode of Image.fromarray warns in Pillow 11
+    return np.asarray(Image.frombytes("HSV", hsv.shape[1::-1], hsv.tobytes()).convert("RGB"))
+
+
+def recolored(
+    picture: np.ndarray, caption: str, rng: np.random.Generator | None
+) -> tuple[np.ndarray, str]:
+    """A picture with its hues turned by chance, and its caption with the colour that it then has
+    instead of those that were named.
+
+    Args:
+        picture: (H, W, 3) uint8 or float in [0, 1].
+        caption: What it shows.
+        rng: Random numbers; None leaves the hues as they are.
+
+    Returns:
+        (H, W, 3) uint8, and the caption.
+    """
+    picture = picture if picture.dtype == np.uint8 else unit_to_uint8(picture)
+    if rng is not None:
+        picture = turned(picture, rng.random())
+    things = (word for word in words_of(caption) if word not in _COLORS)
+    return picture, " ".join([color_word(picture), *things])
 
 
 def color_word(picture: np.ndarray) -> str:

@@ -1,5 +1,5 @@
-"""What is learned from: unpaired, paired, derived or labelled pictures, opened as streams of
-examples."""
+"""What is learned from: pictures unpaired, paired, derived, labelled or captioned, opened as
+streams of examples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ import grain
 import numpy as np
 
 from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.captions import (
+    CaptionFolder,
+    CaptionSource,
+    OpenMojiCaptions,
+    recolored,
+)
 from imgtrans_jax.data.derived import Derivation, Edges
 from imgtrans_jax.data.labelled import ClassFolders, Digits, LabelledSource
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, SideBySide, TwoFolders
 from imgtrans_jax.data.pipeline import Batch, Batches
 from imgtrans_jax.data.sources import Folder, OpenMoji, Source
 from imgtrans_jax.io import images
+from imgtrans_jax.io.words import encoded
 from imgtrans_jax.types import Direction, PathText, UserError
 
 
@@ -392,6 +399,48 @@ class Labelled(Data):
             }
 
         return OpenedDataset((Stream(train, test, prepare),), classes)
+
+    @property
+    def input_channels(self) -> int:
+        return self.channels
+
+
+@dataclasses.dataclass(frozen=True)
+class Captioned(Data):
+    """Pictures with a text each; batches {"x": (N, h, w, channels) in [-1, 1], "y": (N, words) as
+    `encoded` makes it}.
+
+    Attributes:
+        pictures: A source, or the path of a folder, see `CaptionFolder`.
+        cut: How pictures are resized, cropped and flipped.
+        words: The length of y, ten times as many as there are words or more: so that a word that
+            training never met is hardly ever taken for one that it did.
+        recolor: Turns all hues of a training picture by chance, and lets every caption say the
+            colour that most of the picture has instead of those that it named, so that the word for
+            a colour means it.
+        channels: As for `Unpaired`.
+    """
+
+    pictures: CaptionSource | PathText = OpenMojiCaptions()
+    cut: Preprocess = Preprocess(64, 64)
+    words: int = 16384
+    recolor: bool = False
+    channels: int = 3
+
+    def open(self) -> OpenedDataset:
+        self.cut.check()
+        if self.words < 1 or (self.recolor and self.channels != 3):
+            raise UserError("data.words must be 1 or more, and data.recolor needs 3 channels.")
+        source = CaptionFolder(self.pictures) if isinstance(self.pictures, str) else self.pictures
+        return OpenedDataset(
+            (Stream(*source.open(self.cut.load_size, self.channels), self._prepare),)
+        )
+
+    def _prepare(self, example: tuple[np.ndarray, str], rng: np.random.Generator | None) -> Batch:
+        picture, caption = example
+        if self.recolor:
+            picture, caption = recolored(picture, caption, rng)
+        return {"x": self.cut.apply(picture, rng), "y": encoded([caption], self.words)[0]}
 
     @property
     def input_channels(self) -> int:

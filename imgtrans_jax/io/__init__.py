@@ -1,1 +1,2 @@
-"""Files: pictures, JSON, what is written, and what is not written over."""
+"""Files: pictures, JSON, what is written, and what is not written over; colours and texts as
+numbers."""

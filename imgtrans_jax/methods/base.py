@@ -37,7 +37,7 @@ class Recipe(Protocol):
     Attributes:
         notes: What the method's terms mean, for the page.
         directions: Those that `translate` knows.
-        reads: The arrays of a batch that it cannot do without.
+        needs: The arrays of a batch that it cannot do without.
         generator: What `translate` or `generate` applies.
         critic: The module of its critics, for those methods that have such.
         gan: Their GanLoss, likewise.
@@ -53,7 +53,7 @@ class Recipe(Protocol):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b",)
 
-    reads: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
 
     generator: nn.Module
     critic: Any = None  # Any: or a method could not say that it always has one
@@ -225,6 +225,23 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(map(_is_plain, value))
     return isinstance(value, (bool, int, float, str))
+
+
+def latents(module: nn.Module, batch: Named, name: str, length: int) -> jax.Array:
+    """What a generator makes pictures of: batch["z"], or drawn anew.
+
+    Args:
+        module: By whose stream `latent` they are drawn.
+        batch: Which may have them.
+        name: Of the array in it that has as many rows as are drawn.
+        length: Of each.
+
+    Returns:
+        (N, length), N(0, 1).
+    """
+    if "z" in batch:
+        return batch["z"]
+    return jax.random.normal(module.make_rng("latent"), (len(batch[name]), length))
 
 
 def near_partners(made: SignedImages, true: SignedImages, batch: Named) -> jax.Array:

@@ -17,7 +17,7 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, lsgan, vanilla
 from imgtrans_jax.losses.compose import plus
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, latents
 from imgtrans_jax.methods.cyclegan import Generators, one_way
 from imgtrans_jax.models.bigan import Encoder, JointCritic
 from imgtrans_jax.models.dcgan import DCGANGenerator
@@ -104,7 +104,7 @@ class ALI(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()
@@ -181,9 +181,7 @@ class TwoWays(nn.Module):
 
     def __call__(self, batch: Named, train: bool) -> dict[str, jax.Array]:
         x = batch["x"]
-        z = batch.get("z")
-        if z is None:
-            z = jax.random.normal(self.make_rng("latent"), (len(x), self.latent))
+        z = latents(self, batch, "x", self.latent)
         return {"fake": self.g(z, train), "z": z, "code": self.e(x, train)}
 
 
@@ -232,7 +230,7 @@ class BiGAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ()
 
-    reads: ClassVar[tuple[str, ...]] = ("x", "y")
+    needs: ClassVar[tuple[str, ...]] = ("x", "y")
 
     generator: nn.Module = DCGANGenerator()
     encoder: nn.Module = Encoder()

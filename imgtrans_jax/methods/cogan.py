@@ -17,7 +17,7 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, latents
 from imgtrans_jax.models.dcgan import CoupledCritic, CoupledGenerator
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
@@ -37,9 +37,7 @@ class PairSampler(nn.Module):
     latent: int
 
     def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
-        z = batch.get("z")
-        if z is None:
-            z = jax.random.normal(self.make_rng("latent"), (len(batch["a"]), self.latent))
+        z = latents(self, batch, "a", self.latent)
         return {f"fake_{side}": x for side, x in self.g(z, train).items()}
 
 
@@ -74,7 +72,7 @@ class CoGAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = CoupledGenerator()
     critic: nn.Module = CoupledCritic()

@@ -143,7 +143,7 @@ class CUT(Recipe):
         "on translations. supervised, pyramid: how far they are from their partners, if asked for."
     )
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = ResNetGenerator(
         downsample="blurred", upsample="blurred", kernel_init=Xavier(0.02)

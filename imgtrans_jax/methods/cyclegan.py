@@ -142,7 +142,7 @@ class CycleGAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ("a2b", "b2a")
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()

@@ -136,7 +136,7 @@ class FastStyle(Recipe):
     )
 
     looks: tuple[Look, ...] = (Look("mosaic"),)
-    reads: ClassVar[tuple[str, ...]] = ("a",)
+    needs: ClassVar[tuple[str, ...]] = ("a",)
 
     generator: nn.Module = StyleNetwork(register=0.125)
     look: str = ""

@@ -16,7 +16,7 @@ from flax import linen as nn
 from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.losses.adversarial import GanLoss, gradient_penalty, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, latents
 from imgtrans_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from imgtrans_jax.types import Direction, Named, Objective, Params, SignedImages, Terms
 
@@ -38,11 +38,7 @@ class Sampler(nn.Module):
     conditional: bool
 
     def __call__(self, batch: Named, train: bool) -> dict[str, SignedImages]:
-        z = (
-            batch["z"]
-            if "z" in batch
-            else jax.random.normal(self.make_rng("latent"), (len(batch["y"]), self.latent))
-        )
+        z = latents(self, batch, "y", self.latent)
         return {
             "fake": self.g(
                 jnp.concatenate([z, batch["y"]], axis=1) if self.conditional else z, train
@@ -93,7 +89,7 @@ class GAN(Recipe):
 
     directions: ClassVar[tuple[Direction, ...]] = ()
 
-    reads: ClassVar[tuple[str, ...]] = ("x", "y")
+    needs: ClassVar[tuple[str, ...]] = ("x", "y")
 
     generator: nn.Module = DCGANGenerator()
     critic: nn.Module = DCGANCritic()

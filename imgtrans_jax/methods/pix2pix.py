@@ -79,7 +79,7 @@ class Pix2Pix(Recipe):
         "where both are near 0.35."
     )
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = UNet()
     critic: nn.Module = PatchGAN(norm="batch")

@@ -54,7 +54,7 @@ class SimGAN(Recipe):
         "of b and on translations."
     )
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = ResNetGenerator()
     critic: nn.Module = PatchGAN()

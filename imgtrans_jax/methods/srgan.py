@@ -50,7 +50,7 @@ class SRGAN(Recipe):
         "critic. d_real, d_fake: the critic on true and on enlarged pictures."
     )
 
-    reads: ClassVar[tuple[str, ...]] = ("a", "b")
+    needs: ClassVar[tuple[str, ...]] = ("a", "b")
 
     generator: nn.Module = SRResNet()
     critic: nn.Module = SRGANCritic()

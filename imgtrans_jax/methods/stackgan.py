@@ -17,7 +17,7 @@ from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.io.words import encoded, places_of, words_of
 from imgtrans_jax.losses.adversarial import GanLoss, vanilla, wgan
 from imgtrans_jax.losses.compose import plus
-from imgtrans_jax.methods.base import Recipe, Sheets
+from imgtrans_jax.methods.base import Recipe, Sheets, latents
 from imgtrans_jax.models.dcgan import DCGANGenerator
 from imgtrans_jax.models.stackgan import Conditioning, Refiner, TextCritic
 from imgtrans_jax.types import Named, Objective, Params, SignedImages, Terms, UserError
@@ -45,9 +45,8 @@ class TextSampler(nn.Module):
 
     def __call__(self, batch: Named, train: bool) -> dict[str, jax.Array]:
         mean, log_variance = self.conditioning(batch["y"], train)
-        z, condition = batch.get("z"), mean
-        if z is None:
-            z = jax.random.normal(self.make_rng("latent"), (len(mean), self.latent))
+        z, condition = latents(self, batch, "y", self.latent), mean
+        if "z" not in batch:
             noise = jax.random.normal(self.make_rng("latent"), mean.shape)
             condition = mean + jnp.exp(0.5 * log_variance) * noise
         small = self.g(jnp.concatenate([z, condition], axis=1), train)
@@ -70,10 +69,10 @@ class TextCritics(nn.Module):
 
     def __call__(self, views: Named, train: bool) -> dict[str, jax.Array]:
         texts = {name: views[name] for name in ("right", "wrong") if name in views}
-        logits = {"small": self.d_small, "large": self.d_large}
+        critics = {"small": self.d_small, "large": self.d_large}
         return {
             f"{size}_{name}": x
-            for size, d in logits.items()
+            for size, d in critics.items()
             for name, x in d(views[size], texts, train).items()
         }
 
@@ -110,7 +109,7 @@ class StackGAN(Recipe):
 
     directions: ClassVar[tuple[()]] = ()
 
-    reads: ClassVar[tuple[str, ...]] = ("x", "y")
+    needs: ClassVar[tuple[str, ...]] = ("x", "y")
 
     generator: nn.Module = DCGANGenerator(size=32)
     refiner: nn.Module = Refiner()
@@ -180,19 +179,6 @@ class StackGAN(Recipe):
         return self._from(params, stats, z, y)["large"]
 
     def read(self, params: Params, text: str, length: int) -> tuple[np.ndarray, list[str]]:
-        """A text as a condition, and those of its words that the training never met.
-
-        Args:
-            params: The generator player's parameters.
-            text: Any.
-            length: Of y in training.
-
-        Returns:
-            (length,) float32, and the unknown words.
-
-        Raises:
-            UserError: If no word is known.
-        """
         known = np.any(np.asarray(params["conditioning"]["words"]["each"]["kernel"]), axis=1)
         words = words_of(text)
         unknown = [word for word in words if not known[places_of(word, length)].all()]

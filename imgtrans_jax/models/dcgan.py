@@ -158,42 +158,70 @@ class DCGANCritic(nn.Module):
     def __call__(
         self, x: SignedImages, condition: Float[Array, "n d"] | None, train: bool
     ) -> Float[Array, "n 1 1 1"]:
-        check_batch(x)
-        if x.shape[1] != x.shape[2]:
-            raise ValueError(
-                f"DCGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}."
-            )
+        levels = levels_of_square(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         if condition is not None:
-            maps = jnp.broadcast_to(
-                condition[:, None, None, :], (*x.shape[:3], condition.shape[-1])
-            )
-            x = jnp.concatenate([x, maps], axis=-1)
-        levels = levels_of(x.shape[1])
+            x = beside(x, condition)
         x = nn.leaky_relu(Conv(self.width, 4, 2, 1, **common, name="conv_0")(x), 0.2)
-        return _after_first(x, levels, self.norm, common, train)
+        return _logit(innermost(x, levels, self.norm, common, train), common)
 
 
-def _after_first(
+def levels_of_square(x: SignedImages) -> int:
+    """How often a critic halves pictures.
+
+    Args:
+        x: (N, H, W, C).
+
+    Returns:
+        1 or more.
+
+    Raises:
+        ValueError: For pictures that are not square, or whose side is no power of two from 8.
+    """
+    check_batch(x)
+    if x.shape[1] != x.shape[2]:
+        raise ValueError(f"This critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}.")
+    return levels_of(x.shape[1])
+
+
+def beside(x: Maps, vector: Float[Array, "n length"]) -> Float[Array, "n h w both"]:
+    """Maps with a vector at every place.
+
+    Args:
+        x: The maps.
+        vector: One for each picture.
+
+    Returns:
+        Both, the vector behind the maps' channels.
+    """
+    everywhere = jnp.broadcast_to(vector[:, None, None, :], (*x.shape[:3], vector.shape[-1]))
+    return jnp.concatenate([x, everywhere.astype(x.dtype)], axis=-1)
+
+
+def innermost(
     x: Maps, levels: int, norm: NormKind, common: dict[str, Any], train: bool
-) -> Float[Array, "n 1 1 1"]:
-    """All layers of the critic but the first, in the module that calls this.
+) -> Float[Array, "n 4 4 features"]:
+    """The maps of 4x4 of a critic, by all layers between the first and the last, in the module that
+    calls this.
 
     Args:
         x: What the first layer made, width maps of half of the pictures' size.
-        levels: How often the pictures' size is halved down to 4, the first layer's time included.
+        levels: How often the pictures' size is halved, the first layer's time included.
         norm: As for `DCGANCritic`.
         common: What all convolutions are made with: kernel_init and dtype.
         train: Whether batch norm uses the batch's own statistics.
 
     Returns:
-        Logits.
+        2^(levels - 1) times as many maps.
     """
-    width = x.shape[-1]
+    width, bias = x.shape[-1], bias_before(norm)
     for level in range(1, levels):
-        bias = bias_before(norm)
         x = Conv(width * 2**level, 4, 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
         x = nn.leaky_relu(Norm(norm, name=f"norm_{level}")(x, train), 0.2)
+    return x
+
+
+def _logit(x: Maps, common: dict[str, Any]) -> Float[Array, "n 1 1 1"]:
     x = Conv(1, _INNERMOST, **common, name="logit")(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
@@ -261,14 +289,9 @@ class CoupledCritic(nn.Module):
         rest = _Rest(self.norm, self.kernel_init, self.dtype, name="shared")
         logits = {}
         for name in ("d_a", "d_b"):
-            x = views[name]
-            check_batch(x)
-            if x.shape[1] != x.shape[2]:
-                raise ValueError(
-                    f"CoGAN's critic takes square pictures; this is {x.shape[1]}x{x.shape[2]}."
-                )
-            maps = Conv(self.width, 4, 2, 1, **common, name=f"first_{name[-1]}")(x)
-            logits[name] = rest(nn.leaky_relu(maps, 0.2), levels_of(x.shape[1]), train)
+            levels = levels_of_square(views[name])
+            maps = Conv(self.width, 4, 2, 1, **common, name=f"first_{name[-1]}")(views[name])
+            logits[name] = rest(nn.leaky_relu(maps, 0.2), levels, train)
         return logits
 
 
@@ -282,4 +305,4 @@ class _Rest(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, levels: int, train: bool) -> Float[Array, "n 1 1 1"]:
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        return _after_first(x, levels, self.norm, common, train)
+        return _logit(innermost(x, levels, self.norm, common, train), common)

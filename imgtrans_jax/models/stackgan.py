@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from imgtrans_jax.models.dcgan import levels_of
+from imgtrans_jax.models.dcgan import beside, innermost, levels_of_square
 from imgtrans_jax.models.layers import (
     Conv,
     Initializer,
@@ -20,10 +20,9 @@ from imgtrans_jax.models.layers import (
     NormKind,
     Upsample,
     bias_before,
-    check_batch,
 )
 from imgtrans_jax.models.resnet import ResidualBlock
-from imgtrans_jax.types import Dtype, Maps, SignedImages
+from imgtrans_jax.types import Dtype, SignedImages
 
 
 class Words(nn.Module):
@@ -98,7 +97,7 @@ class Refiner(nn.Module):
         y = nn.relu(Conv(self.width, 3, 1, 1, **common, name="first")(image))
         y = Conv(2 * self.width, 4, 2, 1, **inner, name="down")(y)
         y = nn.relu(Norm(self.norm, name="norm_down")(y, train))
-        y = Conv(2 * self.width, 3, 1, 1, **inner, name="join")(_beside(y, condition))
+        y = Conv(2 * self.width, 3, 1, 1, **inner, name="join")(beside(y, condition))
         y = nn.relu(Norm(self.norm, name="norm_join")(y, train))
         for number in range(self.blocks):
             block = ResidualBlock(
@@ -143,28 +142,16 @@ class TextCritic(nn.Module):
     def __call__(
         self, x: SignedImages, texts: dict[str, jax.Array], train: bool
     ) -> dict[str, jax.Array]:
-        check_batch(x)
-        if x.shape[1] != x.shape[2]:
-            raise ValueError(f"TextCritic takes square pictures, not {x.shape[1]}x{x.shape[2]}.")
+        levels = levels_of_square(x)
         common: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        for level in range(levels_of(x.shape[1])):
-            bias = bias_before(self.norm) if level else True
-            x = Conv(self.width * 2**level, 4, 2, 1, bias=bias, **common, name=f"conv_{level}")(x)
-            if level:
-                x = Norm(self.norm, name=f"norm_{level}")(x, train)
-            x = nn.leaky_relu(x, 0.2)
+        x = nn.leaky_relu(Conv(self.width, 4, 2, 1, **common, name="conv_0")(x), 0.2)
+        x = innermost(x, levels, self.norm, common, train)
         words = Words(self.length, name="words")
         join = Conv(x.shape[-1], 1, **common, name="join")
         logit = Conv(1, x.shape[1], **common, name="logit")
         logits = {}
         for name, text in texts.items():
-            y = nn.leaky_relu(join(_beside(x, words(text))), 0.2)
+            y = nn.leaky_relu(join(beside(x, words(text))), 0.2)
             y = logit(y)
             logits[name] = y.astype(jnp.promote_types(y.dtype, jnp.float32))
         return logits
-
-
-def _beside(x: Maps, vector: Float[Array, "n length"]) -> Float[Array, "n h w both"]:
-    """Maps with a vector at every place."""
-    everywhere = jnp.broadcast_to(vector[:, None, None, :], (*x.shape[:3], vector.shape[-1]))
-    return jnp.concatenate([x, everywhere.astype(x.dtype)], axis=-1)

@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.overrides import override
-from imgtrans_jax.data.captions import Captioned, CaptionSource, OpenMojiCaptions
-from imgtrans_jax.data.datasets import Data, Mixed, OneDomain, OpenedDataset, SelfPaired
+from imgtrans_jax.data.captions import CaptionSource, OpenMojiCaptions
+from imgtrans_jax.data.datasets import Captioned, Data, Mixed, OneDomain, OpenedDataset, SelfPaired
 from imgtrans_jax.data.digits import DigitStyle
 from imgtrans_jax.data.labelled import Digits, OpenMojiGroups
 from imgtrans_jax.data.pairs import OpenMojiPairs, PairSource, ShiftedPairs

@@ -10,8 +10,7 @@ import jax
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import differences
-from imgtrans_jax.data.captions import Captioned
-from imgtrans_jax.data.datasets import Mixed, OneDomain, OpenedDataset, Unpaired
+from imgtrans_jax.data.datasets import Captioned, Mixed, OneDomain, OpenedDataset, Unpaired
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.runtime.distributed import check_agreement
 from imgtrans_jax.training.hooks import evaluation_spec
@@ -35,9 +34,9 @@ def check_pictures(experiment: Experiment, pictures: OpenedDataset) -> None:
     recipe, data = experiment.recipe, experiment.data
     has = {name for stream in pictures.streams for name in stream.prepare(stream.train[0], None)}
     lacks_texts = recipe.reads_texts and not isinstance(data, Captioned)
-    if lacks_texts or not has.issuperset(recipe.reads):
-        needed = "pictures with texts" if recipe.reads_texts else " and ".join(recipe.reads)
-        fit = "Captioned" if recipe.reads_texts else _FIT.get(recipe.reads, "others")
+    if lacks_texts or not has.issuperset(recipe.needs):
+        needed = "pictures with texts" if recipe.reads_texts else " and ".join(recipe.needs)
+        fit = "Captioned" if recipe.reads_texts else _FIT.get(recipe.needs, "data that has it")
         raise UserError(
             f"config.recipe ({type(recipe).__name__}) learns from {needed}, and config.data "
             f"({type(data).__name__}) does not have that; take {fit}."

@@ -221,7 +221,6 @@ HARMLESS |= {
     "Contrast.taps",
     "Pix2Pix.content_layers",
     "Look.name",
-    "Described.captions",
     "StackGAN.texts",
 }
 """Texts that are compared with what there is, and never opened."""

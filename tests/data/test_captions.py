@@ -7,13 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.captions import (
-    HUES,
-    Captioned,
-    OpenMojiCaptions,
-    color_word,
-    turned,
-)
+from imgtrans_jax.data.captions import HUES, OpenMojiCaptions, color_word, turned
+from imgtrans_jax.data.datasets import Captioned
 from imgtrans_jax.io.words import encoded, places_of, words_of
 from imgtrans_jax.types import UserError
 

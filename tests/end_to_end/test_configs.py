@@ -19,8 +19,7 @@ from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.config import overrides, stored
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.loading import load
-from imgtrans_jax.data.captions import Captioned
-from imgtrans_jax.data.datasets import Labelled, Mixed, Paired, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Captioned, Labelled, Mixed, Paired, SelfPaired, Unpaired
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.methods.cogan import CoGAN

@@ -16,8 +16,7 @@ from PIL import Image
 from imgtrans_jax.commands import app, convert, evaluate, generate
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.captions import Captioned
-from imgtrans_jax.data.datasets import Labelled, OneDomain, SelfPaired, Unpaired
+from imgtrans_jax.data.datasets import Captioned, Labelled, OneDomain, SelfPaired, Unpaired
 from imgtrans_jax.data.derived import Derivation, Downscale, Inpaint, Lab
 from imgtrans_jax.engine.game import Game
 from imgtrans_jax.evaluation.evaluator import GeneratorEvaluator
