@@ -109,15 +109,9 @@ def required(value: str | None, flag: str) -> str:
 def stoppable(work: Callable[[Stop], list[Path]]) -> int:
     """The exit code of work that Ctrl-C stops with what it has so far."""
     from imgtrans_jax.runtime import signals
-    from imgtrans_jax.style import workspace
 
     with signals.Stop(at_once=True) as stop:
-        try:
-            return wrote(work(stop))
-        except workspace.Interrupted as interrupted:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(interrupted, flush=True)
-            return interrupted.code
+        return wrote(work(stop))
 
 
 def wrote(written: Sequence[Path]) -> int:
@@ -243,6 +237,7 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
     SIGHUP with 129.
     """
     from imgtrans_jax.convolution.forms import check_form
+    from imgtrans_jax.runtime.signals import Interrupted
     from imgtrans_jax.types import UserError
 
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it says which backends are not there
@@ -252,6 +247,10 @@ def run(command: ModuleType, arguments: Sequence[str]) -> int:
         check_form()
         _keep_compiled_programs()
         return command.main(overrides) or 0
+    except Interrupted as interrupted:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(interrupted, flush=True)
+        return interrupted.code
     except UserError as error:
         return _said(error, command.FLAGS, arguments)
     except MissingError as missing:

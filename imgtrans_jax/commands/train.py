@@ -67,10 +67,6 @@ def main(overrides: app.Overrides) -> int:
         if DISTRIBUTED.value:
             distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
         experiment = app.overridden(load(CONFIG.value), overrides)
-        try:
-            folder = WORKDIR.value or Path("runs") / Path(CONFIG.value).stem
-            loop.train(experiment, folder, STEPS.value, stop, VERBOSE.value)
-        except loop.Interrupted as stopped:
-            print(stopped)
-            return 130
+        folder = WORKDIR.value or Path("runs") / Path(CONFIG.value).stem
+        loop.train(experiment, folder, STEPS.value, stop, VERBOSE.value)
     return 0

@@ -12,6 +12,22 @@ from typing import Any, NoReturn
 from jax.experimental import multihost_utils
 
 
+class Interrupted(Exception):
+    """A signal ended the work, and what there was is saved.
+
+    Attributes:
+        code: The program's exit code.
+
+    Args:
+        words: The message.
+        code: 128 + the signal's number, or that of Ctrl-C for all.
+    """
+
+    def __init__(self, words: str, code: int = 128 + signal.SIGINT) -> None:
+        super().__init__(words)
+        self.code = code
+
+
 class Stop:
     """Ctrl-C, SIGTERM and SIGHUP, which comes when a terminal is closed or a connection lost.
 

@@ -20,7 +20,7 @@ from imgtrans_jax.io.files import fitting, make_folder, refuse_existing, refuse_
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.console import duration, reraise_as_user_error, say_here
 from imgtrans_jax.runtime.progress import Pace
-from imgtrans_jax.runtime.signals import Stop
+from imgtrans_jax.runtime.signals import Interrupted, Stop
 from imgtrans_jax.style.optimize import LineSearchState, lower_step
 from imgtrans_jax.types import UserError
 
@@ -185,22 +185,6 @@ class Made(NamedTuple):
     missing: str = ""
 
 
-class Interrupted(Exception):
-    """Ctrl-C or another signal ended the work, and what there was is written.
-
-    Attributes:
-        code: Of the program's end, 128 + the signal's number.
-
-    Args:
-        words: The message.
-        stop: Knows the signal.
-    """
-
-    def __init__(self, words: str, stop: Stop) -> None:
-        super().__init__(words)
-        self.code = 128 + (stop.signal or 0)
-
-
 def work(
     make: Callable[[np.ndarray, Job], Made],
     content: Path,
@@ -263,14 +247,15 @@ def work(
             say_here(f"Left out: {refused[-1]}")
         else:
             if made.missing and not many:
-                raise Interrupted(_going_on(target, made.missing), stop)
+                raise Interrupted(_going_on(target, made.missing), 128 + (stop.signal or 0))
             if not made.missing:
                 written.append(target)
                 before = source, target
         pace.did(1)
         if many and number < len(pairs) and stop.asked(0):
             done = len(written) + len(staying)
-            raise Interrupted(results.stopped(done, len(pairs), overwrite), stop)
+            again = results.stopped(done, len(pairs), overwrite)
+            raise Interrupted(again, 128 + (stop.signal or 0))
     results.conclude(len(written), refused, out)
     return written
 

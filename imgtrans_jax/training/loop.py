@@ -27,7 +27,7 @@ from imgtrans_jax.methods.base import new_game
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import duration, say
 from imgtrans_jax.runtime.distributed import run_lock
-from imgtrans_jax.runtime.signals import Stop
+from imgtrans_jax.runtime.signals import Interrupted, Stop
 from imgtrans_jax.training import warm_start
 from imgtrans_jax.training.checks import (
     check_config,
@@ -143,10 +143,6 @@ def _train(
 
     say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {page}")
     return state
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal after its state had been saved."""
 
 
 def _opened(experiment: Experiment, folder: Path) -> Run:

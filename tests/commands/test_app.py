@@ -18,6 +18,7 @@ import pytest
 from imgtrans_jax.commands import app
 from imgtrans_jax.commands.arguments import help_text, parse
 from imgtrans_jax.convolution.forms import form
+from imgtrans_jax.runtime.signals import Interrupted
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.types import UserError
 
@@ -147,6 +148,18 @@ def test_what_a_file_names_does_not_command_the_terminal():
     assert app.printable("a\x1b]0;x\x07\nb\udcff\u202e") == "a\\x1b]0;x\\x07\nb\\udcff\\u202e"
     assert app.printable("ü …") == "ü …"
     assert len(app.printable("a" * 10**6)) < 10_010
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_what_a_signal_ended_says_so_and_has_its_code_in_examples_too(code, capsys):
+    def main(_):
+        raise Interrupted("Stopped at step 3 of 9 and saved.", code)
+
+    example = types.ModuleType("example")
+    example.FLAGS, example.main = app.Flags(), main
+    assert app.run(example, []) == code
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("Stopped at step 3 of 9 and saved.\n", "")
 
 
 @pytest.mark.parametrize("name", app.commands())
