@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
-import grain
 import numpy as np
 
 from imgtrans_jax.data.augment import Preprocess
@@ -501,6 +500,8 @@ class OpenedDataset:
         Returns:
             Batches without end; batch n depends on the seed and n alone.
         """
+        import grain  # half a second, which no finished network needs
+
         own = range(process * rows // processes, (process + 1) * rows // processes)
         streams = []
         for number, stream in enumerate(self.streams):

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy
 
 from imgtrans_jax.io import images
 from imgtrans_jax.io.color import from_lab, luma, to_lab
@@ -73,7 +73,9 @@ class Edges(Derivation):
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         gray = (luma(picture)[..., 0] + 1) / 2
-        narrow, wide = (gaussian_filter(gray, sigma) for sigma in (self.sigma, 1.6 * self.sigma))
+        narrow, wide = (
+            scipy.ndimage.gaussian_filter(gray, sigma) for sigma in (self.sigma, 1.6 * self.sigma)
+        )
         difference = narrow - wide  # negative on the dark side of an edge
         lines = np.where(difference < -0.01, 1 + np.tanh(self.strength * (difference + 0.01)), 1.0)
         return np.repeat(lines[..., None] * 2 - 1, 3, axis=2).astype(np.float32), picture

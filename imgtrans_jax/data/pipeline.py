@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import grain
 import numpy as np
 from absl import flags
 
 from imgtrans_jax.types import UserError
+
+if TYPE_CHECKING:  # half a second, which no finished network needs
+    import grain
 
 Batch = dict[str, np.ndarray]
 
@@ -55,6 +57,8 @@ class Batches:
         Returns:
             Batches from number 0, until its position is set.
         """
+        import grain
+
         # grain reads its own flags; in a notebook nobody has parsed any
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()

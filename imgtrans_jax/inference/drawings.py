@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any, Literal
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from imgtrans_jax.io import images
 from imgtrans_jax.io.color import luma
@@ -76,7 +76,7 @@ class LineDrawings:
         """
         broader = round(picture.shape[0] / height / 2) if self.expected else 0
         if broader > 1:
-            picture = ndimage.minimum_filter(picture, (broader, broader, 1))
+            picture = scipy.ndimage.minimum_filter(picture, (broader, broader, 1))
         return images.resize(picture, height, width)
 
     def finish(self, result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
@@ -122,8 +122,8 @@ def clean_paper(drawing: np.ndarray) -> np.ndarray:
     height, width = unit.shape[:2]
     scale = min(1.0, _SMALL / min(height, width))
     small = images.resize(unit, max(1, round(height * scale)), max(1, round(width * scale)))
-    light = ndimage.grey_closing(small, (_WINDOW, _WINDOW, 1), mode="nearest")
-    light = ndimage.gaussian_filter(light, (_WINDOW / 6, _WINDOW / 6, 0), mode="nearest")
+    light = scipy.ndimage.grey_closing(small, (_WINDOW, _WINDOW, 1), mode="nearest")
+    light = scipy.ndimage.gaussian_filter(light, (_WINDOW / 6, _WINDOW / 6, 0), mode="nearest")
     flat = np.clip(unit / np.maximum(images.resize(light, height, width), 1e-3), 0, 1)
     tone = _brightness(flat)
     ink = tone[tone < 0.7 * _PAPER]
@@ -162,26 +162,26 @@ def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
         The result, of its type.
     """
     unit, side = images.to_unit(result), min(result.shape[:2])
-    walls = ndimage.binary_dilation(
+    walls = scipy.ndimage.binary_dilation(
         _brightness(drawing) < _LINE, iterations=max(1, side // (2 * _GAP))
     )
     shapes: np.ndarray
-    shapes, count = ndimage.label(~walls)  # type: ignore[misc]
+    shapes, count = scipy.ndimage.label(~walls)  # type: ignore[misc]
     if not count:
         return result
     if not walls.any():  # without ink there is nothing to colour
         return np.full_like(result, 255 if result.dtype == np.uint8 else 1)
     numbers = np.arange(1, count + 1)
-    channels = [ndimage.median(unit[..., c], shapes, numbers) for c in range(unit.shape[2])]
+    channels = [scipy.ndimage.median(unit[..., c], shapes, numbers) for c in range(unit.shape[2])]
     median = np.stack(channels, axis=1).astype(np.float32)
     # under lines and beside them it is the nearest shape's
-    nearest: Any = ndimage.distance_transform_edt(
+    nearest: Any = scipy.ndimage.distance_transform_edt(
         walls, return_distances=False, return_indices=True
     )
     shape = shapes[tuple(nearest)] - 1
     apart = np.abs(unit - median[shape]).max(axis=2)
     near = apart < _NEAR
-    agreed = np.asarray(ndimage.mean(near, shapes, numbers)) >= _AGREE
+    agreed = np.asarray(scipy.ndimage.mean(near, shapes, numbers)) >= _AGREE
     inside = np.ones(count, bool)
     edges = np.concatenate([shapes[0], shapes[-1], shapes[:, 0], shapes[:, -1]])
     inside[edges[edges > 0] - 1] = False

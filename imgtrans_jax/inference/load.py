@@ -16,7 +16,6 @@ import numpy as np
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.config.stored import Trust
 from imgtrans_jax.engine import sharding
-from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
 from imgtrans_jax.engine.game import Networks
 from imgtrans_jax.engine.state import network_shapes
 from imgtrans_jax.inference import shelf
@@ -121,6 +120,9 @@ def _from_run(run: Path, trust_code: Trust, critics: bool) -> TrainedGenerator:
     """The generators of a run's newest checkpoint that has them sound: its smoothed ones if it has
     them; nothing else of the state is read but the `critics`, where they are wanted.
     """
+    # orbax takes half a second to import, which a file of a network does not need
+    from imgtrans_jax.engine.checkpoint import Checkpoints, OtherArraysError
+
     if not (run / "checkpoints").is_dir():
         raise UserError(
             f"{run} is no trained run (it has no checkpoints), nor does it hold files such as "
