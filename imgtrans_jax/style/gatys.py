@@ -53,7 +53,7 @@ def by_depth(count: int) -> tuple[float, ...]:
     return tuple(2.0 ** (count - 1 - i) / (2**count - 1) for i in range(count))
 
 
-SCALES = (0.25, 0.3536, 0.5, 0.7071, 1.0)
+SCALES = (0.25, 0.5, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Gatys:
     content_weight: float = 0.28
     style_weight: float = 1.0
     tv_weight: float = 0.0
-    laplacian_weight: float = 0.1
+    laplacian_weight: float = 0.02
     temporal_weight: float = 20.0
     laplacian_pools: tuple[int, ...] = (4, 16)
     colors: Literal["style", "clean", "content", "luminance"] = "style"
@@ -123,8 +123,8 @@ class Gatys:
     style_scale: float = 1.0
     optimizer: PixelOptimizer = LBFGS()
     scales: tuple[float, ...] = SCALES
-    steps: tuple[int, ...] = (50, 50, 50, 50, 80)
-    tolerance: float = 0.01
+    steps: tuple[int, ...] = (100, 100, 120)
+    tolerance: float = 0.005
     most_pixels: int = 1_000_000
     start: Annotated[str, Opens("content|noise")] = "content"
     seed: int = 0
@@ -302,7 +302,7 @@ def of_quality(recipe: Gatys, quality: Quality) -> Gatys:
     """
     if quality not in get_args(Quality):
         raise UserError(f"There is no quality {quality!r}; use {', '.join(get_args(Quality))}.")
-    steps = {"draft": (40, 30, 30, 30, 30), "normal": (50, 50, 50, 50, 80), "best": (200,) * 5}
+    steps = {"draft": (60, 60, 40), "normal": (100, 100, 120), "best": (300, 300, 360)}
     pixels = 256**2 if quality == "draft" else recipe.most_pixels
     return dataclasses.replace(recipe, scales=SCALES, steps=steps[quality], most_pixels=pixels)
 

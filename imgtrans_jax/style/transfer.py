@@ -44,7 +44,7 @@ STRETCHED = 1.02  # a mask's aspect, by the picture's, from which it is said
 FEW = 0.005  # of the picture; so much in no mask, or in several, is not worth a word
 COMPILERS = 2  # at a time
 CONTENT_PASSES = 20  # of smoothing chroma, each by a pixel around
-FRAME_STEPS = 0.5  # of the last scale's steps, for a frame that starts from the one before
+FRAME_STEPS = 1 / 3  # of the last scale's steps, for a frame that starts from the one before
 
 
 class Stylized(NamedTuple):

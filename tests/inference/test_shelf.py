@@ -1,6 +1,8 @@
 """The finished networks: found by name, told about, and used without anything else."""
 
 import dataclasses
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -30,6 +32,14 @@ def empty(tmp_path, monkeypatch):
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_one_is_loaded_without_what_training_needs():
+    code = "import sys, imgtrans_jax as it; it.load('painters'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert "flax" in imported
+    assert imported.isdisjoint({"grain", "orbax", "tensorflow", "tensorstore"})
 
 
 @pytest.mark.parametrize("name", shelf.names())
