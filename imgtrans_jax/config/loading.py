@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.overrides import described
+from imgtrans_jax.config.stored import misfit
 from imgtrans_jax.types import UserError
 
 
@@ -56,7 +58,8 @@ def load(path: str, *kinds: type) -> Any:
         An instance of one of `kinds`.
 
     Raises:
-        UserError: If there is no such file, if it does not run, or if it returns anything else.
+        UserError: If there is no such file, if it does not run, or if it returns anything else,
+            or a config of which a field is not of its type.
     """
     file = found(path)
     try:
@@ -80,6 +83,9 @@ def load(path: str, *kinds: type) -> Any:
             f"get_config() of {path} must return {wanted}; it returned "
             f"{type(experiment).__name__}{hint}."
         )
+    if wrong := misfit(experiment):
+        name, value, hint = wrong
+        raise UserError(f"{path} sets {name} to {value!r}; it needs {described(hint, value)}.")
     return experiment
 
 

@@ -73,7 +73,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
     if rest and present is None:
         raise UserError(
             f"{where} is none and has no field '{rest}'; set it first, to "
-            f"{_describe(hint, present)}: --{where}=NAME."
+            f"{described(hint, present)}: --{where}=NAME."
         )
     if rest:
         value = override(present, rest, text, where)
@@ -81,7 +81,7 @@ def override(config: Any, name: str, text: str, prefix: str = "config") -> Any:
         try:
             value = _parse(text, hint, present)
         except ValueError:
-            shown, wanted = _short(present), _describe(hint, present)
+            shown, wanted = _short(present), described(hint, present)
             raise UserError(
                 f"{where} needs {wanted} (now {shown}); '{text}' is none.{_hint(text, wanted)}"
             ) from None
@@ -246,11 +246,20 @@ def _is_there(module: str) -> bool:
         sys.path.pop()
 
 
-def _describe(hint: Any, present: Any) -> str:
+def described(hint: Any, present: Any) -> str:
+    """What a field takes, in words.
+
+    Args:
+        hint: Its type.
+        present: Its value, for the choices that stand beside it.
+
+    Returns:
+        Such as `an int`, or `one of LBFGS, PixelAdam`.
+    """
     hint = without_mark(hint)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(choice, present) for choice in args)
+        return " or ".join(described(choice, present) for choice in args)
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
     if origin is tuple:

@@ -214,13 +214,44 @@ def fits(value: Any, hint: Any) -> bool:
             isinstance(value, tuple) and len(value) == len(kinds) and all(map(fits, value, kinds))
         )
     if hint in (int, float):
-        return type(value) in (int, float) and (hint is float or value == value // 1)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and (hint is float or value == value // 1)
     if hint in (bool, str, type(None)):
         return type(value) is hint
     if inspect.isclass(hint):
         with contextlib.suppress(TypeError):  # a protocol that cannot be asked for
             return isinstance(value, hint)
     return not isinstance(value, (bool, int, float, str, tuple, type(None))) or hint is Any
+
+
+def misfit(value: Any, where: str = "config") -> tuple[str, Any, Any] | None:
+    """The first field whose number, text, truth value or tuple of such is not of the field's type.
+
+    Args:
+        value: The config, or a part of it.
+        where: What it is called, the beginning of the name.
+
+    Returns:
+        Such as ("config.batch_size", "4", int); None where there is none.
+    """
+    if isinstance(value, tuple):
+        parts = ((f"{where}[{i}]", item) for i, item in enumerate(value))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = typing.get_type_hints(type(value))
+        fields = {f.name: getattr(value, f.name) for f in init_fields(value)}
+        for name, item in fields.items():
+            if _is_plain(item) and not fits(item, hints.get(name, Any)):
+                return f"{where}.{name}", item, hints[name]
+        parts = ((f"{where}.{name}", item) for name, item in fields.items())
+    else:
+        return None
+    return next(filter(None, (misfit(item, name) for name, item in parts)), None)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str))
 
 
 def named_outside(value: Any, where: str = "config") -> dict[str, str]:

@@ -413,6 +413,38 @@ def test_broken_config_files(tmp_path, text, words):
         load(str(path))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("optimizer=Adam(1e-3)", r"sets config.optimizer.schedule to 0.001; it needs one of Const"),
+        ("batch_size='4'", r"sets config.batch_size to '4'; it needs an int\."),
+        ("batch_size=2.5", r"sets config.batch_size to 2.5; it needs an int\."),
+        ("recipe=CUT(taps=(1,))", r"sets config.recipe.taps to \(1,\); it needs names"),
+    ],
+)
+def test_a_config_file_with_a_value_of_another_type(tmp_path, change, words):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from imgtrans_jax.config import Experiment\n"
+        "from imgtrans_jax.methods import CUT\n"
+        "from imgtrans_jax.optim import Adam\n"
+        f"def get_config(): return Experiment({change})\n"
+    )
+    with pytest.raises(UserError, match=words):
+        load(str(path))
+
+
+def test_a_config_file_may_compute_numbers(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import numpy as np\n"
+        "from imgtrans_jax.config import Experiment\n"
+        "from imgtrans_jax.optim import Adam, Constant\n"
+        "def get_config(): return Experiment(optimizer=Adam(Constant(np.sqrt(4e-8))))\n"
+    )
+    assert load(str(path)).optimizer.schedule.rate == pytest.approx(2e-4)
+
+
 def test_a_missing_config_names_the_nearest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"did you mean quickstart"):
