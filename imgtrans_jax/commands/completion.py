@@ -9,6 +9,7 @@ It knows the flags of the version that printed it.
 from __future__ import annotations
 
 import importlib
+import itertools
 
 from imgtrans_jax.commands import app
 
@@ -16,9 +17,22 @@ FLAGS = app.Flags()
 
 _SCRIPT = """\
 _imgtrans() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} choices=
+  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} choices= flag= begun=
   if [ "$COMP_CWORD" = 1 ]; then
     COMPREPLY=($(compgen -W '{commands}' -- "$word"))
+    return
+  fi
+  # bash parts --flag=value at the =, zsh does not
+  case $word in
+    =) flag=$before word= ;;
+    --*=*) flag=${{word%%=*}} begun=${{word%%=*}}= word=${{word#*=}} ;;
+    *) if [ "$before" = = ]; then flag=${{COMP_WORDS[COMP_CWORD-2]}}; fi ;;
+  esac
+  case "${{COMP_WORDS[1]}} $flag" in
+{values}
+  esac
+  if [ -n "$choices" ]; then
+    COMPREPLY=($(compgen -P "$begun" -W "$choices" -- "$word"))
     return
   fi
   case ${{COMP_WORDS[1]}} in
@@ -30,12 +44,14 @@ _imgtrans() {{
       compopt -o nospace 2>/dev/null
       ;;
     *)
-      case ${{COMP_WORDS[1]}} in
-        train|configs) choices='{configs}' ;;
+      case "${{COMP_WORDS[1]}} $flag" in
+        'train '*|'configs '*) choices='{configs}' ;;
+        {takers}) choices='{networks}' ;;
         *) choices= ;;
       esac
       local IFS=$'\n'
-      COMPREPLY=($(IFS=' '; compgen -W "$choices" -- "$word"; compgen -f -- "$word"))
+      COMPREPLY=($(IFS=' '; compgen -P "$begun" -W "$choices" -- "$word"
+        compgen -P "$begun" -f -- "$word"))
       ;;
   esac
 }}
@@ -43,24 +59,48 @@ complete -o filenames -F _imgtrans imgtrans
 """
 
 
+# What takes a finished network by its name.
+_TAKERS = "compare", "demo", "evaluate", "export", "networks", "translate"
+
+
 def main(overrides: app.Overrides) -> int:
     from imgtrans_jax import config
+    from imgtrans_jax.inference import shelf
 
     app.no_overrides(overrides)
     names = app.commands()
     cases = [f"    {name}) choices='{' '.join(_flags(name))}' ;;" for name in names]
     print(
         _SCRIPT.format(
-            commands=" ".join(names), cases="\n".join(cases), configs=" ".join(config.shipped())
+            commands=" ".join(names),
+            cases="\n".join(cases),
+            values="\n".join(itertools.chain.from_iterable(map(_values, names))),
+            configs=" ".join(config.shipped()),
+            takers="|".join(f"'{name} '|'{name} --run'" for name in _TAKERS),
+            networks=" ".join(shelf.names()),
         ),
         end="",
     )
     return 0
 
 
+def _known(name: str) -> app.Flags:
+    return importlib.import_module(f"{__package__}.{name}").FLAGS
+
+
+def _values(name: str) -> list[str]:
+    """Of the flags of a command that are choices, the cases of them."""
+    known = _known(name)
+    return [
+        f"    '{name} --{flag}') choices='{' '.join(values)}' ;;"
+        for flag in sorted(known)
+        if (values := getattr(known[flag].parser, "enum_values", None))
+    ]
+
+
 def _flags(name: str) -> list[str]:
     """The flags of a command as they are typed."""
-    known: app.Flags = importlib.import_module(f"{__package__}.{name}").FLAGS
+    known = _known(name)
     return [
         f"--{flag}{'' if known[flag].boolean else '='}"
         for flag in sorted(known)
