@@ -7,7 +7,7 @@ import pytest
 from imgtrans_jax.data.sample_pictures import painting, photograph
 from imgtrans_jax.io import images
 from imgtrans_jax.metrics import transfer
-from imgtrans_jax.metrics.transfer import patch_distance
+from imgtrans_jax.metrics.transfer import patch_distance, transfer_figures
 from imgtrans_jax.weights.vgg import load_vgg
 
 
@@ -26,6 +26,14 @@ def test_patches_are_far_from_another_picture_s_and_near_those_of_the_same(monke
     # and it is by the style's own spread: of the mean alone it is about 1
     flat = np.broadcast_to(one.mean((0, 1)), one.shape).astype(np.float32)
     assert 0.3 < patch_distance(*network, flat, one) < 3
+
+
+def test_the_figures_favor_neither_border(monkeypatch):
+    of = {"zero": (4.0, 0.5), "edge": (9.0, 0.7)}
+    monkeypatch.setattr(transfer, "_figures", lambda depth, params, pictures, border: of[border])
+    picture = np.zeros((8, 8, 3), np.float32)
+    found = transfer_figures(16, {}, picture, picture, picture)
+    assert found == pytest.approx((6.0, 0.6))
 
 
 def test_the_sliced_distance_of_two_gaussians_is_that_of_their_projections(monkeypatch):
