@@ -123,14 +123,35 @@ def gram(features: Maps, mask: Float[Array, "... h w 1"] | None = None) -> Float
         (N, C, C).
     """
     n, height, width, channels = features.shape
-    weighted = features if mask is None else features * mask.astype(features.dtype)
-    left, right = (x.reshape(n, height * width, channels) for x in (weighted, features))
+    if mask is not None:
+        features = features * jnp.sqrt(mask).astype(features.dtype)
+    return _gram(features.reshape(n, height * width, channels))
+
+
+@jax.custom_jvp
+def _gram(x: jax.Array) -> jax.Array:
+    return _products(x, x)
+
+
+@_gram.defjvp
+def _gram_derivative(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Of both factors at once, so that its transpose is one product: a gradient takes a third of
+    the time.
+    """
+    (x,), (change,) = primals, tangents
+    half = _products(change, x)
+    return _gram(x), half + jnp.swapaxes(half, 1, 2)
+
+
+def _products(left: jax.Array, right: jax.Array) -> jax.Array:
     return jnp.einsum(
         "nki,nkj->nij",
         left,
         right,
         precision=jax.lax.Precision.HIGHEST,
-        preferred_element_type=jnp.promote_types(features.dtype, jnp.float32),
+        preferred_element_type=jnp.promote_types(right.dtype, jnp.float32),
     )
 
 

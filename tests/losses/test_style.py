@@ -7,6 +7,7 @@ import pytest
 from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.test_util import check_grads
 from scipy import linalg, signal
 
 from imgtrans_jax.losses import gaussians, style
@@ -224,6 +225,22 @@ def test_gram_under_a_mask_counts_its_places_alone():
     mask[4, 5] = 0.5
     expected = numpy_gram(F[:, :2, 1:4]) + 0.5 * numpy_gram(F[:, 4:, 5:])
     np.testing.assert_allclose(style.gram(single(F)[0], jnp.asarray(mask))[0], expected, rtol=1e-5)
+
+
+def test_the_gradient_through_gram_is_its_definition():
+    """sum D_ij G_ij, G = sum m f f', has m (D + D') f; also twice, and for any D."""
+    weights, mask = RNG.normal(size=(4, 4)), RNG.uniform(size=(5, 6, 1))
+    at, wide, where = single(F, weights, mask)
+
+    def weighed(f: jax.Array) -> jax.Array:
+        return jnp.sum(wide * style.gram(jnp.asarray(f), where))
+
+    found = jax.grad(weighed)(at)
+    np.testing.assert_allclose(found, mask * (F @ (weights + weights.T)), rtol=1e-4, atol=1e-5)
+    check_grads(weighed, (at,), order=2, modes=("fwd", "rev"), rtol=1e-2)
+    half = jax.grad(weighed)(at.astype(jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(jnp.float32), found, rtol=0.05, atol=0.1)
 
 
 def test_several_images_are_averaged():
