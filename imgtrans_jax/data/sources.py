@@ -5,6 +5,7 @@ tensorflow-datasets.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -217,7 +218,17 @@ class FilePictures:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
+        return self._only if len(self.paths) == 1 else self._read(index)
+
+    def _read(self, index: int) -> np.ndarray:
         return images.read_picture(self.paths[index], self.channels)
+
+    @functools.cached_property
+    def _only(self) -> np.ndarray:
+        """A single picture, of which every example is a crop, is read once."""
+        picture = self._read(0)
+        picture.setflags(write=False)
+        return picture
 
 
 class TfdsPictures:

@@ -12,6 +12,7 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Unpaired
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Folder, OpenMoji
+from imgtrans_jax.io import images
 from imgtrans_jax.types import UserError
 
 # ------------------------------------------------------------------ cuts
@@ -286,3 +287,17 @@ def test_the_samples_are_fixed_and_without_chance(pictures):
 def test_drawings_that_do_not_fit_into_memory_are_refused():
     with pytest.raises(UserError, match=r"at 30000 pixels take .* of memory"):
         load_openmoji(30_000)
+
+
+def test_a_single_picture_is_read_once(tmp_path, monkeypatch):
+    Image.fromarray(np.arange(48 * 40 * 3, dtype=np.uint8).reshape(48, 40, 3)).save(
+        tmp_path / "painting.png"
+    )
+    cut = Preprocess(load_size=40, crop_size=16)
+    opened = Unpaired(str(tmp_path / "painting.png"), str(tmp_path), cut).open()
+    reads = []
+    read = images.read_picture
+    monkeypatch.setattr(images, "read_picture", lambda *a: reads.append(a) or read(*a))
+    crops = [opened.batches(2, seed=0)[number]["a"] for number in range(4)]
+    assert len(reads) == 2  # one a side
+    assert not np.array_equal(crops[0], crops[1])
