@@ -70,7 +70,7 @@ NAMED |= {
 }
 NAMED |= {"cut_horse2zebra", "fastcut_horse2zebra", "cut_cat2dog", "cut_small", "fastcut_small"}
 NAMED |= {"mixed_small", "bigan_digits", "ali_facades", "cogan_digits", "cogan_facades"}
-NAMED |= {"text_openmoji", "shifted_small", "shifted_small_l1"}
+NAMED |= {"text_openmoji", "shifted_small", "shifted_small_l1", "cut_single"}
 NAMED |= {f"vangogh_{name}" for name in ("smallBS", "largeBS", "largeBS_decay", "smallBS_decay")}
 NAMED |= {
     f"pix2pix_{name}"
