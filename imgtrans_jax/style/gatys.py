@@ -115,7 +115,7 @@ class Gatys:
     content_weight: float = 0.28
     style_weight: float = 1.0
     tv_weight: float = 0.0
-    laplacian_weight: float = 0.02
+    laplacian_weight: float = 0.2
     temporal_weight: float = 20.0
     laplacian_pools: tuple[int, ...] = (4, 16)
     colors: Literal["style", "clean", "content", "luminance"] = "style"
