@@ -59,8 +59,16 @@ complete -o filenames -F _imgtrans imgtrans
 """
 
 
-# What takes a finished network by its name.
-_TAKERS = "compare", "demo", "evaluate", "export", "networks", "translate"
+# What takes a finished network by its name, and the flag that does.
+_TAKERS = {
+    "compare": "--runs",
+    "convert": "--src",
+    "demo": "--src",
+    "evaluate": "--run",
+    "export": "--src",
+    "networks": "--name",
+    "translate": "--run",
+}
 
 
 def main(overrides: app.Overrides) -> int:
@@ -76,7 +84,9 @@ def main(overrides: app.Overrides) -> int:
             cases="\n".join(cases),
             values="\n".join(itertools.chain.from_iterable(map(_values, names))),
             configs=" ".join(config.shipped()),
-            takers="|".join(f"'{name} '|'{name} --run'" for name in _TAKERS),
+            takers="|".join(
+                f"'{name} {flag}'" for name, own in _TAKERS.items() for flag in ("", own)
+            ),
             networks=" ".join(shelf.names()),
         ),
         end="",

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.config.overrides import described
-from imgtrans_jax.config.stored import misfit
+from imgtrans_jax.config.overrides import check_types
 from imgtrans_jax.types import UserError
 
 
@@ -83,9 +82,7 @@ def load(path: str, *kinds: type) -> Any:
             f"get_config() of {path} must return {wanted}; it returned "
             f"{type(experiment).__name__}{hint}."
         )
-    if wrong := misfit(experiment):
-        name, value, hint = wrong
-        raise UserError(f"{path} sets {name} to {value!r}; it needs {described(hint, value)}.")
+    check_types(experiment)
     return experiment
 
 

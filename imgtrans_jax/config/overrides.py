@@ -26,6 +26,7 @@ from imgtrans_jax.config.stored import (
     init_fields,
     is_own,
     mark_of,
+    misfit,
     name_of,
     present_name,
     public_names,
@@ -244,6 +245,20 @@ def _is_there(module: str) -> bool:
         return False
     finally:
         sys.path.pop()
+
+
+def check_types(config: Any) -> None:
+    """That numbers, texts, truth values and tuples of them are of their fields' types.
+
+    Args:
+        config: The config.
+
+    Raises:
+        UserError: For the first that is not.
+    """
+    if wrong := misfit(config):
+        name, value, hint = wrong
+        raise UserError(f"{name} is {value!r}; it needs {described(hint, value)}.")
 
 
 def described(hint: Any, present: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.config.overrides import check_types
 from imgtrans_jax.config.stored import differences
 from imgtrans_jax.data.datasets import Captioned, Mixed, OneDomain, OpenedDataset, Unpaired
 from imgtrans_jax.inference import shelf
@@ -77,6 +78,7 @@ def total_steps(experiment: Experiment, program: Program, steps: int | None) -> 
 
 
 def check_config(experiment: Experiment) -> None:
+    check_types(experiment)
     if not 0 <= experiment.seed < 2**31:
         raise UserError(f"config.seed is {experiment.seed}; it must be from 0 to 2147483647.")
     data, recipe = experiment.data, experiment.recipe

@@ -35,6 +35,7 @@ from imgtrans_jax.models.srgan import SRResNet
 from imgtrans_jax.models.unet import UNet
 from imgtrans_jax.optim import Adam, Constant, Cosine, LinearDecay, Optax, RMSProp
 from imgtrans_jax.training import loop
+from imgtrans_jax.training.checks import check_config
 from imgtrans_jax.types import UserError
 from imgtrans_jax.weights.metric_networks import load_inception
 from imgtrans_jax.weights.vgg import load_vgg
@@ -416,10 +417,10 @@ def test_broken_config_files(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("optimizer=Adam(1e-3)", r"sets config.optimizer.schedule to 0.001; it needs one of Const"),
-        ("batch_size='4'", r"sets config.batch_size to '4'; it needs an int\."),
-        ("batch_size=2.5", r"sets config.batch_size to 2.5; it needs an int\."),
-        ("recipe=CUT(taps=(1,))", r"sets config.recipe.taps to \(1,\); it needs names"),
+        ("optimizer=Adam(1e-3)", r"config.optimizer.schedule is 0.001; it needs one of Const"),
+        ("batch_size='4'", r"config.batch_size is '4'; it needs an int\."),
+        ("batch_size=2.5", r"config.batch_size is 2.5; it needs an int\."),
+        ("recipe=CUT(taps=(1,))", r"config.recipe.taps is \(1,\); it needs names"),
     ],
 )
 def test_a_config_file_with_a_value_of_another_type(tmp_path, change, words):
@@ -432,6 +433,11 @@ def test_a_config_file_with_a_value_of_another_type(tmp_path, change, words):
     )
     with pytest.raises(UserError, match=words):
         load(str(path))
+
+
+def test_a_config_made_in_python_with_a_value_of_another_type():
+    with pytest.raises(UserError, match=r"config.batch_size is '4'; it needs an int\."):
+        check_config(dataclasses.replace(PLAIN, batch_size="4"))
 
 
 def test_a_config_file_may_compute_numbers(tmp_path):
