@@ -53,9 +53,6 @@ def by_depth(count: int) -> tuple[float, ...]:
     return tuple(2.0 ** (count - 1 - i) / (2**count - 1) for i in range(count))
 
 
-SCALES = (0.25, 0.5, 1.0)
-
-
 @dataclasses.dataclass(frozen=True)
 class Gatys:
     """content_weight * content + style_weight * style + tv_weight * smoothness, minimised over
@@ -122,7 +119,7 @@ class Gatys:
     recolor: bool = True
     style_scale: float = 1.0
     optimizer: PixelOptimizer = LBFGS()
-    scales: tuple[float, ...] = SCALES
+    scales: tuple[float, ...] = (0.25, 0.5, 1.0)
     steps: tuple[int, ...] = (100, 100, 120)
     tolerance: float = 0.005
     most_pixels: int = 1_000_000
@@ -302,9 +299,11 @@ def of_quality(recipe: Gatys, quality: Quality) -> Gatys:
     """
     if quality not in get_args(Quality):
         raise UserError(f"There is no quality {quality!r}; use {', '.join(get_args(Quality))}.")
-    steps = {"draft": (60, 60, 40), "normal": (100, 100, 120), "best": (300, 300, 360)}
+    steps = {"draft": (60, 60, 40), "normal": Gatys.steps, "best": (300, 300, 360)}
     pixels = 256**2 if quality == "draft" else recipe.most_pixels
-    return dataclasses.replace(recipe, scales=SCALES, steps=steps[quality], most_pixels=pixels)
+    return dataclasses.replace(
+        recipe, scales=Gatys.scales, steps=steps[quality], most_pixels=pixels
+    )
 
 
 def apply(network: VGG, params: Params, images: UnitImages) -> dict[str, jax.Array]:
