@@ -178,6 +178,8 @@ class Paired(Data):
         direction: b2a turns the pairs round.
         cut: How pictures are resized, cropped and flipped; one draw for both pictures of a pair.
         channels: As for `Unpaired`.
+        line_drawings: Whether a are line drawings, whose lines are kept and whose paper is cleaned
+            when they are translated (inference/drawings.py). The embedded pairs' are.
     """
 
     pairs: PairSource | PathText = OpenMojiPairs()
@@ -186,6 +188,7 @@ class Paired(Data):
     direction: Direction = "a2b"
     cut: Preprocess = Preprocess()
     channels: int = 3
+    line_drawings: bool = False
 
     def open(self) -> OpenedDataset:
         self.cut.check()
@@ -217,7 +220,8 @@ class Paired(Data):
         return self.channels
 
     def takes_line_drawings(self, direction: Direction) -> bool:
-        return isinstance(self.pairs, OpenMojiPairs) and not self.a and self.direction == "a2b"
+        embedded = isinstance(self.pairs, OpenMojiPairs) and not self.a
+        return (embedded or self.line_drawings) and self.direction == "a2b"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""Line drawings in the colours of one's own drawings: a folder of finished ones is enough.
+
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), begun from the network sketch2color.
+Command:  imgtrans translate color2sketch colored/ --out=lines
+          imgtrans train own_colors --config.data.a=lines --config.data.b=colored
+Data:     your coloured drawings, some fifty or more, and the lines that color2sketch takes out of
+          them: pairs by their names.
+"""
+
+import dataclasses
+
+from imgtrans_jax.configs.sketch2color import get_config as sketch2color
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import Paired
+from imgtrans_jax.optim import Adam, Constant, Cosine
+
+
+def get_config() -> Experiment:
+    base = sketch2color()
+    return dataclasses.replace(
+        base,
+        data=Paired(
+            a="lines",
+            b="colored",
+            cut=Preprocess(load_size=143, crop_size=128),
+            line_drawings=True,
+        ),
+        recipe=dataclasses.replace(base.recipe, content=0.0, ema=0.99),
+        optimizer=Adam(Cosine(3e-4, length=3000, unit="steps")),
+        critic_optimizer=Adam(Constant(2e-4)),
+        batch_size=4,
+        log_every=50,
+        sample_every=500,
+        save_every=500,
+        init_from="sketch2color",
+    )
