@@ -126,8 +126,9 @@ def relief_pairs(packages: Path, size: int) -> Iterator[Named]:
     )
     relief = relief.resize(space.size, Image.Resampling.BOX)
     scale = space.width / 360  # pixels a degree
-    for top in range(round((90 - LATITUDE) * scale), round((90 + LATITUDE) * scale) - size, size):
-        for left in range(0, space.width - size, size):
+    north, south = (round((90 - sign * LATITUDE) * scale) for sign in (1, -1))
+    for top in range(north, south - size + 1, size):
+        for left in range(0, space.width - size + 1, size):
             box = (left, top, left + size, top + size)
             a, b = space.crop(box), relief.crop(box)
             if land(b) < 0.2:

@@ -127,5 +127,7 @@ def test_who_learns_from_line_drawings():
     assert not Paired(direction="b2a").takes_line_drawings("a2b")
     assert not Paired(a="x", b="y").takes_line_drawings("a2b")
     assert not Paired("folder").takes_line_drawings("a2b")
+    assert Paired("folder", line_drawings=True).takes_line_drawings("a2b")
+    assert not Paired("folder", direction="b2a", line_drawings=True).takes_line_drawings("a2b")
     assert not SelfPaired(by=Edges()).takes_line_drawings("a2b")  # photographs come of them
     assert not SelfPaired(by=Gray()).takes_line_drawings("a2b")
