@@ -330,7 +330,7 @@ def _targets(paths: list[Path], source: Path, out: Path, form: str) -> list[Path
                 f"`out={out.with_suffix('.npy')}`."
             )
         return [out]
-    if source.is_file() and out.suffix.lower() in images.SUFFIXES:
+    if source.is_file() and out.suffix and not out.is_dir():
         raise UserError(
             f"Results can be {', '.join(images.WRITABLE)}: `out={out.with_suffix('.png')}`, or a "
             "folder."

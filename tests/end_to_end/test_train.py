@@ -152,6 +152,7 @@ def _check_translations(run: Path, tmp_path: Path):
         ((run, inputs / "odd.png", inputs / "odd.png"), "would be overwritten"),
         ((run, inputs, tmp_path / "all.png"), "a folder is needed"),
         ((run, inputs / "odd.png", tmp_path / "x.gif"), "Results can be .png"),
+        ((run, inputs / "odd.png", tmp_path / "x.xyz"), "Results can be .png"),
         ((run, inputs / "odd.png", inputs / "two.png" / "deeper"), "cannot be made"),
         ((run, inputs / "broken.png", tmp_path), "broken.png is no picture"),
     ):
