@@ -109,7 +109,7 @@ class Gatys:
     content_loss: ContentLoss = content_relative
     style_loss: StyleLoss = style_moments
     tv_loss: Variation = mean_variation
-    content_weight: float = 0.28
+    content_weight: float = 0.26
     style_weight: float = 1.0
     tv_weight: float = 0.0
     laplacian_weight: float = 0.2
