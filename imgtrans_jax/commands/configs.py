@@ -22,7 +22,8 @@ OTHERS = "Others"
 METHODS = {
     "Translation learned without pairs": "(quickstart|my_loss|cyclegan|vangogh|simgan|"
     "feature_gan|ali_|cogan_|(fast)?cut_|mixed_)(?!_ablation)",
-    "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch|shifted_)(?!_ablation)",
+    "Translation learned from pairs": "(pix2pix|sketch2color|color2sketch|flat2shaded|own_colors|"
+    "satellite2relief|shifted_)(?!_ablation)",
     "Pictures from noise": "c?gan_|wgan_|bigan_|text_",
     "Enlargement": "srresnet|srgan|enlarge",
     "Style transfer and dreams, without training": "gatys|deepdream",

