@@ -5,6 +5,11 @@ Command:  imgtrans translate color2sketch colored/ --out=lines
           imgtrans train own_colors --config.data.a=lines --config.data.b=colored
 Data:     your coloured drawings, some fifty or more, and the lines that color2sketch takes out of
           them: pairs by their names.
+Expected: your sketches, with imgtrans translate runs/own_colors sketches/ --out=results: shapes of
+          one colour each, of your palette; what has which colour follows sketch2color and is partly
+          luck with so few. After 3,000 steps at 3e-4 it knew its 89 drawings by heart, and painted
+          rainbows into others.
+Needs:    600 steps; 4 minutes 28 seconds on two CPU cores with another training beside (measured).
 """
 
 import dataclasses
@@ -28,11 +33,11 @@ def get_config() -> Experiment:
             line_drawings=True,
         ),
         recipe=dataclasses.replace(base.recipe, content=0.0, ema=0.99),
-        optimizer=Adam(Cosine(3e-4, length=3000, unit="steps")),
+        optimizer=Adam(Cosine(1e-4, length=600, unit="steps")),
         critic_optimizer=Adam(Constant(2e-4)),
         batch_size=4,
         log_every=50,
-        sample_every=500,
-        save_every=500,
+        sample_every=200,
+        save_every=200,
         init_from="sketch2color",
     )

@@ -5,6 +5,7 @@ to stay as sharp as they were drawn. Imports io alone.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,9 @@ _INK = 0.02  # the darkest of the ink's pixels, which become black
 _LINE = 0.6  # of brightness: darker is a line
 _OPAQUE = 1.2  # times its darkness is how much ink covers
 _GAP = 100  # of the shorter side: a smaller gap in a line is closed
-_NEAR, _AGREE = 0.2, 0.35  # of a channel; of a shape's pixels, that are so near to its colour
+_NEAR, _AGREE = 0.2, 0.2  # of a channel; of a shape's pixels, that are so near to its colour
+_SEEN, _ALIKE = 400, 0.12  # pixels of a shape that are looked at; of a channel: one colour
+_GRAY = 0.3  # what a pixel of gray counts, where one of a pure colour counts 1 more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,9 +153,9 @@ def with_ink(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
 
 
 def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
-    """A result in which every shape that lines close has one colour: the median of its own, if a
-    third of the shape is near that. What reaches the picture's edge, the background, loses its
-    faint stains alone; what is of many colours stays.
+    """A result in which every shape that lines close has one colour: that which most of it is near,
+    vivid ones a little sooner, if a fifth of the shape is near it. What reaches the picture's edge,
+    the background, loses faint stains and those that touch no line; what is of many colours stays.
 
     Args:
         result: (H, W, C), uint8 or float in [0, 1].
@@ -172,22 +175,44 @@ def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
     if not walls.any():  # without ink there is nothing to colour
         return np.full_like(result, 255 if result.dtype == np.uint8 else 1)
     numbers = np.arange(1, count + 1)
-    channels = [scipy.ndimage.median(unit[..., c], shapes, numbers) for c in range(unit.shape[2])]
-    median = np.stack(channels, axis=1).astype(np.float32)
+    main = _main_colors(unit, shapes, count)
     # under lines and beside them it is the nearest shape's
     nearest: Any = scipy.ndimage.distance_transform_edt(
         walls, return_distances=False, return_indices=True
     )
     shape = shapes[tuple(nearest)] - 1
-    apart = np.abs(unit - median[shape]).max(axis=2)
+    apart = np.abs(unit - main[shape]).max(axis=2)
     near = apart < _NEAR
     agreed = np.asarray(scipy.ndimage.mean(near, shapes, numbers)) >= _AGREE
     inside = np.ones(count, bool)
     edges = np.concatenate([shapes[0], shapes[-1], shapes[:, 0], shapes[:, -1]])
     inside[edges[edges > 0] - 1] = False
-    white = median.min(axis=1) > 0.9  # a white background loses more
+    white = main.min(axis=1) > 0.9  # a white background loses more
     filled = agreed[shape] & (inside[shape] | near | (white[shape] & (apart < 2 * _NEAR)))
-    return _like(np.where(filled[..., None], median[shape], unit), result)
+    stains: np.ndarray
+    stains, number = scipy.ndimage.label(~filled & ~inside[shape])  # type: ignore[misc]
+    touching = np.zeros(number + 1, bool)
+    touching[stains[scipy.ndimage.binary_dilation(walls, iterations=2)]] = True
+    filled |= ~touching[stains] & (stains > 0)
+    return _like(np.where(filled[..., None], main[shape], unit), result)
+
+
+def _main_colors(unit: np.ndarray, shapes: np.ndarray, number: int) -> np.ndarray:
+    """Of each shape, numbered from 1, the mean of the pixels that are near the one that most are
+    near; (number, C). The median of a shape of two colours would be a third one.
+    """
+    pixels = unit.reshape(-1, unit.shape[2])
+    order = np.argsort(shapes, axis=None, kind="stable")
+    ends = np.searchsorted(shapes.ravel()[order], np.arange(1, number + 2))
+    colors = np.empty((number, unit.shape[2]), np.float32)
+    for shape, (first, last) in enumerate(itertools.pairwise(ends)):
+        count = min(last - first, _SEEN)
+        some = pixels[order[first + np.arange(count) * (last - first) // count]]
+        near = np.abs(some[:, None] - some).max(axis=2) < _ALIKE
+        vivid = some.max(axis=1) - some.min(axis=1)
+        most = near[np.argmax(near.sum(axis=1) * (_GRAY + vivid))]
+        colors[shape] = some[most].mean(axis=0, dtype=np.float64)
+    return colors
 
 
 def _brightness(picture: np.ndarray) -> np.ndarray:
