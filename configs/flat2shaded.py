@@ -11,7 +11,7 @@ from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
 from imgtrans_jax.methods.pix2pix import Pix2Pix
 from imgtrans_jax.models.patchgan import PatchGAN
-from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.models.resnet import ResNetGenerator
 from imgtrans_jax.optim import Adam, Constant, Cosine
 
 
@@ -19,13 +19,13 @@ def get_config() -> Experiment:
     return Experiment(
         data=Paired("fluent", cut=Preprocess(load_size=143, crop_size=128)),
         recipe=Pix2Pix(
-            generator=UNet(width=16, levels=6, norm="instance", upsample="bilinear", dropout=0.0),
+            generator=ResNetGenerator(width=16, blocks=6, upsample="bilinear"),
             critic=PatchGAN(width=32, layers=2),
-            pixel=50.0,
+            pixel=30.0,
             test_mode="eval",
             ema=0.999,
         ),
-        optimizer=Adam(Cosine(5e-4, length=12_000, unit="steps")),
+        optimizer=Adam(Cosine(5e-4, length=5000, unit="steps")),
         critic_optimizer=Adam(Constant(2e-4)),
         batch_size=4,
         log_every=100,
