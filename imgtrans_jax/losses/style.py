@@ -6,6 +6,7 @@ Each gives a () mean over the N images, in float32 or wider, whatever the type o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -103,6 +104,48 @@ def content_relative(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar
     (wide,) = _wide(target)
     power = jnp.sum(jnp.square(wide), axis=tuple(range(1, wide.ndim)))
     return jnp.mean(_squares(features, target) / jnp.maximum(power, jnp.finfo(wide.dtype).tiny))
+
+
+def content_similar(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
+    """`content_relative`, and how much another relation the places of an image have to each other:
+    its self-similarity (Kolkin, Salavon and Shakhnarovich 2019, arXiv 1904.12785, section 2.3),
+    which leaves colours and strokes free and keeps what makes a face a face.
+
+        mean over places j of sum over places i of |D_ij / sum_i D_ij - E_ij / sum_i E_ij|
+
+    D_ij is 1 minus the cosine between F_i and F_j, E_ij the same of P.
+
+    Args:
+        features: F, (N, h, w, C). Of more than 2,500 places every second, third, … of a row and of
+            a column is taken for the second part.
+        target: P, (N, h, w, C), or (1, h, w, C) for all.
+
+    Returns:
+        () from 0, the mean over the N images.
+
+    Raises:
+        ValueError: For features of different shapes.
+    """
+    relative = content_relative(features, target)
+    apart = jnp.abs(_unlikeness(features) - _unlikeness(target))
+    return relative + jnp.mean(jnp.sum(apart, axis=1))
+
+
+_PLACES = 2500  # whose likeness to each other is looked at: a matrix of 25 MB
+
+
+def _unlikeness(features: Maps) -> Float[Array, "n places places"]:
+    """1 minus the cosine of every two places, divided by the sum of its column."""
+    (wide,) = _wide(features)
+    stride = math.ceil(math.sqrt(wide.shape[1] * wide.shape[2] / _PLACES))
+    wide = wide[:, ::stride, ::stride]
+    wide = wide.reshape(wide.shape[0], -1, wide.shape[-1])
+    wide *= jax.lax.rsqrt(jnp.sum(jnp.square(wide), axis=-1, keepdims=True) + _TINY)
+    apart = 1 - jnp.einsum("npc,nqc->npq", wide, wide, precision=jax.lax.Precision.HIGHEST)
+    return apart / (jnp.sum(apart, axis=1, keepdims=True) + _TINY)
+
+
+_TINY = 1e-6
 
 
 # -------------------------------------------------------------------------------------------- style

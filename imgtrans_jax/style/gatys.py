@@ -69,7 +69,8 @@ class Gatys:
         content_layers: By name.
         style_layers: By name.
         layer_weights: Of the style layers, `equal` or `by_depth`.
-        content_loss: content_relative, content_sum, content_half (the paper's) or content_mean.
+        content_loss: content_relative, content_similar, content_sum, content_half (the paper's) or
+            content_mean.
         style_loss: style_moments, style_wasserstein, style_relative, style_raw, style_normalized
             (the paper's) or style_mean.
         tv_loss: mean_variation or total_variation (a sum).

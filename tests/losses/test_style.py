@@ -45,6 +45,30 @@ def test_content_losses(loss, expected):
     np.testing.assert_allclose(loss(*single(F, P)), expected, rtol=1e-6)
 
 
+def unlike(x: np.ndarray) -> np.ndarray:
+    flat = x.reshape(-1, x.shape[-1])
+    flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    apart = 1 - flat @ flat.T
+    return apart / apart.sum(axis=0)
+
+
+def test_self_similarity_is_of_places_whatever_their_colors():
+    similar = np.mean(np.sum(np.abs(unlike(F[0]) - unlike(P[0])), axis=0))
+    relative = np.sum((F - P) ** 2) / np.sum(P**2)
+    np.testing.assert_allclose(style.content_similar(*single(F, P)), relative + similar, rtol=1e-4)
+    # turned alike, places are as like each other as they were
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(N, N)))[0]
+    turned = style.content_similar(*single(P @ turn, P)) - style.content_relative(
+        *single(P @ turn, P)
+    )
+    assert abs(turned) < 1e-4
+    # of many places some are looked at
+    many = np.random.default_rng(2).normal(size=(2, 1, 130, 120, 3))
+    some = np.mean(np.sum(np.abs(unlike(many[0, 0, ::3, ::3]) - unlike(many[1, 0, ::3, ::3])), 0))
+    found = style.content_similar(*single(*many)) - style.content_relative(*single(*many))
+    np.testing.assert_allclose(found, some, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
@@ -270,6 +294,7 @@ def test_black_pictures_have_finite_gradients():
     zeros = jnp.zeros((1, 4, 4, 3))
     for loss in (
         style.content_relative,
+        style.content_similar,
         lambda x, y: style.style_relative(style.gram(x), style.gram(y), 16),
     ):
         assert np.isfinite(jax.grad(loss)(zeros, zeros)).all()
