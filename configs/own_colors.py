@@ -1,10 +1,9 @@
 """Line drawings in the colours of one's own drawings: a folder of finished ones is enough.
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), begun from the network sketch2color.
-Command:  imgtrans translate color2sketch colored/ --out=lines
-          imgtrans train own_colors --config.data.a=lines --config.data.b=colored
-Data:     your coloured drawings, some fifty or more, and the lines that color2sketch takes out of
-          them: pairs by their names.
+Command:  imgtrans train own_colors --config.data.a=lines --config.data.b=colored
+Data:     your coloured drawings, some fifty or more, and the lines that
+          imgtrans translate color2sketch colored/ --out=lines takes out of them: pairs by names.
 Expected: your sketches, with imgtrans translate runs/own_colors sketches/ --out=results: shapes of
           one colour each, of your palette; what has which colour follows sketch2color and is partly
           luck with so few. After 3,000 steps at 3e-4 it knew its 89 drawings by heart, and painted

