@@ -39,7 +39,7 @@ QUALITY = FLAGS.choice(
     "quality",
     None,
     ("draft", "normal", "best"),
-    "draft: small, and enlarged; best: three times the work.",
+    "draft: small, and enlarged; best: up to three times the work.",
 )
 OVERWRITE = FLAGS.switch("overwrite", "Make results anew that are there already.")
 POSITIONAL = (CONTENT, STYLE)
