@@ -290,7 +290,8 @@ def of_quality(recipe: Gatys, quality: Quality) -> Gatys:
 
     Args:
         recipe: The settings.
-        quality: `draft`, at 256 by 256 pixels; `normal`, as it comes; `best`, three times the work.
+        quality: `draft`, at 256 by 256 pixels; `normal`, as it comes; `best`, up to three
+            times the work.
 
     Returns:
         The recipe with other scales, steps and most pixels.
