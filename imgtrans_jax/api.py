@@ -42,8 +42,8 @@ def transfer(
         masks: A grey picture for each style, white where it goes; empty for everywhere.
         size: The shorter side, in pixels, that is optimized; None for the picture's own, up to a
             megapixel.
-        quality: `draft`, in a quarter of the time, or `best`, up to three times the work; None for the
-            recipe's own steps.
+        quality: `draft`, in a quarter of the time, or `best`, up to three times the work; None for
+            the recipe's own steps.
 
     Returns:
         The result in the kind, type and size of `content`: of a path a Pillow image.
