@@ -8,7 +8,7 @@ Expected: your sketches, with imgtrans translate runs/own_colors sketches/ --out
           one colour each, of your palette; what has which colour follows sketch2color and is partly
           luck with so few. After 3,000 steps at 3e-4 it knew its 89 drawings by heart, and painted
           rainbows into others.
-Needs:    600 steps; 4 minutes 28 seconds on two CPU cores with another training beside (measured).
+Needs:    600 steps; 2 minutes 38 seconds on two CPU cores (measured).
 """
 
 import dataclasses
