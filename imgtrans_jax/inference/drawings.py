@@ -28,8 +28,8 @@ _LINE = 0.6  # of brightness: darker is a line
 _OPAQUE = 1.2  # times its darkness is how much ink covers
 _GAP = 100  # of the shorter side: a smaller gap in a line is closed
 _NEAR, _AGREE = 0.2, 0.2  # of a channel; of a shape's pixels, that are so near to its colour
-_SEEN, _ALIKE = 400, 0.12  # pixels of a shape that are looked at; of a channel: one colour
-_GRAY = 0.3  # what a pixel of gray counts, where one of a pure colour counts 1 more
+_SEEN, _ALIKE = 200, 0.12  # pixels of a shape that are looked at; of a channel: one colour
+_GRAY = 0.15  # what a pixel of gray counts, where one of a pure colour counts 1 more
 
 
 @dataclasses.dataclass(frozen=True)

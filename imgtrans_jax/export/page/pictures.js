@@ -162,7 +162,7 @@ export function rounded(x) {
 
 const UNIT = Float32Array.from({ length: 256 }, (_, level) => level / 255);
 const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.2;
-const SEEN = 400, ALIKE = Math.fround(0.12), GRAY = Math.fround(0.3);
+const SEEN = 200, ALIKE = Math.fround(0.12), GRAY = Math.fround(0.15);
 
 // The result with the drawing's own lines over it.
 export function withInk(result, drawing) {
