@@ -2,7 +2,7 @@
 
 Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), begun from the network sketch2color.
 Command:  imgtrans train own_colors --config.data.a=lines --config.data.b=colored
-Data:     your coloured drawings, some fifty or more, and the lines that
+Data:     your coloured drawings (it was tried with 89), and the lines that
           imgtrans translate color2sketch colored/ --out=lines takes out of them: pairs by names.
 Expected: your sketches, with imgtrans translate runs/own_colors sketches/ --out=results: shapes of
           one colour each, of your palette; what has which colour follows sketch2color and is partly
@@ -18,7 +18,7 @@ from imgtrans_jax.configs.sketch2color import get_config as sketch2color
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
-from imgtrans_jax.optim import Adam, Constant, Cosine
+from imgtrans_jax.optim import Adam, Cosine
 
 
 def get_config() -> Experiment:
@@ -33,7 +33,6 @@ def get_config() -> Experiment:
         ),
         recipe=dataclasses.replace(base.recipe, content=0.0, ema=0.99),
         optimizer=Adam(Cosine(1e-4, length=600, unit="steps")),
-        critic_optimizer=Adam(Constant(2e-4)),
         batch_size=4,
         log_every=50,
         sample_every=200,

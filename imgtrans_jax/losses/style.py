@@ -19,6 +19,9 @@ from imgtrans_jax.types import Maps, Scalar, UnitImages
 StyleLoss: TypeAlias = Callable[[jax.Array, jax.Array, int], jax.Array]
 """(statistic of the image, statistic wanted, positions) -> ()."""
 
+_PLACES = 2500  # whose likeness to each other is looked at: a matrix of 25 MB
+_TINY = 1e-6
+
 
 def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     dtype = jnp.result_type(jnp.float32, *arrays)
@@ -131,9 +134,6 @@ def content_similar(features: Maps, target: Float[Array, "#n h w c"]) -> Scalar:
     return relative + jnp.mean(jnp.sum(apart, axis=1))
 
 
-_PLACES = 2500  # whose likeness to each other is looked at: a matrix of 25 MB
-
-
 def _unlikeness(features: Maps) -> Float[Array, "n places places"]:
     """1 minus the cosine of every two places, divided by the sum of its column."""
     (wide,) = _wide(features)
@@ -143,9 +143,6 @@ def _unlikeness(features: Maps) -> Float[Array, "n places places"]:
     wide *= jax.lax.rsqrt(jnp.sum(jnp.square(wide), axis=-1, keepdims=True) + _TINY)
     apart = 1 - jnp.einsum("npc,nqc->npq", wide, wide, precision=jax.lax.Precision.HIGHEST)
     return apart / (jnp.sum(apart, axis=1, keepdims=True) + _TINY)
-
-
-_TINY = 1e-6
 
 
 # -------------------------------------------------------------------------------------------- style

@@ -82,15 +82,17 @@ def test_shapes_that_lines_close_have_one_color():
     result[35:90, 30:90] = (200, 40, 30)
     result[70:80, 40:60] = (250, 240, 230)  # a patch
     result[5:15, 5:15] = (255, 250, 225)  # a stain on the background
-    result[105:115, 100:115] = (250, 200, 0)  # a vivid one
+    result[100:110, 5:25] = (10, 60, 200)  # and what is no stain
+    result[105:115, 100:112] = (250, 200, 0)  # a small one
     lowest = np.argwhere(drawing[..., 0] == 0)[:, 0].max()
-    result[lowest : lowest + 9, 40:60] = (10, 60, 200)  # what touches a line is none
+    result[lowest : lowest + 9, 40:60] = (10, 60, 200)  # that touches a line is none
     flat = with_flat_fills(result, drawing)
     inside = flat[66:84, 40:80].reshape(-1, 3)
     assert (inside == inside[0]).all()
     assert tuple(inside[0]) == (200, 40, 30)
     assert (flat[5:15, 5:15] == 255).all()
-    assert (flat[105:115, 100:115] == 255).all()
+    assert tuple(flat[105, 10]) == (10, 60, 200)
+    assert (flat[105:115, 100:112] == 255).all()
     assert tuple(flat[lowest + 6, 50]) == (10, 60, 200)
     unit = with_flat_fills(result.astype(np.float32) / 255, drawing)
     np.testing.assert_allclose(255 * unit, flat, atol=0.51)

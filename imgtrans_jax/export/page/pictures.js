@@ -162,7 +162,7 @@ export function rounded(x) {
 
 const UNIT = Float32Array.from({ length: 256 }, (_, level) => level / 255);
 const OPAQUE = 1.2, LINE = 0.6, GAP = 100, NEAR = 0.2, AGREE = 0.2;
-const SEEN = 200, ALIKE = Math.fround(0.12), GRAY = Math.fround(0.15);
+const SEEN = 200, ALIKE = Math.fround(0.12), GRAY = Math.fround(0.15), STAIN = 0.01;
 
 // The result with the drawing's own lines over it.
 export function withInk(result, drawing) {
@@ -175,7 +175,8 @@ export function withInk(result, drawing) {
 }
 
 // Every shape that lines close in one color: that which most of it is near, vivid ones a little
-// sooner, if a fifth of it is near it. The background loses faint stains and those beside no line.
+// sooner, if a fifth of it is near it. The background loses faint stains, and small ones that touch
+// no line.
 export function withFlatFills(result, drawing) {
   const { width, height } = result, count = width * height;
   const turns = Math.max(1, Math.trunc(Math.min(width, height) / (2 * GAP)));
@@ -213,14 +214,16 @@ export function withFlatFills(result, drawing) {
   });
   const filled = apart.map((off, i) => off < reach[nearest[i]]);
   const stains = labelled(filled.map((f, i) => f || inside[nearest[i]]), width, height);
-  const touching = new Uint8Array(stains.number + 1);
+  const areas = new Uint32Array(stains.number + 1);
+  for (const stain of stains.shapes) areas[stain]++;
+  const kept = areas.map((area) => area > STAIN * count);
   dilated(walls, width, height, 2).forEach((wall, i) => {
-    if (wall) touching[stains.shapes[i]] = 1;
+    if (wall) kept[stains.shapes[i]] = 1;
   });
   const data = Uint8ClampedArray.from(result.data);
   for (let i = 0; i < count; i++) {
     const stain = stains.shapes[i];
-    if (!filled[i] && (!stain || touching[stain])) continue;
+    if (!filled[i] && (!stain || kept[stain])) continue;
     for (let c = 0; c < 3; c++) data[3 * i + c] = 255 * main[3 * nearest[i] + c];
   }
   return { ...result, data };
