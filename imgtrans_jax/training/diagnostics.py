@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,8 +29,17 @@ INVERTED = -0.4
 WON = 0.05
 """A critic whose loss is below this share of a guessing critic's has won."""
 
+BY_HEART = 0.5
+"""A critic that takes pictures that it never saw for made ones by more than this share knows its
+own by heart.
+"""
+
 LOOKS, LOGS = 2, 5
 """In how many samples, or logs, running it must be seen, to be said."""
+
+
+Judgement: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""A critic's logits of real and of made pictures, (N,) each."""
 
 
 class Watch:
@@ -110,6 +120,30 @@ class Watch:
         self._keep()
         return figures, alarms
 
+    def check_critics(
+        self, step: int, learned: Mapping[str, Judgement], held_out: Mapping[str, Judgement]
+    ) -> tuple[dict[str, float], list[Alarm]]:
+        """Looks at what the critics say of pictures that they have seen and of others.
+
+        Args:
+            step: From 1.
+            learned: By the name of a critic, what it says of training pictures.
+            held_out: The same of test pictures.
+
+        Returns:
+            Figures by name, and what is newly seen.
+        """
+        figures: dict[str, float] = {}
+        alarms = []
+        for name in learned.keys() & held_out.keys():
+            share, sure = overfitting(*learned[name], held_out[name][0])
+            figures[f"watch/{name}/by_heart"] = share
+            wrong = sure and share > BY_HEART
+            text = _BY_HEART.format(name, share)
+            alarms += self._look(f"{name}: by heart", step, wrong, LOOKS, text)
+        self._keep()
+        return figures, alarms
+
     def check_losses(self, step: int, values: Mapping[str, float]) -> list[Alarm]:
         """Looks at the critics' losses.
 
@@ -166,12 +200,36 @@ _INVERSION = (
     "want that, the colours are inverted, which a cycle loss does not mind: train anew with "
     "--config.recipe.identity=0.5 or more (CycleGAN), or with another --config.seed."
 )
+_BY_HEART = (
+    "{0}: the critic knows its pictures by heart (real pictures that it never saw are {1:.0%} of "
+    "the way to made ones for it), and what it teaches from here on is those pictures: try more "
+    "pictures, a smaller critic (--config.recipe.critic.width), or keep what is there already."
+)
 _VICTORY = (
     "{0}: the critic tells every result from real pictures (its loss is {1:.0%} of a guess's), "
     "and a generator learns little from that: try a slower critic "
     "(--config.recipe.halve_critic=true), a smaller one (--config.recipe.critic.width), or more "
     "pictures."
 )
+
+
+def overfitting(learned: np.ndarray, made: np.ndarray, held_out: np.ndarray) -> tuple[float, bool]:
+    """How far a critic's opinion of real pictures that it never saw is on the way from that of the
+    ones it learned to that of made ones: r_v of Karras et al. 2020 (arXiv 2006.06676), equation 1.
+
+    Args:
+        learned: Its logits of training pictures, (N,).
+        made: Of made ones, (M,).
+        held_out: Of held-out pictures, (K,).
+
+    Returns:
+        0 if it knows no difference, 1 if held-out pictures are to it as made ones; 0 too where it
+        does not tell made pictures from real ones. And whether the difference is larger than chance
+        makes it, by two standard errors.
+    """
+    gap, shift = learned.mean() - made.mean(), learned.mean() - held_out.mean()
+    error = np.hypot(learned.std() / len(learned) ** 0.5, held_out.std() / len(held_out) ** 0.5)
+    return (float(np.clip(shift / gap, 0, 1)), bool(shift > 2 * error)) if gap > 0 else (0.0, False)
 
 
 def variety(results: np.ndarray, reference: np.ndarray) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.data.pipeline import BatchIterator, UnreadableError
+from imgtrans_jax.data.pipeline import Batch, BatchIterator, UnreadableError
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.state import TrainState
 from imgtrans_jax.evaluation import evaluator, records
@@ -27,9 +27,12 @@ from imgtrans_jax.metrics import registry
 from imgtrans_jax.report.run_page import Alarm, Report
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import say
-from imgtrans_jax.training.diagnostics import Watch
+from imgtrans_jax.training.diagnostics import Judgement, Watch
 from imgtrans_jax.training.run import Run, versions, write_json
 from imgtrans_jax.types import UserError
+
+JUDGED = 16
+"""Of how many training and test pictures the critics are asked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +182,7 @@ class SaveSamples:
         """
         self.run, self.journal = run, journal
         self.samples = run.pictures.samples(run.experiment.samples)
+        self.learned, self.held_out = _training_rows(run), run.pictures.samples(JUDGED)
 
     def due(self, step: Step) -> bool:
         return step.is_last or step.number % self.run.experiment.sample_every == 0
@@ -191,9 +195,33 @@ class SaveSamples:
             classes = self.run.pictures.classes
             sheets = self.run.program.sheets(step.state, self.samples, classes)
             report.samples(step.number, sheets)
-            figures, alarms = watch.check_sheets(step.number, sheets)
-            _say_alarms(step.number, alarms)
-            step.figures.update(figures)
+            for figures, alarms in (
+                watch.check_sheets(step.number, sheets),
+                watch.check_critics(
+                    step.number, *(self._judged(step, x) for x in (self.learned, self.held_out))
+                ),
+            ):
+                _say_alarms(step.number, alarms)
+                step.figures.update(figures)
+
+    def _judged(self, step: Step, rows: Batch) -> dict[str, Judgement]:
+        """What the critics say of these, in batches of the size that one device has in training: of
+        that depends what it needs of memory, and what batch norm says.
+        """
+        count = len(next(iter(rows.values())))
+        each = self.run.experiment.batch_size // self.run.program.mesh.size
+        size = min(max(1, each), count, JUDGED)
+        parts = [
+            self.run.program.judged(step.state, {k: x[i : i + size] for k, x in rows.items()})
+            for i in range(0, count // size * size, size)
+        ]
+        return {
+            name: (
+                np.concatenate([part[name][0] for part in parts]),
+                np.concatenate([part[name][1] for part in parts]),
+            )
+            for name in (parts[0] if parts else {})
+        }
 
 
 class SaveCheckpoint:
@@ -433,6 +461,14 @@ class LogMetrics:
             "pictures, then try a lower rate (`config.optimizer.schedule.rate=1e-4`), float32 "
             "instead of bfloat16, or another `config.seed`."
         )
+
+
+def _training_rows(run: Run) -> Batch:
+    """Some of those that the training begins with, at least `JUDGED`."""
+    parts: list[Batch] = []
+    while sum(len(next(iter(part.values()))) for part in parts) < JUDGED:
+        parts.append(run.batches[len(parts)])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def evaluation_spec(experiment: Experiment) -> EvaluationSpec:

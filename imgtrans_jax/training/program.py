@@ -20,7 +20,7 @@ from imgtrans_jax.config.stored import is_own
 from imgtrans_jax.data.looks import read_look
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checksums import named_shapes
-from imgtrans_jax.engine.game import Game
+from imgtrans_jax.engine.game import Game, apply
 from imgtrans_jax.engine.pool import ImagePool, regrouped
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
@@ -42,6 +42,10 @@ def _without_collecting() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def _row_means(logits: jax.Array) -> jax.Array:
+    return logits.reshape(len(logits), -1).mean(1)
 
 
 def _networks(recipe: Recipe) -> list[Any]:
@@ -106,6 +110,7 @@ class Program:
             compiler_options=options,
         )
         self._samples = jax.jit(experiment.recipe.samples)
+        self._judged = jax.jit(self._logits)
 
     def count_epochs_from(self, step: int, epochs: Fraction) -> None:
         """Counts epochs on from those that were done, whatever length they had. Rounded down to a
@@ -293,6 +298,37 @@ class Program:
                 return jitted.trace(self.like, self.batch, frozen)
         except ValueError as error:  # shapes that a loss refuses
             raise UserError(str(error)) from None
+
+    def judged(
+        self, state: TrainState, batch: Mapping[str, Any]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What the critics say of pictures and of what the generators make beside them, as a step
+        has them say it, but that nobody moves.
+
+        Args:
+            state: Of the training.
+            batch: Rows of pictures, by name.
+
+        Returns:
+            By the name of the critic's view its mean logits of the real and of the made one, (N,)
+            each; {} where there is no critic, or where it is shown nothing real.
+        """
+        if self.game.critic is None or not self.game.reals(batch):
+            return {}
+        return jax.device_get(self._judged(*jax.device_get((state.g, state.d)), batch))
+
+    def _logits(self, g: Any, d: Any, batch: Any) -> dict[str, tuple[jax.Array, jax.Array]]:
+        key, game = jax.random.key(0), self.game
+        assert game.critic is not None, "`judged` asks before"
+        samples, _ = apply(game.generator, g.params, g.stats, batch, key)
+        real, made = (
+            apply(game.critic, d.params, d.stats, views, key)[0]
+            for views in (game.reals(batch), game.fakes(batch, samples))
+        )
+        return {
+            name: (_row_means(real[name]), _row_means(made[name]))
+            for name in real.keys() & made.keys()
+        }
 
     def sheets(
         self, state: TrainState, batch: Mapping[str, np.ndarray], classes: tuple[str, ...]

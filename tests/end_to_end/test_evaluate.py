@@ -75,6 +75,8 @@ def test_training_scores_and_keeps_its_best(run):
         "score/a2b/cycle",
         "score/b2a/cycle",
         "watch/a2b/variety",
+        "watch/d_a/by_heart",
+        "watch/d_b/by_heart",
         "cycle_a",
     } <= rows[0].keys()
     means = [np.mean([row["score/a2b/kid"], row["score/b2a/kid"]]) for row in rows]

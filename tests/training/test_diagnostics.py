@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from imgtrans_jax.losses.adversarial import hinge, lsgan, saturating, vanilla, wgan
-from imgtrans_jax.training.diagnostics import Watch, brightness_correlation, guessing_loss, variety
+from imgtrans_jax.training.diagnostics import (
+    Watch,
+    brightness_correlation,
+    guessing_loss,
+    overfitting,
+    variety,
+)
 
 
 def pictures(seed=0, count=4):
@@ -88,6 +94,30 @@ def test_collapse_is_measured_against_the_truth_where_there_is_one(tmp_path):
         )
     assert [a.name for a in alarms] == ["samples: collapse"]
     assert figures["watch/samples/variety"] < 0.05
+
+
+def test_overfitting_is_karras_equation():
+    learned, made, held_out = np.array([3.0, 5.0]), np.array([-2.0, 0.0]), np.array([2.0, 2.0])
+    assert overfitting(learned, made, held_out) == (pytest.approx((4 - 2) / (4 + 1)), True)
+    # the same shift of 2, where two standard errors are 4.24
+    assert overfitting(np.array([1.0, 7.0]), made, held_out) == (pytest.approx(2 / 5), False)
+    assert overfitting(made, learned, held_out) == (0.0, False)  # it does not tell them apart
+    assert overfitting(learned, made, learned + 1)[0] == 0.0
+    assert overfitting(learned, made, made - 9)[0] == 1.0
+
+
+def test_a_critic_that_knows_its_pictures_by_heart_is_said_at_its_second_sight(tmp_path):
+    watch, ones = Watch(tmp_path, lsgan), np.ones(8)
+    knows, sees = ({"d_b": (level * ones, 0 * ones)} for level in (0.2, 0.9))
+    learned = {"d_b": (ones, 0 * ones)}
+    assert watch.check_critics(10, learned, knows)[1] == []
+    figures, (alarm,) = watch.check_critics(20, learned, knows)
+    assert figures == {"watch/d_b/by_heart": pytest.approx(0.8)}
+    assert (alarm.name, alarm.since) == ("d_b: by heart", 10)
+    assert "80%" in alarm.text
+    assert watch.check_critics(30, learned, sees)[1] == []
+    assert watch.standing == {}
+    assert watch.check_critics(40, {}, {}) == ({}, [])
 
 
 def test_a_critic_has_won_when_it_does_so_for_long(tmp_path):

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
@@ -161,3 +162,23 @@ def test_a_network_of_ones_own_that_is_called_otherwise_gets_a_sentence():
     experiment = Experiment(recipe=CycleGAN(generator=Misnamed(), critic=PatchGAN(width=2)))
     with pytest.raises(UserError, match=r"a generator is called as net\(images, train\)"):
         Program(experiment, sharding.one_device(), batch, 1)
+
+
+def test_critics_judge_as_in_a_step():
+    rng = np.random.default_rng(0)
+    batch = {side: rng.uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32) for side in "ab"}
+    generator, critic = ResNetGenerator(width=2, blocks=0), PatchGAN(width=2, layers=0)
+    recipe = Pix2Pix(generator, critic)
+    mesh = device_mesh((0, 1), 3)
+    made = Program(Experiment(recipe=recipe, batch_size=3), mesh, batch, per_epoch=1)
+    state = made.initial_state()
+    (name,) = judged = made.judged(state, batch)
+    a, b = (jnp.asarray(batch[side]) for side in "ab")
+    fake = generator.apply({"params": state.g.params["g"]}, a, True)
+    for found, picture in zip(judged[name], (b, fake), strict=True):
+        view = jnp.concatenate([a, picture], -1)
+        logits = critic.apply({"params": next(iter(state.d.params.values()))}, view, True)
+        np.testing.assert_allclose(found, np.mean(logits, (1, 2, 3)), rtol=1e-5, atol=1e-6)
+    alone = Pix2Pix(generator, critic, adversarial=0.0)
+    program = Program(Experiment(recipe=alone, batch_size=3), mesh, batch, per_epoch=1)
+    assert program.judged(program.initial_state(), batch) == {}
