@@ -6,7 +6,7 @@ Paper:    conditional GAN, Mirza and Osindero 2014 (arXiv 1411.1784), with DCGAN
 Command:  imgtrans train cgan_openmoji
 Data:     the embedded OpenMoji drawings, by group: no download. Colour pictures of your own, a
           folder with a folder for each class: --config.data.pictures=DIR.
-Expected: yellow faces are faces, the other groups are recognisable at best (docs/results.md).
+Expected: yellow faces are faces, the other groups are recognisable at best (docs/gallery/gan.md).
 Needs:    4,000 steps; 8 minutes on two CPU cores (measured, two other jobs beside).
 """
 

@@ -5,7 +5,7 @@ Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its size and a 
 Command:  imgtrans train pix2pix_facades_small
 Data:     as configs/pix2pix_facades.py.
 Expected: windows, doors, balconies and roofs where the labels are, walls of one stone
-(docs/results.md).
+(docs/gallery/pix2pix.md).
 Needs:    6,400 steps; 24 minutes on two CPU cores (measured, another training beside).
 """
 

@@ -473,11 +473,19 @@ class OpenedDataset:
             f"{n}: {len(s.train)}" if n else f"{len(s.train)}"
             for n, s in zip(names, self.streams, strict=True)
         )
+        others = [
+            "and no others to test" if s.test is s.train else f"and {len(s.test)} test"
+            for s in self.streams
+        ]
         counts = ", ".join(
-            f"{part} training and {len(s.test)} test"
-            for part, s in zip(parts, self.streams, strict=True)
+            f"{part} training {test}" for part, test in zip(parts, others, strict=True)
         )
         return f"{counts}, classes {', '.join(self.classes)}" if self.classes else counts
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether all its test pictures are others than those that it trains on."""
+        return all(stream.test is not stream.train for stream in self.streams)
 
     def largest(self) -> int:
         """The training pictures of the larger side."""

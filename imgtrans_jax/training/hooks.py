@@ -182,7 +182,9 @@ class SaveSamples:
         """
         self.run, self.journal = run, journal
         self.samples = run.pictures.samples(run.experiment.samples)
-        self.learned, self.held_out = _training_rows(run), run.pictures.samples(JUDGED)
+        self.judged: tuple[Batch, Batch] | None = None
+        if run.pictures.holds_out:
+            self.judged = _training_rows(run), run.pictures.samples(JUDGED)
 
     def due(self, step: Step) -> bool:
         return step.is_last or step.number % self.run.experiment.sample_every == 0
@@ -195,12 +197,11 @@ class SaveSamples:
             classes = self.run.pictures.classes
             sheets = self.run.program.sheets(step.state, self.samples, classes)
             report.samples(step.number, sheets)
-            for figures, alarms in (
-                watch.check_sheets(step.number, sheets),
-                watch.check_critics(
-                    step.number, *(self._judged(step, x) for x in (self.learned, self.held_out))
-                ),
-            ):
+            found = [watch.check_sheets(step.number, sheets)]
+            if self.judged:
+                learned, held_out = (self._judged(step, rows) for rows in self.judged)
+                found.append(watch.check_critics(step.number, learned, held_out))
+            for figures, alarms in found:
                 _say_alarms(step.number, alarms)
                 step.figures.update(figures)
 

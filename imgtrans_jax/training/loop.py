@@ -14,7 +14,7 @@ from jax.experimental import multihost_utils
 
 from imgtrans_jax.config import trust
 from imgtrans_jax.config.experiment import Experiment
-from imgtrans_jax.config.stored import differences, to_json
+from imgtrans_jax.config.stored import differences, named_outside, to_json
 from imgtrans_jax.data.datasets import OpenedDataset
 from imgtrans_jax.data.pipeline import BatchIterator
 from imgtrans_jax.engine import sharding
@@ -193,11 +193,26 @@ def _taken(run: Run, total: int, held: contextlib.ExitStack) -> Checkpoints:
 
 def _open_data(experiment: Experiment) -> OpenedDataset:
     """Process 0 first, since it may have to prepare what the others then read."""
-    if jax.process_count() == 1:
-        return experiment.data.open()
-    opened = experiment.data.open() if jax.process_index() == 0 else None
-    multihost_utils.sync_global_devices("data prepared")
-    return opened or experiment.data.open()
+    with _naming_the_field(experiment):
+        if jax.process_count() == 1:
+            return experiment.data.open()
+        opened = experiment.data.open() if jax.process_index() == 0 else None
+        multihost_utils.sync_global_devices("data prepared")
+        return opened or experiment.data.open()
+
+
+@contextlib.contextmanager
+def _naming_the_field(experiment: Experiment) -> Iterator[None]:
+    """A path that is missing may be a config's own, which its user never wrote: the sentence says
+    by which field it is set.
+    """
+    try:
+        yield
+    except UserError as error:
+        for name, text in named_outside(experiment.data, "config.data").items():
+            if str(Path(text)) in str(error) and not Path(text).expanduser().exists():
+                raise UserError(f"{error} It is set by `{name}=PATH`.") from None
+        raise
 
 
 def _restore_or_init(

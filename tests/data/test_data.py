@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgtrans_jax.data.augment import Preprocess
-from imgtrans_jax.data.datasets import Unpaired
+from imgtrans_jax.data.datasets import OneDomain, Unpaired
 from imgtrans_jax.data.openmoji import TEST, TRAIN_A, TRAIN_B, load_openmoji
 from imgtrans_jax.data.sources import FilePictures, Folder, OpenMoji
 from imgtrans_jax.io import images
@@ -140,6 +140,10 @@ def test_a_folder_of_folders_finds_its_test_pictures(pictures):
     assert (len(train), len(test)) == (5, 2)
     train, test = Folder(str(pictures / "testB")).open("b", 20, 3)
     assert test is train
+    opened = OneDomain(str(pictures / "testB")).open()
+    assert opened.counts() == f"{len(train)} training and no others to test"
+    assert not opened.holds_out
+    assert OneDomain(str(pictures)).open().holds_out
 
 
 def test_bad_pictures_among_good_are_named_and_left_out(pictures, capsys):

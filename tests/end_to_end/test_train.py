@@ -223,7 +223,7 @@ def test_every_kind_of_wrong_number_is_refused(experiment, tmp_path):
         ("recipe.ema", "1.5", "decay under 1"),
         ("recipe.generator.width", "0", "cannot be built"),
         ("seed", "-1", r"config\.seed is -1"),
-        ("data.a", str(tmp_path / "no"), "does not exist"),
+        ("data.a", str(tmp_path / "no"), r"does not exist.*`config\.data\.a=PATH`"),
     ):
         broken = overrides.override(experiment, name, value)
         if name == "data.cut.crop_size" and value == "8":
