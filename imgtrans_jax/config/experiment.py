@@ -24,6 +24,7 @@ class Evaluation:
         count: See `EvaluationSpec`.
         best: A metric by whose mean over the directions the best checkpoint is kept, in RUN/best;
             '' for none.
+        patience: Ends the training when the best is so many epochs old, 0 for never.
     """
 
     every: int = 0
@@ -31,6 +32,7 @@ class Evaluation:
     features: Weights = "vgg16"
     count: int = 200
     best: str = ""
+    patience: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

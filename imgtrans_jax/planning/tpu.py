@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib.util
 import math
 import os
 import re
@@ -53,10 +54,17 @@ def devices(topology: str) -> list[Any]:
         UserError: If there is no such topology, or no compiler for TPUs.
     """
     name, _, form = topology.partition(":")
+    known = ", ".join(f"tpu:{name}:2x2" for name in GENERATIONS)
     if name not in GENERATIONS or not re.fullmatch(r"\d+x\d+", form):
-        known = ", ".join(f"tpu:{name}:2x2" for name in GENERATIONS)
         raise UserError(f"There is no topology tpu:{topology}; use one as {known}.")
-    count = math.prod(map(int, form.split("x")))
+    if importlib.util.find_spec("libtpu") is None:
+        raise UserError(
+            'TPU\'s compiler is not installed, which needs no TPU: pip install "imgtrans_jax[tpu]".'
+        )
+    sides = tuple(map(int, form.split("x")))
+    count = math.prod(sides)
+    # a host has 2x2 chips unless it is told otherwise
+    fewer = {"chips_per_host_bounds": (*sides, 1)} if count < 4 else {}
     for key, value in {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": GENERATIONS[name].accelerator.format(count),
@@ -68,12 +76,13 @@ def devices(topology: str) -> list[Any]:
     from jax.experimental import topologies
 
     try:
-        found = topologies.get_topology_desc(topology_name=topology, platform="tpu").devices
-    except Exception as error:  # of many types, by what is missing
+        found = topologies.get_topology_desc(
+            topology_name=topology, platform="tpu", **fewer
+        ).devices
+    except Exception as error:  # of many types, by what is wrong
         raise UserError(
-            f"TPU's compiler cannot be used for {topology} ({str(error).splitlines()[0]}): "
-            'pip install "imgtrans_jax[plan]", whose libtpu is a compiler for machines without a '
-            "TPU."
+            f"TPU's compiler knows no topology tpu:{topology} ({str(error).splitlines()[0]}); use "
+            f"one as {known}."
         ) from None
     return list(found)
 

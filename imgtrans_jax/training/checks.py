@@ -103,6 +103,11 @@ def check_config(experiment: Experiment) -> None:
         raise UserError(
             "config.evaluation.best needs evaluations: give `config.evaluation.every=N`, in epochs."
         )
+    if wanted.patience < 0 or (wanted.patience and not wanted.best):
+        raise UserError(
+            f"config.evaluation.patience is {wanted.patience}; it is in epochs, 0 for none, and "
+            "needs a score to go by: give `config.evaluation.best=kid`."
+        )
     for name in (
         "batch_size",
         "accumulate",

@@ -35,7 +35,7 @@ JUDGED = 16
 """Of how many training and test pictures the critics are asked."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Step:
     """A step that has just been made.
 
@@ -46,6 +46,7 @@ class Step:
         total: The number of the last.
         stopping: Whether the training ends here before that.
         figures: What hooks measure in it, for the log.
+        enough: What a hook says if the training is to end with it, '' otherwise.
     """
 
     number: int
@@ -54,10 +55,11 @@ class Step:
     total: int
     stopping: bool
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
+    enough: str = ""
 
     @property
     def is_last(self) -> bool:
-        return self.stopping or self.number == self.total
+        return self.stopping or bool(self.enough) or self.number == self.total
 
 
 class Hook(Protocol):
@@ -146,9 +148,8 @@ class Journal:
     def __call__(self, step: Step, logged: bool) -> None:
         if logged:
             with self.disk.tolerating_errors():
-                self._page(
-                    self.clock.status(step.number, running=not step.is_last), not step.is_last
-                )
+                said = self.clock.status(step.number, running=not step.is_last)
+                self._page(step.enough or said, not step.is_last)
 
     def _page(self, status: str, running: bool) -> None:
         if self.report:
@@ -359,6 +360,7 @@ class Evaluate:
         score = self._score(step) if jax.process_index() == 0 else math.nan
         if self.wanted:
             self._keep_if_best(step, score)
+            step.enough = enough(self.run, step.number)
 
     def _score(self, step: Step) -> float:
         """Scores all directions, and returns the mean of what the best is chosen by."""
@@ -403,6 +405,31 @@ class Evaluate:
         write_json(folder / "config.json", self.run.stored)
         write_json(folder / "best.json", about)
         say(f"The best so far by {self.wanted}: kept in {folder}.")
+
+
+def enough(run: Run, step: int) -> str:
+    """Why a training is over before its last step: the best of its scores is as old as
+    `evaluation.patience` allows.
+
+    Args:
+        run: The training.
+        step: That it has come to.
+
+    Returns:
+        A sentence; '' if it goes on.
+    """
+    patience, folder = run.experiment.evaluation.patience, run.folder / "best"
+    if not patience:
+        return ""
+    best = json_files.number((json_files.read_or_none(folder / "best.json") or {}).get("step"))
+    if jax.process_count() > 1:  # others may not see the file yet
+        best = int(multihost_utils.broadcast_one_to_all(np.int32(best or 0)))
+    if not best or run.program.epochs(step) - run.program.epochs(int(best)) < patience:
+        return ""
+    return (
+        f"No better score in {patience} epochs (config.evaluation.patience): the best is that of "
+        f"step {int(best)}, in {folder}."
+    )
 
 
 class LogMetrics:

@@ -43,6 +43,7 @@ from imgtrans_jax.training.hooks import (
     SaveCheckpoint,
     SaveSamples,
     Step,
+    enough,
     run_hooks,
 )
 from imgtrans_jax.training.program import Program
@@ -110,6 +111,9 @@ def _train(
             "goes on."
         )
         return state
+    if metadata and (text := enough(run, first)):
+        say(text)
+        return state
     iterator = run.batches.iterator(first=first)
     position = _set_position(iterator, run, metadata)
     if metadata:
@@ -128,9 +132,10 @@ def _train(
     evaluate = [Evaluate(run, save, disk)] if experiment.evaluation.every else []
     journal = Journal(run, clock, disk, {"compiled in": duration(seconds)})
     log = LogMetrics(run, journal, position - first)
-    hooks = [SaveSamples(run, journal), *evaluate, log, save, journal]
+    hooks = [*evaluate, SaveSamples(run, journal), log, save, journal]
     with journal, save:
         stop.arm()
+        number = first
         for number in range(first + 1, total + 1):
             with clock.waiting(), save.rescue(number - 1, state):
                 batch = sharding.to_devices(next(iterator), program.mesh)
@@ -140,8 +145,11 @@ def _train(
             if step.stopping:
                 again = "the same command goes on from there."
                 raise Interrupted(f"Stopped at step {number} of {total} and saved; {again}")
+            if step.enough:
+                say(step.enough)
+                break
 
-    say(f"Finished {total} steps in {duration(time.monotonic() - began)}. Look at {page}")
+    say(f"Finished {number} steps in {duration(time.monotonic() - began)}. Look at {page}")
     return state
 
 

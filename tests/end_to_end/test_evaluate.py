@@ -95,6 +95,27 @@ def test_training_scores_and_keeps_its_best(run):
     assert "<figcaption>kid</figcaption>" in page
 
 
+def test_a_training_whose_scores_get_no_better_ends(run, tmp_path, capsys):
+    experiment = load_generator(run).experiment
+    still = dataclasses.replace(
+        experiment,
+        optimizer=Adam(Constant(0.0)),
+        evaluation=Evaluation(every=1, metrics=("cycle",), best="cycle", count=0, patience=2),
+    )
+    still = dataclasses.replace(still, recipe=dataclasses.replace(still.recipe, ema=0.0))
+    state = loop.train(still, tmp_path / "run", steps=20)
+    assert int(state.step) == 6  # the first of three epochs is the best
+    said = capsys.readouterr().out
+    assert "No better score in 2 epochs" in said
+    assert "Finished 6 steps" in said
+    assert load_generator(tmp_path / "run").step == 6
+    assert "No better score in 2 epochs" in (tmp_path / "run" / "index.html").read_text()
+    assert int(loop.train(still, tmp_path / "run", steps=20).step) == 6  # nor does it go on
+    for wrong in (Evaluation(patience=1), Evaluation(every=1, best="kid", patience=-1)):
+        with pytest.raises(UserError, match=r"evaluation\.patience"):
+            loop.train(dataclasses.replace(still, evaluation=wrong), tmp_path / "no")
+
+
 def test_what_the_watch_sees_is_on_the_page_and_stops_nothing(run):
     page = (run / "index.html").read_text()
     assert "Worth a look" in page

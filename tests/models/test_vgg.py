@@ -13,6 +13,7 @@ import pytest
 from imgtrans_jax.convolution.forms import form
 from imgtrans_jax.models import vgg
 from imgtrans_jax.models.vgg import VGG
+from imgtrans_jax.runtime.target import target
 from imgtrans_jax.style.gatys import apply
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "vgg.npz", allow_pickle=False)
@@ -59,6 +60,20 @@ def test_features_and_gradients_equal_pytorch(depth):
             )
         golden = GOLDEN[f"{depth}/{pooling}/grad"]
         np.testing.assert_allclose(grad, golden, atol=1e-4 * np.abs(golden).max())
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_a_tpus_pooling_is_the_same(pooling):
+    x = jnp.float32(np.random.default_rng(0).standard_normal((2, 7, 9, 3)))  # no two are equal
+
+    def found(x):
+        return jnp.sum(vgg._pool(x, pooling) ** 3), vgg._pool(x, pooling)
+
+    (_, here), gradient = jax.value_and_grad(found, has_aux=True)(x)
+    with target("tpu"):
+        (_, there), other = jax.value_and_grad(found, has_aux=True)(x)
+    np.testing.assert_allclose(there, here, rtol=1e-6)
+    np.testing.assert_allclose(other, gradient, rtol=1e-6, atol=1e-7)
 
 
 def test_names_are_the_fields_own():
