@@ -2,7 +2,7 @@
 `painters`, on a machine that has no TPU.
 
   pip install "imgtrans_jax[tpu]"
-  python -m benchmarks.tpu_style [--topology=v5e:1x1] [--size=512]
+  python -m benchmarks.tpu_style [--topology=v5e:1x1] [--size=512] [--dtype=bfloat16]
 
 Millions of cycles, those of its products alone, code and memory; and what costs most.
 """
@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from imgtrans_jax.config.overrides import override
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.planning import tpu
 from imgtrans_jax.planning.arithmetic import products, total
@@ -30,15 +31,16 @@ from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.target import target
 from imgtrans_jax.style import optimize
 from imgtrans_jax.style.gatys import Gatys
+from imgtrans_jax.types import Dtype
 from imgtrans_jax.weights.vgg import load_vgg
 
 Program = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function, and the shapes of its arguments."""
 
 
-def transfer(image: jax.ShapeDtypeStruct) -> Program:
+def transfer(image: jax.ShapeDtypeStruct, dtype: Dtype) -> Program:
     """One evaluation of the default loss with its gradient, and the optimizer's step."""
-    recipe, (depth, params) = Gatys(), load_vgg("embedded")
+    recipe, (depth, params) = Gatys(dtype=dtype), load_vgg("embedded")
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     shapes: dict[str, Any] = {
         "params": params,
@@ -56,10 +58,10 @@ def transfer(image: jax.ShapeDtypeStruct) -> Program:
     return step, (jax.eval_shape(begin, image), shapes)
 
 
-def painted(image: jax.ShapeDtypeStruct) -> Program:
+def painted(image: jax.ShapeDtypeStruct, dtype: Dtype) -> Program:
     """One picture by the finished network, in its first look."""
     network = load_generator("painters")
-    recipe = network.experiment.recipe
+    recipe = override(network.experiment, "recipe.generator.dtype", dtype).recipe
 
     def paint(params: Any, stats: Any, images: jax.Array) -> jax.Array:
         return recipe.translate(params, stats, images, "a2b")
@@ -71,13 +73,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topology", default="v5e:1x1")
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     given = parser.parse_args()
     mesh = Mesh(np.array(tpu.devices(given.topology)[:1]), ("x",))
     here = NamedSharding(mesh, PartitionSpec())
     generation = tpu.GENERATIONS[given.topology.partition(":")[0]]
     image = jax.ShapeDtypeStruct((1, given.size, given.size, 3), jnp.float32)
     for name, program in {"transfer, an evaluation": transfer, "painters, a pass": painted}.items():
-        step, arguments = program(image)
+        step, arguments = program(image, given.dtype)
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
         with target("tpu"):
             traced = jax.jit(step, in_shardings=here, out_shardings=here).trace(*shapes)
@@ -89,8 +92,8 @@ def main() -> None:
         code = analysis.generated_code_size_in_bytes if analysis else 0
         alone = total(list(products(traced.jaxpr.jaxpr))) / generation.products
         print(
-            f"{name}, {given.size} px: {tpu.cycles(found) / 1e6:.1f} million cycles, its products "
-            f"alone {alone / 1e6:.1f}; code {code / 1e6:.0f} MB, memory "
+            f"{name}, {given.size} px, {given.dtype}: {tpu.cycles(found) / 1e6:.1f} million "
+            f"cycles, its products alone {alone / 1e6:.1f}; code {code / 1e6:.0f} MB, memory "
             f"{memory.text(memory.needed(compiled))}; compiled in {seconds:.0f} s"
         )
         for what, cycles in tpu.dearest(found, lambda one: one.source)[:8]:
