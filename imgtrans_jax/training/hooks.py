@@ -421,14 +421,14 @@ def enough(run: Run, step: int) -> str:
     patience, folder = run.experiment.evaluation.patience, run.folder / "best"
     if not patience:
         return ""
-    best = json_files.number((json_files.read_or_none(folder / "best.json") or {}).get("step"))
+    best = json_files.count((json_files.read_or_none(folder / "best.json") or {}).get("step"))
     if jax.process_count() > 1:  # others may not see the file yet
         best = int(multihost_utils.broadcast_one_to_all(np.int32(best or 0)))
-    if not best or run.program.epochs(step) - run.program.epochs(int(best)) < patience:
+    if not best or run.program.epochs(step) - run.program.epochs(best) < patience:
         return ""
     return (
         f"No better score in {patience} epochs (config.evaluation.patience): the best is that of "
-        f"step {int(best)}, in {folder}."
+        f"step {best}, in {folder}."
     )
 
 

@@ -20,7 +20,7 @@ from imgtrans_jax.config.stored import is_own
 from imgtrans_jax.data.looks import read_look
 from imgtrans_jax.engine import sharding
 from imgtrans_jax.engine.checksums import named_shapes
-from imgtrans_jax.engine.game import Game, apply
+from imgtrans_jax.engine.game import Game, Networks, apply
 from imgtrans_jax.engine.pool import ImagePool, regrouped
 from imgtrans_jax.engine.state import TrainState, init_state
 from imgtrans_jax.engine.step import gan_step
@@ -315,9 +315,13 @@ class Program:
         """
         if self.game.critic is None or not self.game.reals(batch):
             return {}
-        return jax.device_get(self._judged(*jax.device_get((state.g, state.d)), batch))
+        # without the moments, which may lie in parts on other hosts
+        players = (Networks(player.params, player.stats) for player in (state.g, state.d))
+        return jax.device_get(self._judged(*jax.device_get(tuple(players)), batch))
 
-    def _logits(self, g: Any, d: Any, batch: Any) -> dict[str, tuple[jax.Array, jax.Array]]:
+    def _logits(
+        self, g: Networks, d: Networks, batch: Any
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
         key, game = jax.random.key(0), self.game
         assert game.critic is not None, "`judged` asks before"
         samples, _ = apply(game.generator, g.params, g.stats, batch, key)
