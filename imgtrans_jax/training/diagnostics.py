@@ -23,7 +23,7 @@ ALIKE = 0.15
 pictures, do have collapsed.
 """
 
-INVERTED = -0.4
+INVERTED = -0.15
 """A mean correlation of the brightness of inputs and results below this is an inversion."""
 
 WON = 0.05
