@@ -7,8 +7,8 @@ Command:  imgtrans train vangogh_smallBS
 Data:     cycle_gan/vangogh2photo of tensorflow-datasets: 400 paintings and 6,287 photographs. An
           artist's folder instead: --config.data.b=DIR. One single painting, in random crops at its
           own scale: --config.data.b=starry_night.jpg --config.data.cut.resize=none.
-Expected: brush strokes and colours of the painter; shapes stay, since a logit sees 11 pixels. What is
-          light may come out dark (docs/gallery/cyclegan.md):
+Expected: brush strokes and colours of the painter; shapes stay, since a logit sees 11 pixels. What
+          is light may come out dark (docs/gallery/cyclegan.md):
           --config.recipe.generator.residual=True keeps it light.
 Needs:    628,600 steps. Estimate, not measured: 8 to 12 hours on a data-centre GPU.
 """
