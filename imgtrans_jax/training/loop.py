@@ -51,6 +51,7 @@ from imgtrans_jax.training.run import Run, versions, write_json
 from imgtrans_jax.types import UserError
 
 FEW_STEPS = 300
+AGAIN = "the same command goes on from there."
 
 # ----------------------------------------------------------------------------------------- training
 
@@ -104,15 +105,8 @@ def _train(
         with _gone_on_from(folder):
             program.count_epochs_from(first, _epochs_done(first, metadata, run.pictures))
     total = total_steps(experiment, program, steps)
-    page = folder / "index.html"
-    if first >= total:
-        say(
-            f"{folder} has already been trained for {first} steps; see {page}. A larger --steps "
-            "goes on."
-        )
-        return state
-    if metadata and (text := enough(run, first)):
-        say(text)
+    if over := _over(run, first, total):
+        say(over)
         return state
     iterator = run.batches.iterator(first=first)
     position = _set_position(iterator, run, metadata)
@@ -143,13 +137,13 @@ def _train(
             step = Step(number, state, metrics, total, stop.asked(number))
             run_hooks(hooks, step)
             if step.stopping:
-                again = "the same command goes on from there."
-                raise Interrupted(f"Stopped at step {number} of {total} and saved; {again}")
+                raise Interrupted(f"Stopped at step {number} of {total} and saved; {AGAIN}")
             if step.enough:
                 say(step.enough)
                 break
 
-    say(f"Finished {number} steps in {duration(time.monotonic() - began)}. Look at {page}")
+    took = duration(time.monotonic() - began)
+    say(f"Finished {number} steps in {took}. Look at {folder / 'index.html'}")
     return state
 
 
@@ -291,6 +285,17 @@ def _gone_on_from(folder: Path) -> Iterator[None]:
             f"({type(error).__name__}: {str(error)[:200]}); bring back a copy, or give another "
             "`workdir` to train anew."
         ) from None
+
+
+def _over(run: Run, first: int, total: int) -> str:
+    """What is to be said if no step is left; '' otherwise."""
+    if first >= total:
+        page = run.folder / "index.html"
+        return (
+            f"{run.folder} has already been trained for {first} steps; see {page}. A larger "
+            "--steps goes on."
+        )
+    return enough(run, first) if first else ""
 
 
 def _set_position(iterator: BatchIterator, run: Run, metadata: dict[str, Any] | None) -> int:

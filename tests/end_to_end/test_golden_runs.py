@@ -24,8 +24,12 @@ from golden_commands import ROOT, answers
 from golden_experiments import STEPS, choices, runs, with_own_code
 
 from imgtrans_jax import config
+from imgtrans_jax.data.augment import Preprocess
 from imgtrans_jax.inference.load import check_place
 from imgtrans_jax.losses.style import style_relative
+from imgtrans_jax.models.patchgan import PatchGAN
+from imgtrans_jax.models.unet import UNet
+from imgtrans_jax.optim import Adam, LinearDecay
 from imgtrans_jax.style.gatys import Gatys
 from imgtrans_jax.types import UserError
 
@@ -171,8 +175,22 @@ def same(stored: Any, now: Any) -> None:
     assert config.differences(stored, config.to_json(now)) == []
 
 
+FACADES: Any = config.load("pix2pix_facades")
+
 # What these files said, or did not say yet; nothing of a transfer is stored, but a user may have.
-SINCE = {
+SINCE: dict[str, dict[str, Any]] = {
+    "pix2pix_facades_small": {
+        "data": dataclasses.replace(FACADES.data, cut=Preprocess(load_size=142, crop_size=128)),
+        "recipe": dataclasses.replace(
+            FACADES.recipe,
+            generator=UNet(width=32, levels=7, upsample="nearest"),
+            critic=PatchGAN(width=32, layers=3, norm="batch"),
+            ema=0.998,
+        ),
+        "optimizer": Adam(LinearDecay(2e-4, constant_epochs=8, decay_epochs=8)),
+        "sample_every": 1000,
+        "save_every": 1000,
+    },
     "gatys": {
         "content_weight": 0.25,
         "style_loss": style_relative,
