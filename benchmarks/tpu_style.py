@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +25,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from imgtrans_jax.config.overrides import override
 from imgtrans_jax.inference.load import load_generator
 from imgtrans_jax.planning import tpu
-from imgtrans_jax.planning.arithmetic import products, total
+from imgtrans_jax.planning.arithmetic import total
+from imgtrans_jax.planning.plan import compiled_for
 from imgtrans_jax.runtime import memory
 from imgtrans_jax.runtime.target import target
 from imgtrans_jax.style import optimize
 from imgtrans_jax.style.gatys import Gatys
-from imgtrans_jax.types import Dtype
+from imgtrans_jax.types import Dtype, UserError
 from imgtrans_jax.weights.vgg import load_vgg
 
 Program = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -75,7 +75,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     given = parser.parse_args()
-    mesh = Mesh(np.array(tpu.devices(given.topology)[:1]), ("x",))
+    try:
+        chips = tpu.devices(given.topology)
+    except UserError as error:
+        parser.error(str(error))
+    mesh = Mesh(np.array(chips[:1]), ("x",))
     here = NamedSharding(mesh, PartitionSpec())
     generation = tpu.GENERATIONS[given.topology.partition(":")[0]]
     image = jax.ShapeDtypeStruct((1, given.size, given.size, 3), jnp.float32)
@@ -84,19 +88,17 @@ def main() -> None:
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
         with target("tpu"):
             traced = jax.jit(step, in_shardings=here, out_shardings=here).trace(*shapes)
-        began = time.monotonic()
-        compiled = traced.lower().compile()
-        seconds = time.monotonic() - began
-        found = tpu.operations(compiled.as_text() or "")
-        analysis = compiled.memory_analysis()
-        code = analysis.generated_code_size_in_bytes if analysis else 0
-        alone = total(list(products(traced.jaxpr.jaxpr))) / generation.products
+        found = compiled_for(traced, generation)
+        if found is None:
+            print(f"{name}, {given.size} px: it does not fit")
+            continue
+        alone = total(found.products) / generation.products
         print(
-            f"{name}, {given.size} px, {given.dtype}: {tpu.cycles(found) / 1e6:.1f} million "
-            f"cycles, its products alone {alone / 1e6:.1f}; code {code / 1e6:.0f} MB, memory "
-            f"{memory.text(memory.needed(compiled))}; compiled in {seconds:.0f} s"
+            f"{name}, {given.size} px, {given.dtype}: {found.cycles / 1e6:.1f} million "
+            f"cycles, its products alone {alone / 1e6:.1f}; code {found.code / 1e6:.0f} MB, memory "
+            f"{memory.text(found.needed)}; compiled in {found.seconds:.0f} s"
         )
-        for what, cycles in tpu.dearest(found, lambda one: one.source)[:8]:
+        for what, cycles in tpu.dearest(found.operations, lambda one: one.source)[:8]:
             print(f"  {cycles / 1e6:6.2f}  {what}")
 
 

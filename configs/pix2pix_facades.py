@@ -8,8 +8,8 @@ Data:     pix2pix's facades, 400 training and 100 validation pairs, from $IMGTRA
 Expected: windows, doors and balconies where the labels are, plausible and varied walls (figure 14).
 Not trained to the end here.
 Needs:    80,000 steps. Estimate, not measured: 1 to 2 hours on a data-centre GPU. On two CPU cores
-          about 1.5 s a step: 33 hours; configs/pix2pix_facades_small.py is for a laptop, in an hour
-          at most.
+          about 1.5 s a step: 33 hours; configs/pix2pix_facades_small.py is for a laptop, in about
+          an hour.
 """
 
 from imgtrans_jax.config.experiment import Experiment

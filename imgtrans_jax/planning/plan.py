@@ -228,7 +228,15 @@ def _hours(seconds: float, length: Length, batch: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """What a TPU's compiler says of a step."""
+    """What a TPU's compiler says of a program.
+
+    Attributes:
+        operations: Its operations.
+        products: Those of the program as it was written.
+        code: Bytes.
+        needed: Bytes of memory.
+        seconds: That it took to compile.
+    """
 
     operations: list[tpu.Operation]
     products: list[Product]
@@ -255,7 +263,8 @@ def _on_tpu(
 
     def compiled(each: int) -> Compiled | None:
         changed = _with_batch(experiment, each * len(devices), len(devices))
-        return _compiled(_program(changed, devices, example, length), generation)
+        program = _program(changed, devices, example, length)
+        return compiled_for(program.traced(_frozen_shapes(program)), generation)
 
     found, tried = compiled(each), each
     while largest and found and 2 * tried <= MOST_A_CHIP:
@@ -272,10 +281,16 @@ def _on_tpu(
     return lines + _told_of_tpu(experiment, found, generation, len(devices), each, length)
 
 
-def _compiled(program: Program, generation: tpu.Generation) -> Compiled | None:
-    """None if it does not fit."""
-    frozen = _frozen_shapes(program)
-    traced = program.traced(frozen)
+def compiled_for(traced: jax.stages.Traced, generation: tpu.Generation) -> Compiled | None:
+    """What the compiler says of a program.
+
+    Args:
+        traced: The program, with shapes that lie on the chips of a topology (`tpu.devices`).
+        generation: Of those.
+
+    Returns:
+        None if it does not fit into their memory.
+    """
     work, lowered = list(products(traced.jaxpr.jaxpr)), traced.lower()
     began = time.monotonic()
     try:

@@ -57,7 +57,7 @@ def devices(topology: str) -> list[Any]:
     known = ", ".join(f"tpu:{name}:2x2" for name in GENERATIONS)
     if name not in GENERATIONS or not re.fullmatch(r"\d+x\d+", form):
         raise UserError(f"There is no topology tpu:{topology}; use one as {known}.")
-    if importlib.util.find_spec("libtpu") is None:
+    if importlib.util.find_spec("libtpu") is None and "TPU_LIBRARY_PATH" not in os.environ:
         raise UserError(
             'TPU\'s compiler is not installed, which needs no TPU: pip install "imgtrans_jax[tpu]".'
         )

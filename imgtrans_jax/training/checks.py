@@ -14,8 +14,8 @@ from imgtrans_jax.config.stored import differences
 from imgtrans_jax.data.datasets import Captioned, Mixed, OneDomain, OpenedDataset, Unpaired
 from imgtrans_jax.inference import shelf
 from imgtrans_jax.runtime.distributed import check_agreement
-from imgtrans_jax.training.hooks import evaluation_spec
 from imgtrans_jax.training.program import Program
+from imgtrans_jax.training.scores import evaluation_spec
 from imgtrans_jax.types import UserError
 
 _FIT = {("a", "b"): "Unpaired or Paired", ("a",): "OneDomain or Unpaired", ("x", "y"): "Labelled"}

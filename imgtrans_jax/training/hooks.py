@@ -1,5 +1,5 @@
-"""What a training leaves behind as it goes: console lines, metrics, samples, scores, checkpoints
-and the page, each by a hook that the loop calls after every step.
+"""What a training leaves behind as it goes: console lines, metrics, samples, checkpoints and the
+page (scores are in `scores`), each by a hook that the loop calls after every step.
 """
 
 from __future__ import annotations
@@ -9,26 +9,19 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
-from imgtrans_jax.config.experiment import Experiment
 from imgtrans_jax.data.pipeline import Batch, BatchIterator, UnreadableError
 from imgtrans_jax.engine.checkpoint import Checkpoints
 from imgtrans_jax.engine.state import TrainState
-from imgtrans_jax.evaluation import evaluator, records
-from imgtrans_jax.evaluation.metric_suite import EvaluationSpec
-from imgtrans_jax.inference.generator import TrainedGenerator
-from imgtrans_jax.io import json_files
-from imgtrans_jax.metrics import registry
 from imgtrans_jax.report.run_page import Alarm, Report
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.runtime.console import say
 from imgtrans_jax.training.diagnostics import Judgement, Watch
-from imgtrans_jax.training.run import Run, versions, write_json
+from imgtrans_jax.training.run import Run, versions
 from imgtrans_jax.types import UserError
 
 JUDGED = 16
@@ -46,7 +39,7 @@ class Step:
         total: The number of the last.
         stopping: Whether the training ends here before that.
         figures: What hooks measure in it, for the log.
-        enough: What a hook says if the training is to end with it, '' otherwise.
+        ends_for: Why the training ends with it, as a hook has it; '' if it does not.
     """
 
     number: int
@@ -55,11 +48,11 @@ class Step:
     total: int
     stopping: bool
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
-    enough: str = ""
+    ends_for: str = ""
 
     @property
     def is_last(self) -> bool:
-        return self.stopping or bool(self.enough) or self.number == self.total
+        return self.stopping or bool(self.ends_for) or self.number == self.total
 
 
 class Hook(Protocol):
@@ -149,7 +142,7 @@ class Journal:
         if logged:
             with self.disk.tolerating_errors():
                 said = self.clock.status(step.number, running=not step.is_last)
-                self._page(step.enough or said, not step.is_last)
+                self._page(step.ends_for or said, not step.is_last)
 
     def _page(self, status: str, running: bool) -> None:
         if self.report:
@@ -319,119 +312,6 @@ class SaveCheckpoint:
                 self.checkpoints.finish()
 
 
-class Evaluate:
-    """Scores of the generators, by process 0; keeps the state in the folder `best` if none before
-    was better.
-    """
-
-    def __init__(self, run: Run, save: SaveCheckpoint, disk: Disk) -> None:
-        """Loads what the metrics need.
-
-        Args:
-            run: The training.
-            save: Saves the best state.
-            disk: Of the run's folder.
-
-        Raises:
-            UserError: If nothing can be measured here, or not what the best is chosen by, or if
-                weights cannot be had.
-        """
-        self.run, self.save, self.disk = run, save, disk
-        experiment = run.experiment
-        self.wanted = experiment.evaluation.best
-        # Without weights: every call brings its own.
-        networks = TrainedGenerator(experiment, {}, {}, run.program.batch_shapes())
-        self.examiner = evaluator.GeneratorEvaluator(
-            networks, run.pictures, evaluation_spec(experiment)
-        )
-        if self.wanted and self.wanted not in self.examiner.judge.request.metrics:
-            raise UserError(
-                f"config.evaluation.best is '{self.wanted}', which cannot be measured here; choose "
-                "another."
-            )
-
-    def due(self, step: Step) -> bool:
-        every = self.run.experiment.evaluation.every
-        return step.number == step.total or self.run.program.epochs(step.number) % every == 0
-
-    def __call__(self, step: Step, logged: bool) -> None:
-        if not self.due(step):
-            return
-        score = self._score(step) if jax.process_index() == 0 else math.nan
-        if self.wanted:
-            self._keep_if_best(step, score)
-            step.enough = enough(self.run, step.number)
-
-    def _score(self, step: Step) -> float:
-        """Scores all directions, and returns the mean of what the best is chosen by."""
-        networks = jax.device_get(step.state.generators)
-        shapes = self.run.program.batch_shapes()
-        loaded = TrainedGenerator(self.run.experiment, networks.params, networks.stats, shapes)
-        found = self.examiner(loaded, step.number, str(self.run.folder))
-        with self.disk.tolerating_errors():
-            records.append_records(found, self.run.folder / records.FILE)
-        values = {
-            f"score/{r['what']}/{name}": value for r in found for name, value in r["scores"].items()
-        }
-        scores = (f"{name} {value:.4f}" for name, value in values.items())
-        say("  ".join([f"step {step.number}", *scores]))
-        step.figures.update(values)
-        return float(np.mean([r["scores"].get(self.wanted, math.nan) for r in found]))
-
-    def _keep_if_best(self, step: Step, score: float) -> None:
-        folder = self.run.folder / "best"
-        sign = -1 if registry.known()[self.wanted].better == "higher" else 1
-        before = json_files.read_or_none(folder / "best.json") or {}
-        value = json_files.number(before.get("value"))
-        better = math.isfinite(score) and (
-            before.get("metric") != self.wanted or value is None or sign * score < sign * value
-        )
-        if jax.process_count() > 1:  # process 0 alone knows the score
-            better = bool(multihost_utils.broadcast_one_to_all(np.int32(better)))
-        if not better:
-            return
-        with self.disk.tolerating_errors():
-            self._keep(folder, step, {"metric": self.wanted, "value": score, "step": step.number})
-
-    def _keep(self, folder: Path, step: Step, about: dict[str, Any]) -> None:
-        """Makes the step's state the best one; what is said of it is written when it is there."""
-        best = Checkpoints(folder / "checkpoints", keep=1)
-        self.save.save(best, step.number, step.state, replace=True)
-        try:
-            best.finish()
-        except UserError as error:
-            say(str(error))
-            return
-        write_json(folder / "config.json", self.run.stored)
-        write_json(folder / "best.json", about)
-        say(f"The best so far by {self.wanted}: kept in {folder}.")
-
-
-def enough(run: Run, step: int) -> str:
-    """Why a training is over before its last step: the best of its scores is as old as
-    `evaluation.patience` allows.
-
-    Args:
-        run: The training.
-        step: That it has come to.
-
-    Returns:
-        A sentence; '' if it goes on.
-    """
-    patience, folder = run.experiment.evaluation.patience, run.folder / "best"
-    if not patience:
-        return ""
-    best = json_files.count((json_files.read_or_none(folder / "best.json") or {}).get("step"))
-    if jax.process_count() > 1:  # others may not see the file yet
-        best = int(multihost_utils.broadcast_one_to_all(np.int32(best or 0)))
-    if not best or run.program.epochs(step) - run.program.epochs(best) < patience:
-        return ""
-    return (
-        f"No better score in {patience} epochs (config.evaluation.patience): the best is that of "
-        f"step {best}, in {folder}."
-    )
-
-
 class LogMetrics:
     """Console lines, and rows of metrics; notices a loss that is not finite."""
 
@@ -497,12 +377,6 @@ def _training_rows(run: Run) -> Batch:
     while sum(len(next(iter(part.values()))) for part in parts) < JUDGED:
         parts.append(run.batches[len(parts)])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def evaluation_spec(experiment: Experiment) -> EvaluationSpec:
-    """The scores that an experiment wants as it trains."""
-    wanted = experiment.evaluation
-    return EvaluationSpec(wanted.metrics, wanted.features, wanted.count)
 
 
 def _means(pending: list[dict[str, jax.Array]]) -> dict[str, float]:

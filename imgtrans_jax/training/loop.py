@@ -37,17 +37,16 @@ from imgtrans_jax.training.checks import (
 )
 from imgtrans_jax.training.hooks import (
     Disk,
-    Evaluate,
     Journal,
     LogMetrics,
     SaveCheckpoint,
     SaveSamples,
     Step,
-    enough,
     run_hooks,
 )
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.run import Run, versions, write_json
+from imgtrans_jax.training.scores import Evaluate, no_better
 from imgtrans_jax.types import UserError
 
 FEW_STEPS = 300
@@ -126,7 +125,7 @@ def _train(
     evaluate = [Evaluate(run, save, disk)] if experiment.evaluation.every else []
     journal = Journal(run, clock, disk, {"compiled in": duration(seconds)})
     log = LogMetrics(run, journal, position - first)
-    hooks = [*evaluate, SaveSamples(run, journal), log, save, journal]
+    hooks = [*evaluate, SaveSamples(run, journal), log, save, journal]  # scores may end it
     with journal, save:
         stop.arm()
         number = first
@@ -138,8 +137,8 @@ def _train(
             run_hooks(hooks, step)
             if step.stopping:
                 raise Interrupted(f"Stopped at step {number} of {total} and saved; {AGAIN}")
-            if step.enough:
-                say(step.enough)
+            if step.ends_for:
+                say(step.ends_for)
                 break
 
     took = duration(time.monotonic() - began)
@@ -295,7 +294,7 @@ def _over(run: Run, first: int, total: int) -> str:
             f"{run.folder} has already been trained for {first} steps; see {page}. A larger "
             "--steps goes on."
         )
-    return enough(run, first) if first else ""
+    return no_better(run, first) if first else ""
 
 
 def _set_position(iterator: BatchIterator, run: Run, metadata: dict[str, Any] | None) -> int:

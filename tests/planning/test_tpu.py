@@ -78,7 +78,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from imgtrans_jax.planning import tpu
 from imgtrans_jax.planning.arithmetic import products, total
 
-mesh = Mesh(np.array(tpu.devices("v5e:2x2")[:1]), ("x",))
+mesh = Mesh(np.array(tpu.devices("v5e:1x1")), ("x",))
 here = NamedSharding(mesh, PartitionSpec())
 x = jax.ShapeDtypeStruct((1, 64, 64, 128), jnp.float32, sharding=here)
 kernels = jax.ShapeDtypeStruct((9, 3, 3, 128, 128), jnp.float32, sharding=here)

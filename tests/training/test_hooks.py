@@ -29,7 +29,6 @@ from imgtrans_jax.report.run_page import read_metrics
 from imgtrans_jax.runtime.clock import Clock
 from imgtrans_jax.training.hooks import (
     Disk,
-    Evaluate,
     Journal,
     LogMetrics,
     SaveCheckpoint,
@@ -39,6 +38,7 @@ from imgtrans_jax.training.hooks import (
 )
 from imgtrans_jax.training.program import Program
 from imgtrans_jax.training.run import Run
+from imgtrans_jax.training.scores import Evaluate
 from imgtrans_jax.types import UserError
 
 
