@@ -6,7 +6,7 @@ Paper:    pix2pix, Isola et al. 2017 (arXiv 1611.07004), at half its width, with
 Command:  imgtrans train pix2pix_facades_small
 Data:     as configs/pix2pix_facades.py.
 Expected: windows, doors, balconies and roofs where the labels are (docs/gallery/pix2pix.md).
-Needs:    3,200 steps; 58 minutes on two CPU cores with one to three other jobs beside (measured).
+Needs:    3,200 steps; 61 minutes on two CPU cores with one to three other jobs beside (measured).
 """
 
 import dataclasses
